@@ -43,3 +43,12 @@ export function pathOfMethod(name: string): string | undefined {
 export function requestType(name: string): string {
   return methodOf(pathOfMethod(name) ?? '')?.request ?? '';
 }
+
+/** The stream of container events. It is compared and replayed differently from all other methods. */
+export const EVENTS = 'GetContainerEvents';
+
+/** Methods that only read, so that clients call them repeatedly. */
+const POLLED = /^(List\w+|Stream\w+|\w*Status|\w+Stats|Version|RuntimeConfig|ImageFsInfo)$/;
+
+/** Returns whether a method only reads, so that clients call it as often as they like. */
+export const isPolled = (method: string): boolean => POLLED.test(method);

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { collectEffects } from '../../src/harness/effects/collect';
-import { compareEffects, type EffectComparison, type EffectRow } from '../../src/harness/effects/compare';
+import { compareEffects, type EffectComparison, type EffectRow } from '../../src/harness/effects/compare-effects';
 import type { SeenRuntime } from '../../src/harness/effects/effect';
 import { KNOWN } from '../../src/harness/effects/known';
-import type { ScenarioPod } from '../../src/harness/effects/scenario';
+import type { ScenarioPod } from '../../src/harness/effects/effect-scenario';
 import { Command } from './support/command';
 import { TestDaemon } from './support/daemon';
 import { TEST_IMAGE } from './support/engine';

@@ -1,7 +1,7 @@
 import { asComparison } from '../../harness/effects/as-comparison';
-import { compareEffects } from '../../harness/effects/compare';
+import { compareEffects } from '../../harness/effects/compare-effects';
 import { KNOWN } from '../../harness/effects/known';
-import { renderEffects } from '../../harness/effects/render';
+import { renderEffects } from '../../harness/effects/render-effects';
 import { renderJunit } from '../../harness/report/junit';
 import { invalidArgument, messageOf } from '../../lib/errors';
 import { effectsAt, type LookCommand } from './effects';

@@ -3,7 +3,7 @@ import { rulesFor } from '../../harness/compare/rules';
 import { pageDifferences } from '../../harness/html/diff-page';
 import { observationSource, tapeSource } from '../../harness/html/page-run';
 import { writePage } from '../../harness/html/write-page';
-import { renderJson } from '../../harness/report/json';
+import { renderJson } from '../../harness/report/json-report';
 import { renderJunit } from '../../harness/report/junit';
 import { renderText } from '../../harness/report/text';
 import { invalidArgument, messageOf } from '../../lib/errors';

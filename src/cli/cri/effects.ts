@@ -2,7 +2,7 @@ import { open, readFile, unlink, type FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { collectEffects } from '../../harness/effects/collect';
 import type { SeenRuntime } from '../../harness/effects/effect';
-import { readSeen, writeSeen } from '../../harness/effects/file';
+import { readSeen, writeSeen } from '../../harness/effects/effects-file';
 import { invalidArgument, messageOf } from '../../lib/errors';
 import { CriClient } from '../../server/client/cri-client';
 import { parseEndpoint } from '../../server/listener/socket-listener';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { integerIn } from '../../config/parsers';
 import { Interferer } from '../../harness/fault/interferer';
-import { readPlan, type Rule } from '../../harness/fault/plan';
+import { readPlan, type Rule } from '../../harness/fault/fault-plan';
 import { Recording } from '../../harness/record';
 import { invalidArgument, messageOf } from '../../lib/errors';
 import { runProxied, say, type ProxiedCommand } from './proxied';

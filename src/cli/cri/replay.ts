@@ -2,7 +2,7 @@ import { compare } from '../../harness/compare/compare';
 import { rulesFor } from '../../harness/compare/rules';
 import { readRecorded } from '../../harness/drive/recorded';
 import { replay as replayTape, type NotReplayed } from '../../harness/drive/replay';
-import { renderJson } from '../../harness/report/json';
+import { renderJson } from '../../harness/report/json-report';
 import { renderJunit } from '../../harness/report/junit';
 import { renderText } from '../../harness/report/text';
 import { duration } from '../../config/parsers';

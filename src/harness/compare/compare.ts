@@ -5,11 +5,12 @@ import { eventsBy, paired, type EventsOf } from './events';
 import { Identities } from './identities';
 import { stepsBack } from './lives';
 import { MessageComparer, type Findings } from './messages';
-import { EVENTS, typesOf } from './methods';
+import { EVENTS } from '../methods';
+import { typesOf } from './message-types';
 import { PSEUDO, type Place } from './path';
 import type { Rule } from './rule';
 import { RuleBook } from './rule-book';
-import { compareStates, type StateTrouble } from './states';
+import { compareStates, type StateTrouble } from './compare-states';
 import { Stopped } from './stopped';
 import { GONE, isEmpty, named, toldBy, type Told, type ToldBySide } from './told';
 
@@ -147,10 +148,20 @@ class Run {
       into.notes.push(`only ${side} lists it, and no other call is about it`);
       return;
     }
+    if (this.#hasFailed(told, isA ? this.#told.b : this.#told.a)) {
+      into.notes.push(`only ${side} lists it, because the list failed on ${isA ? 'B' : 'A'}`);
+      return;
+    }
     const last = answers.findLast(({ message }) => message !== undefined)?.message;
     const values = isA ? { a: last, b: undefined } : { a: undefined, b: last };
     const place: Place = { method, side: 'response', steps, request: answers[0]?.call.request };
     this.#messages.pseudo(PSEUDO.item, type, values, place, `only ${side} lists it`, into);
+  }
+
+  /** Returns true if the other side's list failed each time: the status of the list is then the only difference. */
+  #hasFailed({ list = '' }: Told, { polls }: ToldBySide): boolean {
+    const { answers = [] } = polls.get(list) ?? {};
+    return answers.length > 0 && answers.every(({ call }) => call.status !== 'OK');
   }
 
   /** Returns true for a pod or an image that no call of either side acts on: it belongs to the node and not to the run. */

@@ -2,7 +2,7 @@ import { asText, isObject, listOf, objectOf, textOf } from '../json';
 import type { JsonObject } from '../../proto/fields';
 import type { ObservedCall } from '../observation';
 import type { Identities, Identity } from './identities';
-import { listedIn, typesOf } from './methods';
+import { listedIn, typesOf } from './message-types';
 
 /**
  * Numbers the pods and containers of the same name from 0, in the order of the calls that created them. Those that existed before follow

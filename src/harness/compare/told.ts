@@ -4,13 +4,16 @@ import type { Identities, Identity } from './identities';
 import { canonical, isObject, listOf, objectOf, textOf } from '../json';
 import { UNREAD } from '../tape/lines';
 import { Makings } from './makings';
-import { EVENTS, isPolled, listedIn, typesOf } from './methods';
+import { EVENTS, isPolled } from '../methods';
+import { listedIn, typesOf } from './message-types';
 import type { Step } from './path';
 
 /** What one side reported: the answer to one call that changes something, or all polled answers about one pod, container or image. */
 export interface Told {
   /** A key that is the same on both sides for corresponding calls. */
   readonly key: string;
+  /** The key of the list that this is an item of. */
+  readonly list?: string;
   readonly method: string;
   readonly identity: Identity;
   /** The type of the messages; undefined if the proto does not define the method. */
@@ -134,7 +137,7 @@ class Polls {
       while (seen.has(itemKey)) itemKey += ' (again)';
       seen.add(itemKey);
       const steps = [{ message: types.response, field: listed.field, key: named(of) }];
-      const one = this.#told({ key: itemKey, method, identity: of, type: listed.type, steps });
+      const one = this.#told({ key: itemKey, list: key, method, identity: of, type: listed.type, steps });
       if (one.answers.length === 0) known.push(one);
       one.answers.push({ call, state: itemState(listed.type, item), message: item });
     }

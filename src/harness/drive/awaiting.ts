@@ -2,7 +2,7 @@ import { pause } from '../../lib/async/abortable';
 import type { Bindings } from './bindings';
 import type { Driven } from './endpoint';
 import type { RecordedCall } from './recorded';
-import { isLater, statesIn } from './states';
+import { isLater, statesIn } from './reported-states';
 
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 500;

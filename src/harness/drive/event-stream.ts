@@ -3,7 +3,7 @@ import type { JsonObject } from '../../proto/fields';
 import { asText } from '../json';
 import type { Bindings } from './bindings';
 import type { Driven, Endpoint } from './endpoint';
-import { EVENTS } from './kinds';
+import { EVENTS } from '../methods';
 import type { RecordedCall } from './recorded';
 
 /** The longest time to wait for the opening. It is short, because some runtimes open a stream only when they send its first message. */

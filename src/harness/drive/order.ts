@@ -1,5 +1,5 @@
-import { EVENTS } from './kinds';
-import type { PlannedCall } from './plan';
+import { EVENTS } from '../methods';
+import type { PlannedCall } from './replay-plan';
 
 /**
  * Returns for each call the indexes of the calls that must be finished before it is made. A call waits for the calls of its lane, and for

@@ -8,12 +8,12 @@ import { Bindings } from './bindings';
 import { Endpoint } from './endpoint';
 import { Images } from './images';
 import { OwnPods } from './own-pods';
-import { planOf, type Plan } from './plan';
+import { planOf, type Plan } from './replay-plan';
 import type { RecordedCall, RecordedTape } from './recorded';
 import { Requests } from './requests';
 import { Run } from './run';
 import { Scratch } from './scratch';
-import { keptMessages, restricted } from './states';
+import { keptMessages, restricted } from './reported-states';
 
 export interface ReplayOptions {
   /** `unix:///…` */

@@ -5,7 +5,7 @@ import { messageOf } from '../../lib/errors';
 import { asText, isObject, mapTexts, objectOf, objectsOf, textOf } from '../json';
 import type { Bindings } from './bindings';
 import { isId, type Images } from './images';
-import { idsIn } from './plan';
+import { idsIn } from './replay-plan';
 import type { Scratch } from './scratch';
 import { hasCgroup } from './scratch';
 

@@ -7,12 +7,12 @@ import type { Observation, ObservedCall } from '../observation';
 import { Bindings } from './bindings';
 import { Endpoint, type Driven } from './endpoint';
 import { Images } from './images';
-import { MAKING } from './kinds';
+import { MAKING } from './method-kinds';
 import { OwnPods } from './own-pods';
 import { NotPossible, Requests } from './requests';
 import type { Expected, Listed, Scenario, Step, Subject } from './scenario';
 import { Scratch } from './scratch';
-import { restricted, statesIn } from './states';
+import { restricted, statesIn } from './reported-states';
 
 export interface ScenarioOptions {
   /** The parent of the scratch directory; by default the system's temporary directory. */

@@ -10,13 +10,14 @@ import type { Bindings } from './bindings';
 import type { Driven, Endpoint } from './endpoint';
 import { EventStream } from './event-stream';
 import type { Images } from './images';
-import { EVENTS, isPolled, MAKING } from './kinds';
+import { EVENTS, isPolled } from '../methods';
+import { MAKING } from './method-kinds';
 import { dependencies } from './order';
 import type { OwnPods } from './own-pods';
-import { idsIn, type Plan, type PlannedCall, type SkippedCall } from './plan';
+import { idsIn, type Plan, type PlannedCall, type SkippedCall } from './replay-plan';
 import type { RecordedCall } from './recorded';
 import { NotPossible, withRecordedGroups, type Requests } from './requests';
-import { keptMessages, restricted } from './states';
+import { keptMessages, restricted } from './reported-states';
 
 /** The number of concurrent calls over all pods. kubelet has no such limit, but more calls at once make no runtime faster. */
 const AT_ONCE = 32;

@@ -1,5 +1,5 @@
 import type { AllowedDifference, ComparedCall, Comparison, Difference } from '../compare/comparison';
-import type { EffectComparison, EffectRow } from './compare';
+import type { EffectComparison, EffectRow } from './compare-effects';
 
 /** The name that reports show in place of a CRI method. */
 export const EFFECTS = 'Effects';

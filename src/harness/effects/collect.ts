@@ -13,14 +13,14 @@ import type { ContainerEffects, EffectValue, SeenRuntime } from './effect';
 import { logEffects } from './log-effects';
 import { namespaceEffects } from './namespace-effects';
 import { probe, type Container, type Sections } from './probe';
-import { containerRequest, ENDED_BY, isOfRun, podRequest, READY } from './requests';
+import { containerRequest, ENDED_BY, isOfRun, podRequest, READY } from './effect-requests';
 import {
   effectsScenario,
   SCRATCH_DIRECTORIES,
   SCRATCH_FILES,
   type ScenarioContainer,
   type ScenarioPod,
-} from './scenario';
+} from './effect-scenario';
 
 export type Client = Pick<CriClient, 'call'>;
 

@@ -1,5 +1,5 @@
 import { matcher, podMatcher } from '../pattern';
-import type { Rule } from './plan';
+import type { Rule } from './fault-plan';
 
 /** The parts of a call that decide which rule applies to it. */
 export interface Asked {

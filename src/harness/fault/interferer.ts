@@ -10,7 +10,7 @@ import { Subjects, TELLING } from '../subjects';
 import type { Recorder } from '../tape/recorder';
 import { Dice } from './dice';
 import { OldAnswers } from './old-answers';
-import type { Fault, Rule } from './plan';
+import type { Fault, Rule } from './fault-plan';
 
 export interface Injected {
   readonly method: string;

@@ -1,11 +1,12 @@
 import { stat } from 'node:fs/promises';
 import { invalidArgument } from '../../lib/errors';
 import type { Observation } from '../observation';
-import { CallAssembly } from '../show/calls';
+import { shown } from '../show/calls';
 import { filtered, type CallFilter, type ShownCall } from '../show/shown-call';
 import type { TapeHeader, TapeLine } from '../tape/format';
 import { TapeReader } from '../tape/reader';
-import { Lives } from './lives';
+import { TapeCalls } from '../tape/tape-calls';
+import { Lives } from './page-lives';
 import type { PageRun } from './page-data';
 
 /** The source of a run that a page shows. Only the index is in memory. The messages are read line by line when the page is written. */
@@ -59,7 +60,7 @@ export function observationSource({ source, runtime, calls }: Observation): Page
 }
 
 class Assembled {
-  readonly #calls = new CallAssembly();
+  readonly #calls = new TapeCalls('drop');
   readonly #lives = new Lives();
   #end = 0;
 
@@ -70,7 +71,7 @@ class Assembled {
   }
 
   calls(): readonly ShownCall[] {
-    return this.#calls.calls();
+    return shown(this.#calls);
   }
 
   rest(): Pick<PageRun, 'end' | 'lost' | 'states' | 'events'> {

@@ -4,7 +4,7 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { messageOf } from '../../lib/errors';
 import { WireCalls } from '../wire/wire-calls';
 import { isOwnLine, weightOf, type Entry, type LineEntry } from './entry';
-import { TapeFile } from './file';
+import { TapeFile } from './tape-file';
 import { TapeLines } from './lines';
 import { hider } from './redact';
 import type { FromTape, TapeWork, ToTape } from './worker-protocol';

@@ -5,7 +5,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { createProgram } from '../../../src/cli/program';
 import { readRules } from '../../../src/harness/compare/rules';
 import { readScenario } from '../../../src/harness/drive/scenario';
-import { readPlan } from '../../../src/harness/fault/plan';
+import { readPlan } from '../../../src/harness/fault/fault-plan';
 
 const ROOT = join(__dirname, '../../..');
 const EXAMPLES = join(ROOT, 'examples/harness');

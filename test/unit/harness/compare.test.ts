@@ -362,3 +362,17 @@ it('a message that is empty on one side and missing on the other is a note', () 
     ),
   );
 });
+
+it('a list that fails each time is one difference, and its missing items are none', () => {
+  const comparison = compared(
+    mutant((calls) => {
+      for (const call of of(calls, 'ListContainers'))
+        Object.assign(call, { status: 'UNKNOWN', response: {} });
+      return undefined;
+    }),
+  );
+  expect([...paths(comparison)]).toEqual(['ListContainers.@status']);
+  expect(comparison.calls.flatMap(({ notes }) => notes)).toContain(
+    'only A lists it, because the list failed on B',
+  );
+});

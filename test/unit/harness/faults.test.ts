@@ -1,7 +1,7 @@
 import * as grpc from '@grpc/grpc-js';
 import { Interferer, type Injected } from '../../../src/harness/fault/interferer';
 import { OldAnswers } from '../../../src/harness/fault/old-answers';
-import { readPlan } from '../../../src/harness/fault/plan';
+import { readPlan } from '../../../src/harness/fault/fault-plan';
 import type { CriProxy } from '../../../src/harness/proxy/cri-proxy';
 import type { Answer, CallTap } from '../../../src/harness/proxy/relay';
 import type { Entry } from '../../../src/harness/tape/entry';

@@ -1,5 +1,5 @@
 import { Dice, type Asked } from '../../../src/harness/fault/dice';
-import { readPlan, type Rule } from '../../../src/harness/fault/plan';
+import { readPlan, type Rule } from '../../../src/harness/fault/fault-plan';
 
 const asked = (method: string, pod?: string, streams = false): Asked => ({ method, pod, streams });
 

@@ -1,6 +1,6 @@
 import type { ComparedCall, Comparison, RuleUse } from '../../../src/harness/compare/comparison';
 import { compiled } from '../../../src/harness/compare/rules';
-import { renderJson } from '../../../src/harness/report/json';
+import { renderJson } from '../../../src/harness/report/json-report';
 import { renderJunit } from '../../../src/harness/report/junit';
 import { renderText } from '../../../src/harness/report/text';
 

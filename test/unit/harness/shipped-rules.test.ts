@@ -99,8 +99,47 @@ describe('containerd', () => {
   });
 
   it.each([
+    ['image_ref', (ref: string): JsonObject => ({ image_ref: ref }), 'image_ref'],
+    ['image', (ref: string): JsonObject => ({ image: { image: ref } }), 'image.image'],
+  ])(
+    'may list another %s than it reports in ContainerStatus, if each image has its own',
+    (_, field, path) => {
+      /** Two containers whose images are `app` and `db`. */
+      const side = (runtime: Runtime, app: string, db: string): Observation => ({
+        ...{ source: 'x', runtime },
+        calls: [
+          {
+            ...{ n: 1, t: 1, ms: 1, method: 'ContainerStatus', request: { container_id: 'a' }, status: 'OK' },
+            response: { status: { id: 'a', metadata: { name: 'a' }, ...field('app@sha256:1') } },
+          },
+          {
+            ...{ n: 2, t: 2, ms: 1, method: 'ListContainers', request: {}, status: 'OK' },
+            response: {
+              containers: [
+                { id: 'a', metadata: { name: 'a' }, ...field(app) },
+                { id: 'b', metadata: { name: 'b' }, ...field(db) },
+              ],
+            },
+          },
+        ],
+      });
+      const differs = (runtime: Runtime, ...refs: [app: string, db: string]): string[] => {
+        const [a, b] = [side(DOCKER, 'app@sha256:1', 'db@sha256:2'), side(runtime, ...refs)];
+        const { calls } = compare(a, b, rulesFor(a.runtime, b.runtime));
+        return calls.flatMap(({ differences }) => differences.map(({ path }) => path));
+      };
+      expect(differs(CONTAINERD, 'sha256:app', 'sha256:db')).toEqual([]);
+      expect(differs(CONTAINERD, 'sha256:app', 'sha256:app')).toEqual([
+        `ListContainers.containers[b].${path}`,
+      ]);
+      expect(differs(X, 'sha256:app', 'sha256:db')).toEqual([`ListContainers.containers[a].${path}`]);
+    },
+  );
+
+  it.each([
     ['UpdatePodSandboxResources', 'UNIMPLEMENTED', 'INTERNAL'],
     ['ContainerStats', 'UNKNOWN', 'INTERNAL'],
+    ['ListPodSandboxStats', 'UNKNOWN', 'INTERNAL'],
     ['StreamContainers', 'UNIMPLEMENTED', 'UNKNOWN'],
   ])('may answer %s with %s, and with no other code', (method, code, other) => {
     const call = (one: Side, another: Side): unknown => judged(method, {}, one, another);
@@ -119,6 +158,19 @@ describe('Docker Engine', () => {
     const other = digests(X, 'app@sha256:1');
     expect(list(digests(DOCKER), other)).toEqual({ differs: [], allowed: path });
     expect(list(digests({ ...DOCKER, version: '29.0.1' }), other)).toEqual({ differs: path, allowed: [] });
+  });
+
+  it('may end a container with SIGTERM where another runtime uses SIGKILL, and not the reverse', () => {
+    const status = (one: Side, other: Side): unknown =>
+      judged('ContainerStatus', { container_id: 'c' }, one, other);
+    const exited = (runtime: Runtime, exit_code: number): Side => ({
+      runtime,
+      response: { status: { id: 'c', metadata: { name: 'c' }, state: 'CONTAINER_EXITED', exit_code } },
+    });
+    const path = ['ContainerStatus.status.exit_code'];
+    expect(status(exited(DOCKER, 143), exited(X, 137))).toEqual({ differs: [], allowed: path });
+    expect(status(exited(DOCKER, 137), exited(X, 143))).toEqual({ differs: path, allowed: [] });
+    expect(status(exited(DOCKER, 143), exited(X, 0))).toEqual({ differs: path, allowed: [] });
   });
 
   it('may have no checkpoints', () => {

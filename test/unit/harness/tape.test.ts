@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { TapeFile } from '../../../src/harness/tape/file';
+import { TapeFile } from '../../../src/harness/tape/tape-file';
 import type { TapeHeader, TapeLine } from '../../../src/harness/tape/format';
 import { TapeLines } from '../../../src/harness/tape/lines';
 import { TapeReader } from '../../../src/harness/tape/reader';

@@ -23,6 +23,17 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
     because: 'containerd does not report image_id in ListContainers',
   },
   {
+    ...{ path: 'Container.image_ref', as: 'id', space: 'image_ref in lists' },
+    only: { any: 'containerd' },
+    because:
+      'containerd puts the id of the image into a list of containers, and its digest into ContainerStatus',
+  },
+  {
+    ...{ path: 'Container.image.image', as: 'id', space: 'image in lists' },
+    only: { any: 'containerd' },
+    because: 'containerd names the image in a list of containers as CreateContainer did, which may be its id',
+  },
+  {
     ...{ path: 'ContainerStatus.image.user_specified_image', ...LACKS },
     because:
       'containerd takes the image in ContainerStatus from its own store, which does not contain this field',
@@ -71,6 +82,10 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
     ...{ path: 'PodSandboxStats.@status', ...UNKNOWN },
     because:
       'containerd measures a pod by its cgroup_parent, and answers `cgroupPath is empty` if the pod has none',
+  },
+  {
+    ...{ path: 'ListPodSandboxStats.@status', ...UNKNOWN },
+    because: 'containerd fails the whole list if one pod has no cgroup_parent',
   },
   {
     ...{ path: 'ListImages.images.@item', as: 'extra', asked: 'filter.image.image' },

@@ -2,7 +2,7 @@ import { mkdtemp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { collectEffects, type Client, type CollectOptions } from '../../../../src/harness/effects/collect';
-import type { ScenarioPod } from '../../../../src/harness/effects/scenario';
+import type { ScenarioPod } from '../../../../src/harness/effects/effect-scenario';
 import { ContainerState } from '../../../../src/proto/enums';
 import type { cri } from '../../../../src/proto';
 

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { compareEffects } from '../../../../src/harness/effects/compare';
+import { compareEffects } from '../../../../src/harness/effects/compare-effects';
 import type { EffectValue, SeenRuntime } from '../../../../src/harness/effects/effect';
 import type { Explanation } from '../../../../src/harness/effects/explanation';
 import { KNOWN } from '../../../../src/harness/effects/known';
-import { renderEffects } from '../../../../src/harness/effects/render';
+import { renderEffects } from '../../../../src/harness/effects/render-effects';
 
 type Containers = Record<string, Record<string, EffectValue>>;
 

@@ -1,4 +1,4 @@
-import { readSeen, writeSeen } from '../../../../src/harness/effects/file';
+import { readSeen, writeSeen } from '../../../../src/harness/effects/effects-file';
 import type { SeenRuntime } from '../../../../src/harness/effects/effect';
 
 const SEEN: SeenRuntime = {

@@ -1,4 +1,4 @@
-import { Lives } from '../../../../src/harness/html/lives';
+import { Lives } from '../../../../src/harness/html/page-lives';
 import { Subjects } from '../../../../src/harness/subjects';
 import type { TapeLine } from '../../../../src/harness/tape/format';
 import type { Json } from '../../../../src/proto/fields';

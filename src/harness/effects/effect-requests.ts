@@ -5,7 +5,7 @@ import {
   KUBELET_SECURITY,
   type ScenarioContainer,
   type ScenarioPod,
-} from './scenario';
+} from './effect-scenario';
 
 /** The last line that a container writes before it waits for its stop. */
 export const READY = 'effects: ready';

@@ -1,8 +1,9 @@
 import type { Json, JsonObject } from '../../proto/fields';
 import { asText, objectOf, textOf } from '../json';
-import { EVENTS, isChanging, isEnding, isOfAll, isPolled, NEVER } from './kinds';
+import { EVENTS, isPolled } from '../methods';
+import { isChanging, isEnding, isOfAll, NEVER } from './method-kinds';
 import type { RecordedCall } from './recorded';
-import { statesIn } from './states';
+import { statesIn } from './reported-states';
 
 /** A pod sandbox or a container whose creation is on the tape. */
 export interface Made {

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../../proto/fields';
 import { asText, isObject, objectOf, objectsOf, textOf } from '../json';
-import { EVENTS } from './kinds';
+import { EVENTS } from '../methods';
 
 /** The id and the state of a pod or container in an answer. The state is a name of CRI's enum, or empty if the answer has none. */
 export type State = readonly [id: string, state: string];

@@ -6,8 +6,6 @@ export interface MethodTypes {
   readonly streams: boolean;
 }
 
-export const EVENTS = 'GetContainerEvents';
-
 /** Returns the message types of a method; undefined for a method that the proto does not define. */
 export function typesOf(method: string): MethodTypes | undefined {
   for (const methods of Object.values(DESCRIPTORS.services)) {
@@ -15,11 +13,6 @@ export function typesOf(method: string): MethodTypes | undefined {
     if (types !== undefined) return { request: types[0], response: types[1], streams: types[2] };
   }
   return undefined;
-}
-
-/** Returns whether a method only reads, so that clients call it as often as they like. */
-export function isPolled(method: string): boolean {
-  return /^(?:List|Stream)|(?:Status|Stats|^Version|^RuntimeConfig|FsInfo)$/.test(method);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { columns } from '../../lib/columns';
-import type { EffectComparison, EffectRow } from './compare';
+import type { EffectComparison, EffectRow } from './compare-effects';
 import type { Explanation } from './explanation';
 import { printable } from '../printable';
 

@@ -21,7 +21,7 @@ export const CONTAINER_ROWS: readonly SettingRow[] = [
           ),
           byHand(
             'has no counterpart: /dev/shm has 64 MiB',
-            'Give pods that need more an emptyDir with medium Memory on /dev/shm, or the annotation io.kubernetes.cri-o.ShmSize if the runtime allows it.',
+            'Give pods that need more an emptyDir with medium Memory on /dev/shm, or the annotation shm-size.crio.io if the configuration of the runtime allows it.',
           ),
         ],
   ),

@@ -30,7 +30,15 @@ export const LOG_ROWS: readonly SettingRow[] = [
       : [planned('becomes level "debug" of [debug]'), planned('becomes log_level "debug"')],
   ),
   row('logs', 'log-level', planned('becomes level of [debug]'), planned('becomes log_level')),
-  row('logs', 'log-format', planned('becomes format of [debug]'), planned('becomes log_format')),
+  row(
+    'logs',
+    'log-format',
+    planned('becomes format of [debug]'),
+    lost(
+      'is a flag of crio and no key of its configuration',
+      'Add --log-format to the command of crio.service if a program parses its log.',
+    ),
+  ),
   row('logs', 'raw-logs', dropped('concerns colours of the log of dockerd only')),
   row(
     'logs',

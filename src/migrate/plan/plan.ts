@@ -67,7 +67,9 @@ export function makePlan(input: PlanInput): Plan {
   ];
   refuseBlocked(findings, input.accepted);
   const { merged } = engineSettings(configuration);
-  const settings = targetSettings(merged, nodeContext(facts, configuration));
+  const context = nodeContext(facts, configuration);
+  const isContainerdShared = target === 'containerd' && context.isContainerdShared;
+  const settings = targetSettings(merged, { ...context, isContainerdShared });
   const origin = originOf(version, configuration.file?.text);
   const node = targetNode(facts, read);
   const unit = target === 'containerd' ? 'containerd' : 'crio';
@@ -101,7 +103,7 @@ export function makePlan(input: PlanInput): Plan {
       hostname: facts.host.hostname,
       files,
       keepDocker: input.keepDocker,
-      isContainerdShared: nodeContext(facts, configuration).isContainerdShared,
+      isContainerdShared,
       isControlPlane: (facts.directories['/etc/kubernetes/manifests'] ?? []).length > 0,
       hasCertificates: Object.keys(node.certificates).length > 0,
       hasKubelet: facts.kubelet !== undefined,

@@ -27,8 +27,9 @@ export interface NodeFacts {
   readonly unreadable: readonly Unreadable[];
   /** The files with registry credentials, by path. */
   readonly credentials: Readonly<Record<string, CredentialFacts>>;
-  /** Lines in scripts, cron tables and units that run the command `docker`. */
-  readonly dockerLines: readonly FoundLine[];
+  readonly lines: LineFacts;
+  /** Why the CNI plugins cannot do what the configuration wants; '' when they can, and when that was not tried. */
+  readonly cniProblem: string;
   /** Undefined when /proc is not visible below the root. */
   readonly processes?: ProcessFacts;
   /** Undefined when the Engine did not answer. */
@@ -89,6 +90,16 @@ export interface CredentialFacts {
   readonly helpers: Readonly<Record<string, string>>;
   /** Why the file could not be understood; '' when it was. */
   readonly problem: string;
+}
+
+/** Lines of files that are not kept as a whole. */
+export interface LineFacts {
+  /** Lines in scripts, cron tables and units that run the command `docker`. */
+  readonly docker: readonly FoundLine[];
+  /** Lines in the configuration of monitoring and of log rotation that mention Docker. */
+  readonly monitoring: readonly FoundLine[];
+  /** Lines in the configuration of log shippers, on the node and in the ConfigMaps of its pods, that ask for Docker's format. */
+  readonly logFormat: readonly FoundLine[];
 }
 
 export interface FoundLine {
@@ -170,6 +181,8 @@ export interface RegistryIndex {
  * container; of the annotations of a pod, only `kubernetes.io/config.source`.
  */
 export interface NodeContainer extends EngineContainerInspect {
+  /** The image as the pod's specification names it; undefined when the container's labels do not tell. */
+  readonly RequestedImage?: string;
   /** Limits of open files of the container's first process; undefined when it is not running or not visible. */
   readonly OpenFiles?: OpenFiles;
 }

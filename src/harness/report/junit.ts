@@ -1,3 +1,4 @@
+import { escapeAttribute as attribute, escapeComment as comment, escapeText as text } from '../../lib/markup';
 import type { ComparedCall, Comparison, Difference } from '../compare/comparison';
 import { idleRules, shownValue, sideText, sumOf, titleOf } from './phrases';
 
@@ -105,26 +106,4 @@ function skippedOf(call: ComparedCall): readonly string[] {
 
 function notesOf({ notes }: ComparedCall): readonly string[] {
   return notes.length === 0 ? [] : [`      <system-out>${text(notes.join('\n'))}</system-out>\n`];
-}
-
-/** XML 1.0 has no way to write most control characters, nor half of a surrogate pair. */
-function text(value: string): string {
-  return value
-    .replace(/(?![\t\n\r])\p{Cc}|[\ufffe\uffff]|\p{Cs}/gu, '\ufffd')
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;');
-}
-
-/** Without these a reader makes a space of each line's end and tab. */
-function attribute(value: string): string {
-  return text(value)
-    .replaceAll('"', '&quot;')
-    .replaceAll('\t', '&#9;')
-    .replaceAll('\n', '&#10;')
-    .replaceAll('\r', '&#13;');
-}
-
-function comment(value: string): string {
-  return text(value).replaceAll('--', '- -').replace(/-$/, '- ');
 }

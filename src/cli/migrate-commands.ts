@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { InventoryCommand } from './migrate/inventory';
+import type { PlanCommand } from './migrate/plan';
 
 /** Adds the commands of `dockbridge migrate`, which take a node from Docker Engine to containerd or CRI-O and back. */
 export function addMigrateCommands(program: Command): void {
@@ -7,6 +8,7 @@ export function addMigrateCommands(program: Command): void {
     .command('migrate')
     .description('move this node from Docker Engine to containerd or CRI-O, and back (docs/migrating.md)');
   addInventory(migrate);
+  addPlan(migrate);
 }
 
 function addInventory(migrate: Command): void {
@@ -46,5 +48,52 @@ Examples:
     )
     .action(async (options: InventoryCommand) => {
       process.exitCode = await (await import('./migrate/inventory.js')).inventory(options);
+    });
+}
+
+function addPlan(migrate: Command): void {
+  migrate
+    .command('plan')
+    .description(
+      'write the plan of this node: numbered steps with commands, checks and undo, the configuration of the target, and patches ' +
+        'for the kubelet. Changes nothing on the node. Run it as root. ' +
+        'Exit code 0: the plan is written; 3: something forbids the migration, and no plan is written; 1: no plan can be made',
+    )
+    .addOption(
+      new Option('--to <TARGET>', 'what takes the place of Docker Engine')
+        .choices(['containerd', 'cri-o'])
+        .makeOptionMandatory(),
+    )
+    .requiredOption('--out <DIR>', 'the directory of the plan, which must be missing or empty')
+    .option(
+      '--root <DIR>',
+      "the directory that is the node's root directory, such as /host in a container",
+      '/',
+    )
+    .option('--docker-endpoint <URL>', "the node's Docker Engine (default: unix:///var/run/docker.sock)")
+    .option('--keep-docker', 'Docker stays on the node for containers that belong to no pod', false)
+    .addOption(
+      new Option(
+        '--accept <ID>',
+        'plan although the inventory has this finding that forbids the migration; may be repeated',
+      )
+        .default([] as string[])
+        .argParser((id: string, before: readonly string[]) => [...before, id]),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  dockbridge migrate plan --to containerd --out /root/to-containerd
+  dockbridge migrate plan --to cri-o --out /root/to-crio --keep-docker
+
+In the directory:
+  plan.md    what to do, step by step
+  plan.json  the same for programs, with hashes of all files
+  files/     the new files, each at its path on the node
+  patches/   what changes in files that exist`,
+    )
+    .action(async (options: PlanCommand) => {
+      process.exitCode = await (await import('./migrate/plan.js')).plan(options);
     });
 }

@@ -72,8 +72,7 @@ function rank(outcomes: Readonly<Record<Target, Outcome>>, targets: readonly Tar
 function summaryOf(key: string, known: readonly { target: Target; outcome: Outcome }[]): string {
   const [first, second] = known;
   if (first === undefined) return `The setting "${key}" is set.`;
-  if (second === undefined) return `The setting "${key}" ${first.outcome.becomes} (${NAMES[first.target]}).`;
-  if (first.outcome.becomes === second.outcome.becomes)
+  if (second === undefined || first.outcome.becomes === second.outcome.becomes)
     return `The setting "${key}" ${first.outcome.becomes}.`;
   return known
     .map(({ target, outcome }) => `On ${NAMES[target]}, the setting "${key}" ${outcome.becomes}.`)

@@ -1,4 +1,4 @@
-import { parseDocument } from 'yaml';
+import { isMap, isScalar, parseDocument } from 'yaml';
 import type { TargetSettings } from '../mapping/target-settings';
 import type { PlannedFile } from './node-file';
 
@@ -85,17 +85,26 @@ function editConfig(text: string, { endpoint, endpointFrom, configFile, logs }: 
   });
 }
 
-/** Sets values at the top of a YAML document; its comments stay. */
+/** Sets values at the top of a YAML document. All other bytes stay as they are: the patch shows what changed and nothing else. */
 function setYaml(text: string, values: Readonly<Record<string, string | number>>): string {
+  return Object.entries(values).reduce((edited, [key, value]) => setKey(edited, key, value), text);
+}
+
+function setKey(text: string, key: string, value: string | number): string {
   const document = parseDocument(text);
-  if (document.errors.length > 0) return text;
-  let isChanged = false;
-  for (const [key, value] of Object.entries(values)) {
-    if (document.get(key) === value) continue;
-    document.set(key, value);
-    isChanged = true;
+  const { contents } = document;
+  if (document.errors.length > 0 || document.get(key) === value) return text;
+  const old = document.get(key, true);
+  const [start, end] = isScalar(old) ? (old.range ?? []) : [];
+  if (start !== undefined && end !== undefined && end > start) {
+    const quote = /^["']/.exec(text.slice(start, end))?.[0] ?? '';
+    return `${text.slice(0, start)}${quote}${value}${quote}${text.slice(end)}`;
   }
-  return isChanged ? document.toString({ lineWidth: 0 }) : text;
+  const canAppend = old === undefined && (contents === null || (isMap(contents) && contents.flow !== true));
+  if (canAppend && !/^\.\.\./m.test(text))
+    return `${text}${/[^\n]$/.test(text) ? '\n' : ''}${key}: ${value}\n`;
+  document.set(key, value);
+  return document.toString({ lineWidth: 0 });
 }
 
 /** Sets the endpoint in lines such as `KUBELET_KUBEADM_ARGS="…"` that have it, and removes flags that are obsolete. */

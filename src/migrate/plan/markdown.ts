@@ -54,7 +54,7 @@ function filesOf({ files }: Plan): string {
     ({ path, before, mode }) =>
       `| \`${path}\` | ${before === undefined ? 'new' : 'changed'} | ${mode === 0o600 ? 'may hold a password' : ''} |`,
   );
-  return ['## Files', '', '| file on the node | | |', '| --- | --- | --- |', ...rows].join('\n');
+  return ['## Files', '', '| file on the node | state | note |', '| --- | --- | --- |', ...rows].join('\n');
 }
 
 function stepOf(step: Step, at: number): string {
@@ -64,7 +64,9 @@ function stepOf(step: Step, at: number): string {
     [step.why, place].filter((text) => text !== '').join(' '),
     ...block('Do:', step.commands),
     ...block('Check:', step.check),
-    ...(step.undo.length === 0 ? ['Undo: there is nothing to take back.'] : block('Undo:', step.undo)),
+    ...(step.undo.length === 0
+      ? [step.isFinal ? 'Undo: there is no way back from here.' : 'Undo: there is nothing to take back.']
+      : block('Undo:', step.undo)),
   ].join('\n\n');
 }
 

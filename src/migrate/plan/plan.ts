@@ -91,7 +91,7 @@ export function makePlan(input: PlanInput): Plan {
     target,
     hostname: facts.host.hostname,
     origin,
-    findings,
+    findings: [...findings, ...endpointFindings(facts, edits, target)],
     accepted: input.accepted,
     files,
     steps: stepsOf({
@@ -107,6 +107,7 @@ export function makePlan(input: PlanInput): Plan {
       isControlPlane: (facts.directories['/etc/kubernetes/manifests'] ?? []).length > 0,
       hasCertificates: Object.keys(node.certificates).length > 0,
       hasKubelet: facts.kubelet !== undefined,
+      dockerRoot: facts.engine?.info.DockerRootDir || '/var/lib/docker',
       keptFiles: [
         ...new Set([
           ...Object.keys(facts.files).filter(isWorthKeeping),
@@ -140,6 +141,22 @@ function filesOfTarget(make: () => PlannedFile[]): PlannedFile[] {
     };
     throw new PlanRefused(error.message, [finding]);
   }
+}
+
+/** A flag may come from a place that the plan does not know, such as a script that starts the kubelet. */
+function endpointFindings({ kubelet }: NodeFacts, edits: readonly PlannedFile[], target: Target): Finding[] {
+  const isSet = edits.some(({ path, text }) => path !== CRICTL && text.includes(ENDPOINTS[target]));
+  if (kubelet === undefined || isSet || kubelet.endpoint.value === ENDPOINTS[target]) return [];
+  return [
+    {
+      id: 'kubelet-endpoint-elsewhere',
+      severity: 'change',
+      summary: 'No file that the plan knows sets the endpoint of the kubelet.',
+      evidence: [{ where: kubelet.from, what: kubelet.endpoint.value }],
+      advice: `Find out how the kubelet is started, and give it --container-runtime-endpoint=${ENDPOINTS[target]} in the step edit-kubelet.`,
+      link: 'docs/migrating.md#kubelet-endpoint',
+    },
+  ];
 }
 
 function originOf(version: string, daemonJson: string | undefined): string {

@@ -16,6 +16,8 @@ export interface Step {
   readonly undo: readonly string[];
   /** The files that the step puts in place. */
   readonly files: readonly string[];
+  /** Whether there is no way back after the step. */
+  readonly isFinal: boolean;
 }
 
 export interface StepFacts {
@@ -32,6 +34,8 @@ export interface StepFacts {
   readonly hasCertificates: boolean;
   readonly hasKubelet: boolean;
   readonly keptFiles: readonly string[];
+  /** The Engine's data-root. */
+  readonly dockerRoot: string;
 }
 
 const BACKUP = '/var/backups/dockbridge-migrate.tar.gz';
@@ -68,7 +72,18 @@ function step(
   why: string,
   rest: Partial<Omit<Step, 'id' | 'title' | 'why'>>,
 ): Step {
-  return { id, title, why, place: 'node', commands: [], check: [], undo: [], files: [], ...rest };
+  return {
+    id,
+    title,
+    why,
+    place: 'node',
+    commands: [],
+    check: [],
+    undo: [],
+    files: [],
+    isFinal: false,
+    ...rest,
+  };
 }
 
 function backup({ keptFiles }: StepFacts): Step {
@@ -78,6 +93,7 @@ function backup({ keptFiles }: StepFacts): Step {
     'Every later step can be taken back with these files. The archive may hold passwords: only root can read it.',
     {
       commands: [
+        'mkdir -p /var/backups',
         `(umask 077; tar -C / -czf ${BACKUP} ${keptFiles.map((path) => quoted(path.slice(1))).join(' ')})`,
       ],
       check: [`tar -tzf ${BACKUP}`],
@@ -242,7 +258,7 @@ function editKubelet({ files }: StepFacts): Step {
     {
       commands: [...edited.map(putCommand), 'systemctl daemon-reload'],
       check: [
-        'grep -rs runtime-endpoint /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet /etc/crictl.yaml',
+        'grep -rs runtime-endpoint /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet /etc/crictl.yaml   # the new socket everywhere',
         'grep -s containerRuntimeEndpoint /var/lib/kubelet/config.yaml',
       ],
       undo: [...edited.map(undoCommand), 'systemctl daemon-reload'],
@@ -251,14 +267,15 @@ function editKubelet({ files }: StepFacts): Step {
   );
 }
 
-function startKubelet({ hostname, target }: StepFacts): Step {
+function startKubelet({ hostname, target, endpoint }: StepFacts): Step {
   return step('start-kubelet', 'Start the kubelet', `The node reports the new runtime after some seconds.`, {
     commands: ['systemctl start kubelet.service'],
     check: [
       `kubectl get node ${hostname} -o jsonpath='{.status.nodeInfo.containerRuntimeVersion}'   # ${target}://…`,
       `kubectl wait --for=condition=Ready node/${hostname} --timeout=5m`,
     ],
-    undo: ['systemctl stop kubelet.service'],
+    // The old runtime does not know the pods of the new one.
+    undo: ['systemctl stop kubelet.service', `crictl --runtime-endpoint ${endpoint} rmp --all --force`],
   });
 }
 
@@ -321,7 +338,7 @@ function reboot(): Step {
   );
 }
 
-function cleanUp({ keepDocker }: StepFacts): Step {
+function cleanUp({ keepDocker, dockerRoot }: StepFacts): Step {
   return step(
     'clean-up',
     'Remove Docker',
@@ -333,9 +350,10 @@ function cleanUp({ keepDocker }: StepFacts): Step {
       : {
           commands: [
             'apt-get remove docker-ce docker-ce-cli docker.io cri-dockerd',
-            'rm -rf /var/lib/docker',
+            `rm -rf ${quoted(dockerRoot)}`,
           ],
-          check: ['df -h /var/lib', 'crictl info'],
+          check: ['df -h', 'crictl info   # RuntimeReady is true'],
+          isFinal: true,
         },
   );
 }

@@ -3,6 +3,7 @@ import type { NodeContext } from '../mapping/target-settings';
 import { engineSettings, type EngineConfiguration } from '../mapping/setting';
 import { certificatesOf } from './registries';
 import { MAIN, type TargetNode } from './containerd';
+import { flagOf as flag } from '../../lib/flags';
 import { text } from '../../lib/json';
 
 export const DAEMON_JSON = '/etc/docker/daemon.json';
@@ -22,7 +23,6 @@ export function engineConfiguration(
 export function nodeContext(facts: NodeFacts, configuration: EngineConfiguration): NodeContext {
   const info = facts.engine?.info;
   const registries = info?.RegistryConfig;
-  const address = text(engineSettings(configuration).merged.containerd);
   return {
     cgroupDriver: facts.kubelet?.cgroupDriver.value || info?.CgroupDriver || '',
     cgroupVersion: facts.host.cgroupVersion ?? 2,
@@ -30,7 +30,7 @@ export function nodeContext(facts: NodeFacts, configuration: EngineConfiguration
       ...(image.RepoTags ?? []),
       ...(image.RepoDigests ?? []),
     ]),
-    isContainerdShared: address === '/run/containerd/containerd.sock',
+    isContainerdShared: usesSystemContainerd(facts, configuration),
     ...(registries === undefined || registries === null
       ? {}
       : {
@@ -47,6 +47,20 @@ export function nodeContext(facts: NodeFacts, configuration: EngineConfiguration
     // The Engine hides passwords in these: a URL with credentials has to come from the settings.
     proxy: { http: shown(info?.HttpProxy), https: shown(info?.HttpsProxy), no: info?.NoProxy ?? '' },
   };
+}
+
+const SYSTEM_CONTAINERD = '/run/containerd/containerd.sock';
+
+/** dockerd without an address takes the containerd of the system if there is one, and starts one of its own otherwise. */
+function usesSystemContainerd(
+  { engine, directories }: NodeFacts,
+  configuration: EngineConfiguration,
+): boolean {
+  const given = text(engineSettings(configuration).merged.containerd);
+  const address = (given || engine?.info.Containerd?.Address) ?? '';
+  if (address !== '') return address === SYSTEM_CONTAINERD;
+  const hasOwn = (directories['/run/docker/containerd'] ?? []).length > 0;
+  return !hasOwn && directories['/run/containerd']?.includes('containerd.sock') === true;
 }
 
 function shown(url: string | undefined): string {
@@ -69,8 +83,8 @@ export function targetNode(facts: NodeFacts, read: (path: string) => string | un
   };
 }
 
-function cniBinDirs(facts: NodeFacts, flag: string): string[] {
-  if (flag !== '') return flag.split(/[:,]/);
+function cniBinDirs(facts: NodeFacts, given: string): string[] {
+  if (given !== '') return given.split(/[:,]/);
   const present = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'].filter(
     (directory) => (facts.directories[directory] ?? []).length > 0,
   );
@@ -95,10 +109,6 @@ function programArguments({ processes }: NodeFacts, names: readonly string[]): r
   return processes?.programs.find(({ name }) => names.includes(name))?.args ?? [];
 }
 
-/** Returns the value of a flag, given as `--flag=value` or `--flag value`; '' when there is none. */
 function flagOf(args: readonly string[], name: string): string {
-  const at = args.findLastIndex((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`));
-  const found = args[at];
-  if (found === undefined) return '';
-  return found.includes('=') ? found.slice(name.length + 3) : (args[at + 1] ?? '');
+  return flag(args, name) ?? '';
 }

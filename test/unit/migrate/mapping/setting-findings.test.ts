@@ -28,7 +28,7 @@ describe('settingFindings', () => {
         'On CRI-O, the setting "storage-driver" becomes the storage driver overlay.',
     );
     expect(findings('{"storage-driver":"overlay2"}', 'cri-o')[0]!.summary).toBe(
-      'The setting "storage-driver" becomes the storage driver overlay (CRI-O).',
+      'The setting "storage-driver" becomes the storage driver overlay.',
     );
   });
 

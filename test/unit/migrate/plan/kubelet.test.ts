@@ -61,6 +61,13 @@ describe('kubeletEdits', () => {
     });
   });
 
+  it('leaves the layout of config.yaml alone', () => {
+    const before = 'clusterDNS:\n- 10.0.0.10\ncontainerRuntimeEndpoint: ""\nother: {a:   1}';
+    expect(edits({ [CONFIG]: before }, { logs: { logMaxSize: '10Mi' } })).toEqual({
+      [CONFIG]: `clusterDNS:\n- 10.0.0.10\ncontainerRuntimeEndpoint: "${SOCKET}"\nother: {a:   1}\ncontainerLogMaxSize: 10Mi\n`,
+    });
+  });
+
   it('adds no endpoint to config.yaml when a flag sets it', () => {
     expect(edits({ [CONFIG]: 'cgroupDriver: systemd\n' })).toEqual({});
     expect(edits({ [CONFIG]: 'cgroupDriver: systemd\n' }, { endpointFrom: '' })).toEqual({

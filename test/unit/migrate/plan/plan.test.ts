@@ -149,6 +149,19 @@ describe('makePlan', () => {
     expect(shared.indexOf('write-target')).toBeGreaterThan(shared.indexOf('stop-engine'));
   });
 
+  it("removes the Engine's own data-root in the end, after which there is no way back", () => {
+    const engine = { ...nodeFacts().engine!, info: { DockerRootDir: '/data/docker' } as never };
+    const last = planFor({ facts: { engine } }).steps.at(-1)!;
+    expect(last).toMatchObject({ id: 'clean-up', isFinal: true });
+    expect(last.commands).toContain('rm -rf /data/docker');
+  });
+
+  it('tells when no file sets the endpoint of the kubelet', () => {
+    const ids = (files: Record<string, string>) => planFor({ files }).findings.map(({ id }) => id);
+    expect(ids({})).toContain('kubelet-endpoint-elsewhere');
+    expect(ids({ ...KUBELET_FILES })).not.toContain('kubelet-endpoint-elsewhere');
+  });
+
   it('stops the sockets with the services, and keeps Docker on demand', () => {
     const commands = (keepDocker: boolean) =>
       planFor({}, 'containerd', { keepDocker }).steps.find(({ id }) => id === 'stop-engine')!.commands;

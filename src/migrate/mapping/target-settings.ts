@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { isObject, text, type JsonObject } from '../../lib/json';
 import { CRIO_DRIVERS, SNAPSHOTTERS } from './rows/storage';
 import { hostsOfImages, inRanges } from './registry-hosts';
@@ -15,8 +16,8 @@ export interface TargetSettings {
   /** '' for the target's default. */
   readonly defaultRuntime: string;
   readonly ulimits: readonly Ulimit[];
-  /** A directory for the target's data; '' for its default. */
-  readonly root: string;
+  /** The directory that has the Engine's data-root, and gets the target's data; '' for the target's default. */
+  readonly dataParent: string;
   /** '' for the target's default. */
   readonly snapshotter: string;
   readonly storageDriver: string;
@@ -89,7 +90,7 @@ export function targetSettings(merged: JsonObject, node: NodeContext): TargetSet
     runtimes,
     defaultRuntime: defaultRuntime(text(merged['default-runtime']), runtimes),
     ulimits: ulimitsOf(group(merged, 'default-ulimits')),
-    root: node.isContainerdShared ? '' : rootBeside(text(merged['data-root']) || text(merged.graph)),
+    dataParent: node.isContainerdShared ? '' : parentOf(text(merged['data-root']) || text(merged.graph)),
     snapshotter: SNAPSHOTTERS[text(merged['storage-driver'])] ?? '',
     storageDriver: CRIO_DRIVERS[text(merged['storage-driver'])] ?? '',
     seccompProfile: text(merged['seccomp-profile']).startsWith('/') ? text(merged['seccomp-profile']) : '',
@@ -169,10 +170,9 @@ function ulimitsOf(limits: JsonObject): Ulimit[] {
   });
 }
 
-function rootBeside(dataRoot: string): string {
-  if (!dataRoot.startsWith('/') || /^\/var\/lib\/docker\/?$/.test(dataRoot)) return '';
-  const parent = dataRoot.replace(/\/+$/, '').replace(/\/[^/]*$/, '');
-  return `${parent}/containers-of-pods`;
+function parentOf(dataRoot: string): string {
+  const plain = dataRoot.replace(/\/+$/, '');
+  return plain === '' || plain === '/var/lib/docker' ? '' : dirname(plain);
 }
 
 /** Docker's `10m` as a quantity of Kubernetes. Both count in powers of 1024. */

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { parse, stringify, type TomlTable } from 'smol-toml';
 import { isObject, type JsonObject } from '../../lib/json';
 import { RUNC, type OciRuntime, type TargetSettings } from '../mapping/target-settings';
@@ -26,6 +27,8 @@ export interface TargetNode {
   readonly openFiles: string;
   /** The configuration that the target has now, if there is one. */
   readonly mainConfig?: string;
+  /** Whether that configuration names a place for the data, which stays. */
+  readonly hasRoot?: boolean;
 }
 
 /** An existing configuration that the plan cannot extend. Its message tells what to do. */
@@ -34,8 +37,8 @@ export class UnusableConfig extends Error {}
 /** Returns all files of containerd. Throws UnusableConfig. */
 export function containerdFiles(settings: TargetSettings, node: TargetNode, origin: string): PlannedFile[] {
   const main = mainFile(node.mainConfig, origin);
-  const config =
-    main.version === 2 ? asVersion2(containerdConfig(settings, node)) : containerdConfig(settings, node);
+  const current = containerdConfig(settings, { ...node, hasRoot: main.hasRoot });
+  const config = main.version === 2 ? asVersion2(current) : current;
   return [
     main.file,
     targetFile(DROP_IN, origin, stringify(config)),
@@ -68,7 +71,9 @@ export function containerdConfig(settings: TargetSettings, node: TargetNode): Js
   };
   return {
     version: 3,
-    ...(settings.root === '' ? {} : { root: settings.root }),
+    ...(settings.dataParent === '' || node.hasRoot === true
+      ? {}
+      : { root: join(settings.dataParent, 'containerd') }),
     ...(Object.keys(debug).length === 0 ? {} : { debug }),
     ...(settings.metricsAddress === '' ? {} : { metrics: { address: settings.metricsAddress } }),
     plugins: {
@@ -134,12 +139,20 @@ function asVersion2(config: JsonObject): JsonObject {
   };
 }
 
-/** Returns the main file, which imports the drop-in, and the version that the drop-in must have. */
-function mainFile(before: string | undefined, origin: string): { file: PlannedFile; version: 2 | 3 } {
+interface MainFile {
+  readonly file: PlannedFile;
+  /** The version that the drop-in must have. */
+  readonly version: 2 | 3;
+  readonly hasRoot: boolean;
+}
+
+/** Returns the main file, which imports the drop-in. */
+function mainFile(before: string | undefined, origin: string): MainFile {
   const fresh = stringify({ version: 3, imports: [DROP_IN] });
-  if (before === undefined) return { file: targetFile(MAIN, origin, fresh), version: 3 };
+  if (before === undefined) return { file: targetFile(MAIN, origin, fresh), version: 3, hasRoot: false };
   const old = parsed(before);
-  if (isStub(old)) return { file: { ...targetFile(MAIN, origin, fresh), before }, version: 3 };
+  if (isStub(old))
+    return { file: { ...targetFile(MAIN, origin, fresh), before }, version: 3, hasRoot: false };
   const version = old.version;
   if (version !== 2 && version !== 3 && version !== 4)
     throw new UnusableConfig(
@@ -151,6 +164,7 @@ function mainFile(before: string | undefined, origin: string): { file: PlannedFi
   return {
     file: { path: MAIN, text, mode: 0o644, before, step: 'write-target' },
     version: version === 2 ? 2 : 3,
+    hasRoot: typeof old.root === 'string',
   };
 }
 

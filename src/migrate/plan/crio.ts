@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { stringify } from 'smol-toml';
 import type { JsonObject } from '../../lib/json';
 import { RUNC, type OciRuntime, type TargetSettings } from '../mapping/target-settings';
@@ -47,7 +48,7 @@ export function crioFiles(settings: TargetSettings, node: TargetNode, origin: st
 export function crioConfig(settings: TargetSettings, node: TargetNode): JsonObject {
   return {
     crio: {
-      ...(settings.root === '' ? {} : { root: settings.root }),
+      ...(settings.dataParent === '' ? {} : { root: join(settings.dataParent, 'containers/storage') }),
       ...(settings.storageDriver === '' ? {} : { storage_driver: settings.storageDriver }),
       runtime: runtimeTable(settings),
       ...(node.sandboxImage === '' ? {} : { image: { pause_image: node.sandboxImage } }),

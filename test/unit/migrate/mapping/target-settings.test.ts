@@ -79,9 +79,10 @@ describe('targetSettings', () => {
   });
 
   it('puts data beside that of the Engine, unless both share one containerd', () => {
-    expect(settings({ 'data-root': '/data/docker/' }).root).toBe('/data/containers-of-pods');
-    expect(settings({ 'data-root': '/data/docker' }, { isContainerdShared: true }).root).toBe('');
-    expect(settings({ 'data-root': '/var/lib/docker' }).root).toBe('');
+    expect(settings({ 'data-root': '/data/docker/' }).dataParent).toBe('/data');
+    expect(settings({ 'data-root': '/docker' }).dataParent).toBe('/');
+    expect(settings({ 'data-root': '/data/docker' }, { isContainerdShared: true }).dataParent).toBe('');
+    expect(settings({ 'data-root': '/var/lib/docker' }).dataParent).toBe('');
   });
 
   it('takes a default runtime only when it is defined', () => {

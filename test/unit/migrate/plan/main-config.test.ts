@@ -3,7 +3,7 @@ import { containerdFiles, DROP_IN, MAIN, type TargetNode } from '../../../../src
 import { targetSettings } from '../../../../src/migrate/mapping/target-settings';
 
 const settings = targetSettings(
-  {},
+  { 'data-root': '/data/docker' },
   {
     cgroupDriver: 'systemd',
     cgroupVersion: 2,
@@ -50,6 +50,11 @@ describe('the main configuration of containerd', () => {
     expect(files(before)[MAIN]).toBe(
       `# ours\nversion = 3 # v\nimports = [ "${DROP_IN}" ]\nroot = "/data" # big disk\ndisabled_plugins = [ "x" ]\n[debug]\nlevel = "info"\n`,
     );
+  });
+
+  it('keeps its place for the data', () => {
+    expect(parse(files()[DROP_IN]!).root).toBe('/data/containerd');
+    expect(parse(files('version = 3\nroot = "/big"\n')[DROP_IN]!).root).toBeUndefined();
   });
 
   it('adds to imports that are there', () => {

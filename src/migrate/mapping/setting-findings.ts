@@ -120,7 +120,7 @@ function unknownKeys(settings: readonly EngineSetting[]): Finding {
 
 function evidenceOf({ path, value, where }: EngineSetting): Evidence {
   if (SECRET.test(path.at(-1) ?? '')) return { where, what: `${path.join('.')}: ***` };
-  const what = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  const what = typeof value === 'string' ? value : JSON.stringify(value);
   return { where, what: `${path.join('.')}: ${shorten(withoutSecrets(what))}` };
 }
 

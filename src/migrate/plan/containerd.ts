@@ -131,7 +131,7 @@ function asVersion2(config: JsonObject): JsonObject {
         ...restOfImages,
         ...restOfRuntime,
         // Version 2 has room for one directory.
-        cni: { bin_dir: Array.isArray(binDirs) ? binDirs[0] : undefined, ...restOfCni },
+        cni: { bin_dir: strings(binDirs)[0], ...restOfCni },
         containerd: { ...(snapshotter === undefined ? {} : { snapshotter }), ...table(containerd) },
       },
       ...others,

@@ -67,6 +67,8 @@ export function makePlan(input: PlanInput): Plan {
   ];
   refuseBlocked(findings, input.accepted);
   const { merged } = engineSettings(configuration);
+  const oldEndpoint = facts.kubelet?.endpoint.value ?? '';
+  const dockerRoot = facts.engine?.info.DockerRootDir ?? '';
   const context = nodeContext(facts, configuration);
   const isContainerdShared = target === 'containerd' && context.isContainerdShared;
   const settings = targetSettings(merged, { ...context, isContainerdShared });
@@ -98,7 +100,7 @@ export function makePlan(input: PlanInput): Plan {
       target,
       unit,
       endpoint: ENDPOINTS[target],
-      oldEndpoint: facts.kubelet?.endpoint.value || 'unix:///var/run/cri-dockerd.sock',
+      oldEndpoint: oldEndpoint === '' ? 'unix:///var/run/cri-dockerd.sock' : oldEndpoint,
       bridge: bridgeOf(facts),
       hostname: facts.host.hostname,
       files,
@@ -107,7 +109,7 @@ export function makePlan(input: PlanInput): Plan {
       isControlPlane: (facts.directories['/etc/kubernetes/manifests'] ?? []).length > 0,
       hasCertificates: Object.keys(node.certificates).length > 0,
       hasKubelet: facts.kubelet !== undefined,
-      dockerRoot: facts.engine?.info.DockerRootDir || '/var/lib/docker',
+      dockerRoot: dockerRoot === '' ? '/var/lib/docker' : dockerRoot,
       keptFiles: [
         ...new Set([
           ...Object.keys(facts.files).filter(isWorthKeeping),

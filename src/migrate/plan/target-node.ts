@@ -23,8 +23,9 @@ export function engineConfiguration(
 export function nodeContext(facts: NodeFacts, configuration: EngineConfiguration): NodeContext {
   const info = facts.engine?.info;
   const registries = info?.RegistryConfig;
+  const kubeletDriver = facts.kubelet?.cgroupDriver.value ?? '';
   return {
-    cgroupDriver: facts.kubelet?.cgroupDriver.value || info?.CgroupDriver || '',
+    cgroupDriver: kubeletDriver === '' ? (info?.CgroupDriver ?? '') : kubeletDriver,
     cgroupVersion: facts.host.cgroupVersion ?? 2,
     images: (facts.engine?.images ?? []).flatMap((image) => [
       ...(image.RepoTags ?? []),

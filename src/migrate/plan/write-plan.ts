@@ -1,14 +1,15 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { errnoOf } from '../../lib/errors';
 import { planMarkdown } from './markdown';
 import type { Plan } from './plan';
 import { outputFiles, planJson } from './plan-json';
 
 /** Throws an Error unless a directory is missing or empty. */
 export async function checkEmpty(directory: string): Promise<void> {
-  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    if (error.code === 'ENOTDIR') throw new Error(`${directory} is a file: name a directory`);
+  const names = await readdir(directory).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return [];
+    if (errnoOf(error) === 'ENOTDIR') throw new Error(`${directory} is a file: name a directory`);
     throw error;
   });
   if (names.length > 0) throw new Error(`${directory} is not empty: name a new directory`);
@@ -31,8 +32,8 @@ export async function writePlan(directory: string, plan: Plan): Promise<void> {
 export async function readOriginals(root: string, paths: readonly string[]): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const path of new Set(paths)) {
-    const text = await readFile(join(root, path), 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+    const text = await readFile(join(root, path), 'utf8').catch((error: unknown) => {
+      if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined;
       throw error;
     });
     if (text !== undefined) found.set(path, text);

@@ -77,9 +77,9 @@ async function put(path: string, text: string): Promise<void> {
 async function tree(directory: string): Promise<Record<string, string>> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  return Object.fromEntries(
-    await Promise.all(files.map(async (path) => [path, await readFile(path, 'utf8')])),
-  );
+  const texts: Record<string, string> = {};
+  for (const path of files) texts[path] = await readFile(path, 'utf8');
+  return texts;
 }
 
 const run = (more: Partial<PlanCommand> = {}) =>

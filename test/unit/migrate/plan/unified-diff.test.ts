@@ -8,15 +8,23 @@ describe('unifiedDiff', () => {
   });
 
   it('shows a change with three lines around it', () => {
-    expect(unifiedDiff('/etc/a', lines(...'abcdefghi'), lines(...'abcdEfghi'))).toBe(
-      '--- a/etc/a\n+++ b/etc/a\n@@ -2,7 +2,7 @@\n b\n c\n d\n-e\n+E\n f\n g\n h\n',
-    );
+    expect(
+      unifiedDiff(
+        '/etc/a',
+        lines('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'),
+        lines('a', 'b', 'c', 'd', 'E', 'f', 'g', 'h', 'i'),
+      ),
+    ).toBe('--- a/etc/a\n+++ b/etc/a\n@@ -2,7 +2,7 @@\n b\n c\n d\n-e\n+E\n f\n g\n h\n');
   });
 
   it('has a hunk for each of two distant changes', () => {
-    expect(unifiedDiff('/a', lines(...'abcdefghijkl'), lines(...'Abcdefghijkl', 'm'))).toBe(
-      '--- a/a\n+++ b/a\n@@ -1,4 +1,4 @@\n-a\n+A\n b\n c\n d\n@@ -10,3 +10,4 @@\n j\n k\n l\n+m\n',
-    );
+    expect(
+      unifiedDiff(
+        '/a',
+        lines('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l'),
+        lines('A', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm'),
+      ),
+    ).toBe('--- a/a\n+++ b/a\n@@ -1,4 +1,4 @@\n-a\n+A\n b\n c\n d\n@@ -10,3 +10,4 @@\n j\n k\n l\n+m\n');
   });
 
   it('makes a file from nothing', () => {

@@ -16,7 +16,14 @@ const containerd = readdirSync(join(root, 'proto/containerd')).map((name) =>
 );
 const cli = join(root, 'node_modules/protobufjs-cli');
 const out = join(root, 'src/proto/gen');
-const endings = ['cri.js', 'cri.d.ts', 'descriptors.js', 'descriptors.d.ts', 'containerd.js', 'containerd.d.ts'];
+const endings = [
+  'cri.js',
+  'cri.d.ts',
+  'descriptors.js',
+  'descriptors.d.ts',
+  'containerd.js',
+  'containerd.d.ts',
+];
 const outputs = endings.map((name) => join(out, name));
 const inputs = [proto, ...containerd, self, join(cli, 'package.json')];
 
@@ -119,5 +126,7 @@ if (Math.min(...outputs.map(mtime)) > Math.max(...inputs.map(mtime))) {
 } else {
   const began = Date.now();
   generate();
-  console.log(`proto: generated src/proto/gen/{cri,descriptors,containerd}.{js,d.ts} in ${Date.now() - began} ms`);
+  console.log(
+    `proto: generated src/proto/gen/{cri,descriptors,containerd}.{js,d.ts} in ${Date.now() - began} ms`,
+  );
 }

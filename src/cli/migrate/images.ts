@@ -93,7 +93,8 @@ async function toContainerd(
   process.stdout.write(
     `${carried} of ${chosen.length} images are on ${options.to}${hasCri ? ', and CRI answers with their ids' : ''}; ${bytesText(moved)} moved\n`,
   );
-  if (signal.aborted || failed > 0) say('run the command again to continue: what has arrived is kept for 24 hours');
+  if (signal.aborted || failed > 0)
+    say('run the command again to continue: what has arrived is kept for 24 hours');
   return failed === 0 && !signal.aborted ? 0 : 1;
 }
 
@@ -139,7 +140,8 @@ function selectionOf({ used, onlyLocal, all }: ImagesCommand): Selection {
 }
 
 function nothingToDo(selection: Selection): string {
-  if (selection === 'used') return 'the Engine has no container of a pod, so there is nothing to carry (--all carries all images)';
+  if (selection === 'used')
+    return 'the Engine has no container of a pod, so there is nothing to carry (--all carries all images)';
   return selection === 'all' ? 'the Engine has no image with a name' : 'all images are from a registry';
 }
 

@@ -52,7 +52,8 @@ export async function carrySaved(
     missing.delete(blob.digest);
     present.set(blob.digest, blob);
   };
-  if (missing.size > 0) await readArchive(new TarStream(await openArchive()), diffIds, missing, arrived, carrying);
+  if (missing.size > 0)
+    await readArchive(new TarStream(await openArchive()), diffIds, missing, arrived, carrying);
   const [first] = missing;
   if (first !== undefined) throw notFound(`the Engine's archive of ${id} lacks ${first}`);
   const [config, ...layers] = [id, ...diffIds].map((digest) => {
@@ -135,8 +136,7 @@ export async function carryArchive(
 
 /** Carries an image from one content store to another one, or to another namespace of the same one, which moves no bytes. */
 export async function carryChain(chain: Chain, source: BlobSource, carrying: Carrying): Promise<void> {
-  for (const blob of chain.blobs)
-    await putBlob(blob, (offset) => source.read(blob.digest, offset), carrying);
+  for (const blob of chain.blobs) await putBlob(blob, (offset) => source.read(blob.digest, offset), carrying);
   // What a label names should exist before the label.
   for (const document of [...chain.documents].reverse()) await putDocument(document, carrying);
 }
@@ -164,12 +164,7 @@ async function putBlob(
   );
 }
 
-async function putUnnamed(
-  name: string,
-  size: number,
-  archive: TarStream,
-  carrying: Carrying,
-): Promise<Blob> {
+async function putUnnamed(name: string, size: number, archive: TarStream, carrying: Carrying): Promise<Blob> {
   const upload = await carrying.target.openUnnamed(name, size, carrying.signal);
   if (upload === undefined) throw internal(`the upload ${name} exists already`);
   return { digest: await send(upload, bodyFrom(archive, upload.offset), carrying), size };

@@ -77,7 +77,12 @@ export async function carryAll(
   engine: EngineSide,
   kind: EngineKind,
   endpoint: string,
-  { onBytes, onOutcome, hasCri, signal }: Watching & { readonly hasCri: boolean; readonly signal: AbortSignal },
+  {
+    onBytes,
+    onOutcome,
+    hasCri,
+    signal,
+  }: Watching & { readonly hasCri: boolean; readonly signal: AbortSignal },
 ): Promise<void> {
   const plain = new Target(endpoint);
   const lease = await createLease(plain.connection, CRI_NAMESPACE, new Date());
@@ -124,8 +129,7 @@ async function carryOne(
   hasCri: boolean,
 ): Promise<void> {
   const { descriptor, configDigest } = await carryContent(decision, engine, kind, carrying);
-  if (decision.how !== 'present')
-    for (const name of decision.names) await target.setRecord(name, descriptor);
+  if (decision.how !== 'present') for (const name of decision.names) await target.setRecord(name, descriptor);
   if (hasCri) for (const name of decision.names) await target.verify(name, configDigest);
 }
 
@@ -138,7 +142,8 @@ async function carryContent(
   const { how, image, diffIds, source } = decision;
   if (how !== 'save') {
     const chain = chainOf(decision);
-    if (source !== undefined && (how === 'share' || how === 'copy')) await carryChain(chain, source, carrying);
+    if (source !== undefined && (how === 'share' || how === 'copy'))
+      await carryChain(chain, source, carrying);
     return { descriptor: chain.top, configDigest: chain.configDigest };
   }
   // Ends the Engine's answer together with the reading.

@@ -20,15 +20,13 @@ export function chainIds(diffIds: readonly string[]): string[] {
  * @param json the content of `NAME/json`.
  * @returns the index of the layer; undefined when no layer fits, for instance because the Engine writes JSON in another way.
  */
-export function layerOfDirectory(
-  name: string,
-  json: string,
-  diffIds: readonly string[],
-): number | undefined {
+export function layerOfDirectory(name: string, json: string, diffIds: readonly string[]): number | undefined {
   const config = parseObject(json);
   if (config === undefined) return undefined;
   const chain = chainIds(diffIds);
-  const at = chain.findIndex((id) => [true, false].some((hasOs) => directoryName(config, id, hasOs) === name));
+  const at = chain.findIndex((id) =>
+    [true, false].some((hasOs) => directoryName(config, id, hasOs) === name),
+  );
   return at === -1 ? undefined : at;
 }
 

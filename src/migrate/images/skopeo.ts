@@ -12,14 +12,7 @@ const MAX_OUTPUT = 4 * 1024 * 1024;
  * CRI-O uses, which /etc/containers/storage.conf names for both.
  */
 export function skopeoArguments(dockerEndpoint: string, name: string): string[] {
-  return [
-    'copy',
-    '--src-daemon-host',
-
-    dockerEndpoint,
-    `docker-daemon:${name}`,
-    `containers-storage:${name}`,
-  ];
+  return ['copy', '--src-daemon-host', dockerEndpoint, `docker-daemon:${name}`, `containers-storage:${name}`];
 }
 
 /** The command for a person who has to run it on the node. */

@@ -85,7 +85,7 @@ export class TarStream {
 
   private async header(): Promise<Buffer | undefined> {
     const parts: Buffer[] = [];
-    for (let missing = BLOCK; missing > 0; ) {
+    for (let missing = BLOCK; missing > 0;) {
       if (!(await this.fill())) {
         if (parts.length === 0) return undefined;
         throw internal('the archive is cut off');
@@ -98,7 +98,7 @@ export class TarStream {
   }
 
   private async skip(count: number): Promise<void> {
-    for (let left = count; left > 0; ) {
+    for (let left = count; left > 0;) {
       const { length } = await this.take(left);
       left -= length;
       const ofBody = Math.min(length, this.body);
@@ -157,15 +157,12 @@ function numberIn(header: Buffer, at: number, length: number): number {
 /** Reads pax records, each of the form `LENGTH KEY=VALUE\n`. */
 function paxChanges(records: Buffer): { name?: string; size?: number } {
   const changes: { name?: string; size?: number } = {};
-  for (let at = 0; at < records.length; ) {
+  for (let at = 0; at < records.length;) {
     const space = records.indexOf(0x20, at);
     const length = Number(records.toString('latin1', at, space));
     if (space === -1 || !(length > 0)) break;
     const record = records.toString('utf8', space + 1, at + length - 1);
-    const [key, value] = [
-      record.slice(0, record.indexOf('=')),
-      record.slice(record.indexOf('=') + 1),
-    ];
+    const [key, value] = [record.slice(0, record.indexOf('=')), record.slice(record.indexOf('=') + 1)];
     if (key === 'path') changes.name = value;
     if (key === 'size') changes.size = Number(value);
     at += length;

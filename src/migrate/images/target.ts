@@ -91,7 +91,7 @@ export class Target {
    */
   async verify(name: string, id: string): Promise<void> {
     let found: string | undefined;
-    for (const end = Date.now() + CRI_MS; ; ) {
+    for (const end = Date.now() + CRI_MS; ;) {
       found = (await this.cri.call('ImageStatus', { image: { image: name } })).image?.id;
       if (found === id) return;
       if (Date.now() > end) break;

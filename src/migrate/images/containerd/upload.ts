@@ -44,7 +44,7 @@ export class Upload {
     place: Place,
     signal?: AbortSignal,
   ): Promise<Upload | undefined> {
-    for (const end = Date.now() + LOCKED_MS; ; ) {
+    for (const end = Date.now() + LOCKED_MS; ;) {
       const upload = new Upload(connection, connection.write(place), what, place);
       try {
         await upload.begin();

@@ -1,5 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { Blob, BlobTarget, BlobUpload, Labels } from '../../../../src/migrate/images/containerd/content-store';
+import type {
+  Blob,
+  BlobTarget,
+  BlobUpload,
+  Labels,
+} from '../../../../src/migrate/images/containerd/content-store';
 
 export const sha256 = (bytes: Buffer | string): string =>
   `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
@@ -82,7 +87,10 @@ export class MemoryStore implements BlobTarget {
 export function tarOf(entries: readonly (readonly [name: string, content: Buffer | string])[]): Buffer {
   const blocks = entries.flatMap(([name, content]) => {
     const bytes = Buffer.from(content);
-    const long = name.length > 100 ? [headerOf('././@LongLink', name.length + 1, 'L'), padded(Buffer.from(`${name}\0`))] : [];
+    const long =
+      name.length > 100
+        ? [headerOf('././@LongLink', name.length + 1, 'L'), padded(Buffer.from(`${name}\0`))]
+        : [];
     return [...long, headerOf(name, bytes.length, '0'), padded(bytes)];
   });
   return Buffer.concat([...blocks, Buffer.alloc(1024)]);

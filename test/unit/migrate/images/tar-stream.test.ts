@@ -38,10 +38,12 @@ describe('TarStream', () => {
   });
 
   it('takes name and size from pax records', async () => {
-    const records = '18 path=pax-name\n10 size=3\n';
+    const records = '17 path=pax-name\n10 size=3\n';
     const pax = Buffer.concat([headerOf('pax', records.length, 'x'), Buffer.from(records.padEnd(512, '\0'))]);
     const file = Buffer.concat([headerOf('short', 0, '0'), Buffer.from('abc'.padEnd(512, '\0'))]);
-    expect(await contents(Buffer.concat([pax, file, Buffer.alloc(1024)]), 512)).toEqual([['pax-name', 'abc']]);
+    expect(await contents(Buffer.concat([pax, file, Buffer.alloc(1024)]), 512)).toEqual([
+      ['pax-name', 'abc'],
+    ]);
   });
 
   it('reads a size in the binary form', async () => {
@@ -63,6 +65,8 @@ describe('TarStream', () => {
   });
 
   it.each([100, 700])('reports an archive that is cut off after %d bytes', async (length) => {
-    await expect(contents(tarOf([['a', 'x'.repeat(600)]]).subarray(0, length), 64)).rejects.toThrow('cut off');
+    await expect(contents(tarOf([['a', 'x'.repeat(600)]]).subarray(0, length), 64)).rejects.toThrow(
+      'cut off',
+    );
   });
 });

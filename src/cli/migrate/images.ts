@@ -3,7 +3,7 @@ import { cancelled, invalidArgument, messageOf } from '../../lib/errors';
 import type { Decision } from '../../migrate/images/decision';
 import { EngineSide, type EngineKind } from '../../migrate/images/engine-side';
 import { bytesText, durationText, Progress } from '../../migrate/images/progress';
-import { carryAll, checkSpaceFor, decideAll, type Outcome } from '../../migrate/images/run';
+import { carryAll, checkSpaceFor, decideAll, pulledImages, type Outcome } from '../../migrate/images/run';
 import { nameOf, type ChosenImage, type Selection } from '../../migrate/images/selection';
 import { carryWithSkopeo, hasSkopeo, skopeoCommand } from '../../migrate/images/skopeo';
 import { Target } from '../../migrate/images/target';
@@ -38,7 +38,9 @@ export async function images(options: ImagesCommand): Promise<number> {
     const engine = new EngineSide(options.dockerEndpoint);
     const kind = await engine.kind();
     const runtime = await target.kind();
-    const chosen = await engine.choose(selection);
+    const chosen = await engine.choose(selection, async (ids) =>
+      selection === 'only-local' ? pulledImages(ids, kind, target) : undefined,
+    );
     say(`Engine ${kind.version} → ${runtime.runtime} ${runtime.version} at ${options.to}`);
     if (chosen.length === 0) {
       say(nothingToDo(selection));

@@ -33,8 +33,15 @@ export class EngineSide {
     return engineKind(await this.client.version(), await this.client.info());
   }
 
-  async choose(selection: Selection): Promise<ChosenImage[]> {
-    return chosenImages(await this.client.listImages(), await this.client.listContainers({}), selection);
+  /** @param pulledOf returns the ids of images from registries; undefined if the Engine's digests tell. */
+  async choose(
+    selection: Selection,
+    pulledOf: (ids: readonly string[]) => Promise<ReadonlySet<string> | undefined>,
+  ): Promise<ChosenImage[]> {
+    const images = await this.client.listImages();
+    const containers = await this.client.listContainers({});
+    const pulled = await pulledOf(images.map(({ Id }) => Id));
+    return chosenImages(images, containers, selection, pulled);
   }
 
   /** Returns the digests of an image's uncompressed layers. */

@@ -1,6 +1,6 @@
-import { drawLimited, mapLimited } from '../../lib/async/concurrency';
+import { drawLimited, forEachLimited, mapLimited } from '../../lib/async/concurrency';
 import { KeyedLock } from '../../lib/async/keyed-lock';
-import { messageOf } from '../../lib/errors';
+import { failedPrecondition, hasCode, messageOf } from '../../lib/errors';
 import { carryArchive, carryChain, carrySaved, type Carrying } from './carry';
 import { ContainerdConnection } from './containerd/connection';
 import { ContainerdContent } from './containerd/content-store';
@@ -28,6 +28,49 @@ export interface Outcome {
 export interface Watching {
   readonly onBytes: (bytes: number) => void;
   readonly onOutcome: (outcome: Outcome) => void;
+}
+
+/**
+ * Finds the images from registries, by what a pull leaves in the Engine's containerd.
+ * @returns undefined for an Engine with its own store, whose digests tell.
+ * @throws FAILED_PRECONDITION when no socket leads to the Engine's containerd.
+ */
+export async function pulledImages(
+  ids: readonly string[],
+  kind: EngineKind,
+  target: Target,
+): Promise<ReadonlySet<string> | undefined> {
+  if (kind.containerd === undefined) return undefined;
+  const contents = engineContents(kind, target);
+  const pulled = new Set<string>();
+  let found = 0;
+  try {
+    await forEachLimited(ids, LOOKS_AT_A_TIME, async (id) => {
+      for (const { content } of contents.list) {
+        const isPulled = await unlessUnreachable(content.isPulled(id));
+        if (isPulled === undefined) continue;
+        found++;
+        if (isPulled) pulled.add(id);
+        return;
+      }
+    });
+  } finally {
+    contents.close();
+  }
+  if (found < ids.length)
+    throw failedPrecondition(
+      "--only-local needs the socket of the Engine's containerd, which tells where an image is from: use --used or --all",
+    );
+  return pulled;
+}
+
+async function unlessUnreachable<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (hasCode(error, 'UNAVAILABLE')) return undefined;
+    throw error;
+  }
 }
 
 /** Decides for all images. Changes nothing on the target. */
@@ -168,11 +211,11 @@ async function carryContent(
 function engineContents(
   { containerd }: EngineKind,
   target: Target,
-): { list: EngineContent[]; close: () => void } {
+): { list: (EngineContent & { readonly content: ContainerdContent })[]; close: () => void } {
   if (containerd === undefined) return { list: [], close: () => undefined };
   const { endpoint, namespace } = containerd;
   const shared = new ContainerdContent(target.connection, { namespace });
-  const list: EngineContent[] = [{ content: shared, isTarget: true }];
+  const list = [{ content: shared, isTarget: true }];
   if (endpoint === undefined) return { list, close: () => undefined };
   const connection = new ContainerdConnection(endpoint);
   list.push({ content: new ContainerdContent(connection, { namespace }), isTarget: false });

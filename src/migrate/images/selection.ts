@@ -21,13 +21,20 @@ export interface ChosenImage {
 /** Kubernetes' label of each container of a pod, its sandbox included. */
 const POD_NAME = 'io.kubernetes.pod.name';
 
-/** Returns the images to carry, sorted by name. Images without a name are left out, because no pod can ask for them. */
+/**
+ * Returns the images to carry, sorted by name. Images without a name are left out, because no pod can ask for them.
+ * @param pulled the ids of images from registries. By default these are the images with a registry digest. An Engine with the
+ * containerd store gives every image a digest, so there it must be known.
+ */
 export function chosenImages(
   images: readonly EngineImageSummary[],
   containers: readonly EngineContainerSummary[],
   selection: Selection,
+  pulled?: ReadonlySet<string>,
 ): ChosenImage[] {
   const pods = podsByImage(containers);
+  const isLocal = ({ id, digests }: Pick<ChosenImage, 'id' | 'digests'>): boolean =>
+    pulled === undefined ? digests.length === 0 : !pulled.has(id);
   return images
     .map((image) => {
       const { repoTags, repoDigests } = namesOf(image);
@@ -39,11 +46,11 @@ export function chosenImages(
       };
     })
     .filter(({ tags, digests }) => tags.length + digests.length > 0)
-    .filter(({ users, digests }) => {
+    .filter(({ users, ...image }) => {
       if (selection === 'used') return users.length > 0;
-      return selection === 'all' || digests.length === 0;
+      return selection === 'all' || isLocal(image);
     })
-    .map(({ users, ...image }) => ({ ...image, why: reason(users, image.digests.length === 0) }))
+    .map(({ users, ...image }) => ({ ...image, why: reason(users, isLocal(image)) }))
     .sort((one, other) => (nameOf(one) < nameOf(other) ? -1 : 1));
 }
 

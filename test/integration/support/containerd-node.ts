@@ -21,7 +21,8 @@ export class ContainerdNode {
   private constructor(
     readonly directory: string,
     private readonly child: ChildProcess,
-    private readonly path: string,
+    /** The PATH on which its programs are. */
+    readonly path: string,
   ) {}
 
   static async start({

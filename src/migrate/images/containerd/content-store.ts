@@ -1,4 +1,6 @@
 import { hasCode, internal } from '../../../lib/errors';
+import type { Decoded } from '../../../proto';
+import type { content } from '../../../proto/containerd';
 import type { ContainerdConnection, Place } from './connection';
 import { Upload } from './upload';
 
@@ -42,6 +44,9 @@ export interface BlobTarget extends BlobSource {
   setLabels(digest: string, labels: Labels): Promise<void>;
 }
 
+/** Begins the name of a label that a pull leaves. The registry's name follows. */
+const PULLED_FROM = 'containerd.io/distribution.source.';
+
 /** The content store of a containerd, seen from one namespace. */
 export class ContainerdContent implements BlobTarget {
   constructor(
@@ -50,13 +55,14 @@ export class ContainerdContent implements BlobTarget {
   ) {}
 
   async info(digest: string): Promise<Blob | undefined> {
-    try {
-      const { info } = await this.connection.call('contentInfo', { digest }, this.place);
-      return { digest, size: Number(info?.size ?? 0) };
-    } catch (error) {
-      if (hasCode(error, 'NOT_FOUND')) return undefined;
-      throw error;
-    }
+    const info = await this.fullInfo(digest);
+    return info && { digest, size: Number(info.size) };
+  }
+
+  /** Whether the content is from a registry; undefined when there is no such content. */
+  async isPulled(digest: string): Promise<boolean | undefined> {
+    const info = await this.fullInfo(digest);
+    return info && Object.keys(info.labels).some((name) => name.startsWith(PULLED_FROM));
   }
 
   async document(digest: string): Promise<Buffer> {
@@ -102,5 +108,14 @@ export class ContainerdContent implements BlobTarget {
     const paths = Object.keys(labels).map((name) => `labels.${name}`);
     const info = { digest, labels: { ...labels } };
     await this.connection.call('contentUpdate', { info, update_mask: { paths } }, this.place);
+  }
+
+  private async fullInfo(digest: string): Promise<Decoded<content.IInfo> | undefined> {
+    try {
+      return (await this.connection.call('contentInfo', { digest }, this.place)).info ?? undefined;
+    } catch (error) {
+      if (hasCode(error, 'NOT_FOUND')) return undefined;
+      throw error;
+    }
   }
 }

@@ -34,6 +34,12 @@ describe('chosenImages', () => {
     expect(names(IMAGES, [], 'only-local')).toEqual(['registry.example:5000/team/local:2']);
   });
 
+  it('takes images that were not pulled with only-local, when all images have a digest', () => {
+    expect(chosenImages(IMAGES, [], 'only-local', new Set([ID('2'), ID('4')]))).toMatchObject([
+      { id: ID('1'), why: 'no pod uses it; in no registry that the Engine knows' },
+    ]);
+  });
+
   it('takes all images that have a name with all, under their full names', () => {
     expect(names(IMAGES, [], 'all')).toEqual([
       'docker.io/library/busybox:1',

@@ -176,10 +176,10 @@ async function send(
   { signal, onBytes }: Carrying,
 ): Promise<string> {
   try {
-    for await (const request of inRequests(bytes)) {
+    for await (const { chunks, size } of inRequests(bytes)) {
       signal?.throwIfAborted();
-      await upload.write(request);
-      onBytes(request.length);
+      await upload.write(chunks);
+      onBytes(size);
     }
     return await upload.commit({});
   } finally {
@@ -187,20 +187,19 @@ async function send(
   }
 }
 
-/** Joins small chunks, because each request costs a round trip. */
+/** Gathers small chunks, because each request costs a round trip. */
 async function* inRequests(
-  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  let parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of chunks) {
-    parts.push(chunk);
+  bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<{ chunks: readonly Uint8Array[]; size: number }> {
+  let [chunks, size]: [Uint8Array[], number] = [[], 0];
+  for await (const chunk of bytes) {
+    chunks.push(chunk);
     size += chunk.length;
     if (size < REQUEST_BYTES) continue;
-    yield parts.length === 1 ? chunk : Buffer.concat(parts, size);
-    [parts, size] = [[], 0];
+    yield { chunks, size };
+    [chunks, size] = [[], 0];
   }
-  if (size > 0) yield Buffer.concat(parts, size);
+  if (size > 0) yield { chunks, size };
 }
 
 async function* bodyFrom(archive: TarStream, offset: number): AsyncGenerator<Buffer> {

@@ -28,7 +28,8 @@ export interface Place {
   readonly lease?: string | undefined;
 }
 
-export type WriteStream = ClientDuplexStream<content.IWriteContentRequest, content.WriteContentResponse>;
+/** Its requests are encoded (write-request.ts). */
+export type WriteStream = ClientDuplexStream<Buffer, content.WriteContentResponse>;
 
 const DEADLINE_MS = 30_000;
 /** The limit that containerd's own client uses. */
@@ -89,7 +90,7 @@ export class ContainerdConnection {
   write(place: Place): WriteStream {
     return this.client.makeBidiStreamRequest(
       CONTENT_WRITE.path,
-      (message: content.IWriteContentRequest) => encoded(CONTENT_WRITE, message),
+      (message: Buffer) => message,
       (bytes: Buffer) => CONTENT_WRITE.response.decode(bytes) as content.WriteContentResponse,
       metadataOf(place),
     );

@@ -27,7 +27,8 @@ export interface BlobSource {
 /** A blob on its way into a store. */
 export interface BlobUpload {
   readonly offset: number;
-  write(data: Uint8Array): Promise<void>;
+  /** Sends the next bytes, in as many chunks as they come in. */
+  write(chunks: readonly Uint8Array[]): Promise<void>;
   commit(labels: Labels): Promise<string>;
   /** Ends the upload without a commit. It can be resumed. */
   close(): void;

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { hasCode, internal } from '../../../lib/errors';
 import type { content } from '../../../proto/containerd';
+import { encodeWrite } from './write-request';
 import { failure, type ContainerdConnection, type Place, type WriteStream } from './connection';
 
 /** Values of containerd's WriteAction. */
@@ -65,9 +66,9 @@ export class Upload {
   }
 
   /** Sends the next bytes. Resolves when there is room for more. */
-  async write(data: Uint8Array): Promise<void> {
-    this.send({ action: WRITE, offset: this.at, data });
-    this.at += data.length;
+  async write(chunks: readonly Uint8Array[]): Promise<void> {
+    this.send({ action: WRITE, offset: this.at }, chunks);
+    for (const { length } of chunks) this.at += length;
     while (this.waiting > WINDOW) await this.answer();
   }
 
@@ -112,9 +113,9 @@ export class Upload {
     this.at = Number(offset);
   }
 
-  private send(request: content.IWriteContentRequest): void {
+  private send(request: content.IWriteContentRequest, chunks: readonly Uint8Array[] = []): void {
     this.waiting++;
-    this.stream.write(request);
+    this.stream.write(encodeWrite(request, chunks));
   }
 
   private async answer(): Promise<content.WriteContentResponse> {

@@ -64,9 +64,9 @@ export class MemoryStore implements BlobTarget {
     let bytes = there;
     return {
       offset: there.length,
-      write: (data) => {
-        bytes = Buffer.concat([bytes, data]);
-        this.written += data.length;
+      write: (chunks) => {
+        bytes = Buffer.concat([bytes, ...chunks]);
+        this.written += Buffer.concat(chunks).length;
         this.uploads.set(ref, bytes);
         return Promise.resolve();
       },

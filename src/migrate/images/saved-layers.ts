@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isObject, parseObject, type JsonObject } from '../../lib/json';
+import { parseObject, type JsonObject } from '../../lib/json';
 
 const sha256 = (text: string): string => `sha256:${createHash('sha256').update(text).digest('hex')}`;
 
@@ -67,11 +67,4 @@ export function savedEntry(name: string): SavedEntry {
   const [, directory, file] = /^([0-9a-f]{64})\/(json|layer\.tar)$/.exec(name) ?? [];
   if (directory === undefined) return { kind: 'other' };
   return { kind: file === 'json' ? 'layer-config' : 'layer', directory };
-}
-
-/** Returns the layers that an image's configuration names. */
-export function diffIdsOf(config: Buffer): string[] {
-  const rootfs = parseObject(config.toString('utf8'))?.rootfs;
-  const ids = isObject(rootfs) ? rootfs.diff_ids : undefined;
-  return Array.isArray(ids) ? ids.filter((id): id is string => typeof id === 'string') : [];
 }

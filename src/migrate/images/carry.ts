@@ -1,4 +1,5 @@
 import { internal, notFound } from '../../lib/errors';
+import { forEachLimited } from '../../lib/async/concurrency';
 import type { KeyedLock } from '../../lib/async/keyed-lock';
 import { resolveChain, type Chain } from './chain';
 import type { Blob, BlobSource, BlobTarget, BlobUpload } from './containerd/content-store';
@@ -134,9 +135,19 @@ export async function carryArchive(
   return chain;
 }
 
-/** Carries an image from one content store to another one, or to another namespace of the same one, which moves no bytes. */
-export async function carryChain(chain: Chain, source: BlobSource, carrying: Carrying): Promise<void> {
-  for (const blob of chain.blobs) await putBlob(blob, (offset) => source.read(blob.digest, offset), carrying);
+/**
+ * Carries an image from one content store to another one, or to another namespace of the same one, which moves no bytes.
+ * @param blobsAtATime when no bytes move, an image takes as long as containerd's answers, so several blobs may wait together.
+ */
+export async function carryChain(
+  chain: Chain,
+  source: BlobSource,
+  carrying: Carrying,
+  blobsAtATime = 1,
+): Promise<void> {
+  await forEachLimited(chain.blobs, blobsAtATime, (blob) =>
+    putBlob(blob, (offset) => source.read(blob.digest, offset), carrying),
+  );
   // What a label names should exist before the label.
   for (const document of [...chain.documents].reverse()) await putDocument(document, carrying);
 }

@@ -15,6 +15,8 @@ import { CRI_NAMESPACE, Target } from './target';
 /** How many images are carried at a time. */
 const AT_A_TIME = 2;
 const LOOKS_AT_A_TIME = 8;
+/** How many calls of one image may wait for containerd, which syncs its database to the disk for each. */
+const CALLS_AT_A_TIME = 4;
 
 /** What became of an image. */
 export interface Outcome {
@@ -131,7 +133,7 @@ export async function carryAll(
   const lease = await createLease(plain.connection, CRI_NAMESPACE, new Date());
   const target = new Target(endpoint, lease);
   const locks = new KeyedLock();
-  let failed = false;
+  let failed = 0;
   try {
     const rest = decisions.filter(({ how }) => how !== 'skip').values();
     await drawLimited(rest, AT_A_TIME, async (decision) => {
@@ -149,13 +151,13 @@ export async function carryAll(
       try {
         await carryOne(decision, engine, kind, target, carrying, hasCri);
       } catch (cause) {
-        failed = true;
+        failed++;
         error = messageOf(cause);
       }
       onOutcome({ decision, bytes, ms: performance.now() - start, error });
     });
     // After a failure, the lease keeps what has arrived for the next attempt.
-    if (!failed && !signal.aborted)
+    if (failed === 0 && !signal.aborted)
       await deleteLeases(plain.connection, { namespace: CRI_NAMESPACE, lease }, isAlive);
   } finally {
     target.close();
@@ -172,8 +174,11 @@ async function carryOne(
   hasCri: boolean,
 ): Promise<void> {
   const { descriptor, configDigest } = await carryContent(decision, engine, kind, carrying);
-  if (decision.how !== 'present') for (const name of decision.names) await target.setRecord(name, descriptor);
-  if (hasCri) for (const name of decision.names) await target.verify(name, configDigest);
+  const { how, names } = decision;
+  await forEachLimited(names, CALLS_AT_A_TIME, async (name) => {
+    if (how !== 'present') await target.setRecord(name, descriptor);
+    if (hasCri) await target.verify(name, configDigest);
+  });
 }
 
 async function carryContent(
@@ -185,8 +190,8 @@ async function carryContent(
   const { how, image, diffIds, source } = decision;
   if (how !== 'save') {
     const chain = chainOf(decision);
-    if (source !== undefined && (how === 'share' || how === 'copy'))
-      await carryChain(chain, source, carrying);
+    if (source !== undefined && how === 'share') await carryChain(chain, source, carrying, CALLS_AT_A_TIME);
+    if (source !== undefined && how === 'copy') await carryChain(chain, source, carrying);
     return { descriptor: chain.top, configDigest: chain.configDigest };
   }
   // Ends the Engine's answer together with the reading.

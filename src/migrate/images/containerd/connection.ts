@@ -18,9 +18,9 @@ import {
 
 type Calls = typeof CONTAINERD_CALLS;
 type RequestOf<Name extends keyof Calls> =
-  Calls[Name] extends ContainerdMethod<infer Request, infer _> ? Request : never;
+  Calls[Name] extends ContainerdMethod<infer Request, unknown> ? Request : never;
 type ResponseOf<Name extends keyof Calls> =
-  Calls[Name] extends ContainerdMethod<infer _, infer Response> ? Decoded<Response> : never;
+  Calls[Name] extends ContainerdMethod<never, infer Response> ? Decoded<Response> : never;
 
 /** Where a call works: containerd keeps images and content per namespace, and a lease holds what the call makes. */
 export interface Place {

@@ -46,7 +46,7 @@ const KNOWS = {
 /** The only folder, or folders, that import an outside library. */
 const HOMES = {
   dockerode: 'docker',
-  '@grpc/grpc-js': 'server',
+  '@grpc/grpc-js': ['server', 'migrate'],
   'hpack.js': 'lib',
   winston: 'lib',
   commander: 'cli',

@@ -9,12 +9,32 @@ import { plainNode } from '../support/node-facts';
 const EVIL = `<script>alert("1")</script> & ' "quoted" \u001b[31m`;
 const FINDINGS: Finding[] = [
   {
-    ...{ id: 'foreign', severity: 'block', summary: `Two containers ${EVIL}`, link: 'docs/migrating.md#foreign' },
+    ...{
+      id: 'foreign',
+      severity: 'block',
+      summary: `Two containers ${EVIL}`,
+      link: 'docs/migrating.md#foreign',
+    },
     evidence: Array.from({ length: 20 }, (_, at) => ({ where: `container c${at}`, what: EVIL })),
-    advice: 'Run `docker rm`, and read on, because this advice is so long that it does not fit into one line of a terminal.',
+    advice:
+      'Run `docker rm`, and read on, because this advice is so long that it does not fit into one line of a terminal.',
   },
-  { id: 'ulimits', severity: 'change', summary: 'Limits.', evidence: [], advice: 'Plan.', link: 'docs/migrating.md#ulimits' },
-  { id: 'setting-x', severity: 'review', summary: 'Look.', evidence: [], advice: '', link: 'docs/migrating.md#registries' },
+  {
+    id: 'ulimits',
+    severity: 'change',
+    summary: 'Limits.',
+    evidence: [],
+    advice: 'Plan.',
+    link: 'docs/migrating.md#ulimits',
+  },
+  {
+    id: 'setting-x',
+    severity: 'review',
+    summary: 'Look.',
+    evidence: [],
+    advice: '',
+    link: 'docs/migrating.md#registries',
+  },
   { id: 'disk', severity: 'ok', summary: 'Room.', evidence: [], advice: '', link: 'docs/migrating.md#disk' },
 ];
 const report = inventoryReport('1.0', plainNode(), FINDINGS);
@@ -25,7 +45,9 @@ describe('renderText', () => {
 
   it('begins with the result and ends with the next step', () => {
     expect(text).toMatch(/^Node node-1: Docker Engine 28\.5\.2, Debian GNU\/Linux 12, amd64\n/);
-    expect(text).toContain('This node cannot move yet: one finding forbids it. (1 block, 1 change, 1 review, 1 ok)');
+    expect(text).toContain(
+      'This node cannot move yet: one finding forbids it. (1 block, 1 change, 1 review, 1 ok)',
+    );
     expect(text).toMatch(/Next: resolve what is marked BLOCK/);
   });
 
@@ -67,7 +89,9 @@ describe('renderJunit', () => {
   const xml = renderJunit(report);
 
   it('has a case for each finding, and fails those that need a change', () => {
-    expect(xml).toContain('<testsuites name="dockbridge migrate inventory" tests="4" failures="2" errors="0" skipped="1">');
+    expect(xml).toContain(
+      '<testsuites name="dockbridge migrate inventory" tests="4" failures="2" errors="0" skipped="1">',
+    );
     expect(xml.match(/<testsuite /g)).toHaveLength(4);
     expect(xml.match(/<failure type="(block|change)"/g)).toHaveLength(2);
     expect(xml).toContain('<skipped message="Look."/>');

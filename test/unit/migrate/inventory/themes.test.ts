@@ -1,7 +1,16 @@
 import type { NodeFacts } from '../../../../src/migrate/facts';
 import { takeInventory } from '../../../../src/migrate/inventory/inventory';
 import { jsonProblem } from '../../../../src/migrate/inventory/node-files';
-import { CONFLIST, container, engine, files, idsOf, image, plainNode, podContainer } from '../support/node-facts';
+import {
+  CONFLIST,
+  container,
+  engine,
+  files,
+  idsOf,
+  image,
+  plainNode,
+  podContainer,
+} from '../support/node-facts';
 
 const CNI = { '/etc/cni/net.d/10-pods.conflist': CONFLIST };
 const ordinary = new Set(idsOf(takeInventory(plainNode())));
@@ -24,25 +33,40 @@ const withContainers = (...containers: ReturnType<typeof container>[]): Partial<
 
 describe('the kind of the node', () => {
   it('forbids the move of a node whose kubelet is a container', () => {
-    expect(unusual(withContainers(container('kubelet'), container('kube-proxy')))).toEqual(['block kubelet-in-docker']);
+    expect(unusual(withContainers(container('kubelet'), container('kube-proxy')))).toEqual([
+      'block kubelet-in-docker',
+    ]);
   });
 
   it.each([
     ['minikube', { directories: { ...plainNode().directories, '/var/lib/minikube': [] } }],
     ['kind', { directories: { ...plainNode().directories, '/kind': [] } }],
     ['Kubespray', { directories: { ...plainNode().directories, '/etc/kubernetes': ['kubelet.env'] } }],
-    ['K3s with Docker', { files: files({ ...CNI, '/etc/systemd/system/k3s.service': 'ExecStart=/usr/local/bin/k3s server --docker' }) }],
+    [
+      'K3s with Docker',
+      {
+        files: files({
+          ...CNI,
+          '/etc/systemd/system/k3s.service': 'ExecStart=/usr/local/bin/k3s server --docker',
+        }),
+      },
+    ],
   ])('forbids the move of a node of %s in place', (_name, more) => {
     expect(unusual(more)).toEqual(['block managed-node']);
   });
 
   it('asks for a look at K3s without Docker', () => {
-    const more = { files: files({ ...CNI, '/etc/systemd/system/k3s.service': 'ExecStart=/usr/local/bin/k3s server' }) };
+    const more = {
+      files: files({ ...CNI, '/etc/systemd/system/k3s.service': 'ExecStart=/usr/local/bin/k3s server' }),
+    };
     expect(unusual(more)).toEqual(['review managed-node']);
   });
 
   it('asks for a look at static pods, and names etcd', () => {
-    const directories = { ...plainNode().directories, '/etc/kubernetes/manifests': ['etcd.yaml', '.kubelet-keep'] };
+    const directories = {
+      ...plainNode().directories,
+      '/etc/kubernetes/manifests': ['etcd.yaml', '.kubelet-keep'],
+    };
     expect(unusual({ directories })).toEqual(['review static-pods']);
     expect(places('static-pods', { directories })).toEqual(['/etc/kubernetes/manifests/etcd.yaml']);
   });
@@ -61,15 +85,21 @@ describe('the network', () => {
 
   it('wants a version, which containerd needs', () => {
     const unnamed = CONFLIST.replace('"cniVersion":"1.0.0",', '');
-    expect(unusual({ files: files({ '/etc/cni/net.d/10-pods.conflist': unnamed }) })).toEqual(['change cni-version']);
+    expect(unusual({ files: files({ '/etc/cni/net.d/10-pods.conflist': unnamed }) })).toEqual([
+      'change cni-version',
+    ]);
   });
 
   it('reports plugins that do not know the version', () => {
-    expect(unusual({ cniProblem: 'CNI plugin "bridge" does not support version 1.1.0' })).toEqual(['change cni-version']);
+    expect(unusual({ cniProblem: 'CNI plugin "bridge" does not support version 1.1.0' })).toEqual([
+      'change cni-version',
+    ]);
   });
 
   it('reports plugins that are missing, loopback among them', () => {
-    expect(unusual({ directories: { '/opt/cni/bin': ['bridge', 'host-local', 'portmap'] } })).toEqual(['change cni-plugins']);
+    expect(unusual({ directories: { '/opt/cni/bin': ['bridge', 'host-local', 'portmap'] } })).toEqual([
+      'change cni-plugins',
+    ]);
   });
 
   it("reports plugins that are only in Debian's directory", () => {
@@ -78,7 +108,9 @@ describe('the network', () => {
     expect(places('cni-plugins', more)).toContain('/usr/lib/cni/bridge');
   });
 
-  const pod = podContainer('web', 'POD', { host: { PortBindings: { '80/tcp': [{ HostIp: '', HostPort: '8080' }] } } });
+  const pod = podContainer('web', 'POD', {
+    host: { PortBindings: { '80/tcp': [{ HostIp: '', HostPort: '8080' }] } },
+  });
 
   it('finds host ports in order when the network provides them', () => {
     expect(unusual(withContainers(pod))).toContain('ok hostport');
@@ -113,31 +145,42 @@ describe('what pods see of the Engine', () => {
 
   it('names the container and what a known agent needs', () => {
     const agent = podContainer('dd', 'agent', { mounts: ['/run/docker.sock'], image: 'datadog/agent:7' });
-    const [found] = takeInventory(plainNode(withContainers(agent))).filter(({ id }) => id === 'docker-sock-pod');
+    const [found] = takeInventory(plainNode(withContainers(agent))).filter(
+      ({ id }) => id === 'docker-sock-pod',
+    );
     expect(found?.evidence).toEqual([
       { where: 'container agent of pod default/dd', what: expect.stringContaining('datadog') as string },
     ]);
   });
 
   it.each(['docker:27-dind', 'docker:27', 'moby/buildkit:v0.15'])('reports a pod that runs %s', (name) => {
-    expect(unusual(withContainers(podContainer('ci', 'build', { image: name })))).toContain('change dind-build');
+    expect(unusual(withContainers(podContainer('ci', 'build', { image: name })))).toContain(
+      'change dind-build',
+    );
   });
 
   it('reports an emptyDir, which a drain deletes', () => {
     const mounts = ['/var/lib/kubelet/pods/1/volumes/kubernetes.io~empty-dir/cache'];
-    expect(unusual(withContainers(podContainer('web', 'main', { mounts })))).toEqual(['review local-storage']);
+    expect(unusual(withContainers(podContainer('web', 'main', { mounts })))).toEqual([
+      'review local-storage',
+    ]);
   });
 
   it("reports log shippers that expect Docker's format", () => {
     const logFormat = [{ path: '/etc/fluent-bit/fluent-bit.conf', line: 4, text: 'Parser docker' }];
-    expect(places('log-format', { lines: { ...plainNode().lines, logFormat } })).toEqual(['/etc/fluent-bit/fluent-bit.conf:4']);
+    expect(places('log-format', { lines: { ...plainNode().lines, logFormat } })).toEqual([
+      '/etc/fluent-bit/fluent-bit.conf:4',
+    ]);
   });
 });
 
 describe('what uses Docker outside of pods', () => {
   it('forbids the move while other containers and a swarm are there', () => {
     const { info } = engine();
-    const swarm = engine({ info: { ...info, Swarm: { LocalNodeState: 'active' } }, containers: [container('db')] });
+    const swarm = engine({
+      info: { ...info, Swarm: { LocalNodeState: 'active' } },
+      containers: [container('db')],
+    });
     expect(unusual({ engine: swarm })).toEqual(['block foreign', 'block swarm']);
     expect(places('foreign', { engine: swarm })).toEqual(['container db']);
   });
@@ -157,7 +200,10 @@ describe('registries', () => {
   it('reports certificates, credential helpers, files of the bridge, and a proxy', () => {
     const { info } = engine();
     const more: Partial<NodeFacts> = {
-      directories: { ...plainNode().directories, '/etc/docker/certs.d': ['r.example:5000/ca.crt', 'r.example:5000/client.key'] },
+      directories: {
+        ...plainNode().directories,
+        '/etc/docker/certs.d': ['r.example:5000/ca.crt', 'r.example:5000/client.key'],
+      },
       credentials: {
         '/root/.docker/config.json': { registries: [], helpers: { 'gcr.io': 'gcloud' }, problem: '' },
         '/etc/bridge/auth.json': { registries: ['r.example'], helpers: {}, problem: '' },
@@ -166,12 +212,21 @@ describe('registries', () => {
       },
       engine: engine({ info: { ...info, HttpProxy: 'http://proxy:3128' } }),
     };
-    expect(unusual(more)).toEqual(['change registry-certs', 'change auth', 'change auth', 'change proxy', 'review auth', 'ok auth']);
+    expect(unusual(more)).toEqual([
+      'change registry-certs',
+      'change auth',
+      'change auth',
+      'change proxy',
+      'review auth',
+      'ok auth',
+    ]);
   });
 
   it("finds a proxy in the drop-ins of Docker's unit", () => {
     const path = '/etc/systemd/system/docker.service.d/proxy.conf';
-    const more = { files: files({ ...CNI, [path]: '[Service]\nEnvironment="HTTPS_PROXY=http://proxy:3128"' }) };
+    const more = {
+      files: files({ ...CNI, [path]: '[Service]\nEnvironment="HTTPS_PROXY=http://proxy:3128"' }),
+    };
     expect(places('proxy', more)).toEqual([`${path}:2`]);
   });
 });
@@ -209,8 +264,17 @@ describe('images', () => {
 
   it("cannot tell local images in the Engine's containerd store", () => {
     const { info } = engine();
-    const store = { ...info, DriverStatus: [['driver-type', 'io.containerd.snapshotter.v1']] as [string, string][] };
-    const more = { engine: engine({ info: store, images: [image('sha256:app')], containers: [podContainer('web', 'main')] }) };
+    const store = {
+      ...info,
+      DriverStatus: [['driver-type', 'io.containerd.snapshotter.v1']] as [string, string][],
+    };
+    const more = {
+      engine: engine({
+        info: store,
+        images: [image('sha256:app')],
+        containers: [podContainer('web', 'main')],
+      }),
+    };
     expect(unusual(more)).toEqual(['review local-image']);
   });
 
@@ -221,7 +285,9 @@ describe('images', () => {
 
   it('reports an image for another platform', () => {
     const images = [image('sha256:app', { Architecture: 'arm64', Os: 'linux' })];
-    expect(unusual({ engine: engine({ images, containers: [podContainer('web', 'main')] }) })).toEqual(['change image-arch']);
+    expect(unusual({ engine: engine({ images, containers: [podContainer('web', 'main')] }) })).toEqual([
+      'change image-arch',
+    ]);
   });
 
   it('forbids the move of an Engine that is told to pull schema 1', () => {
@@ -242,11 +308,16 @@ describe('kubelet', () => {
         ...CNI,
         '/var/lib/kubelet/kubeadm-flags.env':
           'KUBELET_KUBEADM_ARGS="--container-runtime=remote --container-runtime-endpoint=unix:///run/cri-dockerd.sock --pod-infra-container-image=k8s.gcr.io/pause:3.6"',
-        '/var/lib/kubelet/instance-config.yaml': 'kind: x\ncontainerRuntimeEndpoint: unix:///run/cri-dockerd.sock\n',
+        '/var/lib/kubelet/instance-config.yaml':
+          'kind: x\ncontainerRuntimeEndpoint: unix:///run/cri-dockerd.sock\n',
         '/etc/systemd/system/kubelet.service.d/20-docker.conf': '[Unit]\nRequires=docker.service',
         '/etc/crictl.yaml': 'runtime-endpoint: unix:///run/cri-dockerd.sock',
       }),
-      directories: { ...plainNode().directories, '/run': ['cri-dockerd.sock'], '/run/containerd': ['containerd.sock'] },
+      directories: {
+        ...plainNode().directories,
+        '/run': ['cri-dockerd.sock'],
+        '/run/containerd': ['containerd.sock'],
+      },
     };
     expect(unusual(more)).toEqual([
       'change kubelet-endpoint',
@@ -268,18 +339,24 @@ describe('kubelet', () => {
   });
 
   it('forbids the move when its cgroup driver is not that of the Engine', () => {
-    expect(unusual({ kubelet: { ...kubelet, cgroupDriver: { value: 'cgroupfs', from: 'flag' } } })).toEqual(['block cgroup']);
+    expect(unusual({ kubelet: { ...kubelet, cgroupDriver: { value: 'cgroupfs', from: 'flag' } } })).toEqual([
+      'block cgroup',
+    ]);
   });
 
   it('asks for a look at a node without kubelet', () => {
     const { kubelet: _, ...bare } = plainNode();
-    expect(idsOf(takeInventory(bare))).toEqual(expect.arrayContaining(['review kubelet-endpoint', 'review cgroup']));
+    expect(idsOf(takeInventory(bare))).toEqual(
+      expect.arrayContaining(['review kubelet-endpoint', 'review cgroup']),
+    );
   });
 });
 
 describe('containerd', () => {
   it('reports CRI that is turned off, with the line', () => {
-    const more = { files: files({ ...CNI, '/etc/containerd/config.toml': '# stub\ndisabled_plugins = ["cri"]\n' }) };
+    const more = {
+      files: files({ ...CNI, '/etc/containerd/config.toml': '# stub\ndisabled_plugins = ["cri"]\n' }),
+    };
     expect(unusual(more)).toEqual(['change containerd-cri-off']);
     expect(places('containerd-cri-off', more)).toEqual(['/etc/containerd/config.toml:2']);
   });
@@ -303,7 +380,10 @@ describe('the machine', () => {
   it('reports limits of open files that containerd 2 does not give', () => {
     const running = podContainer('web', 'main', { OpenFiles: { soft: '1048576', hard: '1048576' } });
     const path = '/usr/lib/systemd/system/docker.service';
-    const more = { ...withContainers(running), files: files({ ...CNI, [path]: '[Service]\nLimitNOFILE=infinity' }) };
+    const more = {
+      ...withContainers(running),
+      files: files({ ...CNI, [path]: '[Service]\nLimitNOFILE=infinity' }),
+    };
     expect(unusual(more)).toEqual(['change ulimits']);
     expect(places('ulimits', more)).toEqual([`${path}:2`, 'container main of pod default/web']);
   });
@@ -316,7 +396,9 @@ describe('the machine', () => {
   it('reports settings of the kernel that no file makes', () => {
     const host = { ...plainNode().host, sysctls: { 'net.ipv4.ip_forward': '1' } };
     expect(unusual({ host })).toEqual(['change sysctl']);
-    expect(unusual({ host, files: files({ ...CNI, '/etc/sysctl.d/k8s.conf': 'net.ipv4.ip_forward = 1' }) })).toEqual([]);
+    expect(
+      unusual({ host, files: files({ ...CNI, '/etc/sysctl.d/k8s.conf': 'net.ipv4.ip_forward = 1' }) }),
+    ).toEqual([]);
   });
 
   it("reports cgroup v1, the rules of the firewall, and a volume of Docker's own", () => {
@@ -334,15 +416,20 @@ describe('the machine', () => {
     const { host } = plainNode();
     const disks = host.disks.map((disk) => ({ ...disk, freeBytes: 1e6 }));
     const images = [image('sha256:app')];
-    expect(unusual({ host: { ...host, disks }, engine: engine({ images, containers: [podContainer('web', 'main')] }) })).toEqual([
-      'change disk',
-    ]);
+    expect(
+      unusual({
+        host: { ...host, disks },
+        engine: engine({ images, containers: [podContainer('web', 'main')] }),
+      }),
+    ).toEqual(['change disk']);
   });
 });
 
 describe("Docker's configuration", () => {
   it('forbids the move when it is broken, and names the line', () => {
-    const more = { files: files({ ...CNI, '/etc/docker/daemon.json': '{\n  "debug": true,\n  "bip" "x"\n}\n' }) };
+    const more = {
+      files: files({ ...CNI, '/etc/docker/daemon.json': '{\n  "debug": true,\n  "bip" "x"\n}\n' }),
+    };
     expect(unusual(more)).toEqual(['block daemon-json-broken']);
     expect(places('daemon-json-broken', more)).toEqual(['/etc/docker/daemon.json:3']);
   });

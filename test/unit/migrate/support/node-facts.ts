@@ -50,7 +50,12 @@ export function engine(more: Partial<EngineSnapshot> = {}): EngineSnapshot {
     endpoint: 'unix:///var/run/docker.sock',
     version: { Version: '28.5.2', ApiVersion: '1.51', Os: 'linux', Arch: 'amd64' },
     info: {
-      ...{ DockerRootDir: '/var/lib/docker', CgroupDriver: 'systemd', CgroupVersion: '2', Driver: 'overlay2' },
+      ...{
+        DockerRootDir: '/var/lib/docker',
+        CgroupDriver: 'systemd',
+        CgroupVersion: '2',
+        Driver: 'overlay2',
+      },
       ...{ DefaultRuntime: 'runc', OperatingSystem: 'Debian', KernelVersion: '6.1.0' },
     },
     ...{ containers: [], isCut: false, images: [], dockerdArguments: ['--iptables=false'] },
@@ -75,7 +80,12 @@ export function podContainer(
     ...container(`k8s_${name}_${pod}_default_uid-${pod}_0`, image),
     Config: { Image: image, Labels: { 'io.kubernetes.docker.type': type, ...labels } },
     HostConfig: host,
-    Mounts: mounts.map((Source): EngineMountPoint => ({ Type: 'bind', Source, Destination: '/mnt', RW: true })),
+    Mounts: mounts.map((Source): EngineMountPoint => ({
+      Type: 'bind',
+      Source,
+      Destination: '/mnt',
+      RW: true,
+    })),
     ...rest,
   };
 }

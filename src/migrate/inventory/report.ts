@@ -68,7 +68,7 @@ export function verdict({ summary: { block, change, review } }: InventoryReport)
 /** The next step, as a sentence with a command. */
 export function nextStep({ summary: { block } }: InventoryReport): string {
   return block > 0
-    ? 'Next: resolve what is marked BLOCK, then run `dockbridge migrate inventory` again.'
+    ? 'Next: resolve what forbids the move, then run `dockbridge migrate inventory` again.'
     : 'Next: `dockbridge migrate plan --to containerd --out DIR` writes the steps and the files.';
 }
 

@@ -85,10 +85,11 @@ const OBSOLETE: readonly (readonly [flag: RegExp, why: string])[] = [
 ];
 
 function flags(facts: NodeFacts): readonly Finding[] {
+  const { arguments: args = [], from = '' } = facts.kubelet ?? {};
   const found = OBSOLETE.flatMap(([pattern, why]) => {
     const places = flagPlaces(facts, pattern);
-    const isGiven = facts.kubelet?.arguments.some((word) => pattern.test(`${word} `)) === true;
-    const process = isGiven ? [{ where: facts.kubelet?.from ?? '', what: why }] : [];
+    const isGiven = args.some((word) => pattern.test(`${word} `));
+    const process = isGiven ? [{ where: from, what: why }] : [];
     return places.length > 0 ? places.map(({ where }) => ({ where, what: why })) : process;
   });
   if (found.length === 0) return [];

@@ -144,7 +144,7 @@ function builders(facts: NodeFacts): readonly Finding[] {
   if (engine === undefined) return [];
   const found = containersOf(facts).flatMap((pod): Evidence[] => {
     const image = imageNames(engine, pod.container).find(
-      (name) => /\bdind\b|(^|\/)docker:(?!.*-cli)/.test(name) || /buildkit/.test(name),
+      (name) => /\bdind\b|(^|\/)docker:(?!.*-cli)/.test(name) || name.includes('buildkit'),
     );
     return image === undefined ? [] : [{ where: placeOf(pod), what: `image ${image}` }];
   });

@@ -25,14 +25,22 @@ export function finding(
 
 export const engineSays = (what: string): Evidence => ({ where: 'engine', what });
 
-/** Returns the lines of a file that match, with their places. A file that does not exist has none. */
-export function linesIn({ files }: Pick<NodeFacts, 'files'>, path: string, pattern: RegExp): Evidence[] {
+/**
+ * Returns the lines of a file that match, with their places. A file that does not exist has none.
+ * @param shows the whole line, or only what matches, for a line that is long and has other things.
+ */
+export function linesIn(
+  { files }: Pick<NodeFacts, 'files'>,
+  path: string,
+  pattern: RegExp,
+  shows: 'line' | 'match' = 'line',
+): Evidence[] {
   const lines = (files[path]?.text ?? '').split('\n');
-  return lines.flatMap((line, at) =>
-    /^\s*[#;]/.test(line) || !pattern.test(line)
-      ? []
-      : [{ where: `${path}:${at + 1}`, what: shortened(line.trim()) }],
-  );
+  return lines.flatMap((line, at) => {
+    const match = /^\s*[#;]/.test(line) ? null : pattern.exec(line);
+    if (match === null) return [];
+    return [{ where: `${path}:${at + 1}`, what: shortened(shows === 'match' ? match[0] : line.trim()) }];
+  });
 }
 
 const MAX = 160;

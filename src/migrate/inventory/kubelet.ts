@@ -23,9 +23,11 @@ function unitFiles({ files }: NodeFacts): string[] {
 }
 
 function flagPlaces(facts: NodeFacts, pattern: RegExp): Evidence[] {
-  return [...FLAG_FILES, ...unitFiles(facts)].flatMap((path) => linesIn(facts, path, pattern));
+  return [...FLAG_FILES, ...unitFiles(facts)].flatMap((path) => linesIn(facts, path, pattern, 'match'));
 }
 
+/** The flag alone: the line has all flags. */
+const ENDPOINT_FLAG = /--container-runtime-endpoint(?:[= ][^\s"']+)?/;
 /** Sockets of runtimes that do not need Docker. */
 const TARGETS = /(containerd|crio)\/(containerd|crio)\.sock$/;
 
@@ -42,7 +44,7 @@ function endpoint(facts: NodeFacts): readonly Finding[] {
     ];
   const { value, from } = snapshot.endpoint;
   const places = [
-    ...flagPlaces(facts, /--container-runtime-endpoint\b/),
+    ...flagPlaces(facts, ENDPOINT_FLAG),
     ...linesIn(facts, snapshot.configFile, /^\s*containerRuntimeEndpoint\s*:/),
   ];
   const evidence =
@@ -83,10 +85,11 @@ const OBSOLETE: readonly (readonly [flag: RegExp, why: string])[] = [
 ];
 
 function flags(facts: NodeFacts): readonly Finding[] {
+  const { arguments: args = [], from = '' } = facts.kubelet ?? {};
   const found = OBSOLETE.flatMap(([pattern, why]) => {
     const places = flagPlaces(facts, pattern);
-    const isGiven = facts.kubelet?.arguments.some((word) => pattern.test(`${word} `)) === true;
-    const process = isGiven ? [{ where: facts.kubelet?.from ?? '', what: why }] : [];
+    const isGiven = args.some((word) => pattern.test(`${word} `));
+    const process = isGiven ? [{ where: from, what: why }] : [];
     return places.length > 0 ? places.map(({ where }) => ({ where, what: why })) : process;
   });
   if (found.length === 0) return [];

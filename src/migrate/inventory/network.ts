@@ -48,9 +48,34 @@ export const network: Theme = (facts) => {
             { where: found.path, what },
           ]),
         ]),
+    ...onBridge(facts, found),
     ...hostPorts(facts, found),
   ];
 };
+
+/** Pods of dockbridge and cri-dockerd with a network of CNI have none of the Engine's. */
+function onBridge(facts: NodeFacts, { path }: Network): ReturnType<Theme> {
+  const pods = podContainers(facts).filter(({ isSandbox, container }) => {
+    const { NetworkMode = '' } = container.HostConfig;
+    return isSandbox && !['', 'none', 'host'].includes(NetworkMode);
+  });
+  if (pods.length === 0) return [];
+  return [
+    finding(
+      'review',
+      'no-cni',
+      `${count(pods.length, 'pod')} ${pods.length === 1 ? 'uses' : 'use'} the Engine's bridge, although the node has a CNI configuration.`,
+      'Let the present runtime use CNI first (--network-plugin=cni), so that the network of pods does not change together with the runtime.',
+      [
+        ...pods.map((pod) => ({
+          where: placeOf(pod),
+          what: `network ${pod.container.HostConfig.NetworkMode ?? ''}`,
+        })),
+        { where: path, what: 'the configuration' },
+      ],
+    ),
+  ];
+}
 
 /** Chooses as runtimes do: the first valid file in lexical order. */
 function findNetwork({ files }: NodeFacts): {
@@ -165,7 +190,10 @@ function hostPorts(facts: NodeFacts, found: Network | undefined): ReturnType<The
     const ports = Object.entries(pod.container.HostConfig.PortBindings ?? {}).flatMap(([port, places]) =>
       (places ?? []).filter(({ HostPort }) => HostPort !== '').map(({ HostPort }) => `${HostPort}→${port}`),
     );
-    return pod.isSandbox && ports.length > 0 ? [{ where: placeOf(pod), what: ports.join(', ') }] : [];
+    // A port without an address is published once for IPv4 and once for IPv6.
+    return pod.isSandbox && ports.length > 0
+      ? [{ where: placeOf(pod), what: [...new Set(ports)].join(', ') }]
+      : [];
   });
   if (pods.length === 0) return [];
   const uses = `${count(pods.length, 'pod')} ${pods.length === 1 ? 'uses' : 'use'} host ports`;

@@ -56,7 +56,8 @@ export function inventoryReport(
 }
 
 /** What the inventory comes to, in a sentence. */
-export function verdict({ summary: { block, change, review } }: InventoryReport): string {
+export function verdict({ summary: { block, change, review }, node }: InventoryReport): string {
+  if (node.engine === '') return 'There is nothing to migrate.';
   if (block > 0)
     return `This node cannot move yet: ${block === 1 ? 'one finding forbids it' : `${block} findings forbid it`}.`;
   if (change > 0) return 'This node can move once the changes below are made; the plan makes most of them.';
@@ -66,9 +67,10 @@ export function verdict({ summary: { block, change, review } }: InventoryReport)
 }
 
 /** The next step, as a sentence with a command. */
-export function nextStep({ summary: { block } }: InventoryReport): string {
+export function nextStep({ summary: { block }, node }: InventoryReport): string {
+  if (node.engine === '') return 'Next: nothing. If the Engine is elsewhere, name it with --docker-endpoint.';
   return block > 0
-    ? 'Next: resolve what is marked BLOCK, then run `dockbridge migrate inventory` again.'
+    ? 'Next: resolve what forbids the move, then run `dockbridge migrate inventory` again.'
     : 'Next: `dockbridge migrate plan --to containerd --out DIR` writes the steps and the files.';
 }
 

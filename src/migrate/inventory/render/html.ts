@@ -1,5 +1,6 @@
 import { escapeAttribute, escapeText } from '../../../lib/markup';
 import type { Finding, Severity } from '../../finding';
+import { count } from '../finding-of';
 import { HEADINGS, nextStep, REPLACE, verdict, type InventoryReport } from '../report';
 
 /** How many places are shown before the reader has to open the rest. */
@@ -19,7 +20,7 @@ export function renderHtml(report: InventoryReport): string {
     ['Engine', node.engine],
     ['System', [node.os, node.arch].filter((part) => part !== '').join(', ')],
     ['kubelet', node.kubelet],
-    ['Pods', `${node.pods} with ${node.containers} containers`],
+    ['Pods', `${node.pods} with ${count(node.containers, 'container')}`],
     ['Other containers', String(node.foreign)],
     ['Images', String(node.images)],
   ].filter(([, value]) => value !== '');

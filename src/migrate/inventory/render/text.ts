@@ -1,5 +1,6 @@
 import { printable } from '../../../harness/printable';
 import type { Finding } from '../../finding';
+import { count } from '../finding-of';
 import { nextStep, REPLACE, verdict, type InventoryReport } from '../report';
 
 const WIDTH = 100;
@@ -16,7 +17,11 @@ export function renderText(report: InventoryReport): string {
   const fine = findings.filter(({ severity }) => severity === 'ok');
   const head = [
     `Node ${node.hostname}: ${[node.engine, node.os, node.arch].filter((part) => part !== '').join(', ')}`,
-    `${node.pods} pods with ${node.containers} containers, ${node.foreign} other containers, ${node.images} images`,
+    [
+      `${count(node.pods, 'pod')} with ${count(node.containers, 'container')}`,
+      count(node.foreign, 'other container'),
+      count(node.images, 'image'),
+    ].join(', '),
     '',
     ...wrapped(`${verdict(report)} (${counts})`, '', ''),
     ...wrapped(REPLACE, '', ''),
@@ -25,7 +30,7 @@ export function renderText(report: InventoryReport): string {
     head,
     ...open.map(findingLines),
     fine.length === 0 ? [] : fine.flatMap(line),
-    wrapped(nextStep(report), '', ''),
+    [...wrapped(nextStep(report), '', ''), DOCUMENTS],
   ]
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.map((text) => `${printable(text)}\n`).join(''))

@@ -48,7 +48,9 @@ describe('renderText', () => {
     expect(text).toContain(
       'This node cannot move yet: one finding forbids it. (1 block, 1 change, 1 review, 1 ok)',
     );
-    expect(text).toMatch(/Next: resolve what is marked BLOCK/);
+    expect(text).toMatch(
+      /Next: resolve what forbids the move.*\n.*section for each finding, under its name\.\n$/,
+    );
   });
 
   it('fits 100 columns, and controls no terminal', () => {

@@ -116,6 +116,15 @@ describe('the network', () => {
     expect(unusual(withContainers(pod))).toContain('ok hostport');
   });
 
+  it("asks for a look at pods on the Engine's bridge", () => {
+    const pods = ['bridge', 'none', 'host'].map((NetworkMode) =>
+      podContainer(NetworkMode, 'POD', { host: { NetworkMode } }),
+    );
+    expect(unusual(withContainers(...pods))).toEqual(['review no-cni']);
+    expect(places('no-cni', withContainers(...pods))).toContain('pod default/bridge');
+    expect(places('no-cni', withContainers(...pods))).not.toContain('pod default/none');
+  });
+
   it('wants portmap for pods with host ports', () => {
     const without = JSON.stringify({ cniVersion: '1.0.0', name: 'pods', plugins: [{ type: 'bridge' }] });
     const more = { ...withContainers(pod), files: files({ '/etc/cni/net.d/10-pods.conflist': without }) };
@@ -329,6 +338,8 @@ describe('kubelet', () => {
       'review kubelet-sockets',
     ]);
     expect(places('kubelet-endpoint', more)).toEqual(['/var/lib/kubelet/kubeadm-flags.env:1']);
+    const [endpoint] = takeInventory(plainNode(more)).filter(({ id }) => id === 'kubelet-endpoint');
+    expect(endpoint?.evidence[0]?.what).toBe('--container-runtime-endpoint=unix:///run/cri-dockerd.sock');
     expect(places('kubelet-unit', more)).toEqual(['/etc/systemd/system/kubelet.service.d/20-docker.conf:2']);
     expect(places('kubelet-instance-config', more)).toEqual(['/var/lib/kubelet/instance-config.yaml:2']);
   });

@@ -1,18 +1,18 @@
-# Every target does all that it needs; `make demo` or `make test` is enough on a fresh Debian 12.
+# Every target makes its own prerequisites; `make demo` or `make test` is enough on a fresh Debian 12.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 export PATH := $(PATH):/usr/sbin:/sbin
-# The same for all Go programs that are built, so that each package, Go's own among them, is compiled once for all of them.
+# The flags are the same for all Go programs, so that each package, including Go's own, is compiled only once.
 export GOFLAGS ?= -trimpath
 export CGO_ENABLED ?= 0
-# Where jest leaves its results as JSON, for .ci/run.
+# The directory for jest's results as JSON, for .ci/run.
 JEST_JSON_DIR ?=
-# Where jest.config.js has the results written to.
+# jest.config.js writes the results here.
 jest_results = $(if $(JEST_JSON_DIR),JEST_RESULTS='$(JEST_JSON_DIR)/$(1).json')
 shell_scripts = scripts/*.sh packaging/*.sh packaging/*/*.sh packaging/deb/p* packaging/cri-dockerd/deb/p* docker/pause/*.sh docker/installer/*.sh native/*.sh native/*/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh \
   test/guest/*.sh .ci/run
-# What demo and run do with the Engine whose address is in DOCKER_HOST.
+# Runs demo and run on the Engine whose address is in DOCKER_HOST.
 image = dockbridge.test/busybox:1
 with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$
 
@@ -53,7 +53,7 @@ test: build ## Run unit and integration tests, the latter on an Engine of their 
 test-unit: build ## Run the unit tests (no Docker): ARGS=… goes to jest
 	@$(call jest_results,unit) node_modules/.bin/jest --selectProjects unit $(ARGS)
 
-# Two halves at once, each serial and with an Engine of its own: they count its calls, and kill it.
+# Two simultaneous halves, each serial and with an Engine of its own, because the tests count its calls and kill it.
 test-integration: build ## Run the integration tests: ARGS=… goes to jest
 	@JEST_JSON_DIR='$(JEST_JSON_DIR)' node scripts/test-integration.mjs $(ARGS)
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Compiles one of our C programs that have no C library: static, a few KiB, byte for byte the same on every build. CC may name
+# Compiles one of our C programs without a C library: static, a few KiB, and byte for byte the same on every build. CC may name
 # a cross compiler (aarch64-linux-gnu-gcc).
 #
 #   static-program.sh SOURCE FILE [COMPILER OPTIONS]

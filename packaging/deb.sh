@@ -1,10 +1,10 @@
 #!/bin/bash
-# Builds a Debian package, the same bytes each time from the same commit. Wants dist/ (make build).
+# Builds a Debian package, with the same bytes each time from the same commit. Needs dist/ (make build).
 #
 #   deb.sh ARCH DIRECTORY   amd64 or arm64: dockbridge_VERSION_ARCH.deb; all: dockbridge-cri-dockerd_VERSION_all.deb
 #
-# SOURCE_DATE_EPOCH: the time of all files in it; the commit's where it is unset. COMPRESSION: dpkg-deb's; xz.
-# TREE: what tree.sh has laid out already.
+# SOURCE_DATE_EPOCH: the time of all files; default: the commit's. COMPRESSION: dpkg-deb's; default: xz.
+# TREE: a directory that tree.sh has already filled.
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 root=${here%/*}

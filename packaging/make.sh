@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes packages of both architectures, their bills of materials (CycloneDX) and SHA256SUMS. Wants dist/ (make build).
+# Makes packages for both architectures, their bills of materials (CycloneDX) and SHA256SUMS. Needs dist/ (make build).
 #
 #   make.sh DIRECTORY KIND...   KIND: deb, rpm or tarball
 set -euo pipefail
@@ -16,13 +16,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 for arch in amd64 arm64; do
-  # Laid out once for all kinds.
+  # The tree is made once for all kinds.
   bash "$here/tree.sh" $arch "$work/$arch"
   for kind; do TREE=$work/$arch bash "$here/$kind.sh" $arch "$out"; done
   install -m 644 "$work/$arch/usr/lib/dockbridge/sbom.cdx.json" "$out/dockbridge_${version}_$arch.cdx.json"
   rm -rf "${work:?}/$arch"
 done
-# The tarball has the files of cri-dockerd's place in it.
+# The tarball includes the files of the package in cri-dockerd's place.
 for kind; do [ "$kind" = tarball ] || bash "$here/$kind.sh" all "$out"; done
 
 cd "$out"

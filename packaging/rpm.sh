@@ -1,10 +1,10 @@
 #!/bin/bash
-# Builds an RPM, the same bytes each time from the same commit. Wants dist/ (make build).
+# Builds an RPM, with the same bytes each time from the same commit. Needs dist/ (make build).
 #
 #   rpm.sh ARCH DIRECTORY   amd64 or arm64: dockbridge-VERSION-1.{x86_64,aarch64}.rpm; all: dockbridge-cri-dockerd-VERSION-1.noarch.rpm
 #
-# SOURCE_DATE_EPOCH: the time of all files in it; the commit's where it is unset. PAYLOAD: rpm's compression; w9.gzdio.
-# TREE: what tree.sh has laid out already.
+# SOURCE_DATE_EPOCH: the time of all files; default: the commit's. PAYLOAD: rpm's compression; default: w9.gzdio.
+# TREE: a directory that tree.sh has already filled.
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 root=${here%/*}
@@ -30,7 +30,7 @@ elif [ -n "${TREE:-}" ]; then
 else
   bash "$here/tree.sh" "$arch" "$tree"
 fi
-# /lib is a link to /usr/lib there.
+# /lib is a link to /usr/lib on these systems.
 install -d "$tree/usr/lib/systemd"
 mv "$tree/lib/systemd/system" "$tree/usr/lib/systemd/system"
 rm -r "${tree:?}/lib"
@@ -39,7 +39,7 @@ install -D -m 644 "$root/LICENSE" "$tree/usr/share/licenses/$name/LICENSE"
 find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 version=$(node -p 'require(process.argv[1]).version' "$root/package.json")
-# Names alone: what is in a directory of the system's is ours, the directory is not.
+# Only files are listed: our files in a system directory belong to the package, and the directory does not.
 (cd "$tree" && find . \( -type f -o -type d \( -path ./usr/lib/dockbridge -o -path './usr/lib/dockbridge/*' -o -path ./usr/share/doc/dockbridge -o -path './usr/share/doc/dockbridge/*' -o -path './etc/dockbridge*' -o -path "./usr/share/licenses/$name" \) \) \
   -printf '%y /%P\n' | LC_ALL=C sort | sed -e 's/^d /%dir /' -e 's|^f \(/etc/.*\)|%config(noreplace) \1|' -e 's|^f \(/usr/share/licenses/.*\)|%license \1|' -e 's/^f //') >"$work/files"
 mkdir -p "$work/build"

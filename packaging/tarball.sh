@@ -1,11 +1,11 @@
 #!/bin/bash
-# Builds dockbridge-VERSION-linux-ARCH.tar.gz for systems without Debian's packages or RPM: files, and install.sh that puts them in
-# place. The same bytes each time from the same commit. Wants dist/ (make build).
+# Builds dockbridge-VERSION-linux-ARCH.tar.gz for systems without Debian's packages or RPM. It contains the files, and an install.sh
+# that installs them. The bytes are the same each time from the same commit. Needs dist/ (make build).
 #
 #   tarball.sh ARCH DIRECTORY   ARCH: amd64 or arm64
 #
-# SOURCE_DATE_EPOCH: the time of all files in it; the commit's where it is unset. GZIP_LEVEL: -9.
-# TREE: what tree.sh has laid out already.
+# SOURCE_DATE_EPOCH: the time of all files; default: the commit's. GZIP_LEVEL: -9.
+# TREE: a directory that tree.sh has already filled.
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 root=${here%/*}

@@ -1,10 +1,10 @@
 #!/bin/bash
-# Fills a directory with all files of a package, at the places where they belong on a node; the same bytes each time from the
-# same commit. Wants dist/ (make build).
+# Fills a directory with all files of a package, at their paths on a node, with the same bytes each time from the same
+# commit. Needs dist/ (make build).
 #
 #   tree.sh ARCH DIRECTORY   ARCH: amd64 or arm64
 #
-# SOURCE_DATE_EPOCH: the date of the manual page; the commit's where it is unset.
+# SOURCE_DATE_EPOCH: the date of the manual page; default: the commit's.
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 root=${here%/*}
@@ -26,7 +26,7 @@ trap 'rm -rf "$work"' EXIT
 lib=$tree/usr/lib/dockbridge doc=$tree/usr/share/doc/dockbridge
 install -d "$lib" "$doc"
 
-# --- the program, with its own Node.js: Debian's is older than what dockbridge needs
+# --- the program with its own Node.js, because dockbridge needs a newer one than Debian's
 node=$(node "$here/node.mjs" "$arch")
 node "$here/bundle.mjs" "$lib" "$work"
 chmod 644 "$lib/main.js"
@@ -41,7 +41,7 @@ install -D -m 644 "$here/systemd/dockbridge.default" "$tree/etc/default/dockbrid
 install -d "$tree/etc/dockbridge/config.d"
 node "$lib/main.js" config default >"$tree/etc/dockbridge/config.yaml"
 
-# --- what people read
+# --- documentation
 node "$here/pages.mjs" "$work" "$(date -u -d "@$SOURCE_DATE_EPOCH" +%F)"
 install -D -m 644 "$work/dockbridge.8" "$tree/usr/share/man/man8/dockbridge.8"
 install -D -m 644 "$work/dockbridge.bash" "$tree/usr/share/bash-completion/completions/dockbridge"

@@ -1,8 +1,8 @@
 #!/bin/bash
-# Checks the units: systemd must understand each line, and none may do harm to pods. Wants systemd-analyze, and no systemd that
-# runs.
+# Checks the units: systemd must understand each line, and no line may harm pods. Needs systemd-analyze, but no running
+# systemd.
 #
-#   units.sh [UNIT...]   files; all of packaging/, and what docs/switching.md tells people to write, unless told otherwise
+#   units.sh [UNIT...]   files; default: all of packaging/, and the units in docs/switching.md
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 
@@ -20,7 +20,7 @@ if [ $# = 0 ]; then
       { text = "" }
       END { if (found) printf "%s", text; else exit 1 }' "$page" || { echo "units: $page has no block with $1" >&2; exit 1; }
   }
-  # Beside the package's, which has the name that the page tells.
+  # Next to the package's unit, which has the name that the page uses.
   block '^    ExecStart=/usr/bin/node .*[^-]cni$' >"$root/page/from-switching.service"
   block '^    ExecStart=/usr/bin/node .*fd://' >"$units/cri-docker.service.d/dockbridge.conf"
   # The guest runs only the package's unit (test/guest).
@@ -31,7 +31,7 @@ if [ $# = 0 ]; then
   set -- "$here"/systemd/*.{service,socket} "$here"/cri-dockerd/*.{service,socket} "$root/page/from-switching.service"
 fi
 cp "$@" "$units"
-# What the units name must be there.
+# The files that the units name must exist.
 for command in bin/kill usr/bin/node usr/bin/dockbridge usr/bin/cri-dockerd; do
   printf '#!/bin/sh\n' >"$root/$command" && chmod 755 "$root/$command"
 done
@@ -40,15 +40,15 @@ for target in basic multi-user network-online shutdown sockets sysinit; do
 done
 
 failed=0
-# One at a time: started together, these units would stop each other. An unknown key costs no more than a line: the exit code
-# is 0.
+# The units are checked one at a time, because together they would stop each other. An unknown key only prints a line: the
+# exit code is 0.
 for unit in "${@##*/}"; do
   if ! said=$(systemd-analyze verify --root="$root" --man=no "$unit" 2>&1) || [ -n "$said" ]; then
     echo "units: systemd-analyze verify $unit: ${said//$root/}" >&2
     failed=1
   fi
 done
-# dockbridge.service tells why.
+# dockbridge.service says why.
 harm='^(Private(Tmp|Devices|Mounts|Network|Users|IPC)|Protect[A-Za-z]+|(ReadOnly|ReadWrite|Inaccessible|Exec|NoExec)Paths|TemporaryFileSystem|Root(Directory|Image)|'
 harm+='Bind(ReadOnly)?Paths|MountFlags|Device(Allow|Policy)|CapabilityBoundingSet|MemoryDenyWriteExecute|RestrictNamespaces|SystemCallFilter|DynamicUser|User)='
 if grep -HnE "$harm" "$@" >&2; then

@@ -2,17 +2,17 @@ import type { PageCall, PageRun } from '../src/harness/html/page-data';
 import { filtered } from '../src/harness/show/shown-call';
 import type { Payload } from './payload';
 
-/** What a person asked to see; empty texts ask for nothing. */
+/** The filters that the user has entered. An empty text selects all calls. */
 export interface Choice {
   readonly search: string;
   readonly method: string;
   readonly pod: string;
-  /** Milliseconds. */
+  /** The shortest duration, in milliseconds. */
   readonly slow: string;
   readonly failed: boolean;
 }
 
-/** The calls that fit all of it. */
+/** Returns the calls that pass all filters. */
 export function chosen({ calls }: PageRun, payload: Payload, choice: Choice): readonly PageCall[] {
   const { search, failed } = choice;
   const slow = Number.parseFloat(choice.slow);
@@ -36,7 +36,7 @@ export function chosen({ calls }: PageRun, payload: Payload, choice: Choice): re
   );
 }
 
-/** As `cri show` has them, but while a name is being typed, its part finds it. */
+/** Returns a pattern as for `cri show`. A text that is neither a pattern nor a complete name matches every name that contains it. */
 function patternOf(typed: string, names: readonly string[]): string | undefined {
   const text = typed.trim();
   if (text === '') return undefined;

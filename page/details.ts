@@ -3,11 +3,11 @@ import { isFailed } from '../src/harness/show/shown-call';
 import { element, shownMs } from './elements';
 import type { Payload, PayloadLine } from './payload';
 
-/** More of one message, or more messages, are shown when they are asked for. */
+/** How many characters of a message, and how many messages, are shown at first. Buttons show the rest. */
 const MOST_TEXT = 100_000;
 const MOST_MESSAGES = 100;
 
-/** What is known of one call, with its messages. @param onClose is called by its button. */
+/** Returns the details of a call with its messages. @param onClose is called by the Close button. */
 export function callDetails(
   call: PageCall,
   run: PageRun,
@@ -51,7 +51,7 @@ function facts(call: PageCall, run: PageRun, lines: readonly PayloadLine[]): HTM
     ['Details', details],
     ['Details, binary', binary],
     ['Injected', (injected.length > 0 ? injected : faults).join('; ') || undefined],
-    ['Took', ms === undefined ? 'its end is not in the tape' : `${shownMs(ms)} ms`],
+    ['Took', ms === undefined ? 'its end is not on the tape' : `${shownMs(ms)} ms`],
     ['Deadline', deadline === undefined ? undefined : `${shownMs(deadline)} ms`],
     ['Began', `${t.toFixed(6)} s${wallTime(run, t)}`],
     ['Pod', pod],
@@ -102,7 +102,7 @@ function listOf(messages: readonly PayloadLine[]): HTMLElement {
   return list;
 }
 
-/** The first words of a message. */
+/** Returns the beginning of a message. */
 function summaryOf(message: unknown): string {
   const text = JSON.stringify(message);
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
@@ -116,7 +116,7 @@ function pretty(message: unknown): HTMLElement {
   return shown;
 }
 
-/** A button that goes away when it is used. */
+/** Returns a button that disappears when it is clicked. */
 export function more(what: string, onMore: () => void): HTMLElement {
   const button = element('button', { type: 'button' }, `Show ${what}`);
   button.addEventListener('click', () => {

@@ -4,7 +4,7 @@ import { element } from './elements';
 
 const MOST_ROWS = 500;
 
-/** A table of what differs; those that a rule allows come last. @param onOpen shows the two calls of a difference. */
+/** Returns a table of differences. Those that rules allow come last. @param onOpen shows the two calls of a difference. */
 export function differencesTable(
   differences: readonly PageDifference[],
   nameOf: (difference: PageDifference) => string,

@@ -8,25 +8,25 @@ const BAR = 10;
 /** The height of a state's box. */
 const BOX = 12;
 const SHORTEST_BAR = 3;
-/** Pixels between two marks of the axis. */
+/** The distance between two marks on the axis, in pixels. */
 const MARK_DISTANCE = 110;
 const FONT = '12px system-ui, sans-serif';
 const SMALL = '10px system-ui, sans-serif';
 
-/** What is in view, in pixels of the page. */
+/** The part of the run that is in view. Lengths are in CSS pixels. */
 export interface View {
   readonly range: TimeRange;
   readonly scrollTop: number;
   readonly width: number;
   readonly height: number;
-  /** The width of the names on the left. */
+  /** The width of the column of names on the left. */
   readonly gutter: number;
-  /** Seconds; the end of the run. */
+  /** The end of the run, in seconds. */
   readonly end: number;
   readonly selected: PageCall | undefined;
 }
 
-/** One state of a sandbox or a container, from when it was first seen until the next one was. */
+/** One state of a sandbox or container, from its first report to that of the next state. */
 export interface Span {
   readonly change: StateChange;
   readonly to: number;
@@ -36,12 +36,12 @@ export function xOf(t: number, { range: { from, to }, width, gutter }: View): nu
   return gutter + ((t - from) / (to - from)) * (width - gutter);
 }
 
-/** Draws what is in view, and nothing else. */
+/** Draws only what is in view. */
 export function draw(canvas: CanvasRenderingContext2D, rows: readonly Row[], view: View): void {
   new Drawing(canvas, view).all(rows);
 }
 
-/** When each state ended: at the next one of the same id, or at the end of the run. A removal is a moment. */
+/** Returns the time span of each state. It ends at the next state of the same id, or at the end of the run. A removal has no duration. */
 export function spansOf({ states }: Row, end: number): readonly Span[] {
   const open = new Map<string, number>();
   const spans: { change: StateChange; to: number }[] = [];
@@ -54,7 +54,7 @@ export function spansOf({ states }: Row, end: number): readonly Span[] {
   return spans;
 }
 
-/** The first call of a lane that ends at `t` or later. Calls of a lane do not overlap, so their ends are in order too. */
+/** Returns the index of the first call of a lane that ends at `t` or later. The ends are in order, because calls of a lane do not overlap. */
 export function firstEnding(lane: readonly PageCall[], t: number, end: number): number {
   let [low, high] = [0, lane.length];
   while (low < high) {
@@ -128,7 +128,7 @@ class Drawing {
     });
   }
 
-  /** Runs what may draw beyond the left edge of the time. */
+  /** Runs `drawn`, and clips its drawing at the left edge of the time axis. */
   #inPlot(drawn: () => void): void {
     const { canvas, view } = this;
     canvas.save();
@@ -148,7 +148,7 @@ class Drawing {
       const left = xOf(call.t, view);
       const right = Math.max(xOf(endOf(call, view.end), view), left + SHORTEST_BAR);
       const isPlain = !isFailed(call.status) && call.faults.length === 0 && call !== view.selected;
-      // Thousands of bars on the same pixels look like one.
+      // A bar on pixels that are already covered would not be visible.
       if (isPlain && right <= covered) continue;
       const next = lane[at + 1];
       const room = next === undefined ? view.width : xOf(next.t, view);
@@ -157,7 +157,7 @@ class Drawing {
     }
   }
 
-  /** @param place `room` is where the next bar begins, so far may a name go. */
+  /** Draws a bar. `room` is the beginning of the next bar, at which the name must end. */
   #bar(
     call: PageCall,
     { left, right, top, room }: Readonly<Record<'left' | 'right' | 'top' | 'room', number>>,
@@ -179,7 +179,7 @@ class Drawing {
     if (failed) after = this.#sign('✕', after, top, 'failed', room);
     if (call.faults.length > 0) after = this.#sign('◆', after, top, 'fault', room);
     if (call.status === OPEN) {
-      // On the dashes near the right edge, where its end would be.
+      // The word is drawn over the dashes near the right edge.
       const x = Math.min(right, this.view.width) - 30;
       canvas.fillStyle = this.#colour('back');
       canvas.fillRect(x - 3, top - 1, 30, BAR + 2);
@@ -202,7 +202,7 @@ class Drawing {
       this.#text(call.method, after, top + BAR / 2 + 0.5, width + 1, SMALL, 'faint');
   }
 
-  /** Its end is not known, so its bar has none. */
+  /** Draws a bar without a right side, because the end of the call is not known. */
   #openBar(left: number, right: number, top: number): void {
     const { canvas } = this;
     canvas.strokeStyle = this.#colour('open');
@@ -217,7 +217,7 @@ class Drawing {
     canvas.setLineDash([]);
   }
 
-  /** A mark that does not rely on colour. @returns where the next thing may stand. */
+  /** Draws a mark, so that the meaning does not depend on colour alone. @returns the position after it. */
   #sign(sign: string, x: number, top: number, colour: string, room: number): number {
     this.canvas.font = SMALL;
     const width = this.canvas.measureText(sign).width;
@@ -300,7 +300,7 @@ class Drawing {
   }
 }
 
-/** A sandbox has no states of its own name: it is ready or not. */
+/** Returns the name of a state. A sandbox is called ready or not ready instead of running or exited. */
 export function nameOfState({ of, state }: StateChange): string {
   if (of === 'container' || state === 'removed' || state === 'created') return state;
   return state === 'running' ? 'ready' : 'not ready';

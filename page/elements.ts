@@ -2,8 +2,8 @@ type Child = Node | string | undefined;
 type Properties = Readonly<Record<string, string | boolean | (() => void)>>;
 
 /**
- * Makes an element. Children that are text stay text: nothing in this page parses HTML (docs/adr/0075).
- * @param properties attributes; a function listens for the event of that name.
+ * Creates an element. Texts are added as text nodes, because nothing on this page may parse HTML (docs/adr/0075).
+ * @param properties attributes, or functions that listen for the event of that name.
  */
 export function element<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
@@ -20,7 +20,7 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** What page.html has. @throws when it has it not. */
+/** Returns an element of page.html. @throws Error if there is none with this id. */
 export function byId(id: string): HTMLElement {
   const found = document.getElementById(id);
   if (found === null) throw new Error(`The page has no #${id}`);
@@ -29,11 +29,11 @@ export function byId(id: string): HTMLElement {
 
 export function inputById(id: string): HTMLInputElement {
   const found = byId(id);
-  if (!(found instanceof HTMLInputElement)) throw new Error(`#${id} is no input`);
+  if (!(found instanceof HTMLInputElement)) throw new Error(`#${id} is not an input`);
   return found;
 }
 
-/** A table whose first column is text and whose others are numbers. */
+/** Returns a table whose first column contains texts and whose other columns contain numbers. */
 export function figures(
   caption: string,
   head: readonly string[],

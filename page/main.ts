@@ -8,7 +8,7 @@ import { help } from './help';
 import { Payload } from './payload';
 import { textOf, Waterfall } from './waterfall';
 
-/** Milliseconds after the last key before a search begins. */
+/** The time from the last key press to the beginning of a search, in milliseconds. */
 const TYPING = 150;
 const ZOOM = 1.5;
 
@@ -20,7 +20,7 @@ interface Shown {
 
 class Page {
   readonly #runs: readonly Shown[];
-  /** Which call of each run is open. */
+  /** The open call of each run. */
   readonly #open: (PageCall | undefined)[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -67,7 +67,7 @@ class Page {
       this.#timer = setTimeout(() => this.#show(), TYPING);
     });
     form.addEventListener('submit', (event) => event.preventDefault());
-    // The fields are empty after this event.
+    // The browser clears the fields after this event, so the page is updated later.
     form.addEventListener('reset', () => setTimeout(() => this.#show()));
     for (const button of document.querySelectorAll<HTMLButtonElement>('[data-do]'))
       button.addEventListener('click', () => this.#do(button.dataset.do ?? ''));
@@ -94,7 +94,7 @@ class Page {
     }
   }
 
-  /** Shows the calls that are asked for. */
+  /** Shows the calls that pass the filters. */
   #show(): void {
     const choice: Choice = {
       search: inputById('search').value,
@@ -115,7 +115,7 @@ class Page {
     byId('count').textContent = count === all ? `${all} calls` : `${count} of ${all} calls`;
   }
 
-  /** Opens a call, and the one that it was compared with. */
+  /** Opens a call and the call of the other run with which it was compared. */
   #openCalls(at: number, call: PageCall): void {
     const [mine, theirs] = at === 0 ? (['a', 'b'] as const) : (['b', 'a'] as const);
     const pair = this.data.differences.find((one) => one.call[mine] === call.n)?.call[theirs];

@@ -1,6 +1,6 @@
 import type { PageCall } from '../src/harness/html/page-data';
 
-/** A line of a tape, as far as the page reads it. */
+/** The fields of a tape's line that the page reads. */
 export interface PayloadLine {
   readonly t: number;
   readonly request?: unknown;
@@ -12,19 +12,19 @@ export interface PayloadLine {
   readonly rule?: number;
 }
 
-/** A part of a run's lines, as text. */
+/** A block of a run's lines, as text. */
 export interface Block {
-  /** The number of its first line. */
+  /** The number of the first line. */
   readonly first: number;
   text(): string;
 }
 
-/** The messages of one run: text until somebody looks. */
+/** The messages of one run. They stay text until a call is opened. */
 export class Payload {
-  /** The block that was split last; calls that are opened one after the other are often neighbours. */
+  /** The block that was split last. It is kept, because calls that are opened one after the other are often in the same block. */
   #split: { readonly block: Block; readonly lines: readonly string[] } | undefined;
 
-  /** @param blocks in the order of their lines. */
+  /** @param blocks in order of their lines. */
   constructor(private readonly blocks: readonly Block[]) {}
 
   linesOf(call: PageCall): readonly PayloadLine[] {
@@ -34,7 +34,7 @@ export class Payload {
     });
   }
 
-  /** The numbers of the lines in whose JSON the text stands, in any case. The text is sought as JSON writes it. */
+  /** Returns the numbers of the lines whose JSON contains the text. Upper and lower case are equal. The text is escaped as in JSON. */
   find(text: string): ReadonlySet<number> {
     const sought = JSON.stringify(text)
       .slice(1, -1)
@@ -56,7 +56,7 @@ export class Payload {
           from = end + 1;
         }
         found.add(number);
-        // The rest of this line is found already.
+        // The line is found, so the search continues after it.
         const end = whole.indexOf('\n', match.index);
         if (end < 0) break;
         expression.lastIndex = end;

@@ -1,17 +1,17 @@
 import type { ContainerEvent, PageCall, PageRun, StateChange } from '../src/harness/html/page-data';
 
-/** A line of the waterfall: a heading, or calls with the states and events of what they are about. */
+/** A row of the waterfall: a heading, or calls with the states and events of their sandbox or container. */
 export interface Row {
   readonly label: string;
-  /** A heading has no calls; rows below it belong to it. */
+  /** A heading has no calls. The rows below it belong to it. */
   readonly isHeading: boolean;
-  /** Calls that overlap in time are in different lanes; within one they are in the order of time. */
+  /** Calls that overlap are in different lanes. Within a lane, they are in order of time. */
   readonly lanes: readonly (readonly PageCall[])[];
-  /** Whether there is place for states and events. */
+  /** Whether the row has room for states and events. */
   readonly hasLife: boolean;
   readonly states: readonly StateChange[];
   readonly events: readonly ContainerEvent[];
-  /** Pixels from the top of the first row. */
+  /** The distance from the top of the first row, in pixels. */
   readonly top: number;
   readonly height: number;
 }
@@ -20,12 +20,12 @@ export const LANE = 14;
 export const LIFE = 17;
 const HEADING = 22;
 const PADDING = 6;
-/** No container has an empty name. */
+/** The key of the sandbox among the containers of a pod. No container has an empty name. */
 const SANDBOX = '';
 const NODE = 'The whole node';
 
 interface Growing {
-  /** A container's name, or SANDBOX, or a method. */
+  /** A container's name, SANDBOX, or a method. */
   name: string;
   calls: PageCall[];
   states: StateChange[];
@@ -33,9 +33,9 @@ interface Growing {
 }
 
 /**
- * Arranges calls by what they are about: for each pod its sandbox and its containers, in the order in which they appeared, and then the calls that are
- * about no pod, by method.
- * @param calls those of the run that are to be seen. Pods without one are left out; their states and events too.
+ * Arranges calls in rows: first the sandbox and the containers of each pod, in the order in which they appeared, and then the calls that
+ * are not about a pod, by method.
+ * @param calls the calls to show. Pods without such a call are left out, with their states and events.
  */
 export function rowsOf(run: PageRun, calls: readonly PageCall[]): readonly Row[] {
   const pods = new Map<string, Map<string, Growing>>();
@@ -85,12 +85,12 @@ function placed(
   return rows;
 }
 
-/** When a call ended, in seconds. One that is open lasts until the run ended. */
+/** Returns the time at which a call ended, in seconds. An open call lasts until the end of the run. */
 export function endOf({ t, ms }: PageCall, end: number): number {
   return ms === undefined ? Math.max(t, end) : t + ms / 1000;
 }
 
-/** Each call goes into the first lane that is free when it begins. */
+/** Puts each call into the first lane that is free when the call begins. */
 function lanesOf(calls: readonly PageCall[], end: number): readonly (readonly PageCall[])[] {
   const lanes: { calls: PageCall[]; busyUntil: number }[] = [];
   for (const call of calls) {

@@ -1,12 +1,12 @@
-/** Seconds of a run that are in view. */
+/** The part of a run that is in view, in seconds. */
 export interface TimeRange {
   readonly from: number;
   readonly to: number;
 }
 
-/** Nobody looks at less: 10 µs. */
+/** The shortest range that can be shown: 10 µs. */
 const SHORTEST = 0.000_01;
-/** Room around a run, as a part of it, so that its first and last marks are whole. */
+/** The margin before and after a run, as a share of its length, so that the first and last marks are fully visible. */
 const ROOM = 0.02;
 
 export function wholeRange(end: number): TimeRange {
@@ -14,7 +14,7 @@ export function wholeRange(end: number): TimeRange {
   return { from: -length * ROOM, to: length * (1 + ROOM) };
 }
 
-/** @param factor below 1 shows less time. @param at stays where it is. */
+/** Changes the length of the range. @param factor below 1 zooms in. @param at the time that keeps its position. */
 export function zoomed({ from, to }: TimeRange, factor: number, at: number, end: number): TimeRange {
   const whole = wholeRange(end);
   const length = Math.min(Math.max((to - from) * factor, SHORTEST), whole.to - whole.from);
@@ -22,7 +22,7 @@ export function zoomed({ from, to }: TimeRange, factor: number, at: number, end:
   return kept({ from: at - part * length, to: at + (1 - part) * length }, end);
 }
 
-/** @param by seconds; the view stays within the run. */
+/** Moves the range within the run. @param by seconds. */
 export function panned({ from, to }: TimeRange, by: number, end: number): TimeRange {
   return kept({ from: from + by, to: to + by }, end);
 }
@@ -33,7 +33,7 @@ function kept({ from, to }: TimeRange, end: number): TimeRange {
   return { from: from + shift, to: to + shift };
 }
 
-/** Where the axis has marks: at round times, about one for each `distance` pixels, with what to write beside them. */
+/** Returns the marks of the axis with their labels: at round times, about one for each `distance` pixels. */
 export function marks(
   { from, to }: TimeRange,
   width: number,

@@ -5,20 +5,20 @@ import { element, shownMs } from './elements';
 import { endOf, LANE, rowsOf, type Row } from './rows';
 import { panned, wholeRange, zoomed, type TimeRange } from './time-range';
 
-/** What the pointer may miss a bar by. */
+/** How far the pointer may be from a bar, in pixels. */
 const NEAR = 4;
 const DRAG = 4;
 const MAX_GUTTER = 200;
 const ZOOM = 1.5;
-/** A part of the view. */
+/** How far an arrow key moves, as a share of the view. */
 const PAN = 0.2;
 
 export interface WaterfallEvents {
-  /** A call was chosen; `isOpened` if its messages are to be shown. */
+  /** Called when the user selects a call. `isOpened` is true if its messages are to be shown. */
   onSelected(call: PageCall, isOpened: boolean): void;
 }
 
-/** The calls of one run over time. It draws only the rows and the time in view, so its cost does not grow with the run. */
+/** Shows the calls of one run over time. Only the rows and the time in view are drawn, so that drawing takes no longer for a long run. */
 export class Waterfall {
   readonly element: HTMLElement;
   readonly #canvas = element('canvas');
@@ -88,7 +88,7 @@ export class Waterfall {
     this.redraw();
   }
 
-  /** @param at what stays where it is; without it the selected call, if it is in view. */
+  /** Zooms. @param at the time that keeps its position; by default the selected call if it is in view, and otherwise the middle. */
   zoom(factor: number, at?: number): void {
     const { from, to } = this.#range;
     const begin = this.#selected?.t ?? NaN;
@@ -102,7 +102,7 @@ export class Waterfall {
     this.redraw();
   }
 
-  /** Draws at the next frame, once, however often it is asked. */
+  /** Draws at the next frame. Further requests before this frame are merged. */
   redraw(): void {
     if (this.#isDrawing) return;
     this.#isDrawing = true;
@@ -140,7 +140,7 @@ export class Waterfall {
     return range.from + ((x - gutter) / (width - gutter)) * (range.to - range.from);
   }
 
-  // --- what the pointer does
+  // --- pointer events
 
   #onWheel(event: WheelEvent): void {
     const isZoom = event.ctrlKey || event.altKey;
@@ -218,10 +218,10 @@ export class Waterfall {
     const { change } = span;
     const code = change.exit_code === undefined ? '' : `, exit code ${change.exit_code}`;
     const why = change.reason === undefined ? '' : `, ${change.reason}`;
-    return `${nameOfState(change)} since ${change.t.toFixed(3)} s${code}${why}\ntold by an ${change.by}, call ${change.n}\n${change.id}`;
+    return `${nameOfState(change)} since ${change.t.toFixed(3)} s${code}${why}\nreported by an ${change.by}, call ${change.n}\n${change.id}`;
   }
 
-  // --- what keys do
+  // --- keys
 
   #onKey(event: KeyboardEvent): void {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
@@ -250,7 +250,7 @@ export class Waterfall {
     this.redraw();
   }
 
-  /** The next call by time that fits; the first one if none is selected. */
+  /** Selects the next or the previous call in time that fits; if none is selected, the first or the last one. */
   #step(by: 1 | -1, fits: (call: PageCall) => boolean): void {
     const from = this.#selected === undefined ? -1 : this.#calls.indexOf(this.#selected);
     const start = from < 0 && by < 0 ? this.#calls.length : from;
@@ -272,7 +272,7 @@ export class Waterfall {
   }
 }
 
-/** A call in a few words. */
+/** Returns a short description of a call. */
 export function textOf(call: PageCall): string {
   const { method, pod, container, status, ms, t, faults, by, details } = call;
   const about = [pod, container].filter((name) => name !== undefined).join(' / ');

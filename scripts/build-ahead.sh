@@ -1,6 +1,6 @@
 #!/bin/bash
-# build-ahead.sh: fetches and builds what the conformance suites and the kubelet's would build when they begin, each of
-# them once. What fails here is tried again by the suite that needs it, which says so.
+# build-ahead.sh: downloads and builds, once, what the conformance suites and the kubelet's would otherwise build at their
+# start. If a part fails, the suite that needs it tries again and prints the error.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 bash scripts/cri-tools.sh

@@ -1,5 +1,5 @@
-// Compiles to dist/ with nothing but npm's packages, on any platform: what `npm run build` and `make build` do first. The
-// pause image, which is Linux's and wants a C compiler, is made by `make build` alone.
+// Compiles to dist/ with nothing but npm's packages, on any platform. `npm run build` and `make build` do
+// this first. `make build` also makes the pause image, which needs Linux and a C compiler.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -10,14 +10,14 @@ const run = (...script) => execFileSync(process.execPath, script, { cwd: root, s
 
 run('scripts/generate-proto.mjs');
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
-// tsc leaves the generated JavaScript where it is.
+// tsc does not copy the generated JavaScript.
 mkdirSync(join(root, 'dist/proto/gen'), { recursive: true });
 for (const name of ['cri.js', 'descriptors.js', 'containerd.js'])
   copyFileSync(join(root, 'src/proto/gen', name), join(root, 'dist/proto/gen', name));
 
 run('scripts/tape-page.mjs', join(root, 'dist/harness/html/tape-page.template'));
 
-// What a source that is gone has left would be packed with the rest (npm pack).
+// npm pack would include the output of sources that no longer exist.
 for (const file of readdirSync(join(root, 'dist'), { recursive: true })) {
   const [, name] = /^(.+?)\.js(?:\.map)?$/.exec(file) ?? [];
   const sources = [`src/${name}.ts`, `src/${name}.js`];

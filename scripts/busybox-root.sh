@@ -1,5 +1,5 @@
 #!/bin/bash
-# busybox-root.sh DIR: makes DIR the root file system that test images are made of, from Debian's busybox.
+# busybox-root.sh DIR: fills DIR with the root file system of the test images, from Debian's busybox.
 set -euo pipefail
 base=${1:?usage: busybox-root.sh DIR}
 busybox=$(dpkg -L busybox 2>/dev/null | grep -m1 '/bin/busybox$') ||
@@ -9,8 +9,8 @@ mkdir -p "$base"/{bin,etc,root,home,www,proc,sys,dev,var/run}
 chmod 755 "$base"
 mkdir -m 1777 "$base/tmp"
 
-# The dynamic busybox: the static one runs applets of its own even when their files are masked.
-# Applets are hard links: runc follows a symlink when it masks a path and would mask all of busybox.
+# This is the dynamic busybox, because the static one runs its own applets even when their files are masked.
+# Applets are hard links, because runc follows a symlink when it masks a path and would mask all of busybox.
 install "$busybox" "$base/bin/busybox"
 ldd "$busybox" | grep -o '/[^ ]*' | while read -r library; do install -D "$library" "$base$library"; done
 "$busybox" --list | while read -r applet; do

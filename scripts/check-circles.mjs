@@ -1,5 +1,5 @@
-// Finds files that import each other in a circle, by value or by type, and fails when there are any. ESLint's layers keep
-// rooms from knowing later ones; within a room only this does.
+// Finds files that import each other in a circle, by value or by type, and fails if there are any. ESLint
+// checks the layers between folders; this script also checks within a folder.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ import ts from 'typescript';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** Every TypeScript file below `folder`, the generated declarations aside: they import nothing of ours. */
+/** Every TypeScript file below `folder` except generated declarations, which import none of our files. */
 function sources(folder) {
   return readdirSync(join(root, folder), { recursive: true })
     .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))

@@ -1,5 +1,5 @@
 #!/bin/bash
-# cri-tools.sh: builds critest and crictl from cri-tools' Go module, once, and prints the directory that has them.
+# cri-tools.sh: builds critest and crictl once from cri-tools' Go module, and prints the directory with both.
 set -euo pipefail
 version=v1.37.0
 tools=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}/cri-tools-$version

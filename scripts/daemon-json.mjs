@@ -11,7 +11,10 @@ import { join } from 'node:path';
 
 const [directory, engine = '', mode = 'full'] = process.argv.slice(2);
 
-/** What an Engine of a version needs: CDI, which some must be told to look for, and the image store that was chosen. */
+/**
+ * Adds what an Engine version needs: CDI must be switched on in some versions, and the image store was
+ * chosen by the caller.
+ */
 function needed() {
   if (engine === '' || engine === '20.10') return {};
   const features = { cdi: true };
@@ -21,14 +24,16 @@ function needed() {
 }
 
 /**
- * Not here: cpu-rt-* (few kernels have it), selinux-enabled and apparmor-profile (the kernels of CI have neither),
- * userns-remap (another layout of all images, so it has a test of its own), log-opts' max-buffer-size (hostile-engine.test.ts
- * adds it: nobody can take it back, and with it Engines before 23 lose the last write of a container that ends at once, for
- * `docker run` as well: moby/moby#42316, seen in 6 of 1,200 containers of 20.10), iptables and firewall-backend (a guest has
- * none), bridge, bip, fixed-cidr, default-gateway and default-address-pools (Engines side by side share the machine's
- * addresses, and tests without CNI need the Engine's network), ip-forward (the machine's own, for all), allow-direct-routing
- * (felt by those who call a pod, not by it), authorization-plugins (a program that may refuse all), live-restore and
- * experimental (tests choose them), and all that is about storage, pulls and the API, of which a pod knows nothing.
+ * These keys are missing on purpose. cpu-rt-*: few kernels have it. selinux-enabled and apparmor-profile:
+ * the kernels of CI have neither. userns-remap: it changes the layout of all images and has a test of its
+ * own. max-buffer-size in log-opts: no request can override it, and with it Engines before 23 lose the last
+ * write of a container that ends at once, even for `docker run` (moby/moby#42316, seen in 6 of 1,200
+ * containers of 20.10); hostile-engine.test.ts adds it. iptables and firewall-backend: a guest has none.
+ * bridge, bip, fixed-cidr, default-gateway and default-address-pools: several Engines share the machine's
+ * addresses, and tests without CNI need the Engine's network. ip-forward: it affects the whole machine.
+ * allow-direct-routing: it affects the callers of a pod, not the pod. authorization-plugins: such a program
+ * may refuse everything. live-restore and experimental: tests choose them. Keys about storage, pulls and
+ * the API do not affect pods.
  */
 function hostile() {
   const major = Number(/^\d+/.exec(engine === '' ? '20.10' : engine)?.[0]);
@@ -38,7 +43,7 @@ function hostile() {
     'no-new-privileges': true,
     'default-shm-size': '8m',
     'default-ipc-mode': 'private',
-    // The wrong one of the two: CRI wants a namespace of its own on cgroup v2 only.
+    // This is the wrong value on purpose: CRI wants a namespace of its own only on cgroup v2.
     'default-cgroupns-mode': cgroup2 ? 'host' : 'private',
     'default-ulimits': {
       nofile: { Name: 'nofile', Soft: 1000, Hard: 4000 },
@@ -69,7 +74,7 @@ function hostile() {
     'dns-opts': ['ndots:9'],
     labels: ['hostile=true'],
     'shutdown-timeout': 1,
-    // A guest has no iptables, which these need.
+    // A guest has no iptables, which these keys need.
     ...(mode === 'full' ? { icc: false, 'userland-proxy': false, 'ip-masq': false } : {}),
     ...(major < 24 ? { 'oom-score-adjust': -100 } : {}),
     // Later Engines have a list.
@@ -81,7 +86,10 @@ function hostile() {
   };
 }
 
-/** Lets all pass but what only an administrator's tool calls: a pod that is unconfined may call it all the same. */
+/**
+ * Allows everything except one call that only administrators' tools make. An unconfined pod may make it
+ * too.
+ */
 function seccompProfile() {
   const path = join(directory, 'hostile-seccomp.json');
   const profile = {

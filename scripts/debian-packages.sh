@@ -1,6 +1,6 @@
 #!/bin/bash
-# debian-packages.sh SUITE DIR PACKAGE...: unpacks packages of another suite of Debian into DIR, without installing them;
-# quick when DIR is there. A killed run leaves no half DIR. ARCH: another architecture than this machine's.
+# debian-packages.sh SUITE DIR PACKAGE...: unpacks packages of another Debian suite into DIR without installing them, and is
+# quick if DIR exists. A killed run leaves no incomplete DIR. ARCH: another architecture than this machine's.
 set -euo pipefail
 
 suite=${1:?SUITE} target=${2:?DIR}

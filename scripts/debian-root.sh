@@ -1,6 +1,6 @@
 #!/bin/bash
-# debian-root.sh DIR PACKAGE...: makes DIR a root file system of installed Debian packages and all that they depend on: base images
-# for tests, where no registry is in reach.
+# debian-root.sh DIR PACKAGE...: fills DIR with a root file system of installed Debian packages and their dependencies: base images
+# for tests that cannot reach a registry.
 set -euo pipefail
 target=${1:?usage: debian-root.sh DIR PACKAGE...}
 shift
@@ -12,7 +12,7 @@ while [ ${#waiting[@]} -gt 0 ]; do
   waiting=("${waiting[@]:1}")
   [ -z "${seen[$package]:-}" ] || continue
   depends=$(dpkg-query -W -f '${db:Status-Status}, ${Pre-Depends}, ${Depends}' "$package" 2>/dev/null) || continue
-  # Others are alternatives, or only names.
+  # The other entries are alternatives, or only names.
   [[ $depends == installed,* ]] || continue
   seen[$package]=yes
   # "libc6 (>= 2.34), debconf | debconf-2.0" without the versions.
@@ -26,7 +26,7 @@ done
 
 mkdir -p "$target"/{tmp,proc,sys,dev,etc,root,run,var/tmp,var/log} "$target"/usr/{bin,sbin,lib,lib64}
 for merged in bin sbin lib lib64; do ln -s usr/$merged "$target/$merged"; done
-# Pages that nobody reads there are left out, as in images of Debian's.
+# Documentation is left out, as in Debian's own images.
 dpkg-query -L "${!seen[@]}" | grep -vE '^/usr/share/(doc|man|locale|info|lintian)/' | sort -u |
   while read -r path; do [ -d "$path" ] || [ ! -e "$path" ] || printf '%s\n' "${path#/}"; done |
   tar -C / -c --no-recursion -T - | tar -C "$target" -x --keep-directory-symlink

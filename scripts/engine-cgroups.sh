@@ -1,4 +1,4 @@
-# The control groups of a private Engine: sourced by engine.sh, whose variables and functions these use.
+# The cgroups of a private Engine. engine.sh sources this file, which uses its variables and functions.
 # shellcheck shell=bash
 
 ensure_cgroups() { # a machine without init has none mounted: as cgroupfs-mount does
@@ -21,15 +21,15 @@ container_cgroups() { # IDS, one a line: the deepest first
 
 remove_cgroups() { # IDS, one a line
   local group
-  # The killed leave their groups a moment after they are gone.
+  # A killed process leaves its cgroup a moment after it is gone.
   for _ in {1..50}; do
     container_cgroups "$1" | xargs -r rmdir 2>/dev/null || true
     [ -n "$(container_cgroups "$1")" ] || break
     sleep 0.1
   done
-  # Network namespaces share them: whoever goes last removes them.
+  # Network namespaces share these cgroups, so the last Engine removes them.
   [ -z "$(other_engines machine)" ] || return 0
-  # rmdir refuses a group that has processes or children: another Engine's survive.
+  # rmdir refuses a cgroup with processes or children, so another Engine's cgroups survive.
   # shellcheck disable=SC2154 # engine.sh sets it
   cgroup_parents | grep -vxFf "$state/cgroups" | while read -r group; do
     find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true

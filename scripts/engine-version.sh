@@ -1,14 +1,14 @@
 #!/bin/bash
-# Puts one version of Docker Engine beside the machine's own and prints the directories to put before PATH, with a colon
-# after each; quick when it is there.
+# Installs one version of Docker Engine next to the machine's own, and prints the directories to put before PATH, with a colon
+# after each. It is quick if the version is there.
 #
-#   engine-version.sh NAME            20.10, which is Debian 12's docker.io: prints nothing, it is installed
-#                                     26.1, 28.5, 29: fetched or built, not installed
+#   engine-version.sh NAME            20.10, which is Debian 12's docker.io: prints nothing, because it is installed
+#                                     26.1, 28.5, 29: downloaded or built, not installed
 # NAME-containerd and NAME-graphdriver choose the image store, which daemon-json.mjs writes into the configuration.
 #
-# 26.1 and 28.5 are Debian's packages of later suites: Debian 12's runc and libc serve them, the packages' own runc wants
-# a newer libc. 29 is in no suite: it is built from its Go module, with a runc that knows time namespaces, beside the containerd
-# of 28.5's suite. DOCKBRIDGE_CACHE: where they are kept, /var/cache/dockbridge.
+# 26.1 and 28.5 are Debian's packages of later suites. They work with Debian 12's runc and libc; the packages' own runc needs
+# a newer libc. No suite has 29, so it is built from its Go module, with a runc that supports time namespaces, and uses the
+# containerd of 28.5's suite. DOCKBRIDGE_CACHE: the directory for all of them, /var/cache/dockbridge.
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 cache=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}

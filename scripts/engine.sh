@@ -1,21 +1,21 @@
 #!/bin/bash
-# A private Docker Engine for tests and the demo: everything it makes lies below one directory or is written down
+# A private Docker Engine for tests and the demo. Everything it makes is below one directory or is recorded
 # there, so that `stop` leaves the machine as it was. Needs root.
 #
 #   engine.sh start [--name NAME] [--owner PID] [-- DOCKERD OPTIONS]   prints DOCKER_HOST=unix://...
-#   engine.sh stop [--name NAME]             ends it and removes its data; fine when there is none
-#   engine.sh halt [--name NAME]             ends dockerd alone as `systemctl stop docker` does; data stays
+#   engine.sh stop [--name NAME]             ends it and removes its data; succeeds if there is none
+#   engine.sh halt [--name NAME]             ends only dockerd, as `systemctl stop docker` does; data stays
 #   engine.sh relaunch [--name NAME]         starts a halted or killed Engine again, same data, same address
-#   engine.sh with [--name NAME] [--reuse] CMD...   runs CMD with DOCKER_HOST set, stops the Engine after it;
-#                                            --reuse: take $DOCKER_HOST or the machine's Engine if one answers
+#   engine.sh with [--name NAME] [--reuse] CMD...   runs CMD with DOCKER_HOST set, and stops the Engine after it;
+#                                            --reuse: uses $DOCKER_HOST or the machine's Engine if one answers
 #
-# --owner PID: once that process is gone, the next `start` of any name clears this Engine away.
-# DOCKBRIDGE_TEST_ENGINE=20.10|26.1|28.5[-containerd]|29[-graphdriver]: which Engine and image store, by engine-version.sh.
-# Otherwise the dockerd that is installed. DOCKBRIDGE_ENGINE_ROOT: /var/tmp. What it is configured with: daemon-json.mjs.
+# --owner PID: once that process is gone, the next `start` of any name removes this Engine.
+# DOCKBRIDGE_TEST_ENGINE=20.10|26.1|28.5[-containerd]|29[-graphdriver]: the Engine and image store (engine-version.sh).
+# The default is the installed dockerd. DOCKBRIDGE_ENGINE_ROOT: /var/tmp. daemon-json.mjs makes the configuration.
 #
-# Two Engines in one network namespace: a starting dockerd flushes the other's DOCKER chains. So an Engine that finds
-# itself alone runs with Docker's defaults ("full"); beside another one, or beside its traces, it runs as a "guest":
-# --iptables=false, a bridge and address pool of its own, and rules of its own that carry its name.
+# Two Engines in one network namespace conflict: a starting dockerd flushes the other's DOCKER chains. So an Engine that is
+# alone runs with Docker's defaults ("full"). Next to another Engine, or its traces, it runs as a "guest":
+# --iptables=false, its own bridge and address pool, and its own rules with its name in them.
 set -euo pipefail
 shopt -s nullglob
 export PATH=$PATH:/usr/sbin:/sbin
@@ -34,7 +34,7 @@ use() { # NAME
 # shellcheck source=scripts/engine-cgroups.sh
 . "${BASH_SOURCE[0]%/*}/engine-cgroups.sh"
 
-# --- processes: a pid alone may be reused, so it is kept together with its start time
+# --- processes: a pid may be reused, so it is stored together with its start time
 
 start_time() { # PID
   local line fields
@@ -63,7 +63,7 @@ wait_gone() { # FILE SECONDS
 
 own_processes() { # the Engine's helpers: all carry our directory in their command line, but for those of a cut off start
   local process comm
-  # One grep for all of them: a node with a thousand processes would otherwise cost thousands of forks.
+  # One grep for all of them, because a node with a thousand processes would otherwise need thousands of forks.
   for process in $(grep -laF "$dir/" /proc/[0-9]*/cmdline 2>/dev/null); do
     process=${process%/cmdline}
     { read -r comm <"$process/comm"; } 2>/dev/null || continue
@@ -76,8 +76,8 @@ own_processes() { # the Engine's helpers: all carry our directory in their comma
   return 0
 }
 
-# `runc init`, which waits to become a container's first process, and waits for ever where dockerd was killed and its
-# container is gone. runc tells it below which directory its state is, and newer ones have only the FIFO there open.
+# `runc init` waits to become a container's first process. It waits forever if dockerd was killed and its container is
+# gone. runc passes it the directory of its state, and newer versions have only the FIFO there open.
 is_own_init() { # /proc/PID
   [ "$(tr '\0' ' ' 2>/dev/null <"$1/cmdline")" = 'runc init ' ] || return 1
   grep -qzF "_LIBCONTAINER_STATEDIR=$dir/" "$1/environ" 2>/dev/null ||
@@ -95,7 +95,7 @@ container_processes() {
   [ -z "$ids" ] || grep -lF -e "$ids" /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3 || true
 }
 
-# Pids of dockerd processes but ours. `machine`: all; `all`: in our network namespace; without either: no guests either.
+# Pids of other dockerd processes. `machine`: all; `all`: in our network namespace; without either: no guests either.
 other_engines() { # [all|machine]
   local process comm mine
   mine=$(alive "$state/dockerd" || true)
@@ -104,7 +104,7 @@ other_engines() { # [all|machine]
     [[ $comm == dockerd && ${process#/proc/} != "$mine" ]] || continue
     [[ ${1:-} == machine || $process/ns/net -ef /proc/self/ns/net ]] || continue
     if [ -z "${1:-}" ] && tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -qe '--iptables=false'; then continue; fi
-    # A zombie holds nothing.
+    # A zombie uses nothing.
     if start_time "${process#/proc/}" >/dev/null; then echo "${process#/proc/}"; fi
   done
 }
@@ -153,7 +153,7 @@ prepare_guest() { # the daemon's --bridge must exist before it
   ip address add "10.213.$number.1/24" dev "$bridge"
   ip link set "$bridge" up
   guest_rules -I
-  # No --default-address-pool: with one, dockerd deletes docker0 at each restart, also another Engine's.
+  # There is no --default-address-pool, because with it dockerd deletes docker0 at each restart, even another Engine's.
   printf '%s\n' --bridge "$bridge" --iptables=false --ip6tables=false >>"$state/args"
 }
 
@@ -215,9 +215,9 @@ answers() { # ADDRESS SECONDS [PID]: until GET /_ping is answered, or PID has di
 launch() {
   local pid args
   mapfile -t args <"$state/args"
-  # Pid files of the dead: dockerd would take a zombie, or a stranger with the same pid, for a running Engine.
+  # Removes pid files of dead processes. dockerd would take a zombie, or another process with the same pid, for a running Engine.
   pid=$(cat "$dir/exec/containerd/containerd.pid" 2>/dev/null || echo 0)
-  # The containerd of a dockerd that was killed dies a moment later: the next dockerd would wait for it in vain.
+  # The containerd of a killed dockerd dies a moment later, and the next dockerd would wait for it in vain.
   for _ in {1..400}; do
     start_time "$pid" >/dev/null && grep -qaF "$dir/" "/proc/$pid/cmdline" 2>/dev/null || break
     kill -KILL "$pid" 2>/dev/null || true
@@ -248,7 +248,7 @@ start() {
   mkdir -p "$state"
   [ -z "$owner" ] || remember "$state/owner" "$owner"
   cp /proc/sys/net/ipv4/ip_forward "$state/ip_forward"
-  # An empty group of Docker's may be another private Engine's, which leaves it to us; a real one makes it again.
+  # An empty cgroup of Docker's may belong to another private Engine, which leaves it to us. A real Engine makes it again.
   cgroup_parents | grep -v '/docker$' >"$state/cgroups" || true
   [ ! -d /run/docker ] || touch "$state/run-docker"
   for command in iptables ip6tables; do
@@ -259,7 +259,7 @@ start() {
     --pidfile "$dir/dockerd.pid" --host "unix://$dir/docker.sock" --group root >"$state/args"
   alone || mode=guest
   echo $mode >"$state/mode"
-  # The machine's /etc/docker/daemon.json belongs to the machine's Engine.
+  # The machine's /etc/docker/daemon.json is for the machine's Engine.
   PATH=$path$PATH node "${BASH_SOURCE[0]%/*}/daemon-json.mjs" "$dir" "$wanted" $mode >"$dir/daemon.json"
   [ $mode = full ] || prepare_guest
   [ ${#options[@]} = 0 ] || printf '%s\n' "${options[@]}" >>"$state/args"
@@ -285,7 +285,7 @@ destroy() { # also of an Engine that was killed, or only half started
     kill -CONT "$pid" 2>/dev/null || true
     kill -TERM "$pid" 2>/dev/null || true
     for _ in {1..100}; do
-      # dockerd gives containers 10 s and more; ours have nothing to lose.
+      # dockerd gives containers 10 s and more. Test containers need no time to end.
       container_processes | xargs -r kill -KILL 2>/dev/null || true
       wait_gone "$state/dockerd" 0 && break
       sleep 0.1
@@ -342,7 +342,7 @@ run_with() { # CMD...
       fi
     done
   fi
-  # Ctrl-C reaches the command by itself: we stay to clear up. SIGTERM is ours alone: pass it on.
+  # Ctrl-C reaches the command by itself, so this script stays to clean up. SIGTERM reaches only this script, which passes it on.
   trap 'interrupted=yes' INT
   trap 'interrupted=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM HUP
   host=$("$0" start --name "$name" --owner $$) || exit 1

@@ -1,7 +1,8 @@
-// Generates src/proto/gen/cri.js and cri.d.ts from proto/runtime/v1/api.proto; cheap when nothing changed. Off (--no-…)
-// is everything we never call: it would double the file. Beside them descriptors.js gets what the codecs do not tell: the
-// fields of each message and the methods of each service (src/proto/descriptors.ts). containerd.js and containerd.d.ts are
-// generated from proto/containerd, and only `dockbridge migrate images` loads them.
+// Generates src/proto/gen/cri.js and cri.d.ts from proto/runtime/v1/api.proto, and is cheap when nothing
+// has changed. The options --no-… switch off code that dockbridge never calls and that would double the
+// file. descriptors.js gets what the codecs lack: the fields of each message and the methods of each
+// service (src/proto/descriptors.ts). containerd.js and containerd.d.ts are generated from proto/containerd,
+// and only `dockbridge migrate images` loads them.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -31,14 +32,16 @@ function mtime(file) {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
-/** pbjs calls its own short names (IContainer) deprecated; they are the names our code uses, and lint must not object. */
+/**
+ * pbjs marks its own short names (IContainer) as deprecated. Our code uses them, and lint must not object.
+ */
 function undeprecate(types) {
   return types.replace(/^ *\* @deprecated Use \S+ instead\.\n/gm, '');
 }
 
 /**
- * TypeScript's enums are nominal: a number of src/proto/enums.ts (which loads no codecs) could not be assigned without a
- * cast. Unions of numbers can, and describe the same run-time objects.
+ * TypeScript's enums are nominal, so a number of src/proto/enums.ts (which loads no codecs) would need a
+ * cast. Unions of numbers need none, and describe the same run-time objects.
  */
 function unionsForEnums(types) {
   return types.replace(/^( *)enum (\w+) \{\n([\s\S]*?)^\1\}/gm, (_, indent, name, body) => {
@@ -49,7 +52,10 @@ function unionsForEnums(types) {
   });
 }
 
-/** The d.ts is made from the comments, so pbjs must write them; at run time they are a third of the file. */
+/**
+ * pbjs makes the d.ts from the comments, so it must write them. At run time they would be a third of the
+ * file.
+ */
 function stripComments(code) {
   return code.replace(/^ *\/\*\*[\s\S]*?\*\/\n/gm, '');
 }
@@ -112,7 +118,8 @@ function codecs(draft, files) {
 
 function generate() {
   mkdirSync(out, { recursive: true });
-  // A run beside us (two checkouts of `make`, a watching test) must never see half a file: write aside, then rename.
+  // A simultaneous run (two checkouts of `make`, a watching test) must never see half a file, so it is
+  // written to a draft and renamed.
   const draft = join(out, `draft-${process.pid}`);
   codecs(`${draft}.cri`, [proto]);
   codecs(`${draft}.containerd`, containerd);

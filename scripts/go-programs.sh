@@ -1,7 +1,7 @@
 #!/bin/bash
-# go-programs.sh DIR MODULE VERSION SUM PROGRAM=PACKAGE... [-- BUILD FLAGS]: builds programs of a Go module that the
-# module proxy serves, with the versions of its own go.mod, into DIR; quick when DIR is there. A killed run leaves no half
-# DIR. SUM is the module's `h1:…`, as go.sum would hold it. A package whose program is a test binary is PROGRAM=test:PACKAGE.
+# go-programs.sh DIR MODULE VERSION SUM PROGRAM=PACKAGE... [-- BUILD FLAGS]: builds programs of a Go module from the module
+# proxy into DIR, with the versions in the module's own go.mod. It is quick if DIR exists. A killed run leaves no incomplete
+# DIR. SUM is the module's `h1:…`, as in go.sum. A package whose program is a test binary is PROGRAM=test:PACKAGE.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -45,7 +45,7 @@ for program in "${programs[@]}"; do
   build=(build)
   [[ $package != test:* ]] || { build=(test -c) && package=${package#test:}; }
   say "building ${program%%=*} of $module $version"
-  # The module's directory is nobody's to write; what it needs stands in its own go.mod and go.sum.
+  # The module's directory is read-only. Its own go.mod and go.sum list what it needs.
   GOFLAGS=-mod=readonly thrice "$go" -C "$(field Dir)" "${build[@]}" -trimpath "$@" -o "$work/built/${program%%=*}" "$package" ||
     die "${program%%=*} of $module $version cannot be built here"
 done

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Prints the path of a Go that is new enough for test/conformance and for what is built from others' modules; where the machine has none, Debian testing's is
-# unpacked into a directory of ours, once. Debian 12's own is too old. $GO names another one to use instead.
+# Prints the path of a Go that is new enough for test/conformance and for programs of other modules. If the machine has none,
+# Debian testing's is unpacked once into a directory of ours. Debian 12's is too old. $GO names another one to use.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

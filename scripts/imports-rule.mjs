@@ -1,14 +1,15 @@
-// An ESLint rule: who may import whom in src, by the folders of CONTRIBUTING.md. It follows each import to the file that it names, and
-// sees types, re-exports, `import()` and `require()` too, which no-restricted-imports does not.
+// An ESLint rule that says which folder of src may import which, as in CONTRIBUTING.md. It follows each
+// import to its file, and checks types, re-exports, `import()` and `require()` too, which
+// no-restricted-imports does not.
 import { dirname, relative, resolve, sep } from 'node:path';
 
-/** @returns the path of a file below src, such as `server/call.ts`; undefined for a file elsewhere. */
+/** @returns the path of a file below src, such as `server/call.ts`; undefined for any other file. */
 function placeIn(cwd, file) {
   const path = relative(resolve(cwd, 'src'), file).split(sep).join('/');
   return path.startsWith('..') ? undefined : path;
 }
 
-/** Whether `path` is `known` or below it. */
+/** Returns whether `path` is `known` or below it. */
 function isAt(path, known) {
   const bare = path.replace(/\.(js|ts)$/, '');
   return bare === known || bare.startsWith(`${known}/`);
@@ -17,7 +18,10 @@ function isAt(path, known) {
 export const importsRule = {
   meta: {
     type: 'problem',
-    /** `knows`: what each folder may import beside its own files, or 'all'. `homes`: the folder, or folders, that may import a library. */
+    /**
+     * `knows`: the folders that each folder may import in addition to its own files, or 'all'. `homes`: the
+     * folder or folders that may import a library.
+     */
     schema: [
       {
         type: 'object',
@@ -35,7 +39,7 @@ export const importsRule = {
     const folder = place.includes('/') ? place.slice(0, place.indexOf('/')) : '';
     const here = `src/${folder}`;
 
-    /** @returns what is wrong with an import of one of our own files. */
+    /** @returns the error in an import of one of our own files. */
     function faultOfFile(path) {
       const target = placeIn(cwd, path);
       if (target === undefined) return 'A file of src imports only files of src.';

@@ -3,15 +3,17 @@ const { renameSync, writeFileSync } = require('node:fs');
 const process = require('node:process');
 
 /**
- * Writes what jest has found so far into $JEST_RESULTS after each test file, in the shape of its own `--json`. That option
- * writes at the end alone: a run that dies in the middle, or failed values that are no JSON (a bigint), leave nothing.
+ * Writes the results of jest so far into $JEST_RESULTS after each test file, in the form of `jest --json`.
+ * That option writes only at the end: a run that dies in the middle, or failed values that JSON cannot hold
+ * (a bigint), leave nothing.
  */
 module.exports = class JestResults {
   running = '';
   last = undefined;
 
   constructor() {
-    // With --runInBand this is the process of the tests: what is thrown when no test runs ends it.
+    // With --runInBand, jest and the tests share this process. An error that is thrown while no test runs
+    // would end it.
     process.on('uncaughtExceptionMonitor', (error) => {
       if (this.last !== undefined) this.write(this.last, false, String(error?.stack ?? error));
     });
@@ -48,7 +50,7 @@ module.exports = class JestResults {
     }));
     const counts = { numPassedTests, numFailedTests, numPendingTests, numRuntimeErrorTestSuites };
     const found = { isComplete, running: this.running, error, startTime, ...counts, testResults };
-    // In one step: a run may be killed at any moment.
+    // The file is replaced in one step, because a run may be killed at any moment.
     writeFileSync(`${process.env.JEST_RESULTS}.new`, JSON.stringify(found));
     renameSync(`${process.env.JEST_RESULTS}.new`, process.env.JEST_RESULTS);
   }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# kubelet.sh: builds the kubelet that test/conformance/kubelet/go.mod names, once, and prints its file; quick when it is
-# there. It takes minutes. A killed run leaves no half of it. DOCKBRIDGE_CACHE: where it is kept, /var/cache/dockbridge.
+# kubelet.sh: builds, once, the kubelet that test/conformance/kubelet/go.mod names, and prints its path. This takes minutes
+# the first time. A killed run leaves no incomplete file. DOCKBRIDGE_CACHE: its directory, /var/cache/dockbridge.
 set -euo pipefail
 cd "${BASH_SOURCE[0]%/*}/../test/conformance/kubelet"
 
@@ -16,7 +16,7 @@ if [ ! -x "$directory/kubelet" ]; then
   trap 'rm -rf "$work"' EXIT
   flags="-s -w -X k8s.io/component-base/version.gitVersion=v$version -X k8s.io/component-base/version.gitMajor=1"
   flags+=" -X k8s.io/component-base/version.gitMinor=$(cut -d. -f2 <<<"$version")"
-  # A proxy, or the way to it, may fail for a moment.
+  # The proxy, or the network, may fail for a moment.
   for try in 1 2 3; do
     CGO_ENABLED=0 "$go" build -ldflags "$flags" -o "$work/kubelet" k8s.io/kubernetes/cmd/kubelet && break
     [ $try != 3 ] || exit 1

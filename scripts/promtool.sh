@@ -1,7 +1,7 @@
 #!/bin/bash
-# Prints the path of promtool. Where there is none, Debian's package is unpacked and not installed: it would start a Prometheus.
+# Prints the path of promtool. If there is none, Debian's package is unpacked but not installed, because it would start Prometheus.
 #
-# DOCKBRIDGE_CACHE: where it is kept, /var/cache/dockbridge, which only root can have made: what is there is run.
+# DOCKBRIDGE_CACHE: its directory, /var/cache/dockbridge. Only root may be able to write there, because the file is executed.
 set -euo pipefail
 if command -v promtool; then exit; fi
 target=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}/promtool

@@ -11,7 +11,7 @@ import { format } from 'prettier';
 
 const number = (value) => value.toLocaleString('en');
 
-/** One row of jest's: the integration tests run in two halves, side by side. */
+/** One row for jest's results. The integration tests run in two simultaneous halves. */
 function jestRow(directory, name, engine, files) {
   const halves = files
     .map((file) => join(directory, file))

@@ -16,7 +16,7 @@ function said(command, args, env = process.env) {
   return execFileSync(command, args, { cwd: root, env, encoding: 'utf8' }).trim();
 }
 
-/** What a program says of itself, such as `Docker version 20.10.24+dfsg1, build 5d6db84`. */
+/** The version in a program's output, such as `Docker version 20.10.24+dfsg1, build 5d6db84`. */
 function versionOf(command, env) {
   const version = /\d+\.\d+[^\s,]*/.exec(said(command, ['--version'], env))?.[0];
   if (version === undefined) throw new Error(`${command} does not say its version`);
@@ -31,7 +31,7 @@ function engineFacts(engine) {
   return { engine, dockerd, containerd, runc };
 }
 
-/** The version that a file of ours asks the module proxy for, unless the run was given a program. */
+/** The version that one of our files requests from the module proxy, unless the run was given a program. */
 function builtVersion(given, file, pattern) {
   return given ? versionOf(given) : pattern.exec(readFileSync(join(root, file), 'utf8'))?.[1];
 }

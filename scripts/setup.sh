@@ -1,12 +1,12 @@
 #!/bin/bash
-# Installs what a fresh Debian 12 lacks to build, run and test dockbridge; does nothing, quickly, when all is there.
-#   setup.sh guest   also what `make guest-test` needs
-#   setup.sh deb     also what `make deb`, `make rpm` and `make tarball` need
+# Installs what a fresh Debian 12 lacks to build, run and test dockbridge. It quickly does nothing if everything is there.
+#   setup.sh guest   also installs what `make guest-test` needs
+#   setup.sh deb     also installs what `make deb`, `make rpm` and `make tarball` need
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH=$PATH:/usr/sbin:/sbin
 
-# Two at a time would wait for each other's locks of apt in vain, and install npm's packages twice.
+# Two simultaneous runs would fail on apt's locks, and install npm's packages twice.
 exec 8<package.json
 flock 8
 
@@ -58,7 +58,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   [ "$(id -u)" = 0 ] || die "must be root to install ${missing[*]} (sudo make setup)"
   log=$(mktemp) policy=''
   trap 'rm -f "$log" $policy' EXIT
-  # Installing docker.io would start the machine's Engine for good; demo and tests start and stop one of their own.
+  # Installing docker.io would start the machine's Engine permanently. The demo and the tests start and stop their own.
   if [ ! -e /usr/sbin/policy-rc.d ]; then
     policy=/usr/sbin/policy-rc.d
     printf '#!/bin/sh\nexit 101\n' >$policy
@@ -77,7 +77,7 @@ node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
 
 if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   say 'installing npm packages'
-  # These are the locked versions, as with `npm ci`, which would take away first what is there.
+  # These are the locked versions, as with `npm ci`, which would first remove the existing ones.
   npm install --no-save --no-progress --loglevel=error </dev/null
   touch node_modules/.package-lock.json
 fi

@@ -32,7 +32,7 @@ if (/<\/script|<!--/i.test(code) || /<\/style/i.test(style))
   throw new Error('page/ has a text that would end its element');
 
 const hashOf = (text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
-// Nothing is loaded from anywhere, and no other script runs, wherever it may have come from.
+// The page loads nothing, and no other script runs in it, wherever that script comes from.
 const policy = `default-src 'none'; script-src ${hashOf(code)}; style-src ${hashOf(style)}; base-uri 'none'; form-action 'none'`;
 const parts = { policy, style: `<style>${style}</style>`, script: `<script>${code}</script>` };
 

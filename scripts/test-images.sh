@@ -1,8 +1,8 @@
 #!/bin/bash
-# Loads the test images into the Engine at $DOCKER_HOST (a unix:// or http:// address), without a registry:
+# Loads the test images into the Engine at $DOCKER_HOST (a unix:// or http:// address) without a registry:
 #   dockbridge.test/busybox:1   Debian's busybox, CMD sh
 #   dockbridge.test/user:1      the same with USER 1000:1000 and a marker file
-# Quick when they are there already: a label holds the checksum of what they were made from.
+# It is quick if they are already there. A label has the checksum of their sources.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export DOCKER_HOST=${DOCKER_HOST:-unix:///var/run/docker.sock}
@@ -16,7 +16,7 @@ engine() { # METHOD PATH: the body comes from standard input; prints the reply; 
     const request = require("http").request({ ...target, method, path, timeout: 60000 }, (reply) => {
       let text = "";
       reply.setEncoding("utf8").on("data", (chunk) => (text += chunk)).on("end", () => {
-        // An import that fails half way still answers 200.
+        // An import that fails half-way still answers 200.
         const failed = reply.statusCode >= 400 || (method === "POST" && text.includes("errorDetail"));
         (failed ? process.stderr : process.stdout).write(text);
         process.exitCode = failed ? 1 : 0;

@@ -1,11 +1,10 @@
-// Runs the integration tests in two halves at once, each with an Engine, a network and mounts of its own: one after the
-// other they leave a machine of two processors idle for much of the time. Arguments go to jest, and then everything runs
-// in one piece: whoever chooses tests wants to see them.
-//
-// The first half runs where it was started, the second in namespaces of its own, because two Engines in one network
-// namespace flush each other's rules, and because tests look at all links, rules and mounts that are there when they end.
-//
-// JEST_JSON_DIR: where the results go, as integration.json and integration-2.json.
+// Runs the integration tests in two simultaneous halves, each with an Engine, a network and mounts of its
+// own. One after the other they would leave a machine of two processors idle for much of the time.
+// Arguments go to jest and make everything run in one process, because a person who chooses tests wants to
+// see their output. The first half runs in the present namespaces and the second in namespaces of its own,
+// because two Engines in one network namespace flush each other's rules, and because tests check all links,
+// rules and mounts at their end. JEST_JSON_DIR is the directory for the results, integration.json and
+// integration-2.json.
 import { Buffer } from 'node:buffer';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +13,10 @@ import { join } from 'node:path';
 import process from 'node:process';
 
 const directory = 'test/integration';
-/** Seconds of the tests that take long; all others take about ten. Only how even the halves are depends on these. */
+/**
+ * The seconds of the slow tests; all others take about ten. These numbers only decide how equal the halves
+ * are.
+ */
 const LONG = {
   'streaming-sessions': 215,
   'container-events': 110,
@@ -51,14 +53,15 @@ const LONG = {
 };
 
 /**
- * These ask the machine's DNS or npm's registry, to which another network namespace has no way, or make a node in namespaces
- * (test/conformance/node.sh), which cannot be done a second time within those of the other half.
+ * These tests ask the machine's DNS or npm's registry, which another network namespace cannot reach, or
+ * make a node in namespaces (test/conformance/node.sh), which cannot be nested in those of the other half.
  */
 const HERE = ['image-trouble', 'npm-package', 'demo-command'];
 
 /**
- * A namespace without links and routes is no node: bridges, default routes and /var/lib/cni are what tests expect. Of DNS
- * there is an address at which nobody listens, which is known at once: the machine's own would be waited for.
+ * Tests expect a node with bridges, default routes and /var/lib/cni, so an empty namespace is not enough.
+ * The DNS address is one where nobody listens, so lookups fail at once. Lookups through the machine's own
+ * DNS would time out.
  */
 const NODE = `
   mount --make-rshared /
@@ -87,7 +90,7 @@ const jest = (args) => [
 const withResults = (json) =>
   process.env.JEST_JSON_DIR ? { ...env, JEST_RESULTS: join(process.env.JEST_JSON_DIR, json) } : env;
 
-/** The longest first, each to the half that has less to do. */
+/** The longest tests come first. Each goes to the half that has less to do. */
 function halves() {
   const files = readdirSync(directory).filter((file) => file.endsWith('.test.ts'));
   const seconds = (file) => LONG[file.slice(0, -'.test.ts'.length)] ?? 10;
@@ -105,10 +108,13 @@ function halves() {
 }
 
 const env = { ...process.env };
-// Always an Engine of our own: tests kill it.
+// This is always an Engine of our own, because tests kill it.
 delete env.DOCKBRIDGE_TEST_DOCKER_HOST;
 
-/** What tests fetch is fetched before, and kept: the second half has no way to a network. */
+/**
+ * Everything that tests download is downloaded and kept before they start, because the second half cannot
+ * reach a network.
+ */
 const { DOCKBRIDGE_TEST_ENGINE: engine } = env;
 const FETCHES = [
   ['bash', 'scripts/kubectl.sh'],
@@ -119,7 +125,7 @@ const FETCHES = [
 let isEnding = false;
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => (isEnding = true));
 
-/** The exit code of the command; `stdio` as for spawn. */
+/** Returns the exit code of the command; `stdio` as for spawn. */
 async function run([command, ...args], stdio, environment = env) {
   const child = spawn(command, args, { env: environment, stdio });
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => child.kill(signal));
@@ -134,7 +140,7 @@ async function run([command, ...args], stdio, environment = env) {
   }
 }
 
-/** What could not be fetched is said; the tests that need it fail and say so again. */
+/** A failed download is printed here. The tests that need the file fail and print it again. */
 async function fetchAll() {
   for (const command of FETCHES) {
     const { failed, output } = await run(command, ['ignore', 'pipe', 'pipe']);

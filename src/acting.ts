@@ -17,7 +17,7 @@ import { UnfinishedSandboxes } from './containers/unfinished-sandboxes';
 import { NodeUpkeep } from './containers/upkeep';
 import { isCriDockerdAt } from './node/process/node-processes';
 
-/** Milliseconds that `0` for --cni-timeout means. */
+/** The time in ms that `0` for --cni-timeout means. */
 const DEFAULT_CNI_TIMEOUT_MS = 120_000;
 
 /**

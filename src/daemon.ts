@@ -78,7 +78,10 @@ const CALLS_MS = 30_000;
 const HANDED_OVER =
   'the node was handed over (dockbridge hand-over): stop this daemon and start the other runtime, or restart dockbridge to keep the node';
 
-/** The composition root: it constructs what kubelet sees, and engine-side.ts constructs what faces the Engine and the node. */
+/**
+ * The composition root. It constructs the parts that serve kubelet, and engine-side.ts constructs the parts that work with the
+ * Engine and the node.
+ */
 export class Daemon {
   private readonly control: ControlSocket | undefined;
   private watchdog: Watchdog | undefined;
@@ -258,7 +261,7 @@ export class Daemon {
   }
 
   /**
-   * Loads the files that these settings need before they can take effect. This is the certificate of the streaming server.
+   * Loads the certificate of the streaming server, which must be loaded before these settings can take effect.
    * @returns a function that applies the certificate.
    * @throws INVALID_ARGUMENT naming the file that cannot be used. Then nothing has changed.
    */
@@ -292,8 +295,8 @@ export class Daemon {
   }
 
   /**
-   * Stops all parts within 10 s, even if the Engine, a plugin or a disk hangs. Never rejects. The sockets are closed first,
-   * so that nobody calls. The logs get their time even if every step before them was given up.
+   * Stops all parts within 10 s, even if the Engine, a plugin or a disk hangs. Never rejects. The sockets are closed first, so
+   * that no new call arrives. The logs get their time even if every step before them was given up.
    */
   async stop(): Promise<void> {
     const { server, streaming, dialers, observability, tracing } = this.kubeletSide;

@@ -37,8 +37,8 @@ import { ImageSync } from './sync/image-sync';
 import { KernelLog } from './node/kernel-log';
 
 /**
- * Milliseconds that `0` for --runtime-request-timeout means, as with cri-dockerd. It is slightly less than kubelet's own limit
- * of two minutes.
+ * The time in ms that `0` for --runtime-request-timeout means, as with cri-dockerd. It is slightly less than kubelet's own
+ * limit of two minutes.
  */
 const DEFAULT_REQUEST_TIMEOUT_MS = 119_000;
 

@@ -29,7 +29,10 @@ export interface ObservabilityParts extends MetricSources {
 
 type MetricsSettings = Pick<Settings, 'metricsAddress' | 'metricsBindAddr' | 'runDir'>;
 
-/** /metrics, /metrics/cadvisor and /healthz. A node that can run pods must not refuse to because of a taken port: that is logged. */
+/**
+ * Serves /metrics, /metrics/cadvisor and /healthz. If an address is in use, this is only logged, because the node can run pods
+ * without these pages.
+ */
 export class Observability {
   private readonly endpoints: readonly Endpoint[];
 
@@ -97,7 +100,9 @@ function samplesOf({ samples, containers }: PodMetrics): MetricSample[] {
   return [...samples, ...containers.flatMap((container) => container.samples)];
 }
 
-/** The daemon can serve once it has read the Engine, as long as it can reach the Engine. */
+/**
+ * Returns the checks of /healthz. The daemon can serve once it has read the Engine's pods, as long as it can reach the Engine.
+ */
 function checks(
   { state, trouble, hasSynced }: ObservabilityParts['link'],
   logs: ObservabilityParts['logs'],

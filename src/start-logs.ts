@@ -29,17 +29,20 @@ export async function startLogs(
   });
 }
 
-/** Path of the file that names the Engine to whose containers the saved log positions belong. */
+/** Returns the path of the file that names the Engine to whose containers the saved log positions belong. */
 export function engineMemory({ stateDir }: Pick<Settings, 'stateDir'>): string {
   return join(stateDir, 'engine');
 }
 
-/** Path of the file that keeps the facts about that Engine. */
+/** Returns the path of the file that keeps the facts about that Engine. */
 export function factsFile({ stateDir }: Pick<Settings, 'stateDir'>): string {
   return join(stateDir, 'engine.json');
 }
 
-/** The claims on the Engine. A claim contains the run directory and the socket of this daemon, for other daemons to report. */
+/**
+ * Makes the claims on the Engine. A claim contains the run directory and the socket of this daemon, for other daemons to
+ * report.
+ */
 export function engineClaims({ runDir, endpoint }: Pick<Settings, 'runDir' | 'endpoint'>): ProcessClaims {
   return new ProcessClaims(ENGINE_CLAIMS, [`run directory ${runDir}`, `socket ${endpoint}`]);
 }
@@ -58,8 +61,8 @@ async function isEngineOurs(
 }
 
 /**
- * The directories that a daemon needs for itself alone. A daemon that only observes has none, because these directories belong
- * to the daemon that serves.
+ * Returns the directories that a daemon needs for itself alone. A daemon that only observes has none, because these directories
+ * belong to the daemon that serves.
  */
 export function claimedDirectories(settings: Pick<Settings, 'observe' | 'stateDir' | 'runDir'>): string[] {
   return settings.observe ? [] : [logDirectory(settings), settings.runDir];

@@ -1,15 +1,15 @@
 #!/bin/sh
-# cri-dockerd's command: dockbridge with its flags, and with its defaults where they differ. What a flag, the environment or a
-# configuration file says comes first.
+# cri-dockerd's command: runs dockbridge with cri-dockerd's flags and its different defaults. Flags, the environment and
+# configuration files override these defaults.
 for word; do
   case $word in
     --version | --version=true)
-      # Its form: name, version, and in brackets what it was built from.
+      # The format is cri-dockerd's: name, version, and in brackets the build.
       exec echo "cri-dockerd $(/usr/bin/dockbridge --version) (dockbridge)"
       ;;
   esac
 done
-# Without a CNI configuration its nodes are not ready.
+# cri-dockerd's nodes are not ready without a CNI configuration.
 DOCKBRIDGE_DEFAULT_NETWORK_PLUGIN=cni
 export DOCKBRIDGE_DEFAULT_NETWORK_PLUGIN
 exec /usr/lib/dockbridge/node /usr/lib/dockbridge/main.js serve "$@"

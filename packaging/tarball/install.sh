@@ -1,13 +1,13 @@
 #!/bin/sh
-# Installs dockbridge on a node from the directory that this file is in, at the places where the packages of Debian and RPM have
-# it, or removes it again. Pods go on through all of it.
+# Installs dockbridge on a node from this file's directory, at the same paths as the packages of Debian and RPM, or removes
+# it again. Pods keep running.
 #
 #   install.sh                    install, or upgrade; a service that runs is restarted
-#   install.sh --cri-dockerd      also cri-dockerd's command and units, run by dockbridge; an upgrade keeps them
-#   install.sh --no-cri-dockerd   an upgrade that stops those units and removes them
-#   install.sh --uninstall        remove; settings that were changed, and /var/lib/dockbridge, stay
+#   install.sh --cri-dockerd      also installs cri-dockerd's command and units, run by dockbridge; an upgrade keeps them
+#   install.sh --no-cri-dockerd   upgrades, and stops and removes those units
+#   install.sh --uninstall        removes dockbridge; changed settings and /var/lib/dockbridge stay
 #
-# DESTDIR: a root other than /, for which nothing is started and nobody needs to be root.
+# DESTDIR: a root other than /, where nothing is started and root's rights are not needed.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 destination=${DESTDIR:-}
@@ -26,7 +26,7 @@ for word; do
 done
 [ -n "$destination" ] || [ "$(id -u)" = 0 ] || die 'must be root: it writes to /usr, /etc and the units of systemd (DESTDIR=… for another root)'
 
-# A node has one of them.
+# A node has one of these.
 for package in dockbridge dockbridge-cri-dockerd; do
   if [ -z "$destination" ] && [ "$(dpkg-query -W -f '${db:Status-Status}' $package 2>/dev/null)" = installed ] ||
     { [ -z "$destination" ] && rpm -q $package >/dev/null 2>&1; }; then
@@ -36,11 +36,11 @@ done
 
 has_systemd() { [ -z "$destination" ] && [ -d /run/systemd/system ]; }
 units=$destination/usr/lib/systemd/system
-# Where /usr is not merged, systemd has its own place.
+# If /usr is not merged, systemd has its own directory.
 [ -d "$units" ] || [ ! -d "$destination/lib/systemd/system" ] || units=$destination/lib/systemd/system
 
 recorded() { [ -f "$record" ] && grep -q "/$1\$" "$record"; }
-# Stops those of the units that we have installed: others of their name may be cri-dockerd's own.
+# Stops only units that we have installed. Others with the same name may be cri-dockerd's own.
 disable_units() {
   has_systemd || return 0
   for unit; do ! recorded "$unit" || systemctl disable --now "$unit" || true; done
@@ -68,14 +68,14 @@ was=''
 [ ! -f "$record" ] || was=yes
 
 if [ -z "$companion" ] && recorded cri-docker.service; then
-  # kubelet may be served by them: to lose them takes a word of its own.
+  # kubelet may depend on these units, so only an explicit option removes them.
   companion=yes
   say "cri-dockerd's command and units are upgraded too, for they are installed; --no-cri-dockerd removes them"
 fi
 trees=$here/tree
 [ "$companion" != yes ] || trees="$trees $here/cri-dockerd"
 umask 022
-# Where a file of a tree belongs on the node, without DESTDIR.
+# Prints the path on the node of a file in the tree, without DESTDIR.
 place_of() {
   case $1 in
     /lib/systemd/system/*) printf '%s\n' "${units#"$destination"}/${1##*/}" ;;
@@ -97,7 +97,7 @@ write_record() {
   chmod 644 "$record.new"
   mv -f "$record.new" "$record"
 }
-# Before the first file: --uninstall and the next attempt find what a copy that failed has left.
+# This comes before the first file, so that --uninstall and the next attempt find the files of a copy that failed.
 if [ -n "$was" ]; then
   [ "$companion" != no ] || disable_units cri-docker.socket cri-docker.service
   cp "$record" "$new.old"
@@ -110,15 +110,15 @@ for tree in $trees; do
     place=$destination$(place_of "$file")
     case $file in /etc/*) [ ! -e "$place" ] || continue ;; esac
     mkdir -p "${place%/*}"
-    # Renamed into place: the one that runs keeps its file, and no half file is ever seen.
+    # Each file is renamed into place, so a running program keeps its file, and nobody sees half a file.
     cp -p "$tree$file" "$place.new" || { rm -f "$place.new"; die "cannot write $place; --uninstall removes what is there so far"; }
     [ "$(id -u)" != 0 ] || chown 0:0 "$place.new"
     mv -f "$place.new" "$place"
   done
 done
-# No file of ours makes this one.
+# None of our files creates this directory.
 mkdir -p "$destination/etc/dockbridge/config.d"
-# What a version before had, and this one has not.
+# Files of the previous version that this version does not have.
 if [ -n "$was" ]; then
   while read -r file; do grep -qxF "$file" "$new" || rm -f "$destination$file"; done <"$new.old"
 fi
@@ -127,7 +127,7 @@ write_record "$new"
 say "dockbridge $("$destination/usr/lib/dockbridge/node" "$destination/usr/lib/dockbridge/main.js" --version 2>/dev/null || echo '(its Node.js does not run here: it wants glibc 2.28, libstdc++ and libatomic)') is in ${destination:-/}"
 if has_systemd; then
   systemctl daemon-reload
-  # One that does not run stays so.
+  # A stopped daemon stays stopped.
   systemctl try-restart dockbridge.service
   [ "$companion" != yes ] || systemctl try-restart cri-docker.service
 elif [ -z "$destination" ]; then

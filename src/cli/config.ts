@@ -1,6 +1,7 @@
 import { readConfiguration, type ReadConfiguration } from '../config/configuration';
 import { renderDefaultFile } from '../config/config-yaml';
 import { faultLine, type Fault } from '../config/fault';
+import { overrideLine } from '../config/overrides';
 import { resolveSettings, sourcedOptions, type Given } from '../config/options';
 import { faultsInUse } from '../config/use';
 import { columns } from '../lib/columns';
@@ -19,17 +20,19 @@ export function printDefaultFile(): void {
  */
 export async function checkConfig(given: Given, format: Format): Promise<number> {
   const read = await readConfiguration(given, process.env);
-  const { files, warnings, values } = read;
+  const { files, warnings, overrides, values } = read;
   // Settings that cannot be parsed cannot be tried out.
   const faults =
     read.faults.length > 0
       ? read.faults
       : await faultsInUse(resolveSettings(given, process.env, values), given, process.env, values);
-  if (format === 'json') printJson({ files, errors: faults, warnings });
+  if (format === 'json') printJson({ files, errors: faults, warnings, overrides });
   else {
     const lines = [
       ...faults.map((fault) => `error: ${faultLine(fault)}`),
       ...warnings.map((warning) => `warning: ${warning}`),
+      // An override may be intended, so it changes neither the counts nor the exit code.
+      ...overrides.map((override) => `note: ${overrideLine(override)}`),
       `${files.length === 0 ? 'No file was read' : `Read: ${files.join(', ')}`}. ${counted(faults.length, 'error')}, ${counted(warnings.length, 'warning')}.`,
     ];
     process.stdout.write(`${lines.join('\n')}\n`);
@@ -59,7 +62,7 @@ export async function showConfig(given: Given, format: Format): Promise<number> 
   return 0;
 }
 
-/** No option is a secret, but an address may hold a password. */
+/** Returns the values to print. No option is a secret, but an address may contain a password. */
 function shown(given: Given, { values }: Pick<ReadConfiguration, 'values'>) {
   return sourcedOptions(given, process.env, values).map(
     ([, { name, reload }, { text, from, place, at }]) => ({

@@ -9,9 +9,9 @@ import type { ReplayCommand } from './cri/replay';
 import type { ShowCommand } from './cri/show';
 
 const ENDS =
-  'Ends on Ctrl-C or SIGTERM. Exit code 0: the tape is complete; 1: the tape is incomplete; 2: the recording could not begin';
+  'Ends on Ctrl-C or SIGTERM. Exit code 0: the tape is complete; 1: the tape is incomplete; 2: the command could not start';
 
-/** The image whose shell and tools examine the containers of --effects. */
+/** The default image of the containers that --effects creates. Its shell and tools examine them from inside. */
 const BUSYBOX = 'docker.io/library/busybox:1.37';
 
 /** Adds the commands of `dockbridge cri`, for people who test any CRI runtime or kubelet. */
@@ -37,18 +37,18 @@ export function addCriCommands(program: Command): void {
     .command('show')
     .description(
       'print the calls of a tape and how long each method takes. ' +
-        'Exit code 0: the tape is complete; 1: the tape is cut or damaged or lines were lost, and the readable part is shown; ' +
+        'Exit code 0: the tape is complete; 1: the tape is incomplete or damaged, and the readable part is shown; ' +
         '2: the file is not a tape or cannot be read',
     )
-    .argument('<TAPE>', 'a tape that record has written')
-    .option('--method <PATTERN>', 'only calls of these methods, such as RunPodSandbox or "*Container"')
-    .option('--pod <PATTERN>', 'only calls about these pods, by name or namespace/name, such as "web-*"')
-    .option('--slow <TIME>', 'only calls that took at least this long, such as 1s')
-    .option('--failed', 'only calls that failed', false)
+    .argument('<TAPE>', 'a tape written by record')
+    .option('--method <PATTERN>', 'show only calls of these methods, such as RunPodSandbox or "*Container"')
+    .option('--pod <PATTERN>', 'show only calls about these pods, by name or namespace/name, such as "web-*"')
+    .option('--slow <TIME>', 'show only calls that took at least this long, such as 1s')
+    .option('--failed', 'show only calls that failed', false)
     .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
     .option(
       '--html <FILE>',
-      'write a page for a browser instead of the tables; only its owner can read the file, and an existing file is not overwritten',
+      'write an HTML page instead of the tables; only its owner can read the file, and an existing file is not overwritten',
     )
     .action(async (tape: string, options: ShowCommand) => {
       process.exitCode = await (await import('./cri/show.js')).show(tape, options);
@@ -57,30 +57,30 @@ export function addCriCommands(program: Command): void {
   cri
     .command('diff')
     .description(
-      'compare what two tapes tell of two runtimes, or what two endpoints do in a scenario, or with --effects what containers get on them. ' +
-        'Exit code 0: the runtimes behave the same; 1: they differ, or do not what the scenario expects; 2: that cannot be said',
+      'compare two runtimes: by the calls on two tapes, by a scenario that runs on two endpoints, or with --effects by what containers are given. ' +
+        'Exit code 0: the runtimes behave the same; 1: they differ, or do not do what the scenario expects; 2: they could not be compared',
     )
     .argument(
       '<A>',
-      'what record has written, or unix:///…; with --effects that, or what effects has written',
+      'a tape written by record, or a socket (unix:///…); with --effects a socket, or a file written by effects',
     )
-    .argument('<B>', 'the same of the other runtime')
-    .option('--scenario <NAME>', 'what is done on two endpoints: smoke, or a file of yours')
+    .argument('<B>', 'the same for the other runtime')
+    .option('--scenario <NAME>', 'the steps to run on two endpoints: smoke, or a scenario file')
     .addOption(images())
     .option(
       '--scratch <DIR>',
-      "where directories are made in place of the host's, and removed afterwards; with --effects those of volumes and logs (default: /var/tmp)",
+      'the directory for temporary files that replace host paths; with --effects for volumes and logs (default: /var/tmp). The files are removed at the end',
     )
-    .option('--rules <FILE.yaml>', 'which differences are none, besides those that are known of the runtimes')
+    .addOption(rules())
     .option(
       '--effects',
-      'make pods of our own on both runtimes and compare what their containers got: rights, limits, mounts, files, logs',
+      'create the same pods on both runtimes and compare what their containers are given: rights, limits, mounts, files, logs',
       false,
     )
     .addOption(busybox())
-    .option('--all', 'with --effects: show what is the same, too', false)
-    .option('--junit <FILE.xml>', 'a report for a CI system, besides the one on the standard output')
-    .option('--html <FILE>', 'a page for a browser with both runs and what differs, besides the report')
+    .option('--all', 'with --effects: also show what is equal', false)
+    .addOption(junit())
+    .option('--html <FILE>', 'also write an HTML page with both runs and their differences')
     .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
     .action(
       async (
@@ -97,15 +97,15 @@ export function addCriCommands(program: Command): void {
   cri
     .command('effects')
     .description(
-      'make the pods of diff --effects on one runtime and write down what their containers got, for a comparison on another machine. ' +
-        'Exit code 0: it is written; 2: the runtime cannot be looked at',
+      'create the pods of diff --effects on one runtime and write what their containers were given to a file, for a comparison on another machine. ' +
+        'Exit code 0: the file is written; 2: the runtime could not be examined',
     )
     .argument('<ENDPOINT>', 'the socket of the runtime, such as unix:///run/containerd/containerd.sock')
     .addOption(busybox())
     .addOption(scratch())
     .option(
       '-o, --output <FILE>',
-      'what diff --effects takes in place of a socket; the standard output by default',
+      'the file to write, which diff --effects accepts in place of a socket (default: standard output)',
     )
     .action(async (endpoint: string, options: EffectsCommand) => {
       process.exitCode = await (await import('./cri/effects.js')).effects(endpoint, options);
@@ -114,11 +114,11 @@ export function addCriCommands(program: Command): void {
   cri
     .command('replay')
     .description(
-      'make the calls of a tape again on an endpoint, compare its answers with those of the tape, and remove what was made. ' +
-        'The commands of the tape run with its privileges and devices: replay only tapes that you trust. ' +
-        'Exit code 0: the endpoint behaves as the tape tells; 1: it differs; 2: that cannot be said, or something is left behind',
+      'make the calls of a tape again on an endpoint, compare its answers with those on the tape, and remove everything that was created. ' +
+        'The commands on the tape run with the privileges and devices that the tape gives them: replay only tapes that you trust. ' +
+        'Exit code 0: the endpoint behaves as recorded; 1: it differs; 2: they could not be compared, or something was left behind',
     )
-    .argument('<TAPE>', 'a tape that record has written')
+    .argument('<TAPE>', 'a tape written by record')
     .requiredOption(
       '--to <URL>',
       'the socket of the endpoint, such as unix:///run/dockbridge/dockbridge.sock',
@@ -128,12 +128,19 @@ export function addCriCommands(program: Command): void {
         .choices(['max', '1x'])
         .default('max'),
     )
-    .option('--rules <FILE.yaml>', 'which differences are none, besides those that are known of the runtimes')
-    .option('--scratch <DIR>', "where directories are made in place of the host's, and removed afterwards")
+    .addOption(rules())
+    .option(
+      '--scratch <DIR>',
+      'the directory for temporary files that replace host paths. The files are removed at the end',
+    )
     .addOption(images())
-    .option('--wait <TIME>', 'how much longer than recorded a state may take', '10s')
-    .option('--incomplete', 'replay a tape that was cut or lost lines, as far as it goes', false)
-    .option('--junit <FILE.xml>', 'a report for a CI system, besides the one on the standard output')
+    .option(
+      '--wait <TIME>',
+      'how long to wait for a recorded state in addition to the recorded time (docs/harness.md)',
+      '10s',
+    )
+    .option('--incomplete', 'replay the readable part of a tape that was cut off or has lost lines', false)
+    .addOption(junit())
     .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
     .action(async (tape: string, options: ReplayCommand) => {
       process.exitCode = await (await import('./cri/replay.js')).replay(tape, options);
@@ -142,41 +149,44 @@ export function addCriCommands(program: Command): void {
   cri
     .command('conformance')
     .description(
-      'run the conformance suite of dockbridge on any runtime of this machine, as root: it makes pods and images, and removes them. ' +
+      'run the conformance suite of dockbridge as root on any runtime of this machine. The suite removes the pods and images that it creates. ' +
         'Exit code 0: all specs passed, or were skipped for a known reason; 1: a spec failed; 2: the suite is missing or could not run',
     )
     .requiredOption(
       '--endpoint <URL>',
       "the runtime's socket, such as unix:///run/containerd/containerd.sock",
     )
-    .option('--run <PATTERN>', 'only specs whose name this regular expression matches, such as TestExec')
-    .option('--skips <FILE>', 'a list of specs whose failures are known, besides the one of the suite')
+    .option('--run <PATTERN>', 'run only specs whose name matches this regular expression, such as TestExec')
+    .option('--skips <FILE>', "a list of specs with known failures, in addition to the suite's own list")
     .option('--handler <NAME>', 'the runtime handler of all pods')
     .option(
       '--registry <ADDRESS:PORT>',
-      'where the suite serves its images, for a runtime that needs to know it beforehand; by default a free port of 127.0.0.1',
+      "the address of the suite's image registry, for a runtime in which it must be configured (default: a free port of 127.0.0.1)",
     )
     .addOption(
       new Option(
         '--suite <DIR>',
-        'a built suite; by default the one beside the program, or in a git tree a fresh one',
+        'a built suite (default: in a git tree a fresh build, otherwise the suite next to the program)',
       ).env('DOCKBRIDGE_CONFORMANCE'),
     )
-    .option('--junit <FILE.xml>', 'a report for a CI system, besides the one on the standard output')
+    .addOption(junit())
     .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
     .action(async (options: ConformanceCommand) => {
       process.exitCode = await (await import('./cri/conformance.js')).conformance(options);
     });
 
   proxied(cri.command('fault'))
-    .description(`pass calls on like record, but disturb the calls that a plan of faults names. ${ENDS}`)
-    .requiredOption('--plan <FILE.yaml>', 'the plan: which calls get which fault')
+    .description(`pass calls on to a runtime, and inject faults into the calls that a plan selects. ${ENDS}`)
+    .requiredOption('--plan <FILE.yaml>', 'the plan, which says which calls get which fault')
     .option(
       '--seed <N>',
-      'seed for probabilities; the same seed and the same calls give the same faults',
+      'the seed for probabilities; the same seed and the same calls give the same faults',
       '1',
     )
-    .option('-o, --output <FILE.tape>', 'a tape of the answers that the client got, including the faults')
+    .option(
+      '-o, --output <FILE.tape>',
+      'write a tape with the answers that the client received and the faults',
+    )
     .addOption(unsafeFull())
     .action(async (options: FaultCommand) => {
       process.exitCode = await (await import('./cri/fault.js')).fault(options);
@@ -198,28 +208,39 @@ function proxied(command: Command): Command {
 function busybox(): Option {
   return new Option(
     '--busybox <REF>',
-    'the image of the containers whose effects are looked at, which is pulled where it is missing',
+    'with --effects: the image of the containers; a runtime that lacks it pulls it',
   ).default(BUSYBOX);
 }
 
 function scratch(): Option {
   return new Option(
     '--scratch <DIR>',
-    'for volumes and logs of these containers: a directory that the runtime sees at the same path (default: /var/tmp)',
+    "a directory for the containers' volumes and logs, which the runtime sees at the same path (default: /var/tmp)",
   );
 }
 
 function unsafeFull(): Option {
   return new Option(
     '--unsafe-full',
-    'keep secrets in the tape: credentials, environment, output of commands',
+    'do not hide secrets: the tape contains credentials, environment variables and the output of commands',
   ).default(false);
+}
+
+function rules(): Option {
+  return new Option(
+    '--rules <FILE.yaml>',
+    "rules for differences to allow, in addition to dockbridge's own rules for these runtimes",
+  );
+}
+
+function junit(): Option {
+  return new Option('--junit <FILE.xml>', 'also write a JUnit report for a CI system');
 }
 
 function images(): Option {
   return new Option(
     '--image <NAME=LOCAL>',
-    'the name on the endpoint for an image of the tape or the scenario; may be repeated',
+    'use the image LOCAL on the endpoint wherever the tape or the scenario names the image NAME; can be repeated',
   )
     .default([] as string[])
     .argParser((pair: string, before: readonly string[]) => [...before, pair]);

@@ -99,7 +99,7 @@ async function ensureImage(client: Client, image: string, print: Print): Promise
 }
 
 /**
- * Time limit in ms for the end of the worker container. It ends by itself within milliseconds, but a machine may be very slow.
+ * Waits until a container has ended. The worker container ends by itself within milliseconds, but a machine may be very slow.
  */
 async function untilExited(client: Client, container_id: string): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {

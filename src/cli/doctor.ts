@@ -58,14 +58,14 @@ export async function doctor(
     const searched = await atMost(limitMs, search);
     const { found: processes, daemons } = searched.value ?? { found: [], daemons: [] };
     const chosen = await chooseDaemon(given, process.env, daemons);
-    const { settings, daemon, faults } = chosen;
+    const { settings, daemon, faults, overrides } = chosen;
     const docker = readOnly(
       new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs: answerMs }),
       'the doctor changes nothing',
     );
     const sources = {
       ...engineSources(docker),
-      ...{ settings, faults, processes, daemon, answerMs },
+      ...{ settings, faults, overrides, processes, daemon, answerMs },
       kubelet: once(() => readKubelet({ processes, config: kubeletConfig })),
       pauseTar: PAUSE_TAR,
     };

@@ -43,7 +43,7 @@ const LOOK_MS = 20;
 
 /**
  * Ends this process, even if a thread hangs in a file call (on a dead disk). A normal exit would wait for all of libuv's
- * threads, and so forever. In this case the process kills itself, and its exit code is lost.
+ * threads, and therefore forever. If a thread hangs, the process kills itself, and its exit code is lost.
  */
 export async function endProcess(code: number): Promise<void> {
   for (let waited = 0; isInThread(); waited += LOOK_MS) {

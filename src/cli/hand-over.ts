@@ -46,7 +46,7 @@ export async function handOver(given: Given): Promise<void> {
 async function* alone(settings: Settings): AsyncGenerator<HandOverStep> {
   const logger = createLineLogger('warn', standardError(), isJournal(process.env.JOURNAL_STREAM));
   const docker = new DockerodeClient({ endpoint: settings.dockerEndpoint, requestTimeoutMs: ENGINE_MS });
-  // Keeps a daemon from starting meanwhile, and fails if one runs without a control socket.
+  // Keeps a daemon from starting during the hand-over, and fails if a daemon runs without a control socket.
   claimDirectory(settings.runDir, 'run-dir', 0o750);
   const release = await claimEngine(settings, docker);
   const logs = createContainerLogs({

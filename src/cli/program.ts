@@ -8,7 +8,7 @@ import { addCriCommands } from './cri-commands';
 import { addMigrateCommands } from './migrate-commands';
 import type { StatusOptions } from './status';
 
-/** The command line. Each command has a file of its own, which is loaded when the command runs. */
+/** Makes the command line. Each command has a file of its own, which is loaded when the command runs. */
 export function createProgram(): Command {
   const program = new Command('dockbridge')
     .description(
@@ -22,7 +22,7 @@ export function createProgram(): Command {
     .command('serve', { isDefault: true })
     .description('serve CRI until stopped (the default command)')
     .option('--buildinfo', 'print version and platform, then exit')
-    // Words that are left over are refused by name below: most are commands with a typing mistake.
+    // Excess words are refused by name below, because most of them are misspelled commands.
     .allowExcessArguments()
     .addHelpText(
       'after',
@@ -163,11 +163,14 @@ export function createProgram(): Command {
   return program;
 }
 
-/** `serve` is the default command, so it gets every word that is not a command, such as `doctr`. Ends the process if there is such a word. */
+/**
+ * Ends the process if a word on the command line is not a command, such as `doctr`. `serve` gets all such words, because it is
+ * the default command.
+ */
 function refuseWords(program: Command, serve: Command): void {
   const [word] = serve.args;
   if (word === undefined) return;
-  if (program.args[0] === serve.name()) program.error(`error: serve takes options only, and no "${word}"`);
+  if (program.args[0] === serve.name()) program.error(`error: serve takes only options, but got "${word}"`);
   const meant = nearest(
     word,
     program.commands.map((command) => command.name()),
@@ -236,8 +239,8 @@ function output(): Option {
 
 /**
  * Adds the whole option table to a command. Values stay text, because config/options.ts parses the values from all sources.
- * @param used the options that the command uses; help lists only these. The others are accepted too, so that a command can be
- * given what `serve` is given.
+ * @param used the options that the command uses; help lists only these. The others are accepted too, so that a command accepts
+ * all options of `serve`.
  */
 function addOptions(command: Command, used: readonly TableOption<unknown>[] = Object.values(OPTIONS)): void {
   command.addOption(
@@ -256,7 +259,7 @@ function addOptions(command: Command, used: readonly TableOption<unknown>[] = Ob
   }
 }
 
-/** The options that commander parsed, under their own names again. */
+/** Returns the options that commander has parsed, under their own names. */
 function givenOptions(command: Command): Given {
   const ours: readonly string[] = [CONFIG, ...Object.values<TableOption<unknown>>(OPTIONS)].map(
     ({ name }) => name,

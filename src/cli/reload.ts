@@ -1,8 +1,10 @@
 import type { Configuration } from '../config/configuration';
 import type { LiveSettings } from '../config/live-settings';
 import type { Settings } from '../config/options';
+import type { Override } from '../config/overrides';
 import { messageOf } from '../lib/errors';
 import type { LineLogger } from '../lib/line-logger';
+import type { Logger } from '../lib/logger';
 
 export interface ReloadParts {
   readonly read: () => Promise<Configuration>;
@@ -14,13 +16,14 @@ export interface ReloadParts {
 /** Applies all settings that may change while we serve, or none of them. Never rejects. */
 export async function reload({ read, live, daemon, logger }: ReloadParts): Promise<void> {
   try {
-    const { settings, files, warnings } = await read();
+    const { settings, files, warnings, overrides } = await read();
     const takeUp = await daemon.prepareReload(settings);
     takeUp();
     const { changed, needRestart } = live.replace(settings);
     logger.setLevel(live.settings.logLevel);
     for (const warning of warnings) logger.warn('Something in the configuration has no effect', { warning });
     logger.info('The configuration was read again', { files, changed });
+    logOverrides(logger, overrides);
     if (needRestart.length > 0)
       logger.warn('Changed options take effect only after a restart', {
         options: needRestart,
@@ -30,6 +33,15 @@ export async function reload({ read, live, daemon, logger }: ReloadParts): Promi
       error: messageOf(error),
     });
   }
+}
+
+/** Logs each value of a file that a flag or a variable overrides. It is no warning, because an override may be intended. */
+export function logOverrides(logger: Pick<Logger, 'info'>, overrides: readonly Override[]): void {
+  for (const { option, ...override } of overrides)
+    logger.info('A flag or a variable overrides an option of a configuration file', {
+      option: `--${option}`,
+      ...override,
+    });
 }
 
 /** Requests to read the configuration again. They wait until `begin` is called. */

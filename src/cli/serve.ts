@@ -11,7 +11,7 @@ import { createLateLogger, type Logger } from '../lib/logger';
 import type { ContainerLogs } from '../logs/container-logs';
 import { endProcess, nextEndSignal, outliveOtherSignals } from './end-process';
 import { claimedDirectories, startLogs } from '../start-logs';
-import { reload, Reloads } from './reload';
+import { logOverrides, reload, Reloads } from './reload';
 
 /** Time limit of a stop in ms. The daemon's own limit is shorter. */
 const STOP_MS = 11_000;
@@ -35,7 +35,7 @@ export async function serve(given: Given): Promise<void> {
   const reloads = new Reloads();
   outliveOtherSignals(late.logger, reloads.request);
   const read = (): Promise<Configuration> => loadConfiguration(given, process.env);
-  const { settings: initial, ignored, warnings } = await read();
+  const { settings: initial, ignored, warnings, overrides } = await read();
   const live = new LiveSettings(initial);
   const { settings } = live;
   const claimed = claimedDirectories(settings);
@@ -49,6 +49,7 @@ export async function serve(given: Given): Promise<void> {
   for (const { name, why } of ignored)
     logger.warn('An option has no effect here', { option: `--${name}`, reason: why });
   for (const warning of warnings) logger.warn('Something in the configuration has no effect', { warning });
+  logOverrides(logger, overrides);
   const announced = stopping.then(async (signal) => {
     logger.info('Stopping', { signal });
     void nextEndSignal().then(() => endProcess(1));

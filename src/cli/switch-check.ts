@@ -21,7 +21,7 @@ export async function switchCheck(given: Given, output: 'text' | 'json'): Promis
     const processes = (await findProcesses()).filter(({ name }) => name !== 'dockerd');
     const incumbent = processes.find(({ name }) => name === 'cri-dockerd');
     const adopted = incumbent === undefined ? {} : knownFlags(incumbent.args);
-    // The check reports kubenet as a problem. Passed on as our own option it would be refused, so it is omitted.
+    // The check reports kubenet as a problem. dockbridge would refuse it as the value of its own option, so it is omitted.
     const { 'network-plugin': plugin, ...flags } = adopted;
     const sane = plugin === undefined || plugin === 'kubenet' ? flags : adopted;
     const { settings } = await loadConfiguration({ ...sane, ...given }, process.env);

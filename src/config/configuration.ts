@@ -15,6 +15,7 @@ import {
   type Option,
   type Settings,
 } from './options';
+import { overriddenValues, type Override } from './overrides';
 
 /** The maximum size of a file in bytes. A file with all options and their comments has a twentieth of it. */
 const MAX_FILE_BYTES = 1024 * 1024;
@@ -39,6 +40,7 @@ export interface ReadConfiguration {
   readonly values: FileValues;
   readonly faults: readonly Fault[];
   readonly warnings: readonly string[];
+  readonly overrides: readonly Override[];
 }
 
 export interface Configuration extends Omit<ReadConfiguration, 'faults'> {
@@ -72,7 +74,8 @@ export async function readConfiguration(
     }
   }
   const warnings = [...found.warnings, ...unknownVariables(environment)];
-  return { files: found.files.map(({ path }) => path), values, faults, warnings };
+  const overrides = overriddenValues(given, environment, values);
+  return { files: found.files.map(({ path }) => path), values, faults, warnings, overrides };
 }
 
 /**
@@ -84,14 +87,17 @@ export async function loadDespiteFiles(
   given: Given,
   environment: NodeJS.ProcessEnv,
   place = CONFIG_PLACE,
-): Promise<{ readonly settings: Settings; readonly faults: readonly Fault[] }> {
-  const { faults, values } = await readConfiguration(given, environment, place);
+): Promise<Pick<Configuration, 'settings' | 'overrides'> & Pick<ReadConfiguration, 'faults'>> {
+  const { faults, values, overrides } = await readConfiguration(given, environment, place);
   const elsewhere = faults.filter(({ file }) => file === '');
   if (elsewhere.length > 0) throw new ConfigurationError(elsewhere);
-  return { settings: resolveSettings(given, environment, values), faults };
+  return { settings: resolveSettings(given, environment, values), faults, overrides };
 }
 
-/** @throws ConfigurationError with all mistakes. */
+/**
+ * Reads and parses the configuration for a command that needs a valid one.
+ * @throws ConfigurationError with all mistakes.
+ */
 export async function loadConfiguration(
   given: Given,
   environment: NodeJS.ProcessEnv,

@@ -43,7 +43,10 @@ export class LiveSettings {
     return outcome;
   }
 
-  /** A running server can change its certificate, but it cannot start or stop using TLS. */
+  /**
+   * Whether a reload can change the setting. A running server can change its certificate, but it cannot start or stop using
+   * TLS.
+   */
   private canChange(key: SettingKey, next: Settings): boolean {
     if (key !== 'streamingTlsCertFile' && key !== 'streamingTlsPrivateKeyFile') return true;
     return (this.current[key] === '') === (next[key] === '');

@@ -99,7 +99,7 @@ export const streamingAddress: Parse<BindAddress> = (value, source) => {
   return bindAddress(isHost ? `${value}:0` : value, source);
 };
 
-/** Like `bindAddress`, but '' means not to listen. */
+/** Like `bindAddress`, but '' means that nothing listens. */
 export const anyBindAddress: Parse<BindAddress | undefined> = (value, source) =>
   value === '' ? undefined : bindAddress(value, source);
 

@@ -16,7 +16,7 @@ import {
 
 type Attempt = (settings: Settings) => unknown;
 
-/** The steps of a start that validate a setting and have no effect. */
+/** The steps of a start that validate a setting and do nothing else. */
 const ATTEMPTS: readonly (readonly [SettingKey, Attempt])[] = [
   // systemd passes its sockets only to the service, so they cannot be tried here.
   ['endpoint', ({ endpoint }) => endpoint === 'fd://' || parseEndpoint(endpoint, {}, 0)],

@@ -192,15 +192,15 @@ export async function createInEngine(
 const BUFFER = '64m';
 
 /**
- * Creates containers on Engines whose `log-opts` in daemon.json conflict with the options of the spool. The Engine adds
- * its own options to those of a request. If they include `max-buffer-size`, the Engine refuses `mode=blocking`, and a
- * request cannot remove that option. The only choice left is the non-blocking mode with a large buffer. In this mode,
- * output is lost when the Engine's disk is so much slower than the container that the buffer fills up. Before Engine 23,
- * the last write of a container that ends right after it is lost as well (moby/moby#42316).
+ * Creates containers on Engines whose `log-opts` in daemon.json conflict with the options of the spool. The Engine adds its own
+ * options to those of a request. If they include `max-buffer-size`, the Engine refuses `mode=blocking`, and a request cannot
+ * remove that option. The only choice left is the non-blocking mode with a large buffer. In this mode, output is lost when the
+ * Engine's disk is so much slower than the container that the buffer fills up. Engines before 23 also lose the last write of a
+ * container that ends right after that write (moby/moby#42316).
  *
- * dockbridge cannot read the Engine's `log-opts`, and only the text of a refusal (400) names the wrong key. Therefore a
- * second request with the other mode decides. If the refusal had another cause, the second request is refused too, and
- * its error is reported, because the first error may have been about the log only.
+ * dockbridge cannot read the Engine's `log-opts`, and only the text of a refusal (400) names the wrong key. Therefore a second
+ * request with the other mode decides. If the refusal had another cause, the second request is refused too, and its error is
+ * reported, because the first error may have been about the log only.
  */
 export class SpoolMode {
   private told = false;

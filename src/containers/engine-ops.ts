@@ -97,7 +97,8 @@ export async function stopInEngine(
 }
 
 /**
- * Stops a container and waits until the store knows, through the Engine's event or, when the event is late, an inspect.
+ * Stops a container and waits until the store knows of its end. The store learns it from the Engine's event or, when the event
+ * is late, from an inspect.
  */
 export async function stopAndSettle(
   services: ContainerServices,

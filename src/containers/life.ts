@@ -46,7 +46,7 @@ export interface Held {
     inspect: EngineContainerInspect,
     occasion?: Occasion,
   ): Promise<SandboxRecord | ContainerRecord | undefined>;
-  /** Does the same for a container whose new record does not come from an inspect. */
+  /** Settles a record that does not come from an inspect. */
   settleRecord(record: ContainerRecord): Promise<void>;
   /** Inspects and settles, or calls `forget` when the Engine does not know the container. */
   refresh(signal?: AbortSignal, occasion?: Occasion): Promise<void>;
@@ -123,7 +123,7 @@ export class ContainerLife {
   }
 
   /**
-   * Marks a sandbox as not ready, whatever the Engine reports about it later, so that kubelet creates another sandbox and
+   * Marks a sandbox as not ready, even if the Engine later reports it as running, so that kubelet creates another sandbox and
    * removes this one. Like `markStopping`, this does not wait for the lock.
    */
   markNeverReady(sandboxId: string): void {
@@ -212,7 +212,7 @@ class HeldContainer implements Held {
         engineName: withoutSlash(inspect.Name),
         imageId: inspect.Image,
       });
-    // A record that was made from a list is incomplete until the resync has added to it.
+    // A record that was made from a list stays incomplete until the resync has inspected its container.
     if (occasion !== 'listed') store.listed.delete(this.id);
     return record;
   }

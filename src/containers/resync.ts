@@ -67,7 +67,7 @@ export interface ContainerResyncParts {
   readonly overrides?: ResyncOverrides | undefined;
 }
 
-/** Replaces the usual limits, for tests. All in ms. */
+/** Replaces the usual limits in tests. All times are in ms. */
 export interface ResyncOverrides {
   /** Limit of one inspect. */
   readonly inspectMs?: number;
@@ -112,7 +112,7 @@ export class ContainerResync {
     if (!this.hasRun) store.listed.expect();
     const all = await this.list(signal);
     const summaries = all.filter(({ Labels }) => Labels?.[TYPE_LABEL] !== undefined);
-    // An Engine that lost its data may have got other containers since, so only earlier ones count.
+    // An Engine that lost its data may have new containers since then, so only containers that were known before count.
     const isKnown = ({ Id, Labels }: EngineContainerSummary): boolean =>
       before.has(Id) || before.has(Labels?.[SANDBOX_ID_LABEL] ?? '');
     if (!summaries.some(isKnown)) await this.refuseEmptyEngine(before);
@@ -277,7 +277,8 @@ export class ContainerResync {
       } catch (error) {
         signal.throwIfAborted();
         if (hasCode(error, 'UNAVAILABLE')) throw error;
-        // In doubt, the network and checkpoint stay. The next comparison tries again.
+        // Only a 404 proves that the sandbox is gone. After any other error its network and checkpoint stay, and the next
+        // comparison tries again.
         if (!hasStatus(error, 404)) return;
         network.abandon(id);
         await checkpoints.removeOrphan(id);
@@ -304,8 +305,8 @@ export class ContainerResync {
     await life.withContainer(summary.Id, signal, async (held) => {
       await held.settle(inspectFromSummary(summary), 'listed');
       const { sandbox } = held;
-      // The list does not show whether the network is ready. It is assumed to be, because kubelet would replace a pod
-      // that is not ready.
+      // The list does not show whether the network is ready. The network is assumed to be ready, because kubelet would replace
+      // a pod that is not ready.
       if (sandbox === undefined || !isRunning(sandbox) || life.unfinished.has(sandbox.id)) return;
       const ips = sandbox.ips.length > 0 ? sandbox.ips : network.rememberedIps(sandbox.id);
       held.put({ ...sandbox, networkReady: true, ips });
@@ -325,7 +326,7 @@ export class ContainerResync {
       return true;
     } catch (error) {
       signal.throwIfAborted();
-      // The Engine did not answer at all, so it is going down. The next connection starts anew.
+      // An Engine that does not answer is going down. The next connection begins a new resync.
       if (hasCode(error, 'UNAVAILABLE')) throw error;
       if (!this.doubtful.has(id)) {
         logger.error('Cannot inspect a container; its status may be out of date', {

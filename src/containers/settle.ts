@@ -113,8 +113,8 @@ export class Settling {
   }
 
   /**
-   * Corrects the DNS of a sandbox once after each start, because the sandbox starts with the Engine's DNS whoever started
-   * it. Later the file belongs to the pod.
+   * Corrects the DNS of a sandbox once after each start, because each start gives the sandbox the Engine's DNS. Later the file
+   * belongs to the pod.
    */
   private async keepDns(inspect: EngineContainerInspect): Promise<void> {
     const known = this.parts.store.sandboxes.get(inspect.Id);

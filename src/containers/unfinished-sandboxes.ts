@@ -8,9 +8,9 @@ const PATIENCE_MS = 1_000;
 const ID = /^[0-9a-f]{64}$/;
 
 /**
- * Sandboxes whose creation began but never finished. Such a sandbox may lack anything, whatever the Engine reports. From
- * before its start until it is ready, each sandbox has an empty file, which shows the next daemon what a killed daemon
- * left unfinished.
+ * Sandboxes whose creation began but never finished. Such a sandbox may be incomplete in any way, even if the Engine reports it
+ * as running. From before its start until it is ready, each sandbox has an empty file, which shows the next daemon what a
+ * killed daemon left unfinished.
  */
 export class UnfinishedSandboxes {
   /** Pending writes of the files of sandboxes that are being created, keyed by sandbox id. */

@@ -54,7 +54,7 @@ export class NodeUpkeep implements Upkeep {
   }
 
   limitsOf(container: ContainerRecord): Promise<ResourcesRecord> {
-    // The loss of a value may be noticed first here. The value that replaced it must not become the wanted value.
+    // The loss of a value may be noticed here first. The value that replaced it must not become the wanted value.
     return this.watch?.follows(container) === true
       ? this.keepLimits(container)
       : readKernelValues(container, this.proc);

@@ -12,9 +12,9 @@ export interface LaneLimits {
 }
 
 /**
- * The limits keep a burst from opening hundreds of connections. They are wide enough that 32 calls that hang at once
- * leave places free until they count as slow. On a node that boots, starts take seconds, and more of them at a time would
- * only be slower. Stops have the widest limit, because each takes as long as its container needs to end.
+ * The limits keep a burst from opening hundreds of connections. They are wide enough that 32 calls can hang at once and still
+ * leave places free until they count as slow. On a node that boots, starts take seconds, and more of them at a time would only
+ * be slower. Stops have the widest limit, because each takes as long as its container needs to end.
  */
 const LIMITS: Readonly<Record<LaneName, LaneLimits>> = {
   facts: { atOnce: 8, slowMs: 2_000 },
@@ -56,7 +56,9 @@ export interface LaneCall {
   readonly what: string;
 }
 
-/** Limits the calls of the Engine, in the order of their arrival, so that no hung call blocks a healthy one. */
+/**
+ * Limits the calls to the Engine, so that no hung call blocks a healthy one. Calls are admitted in the order of their arrival.
+ */
 export class CallLanes {
   private readonly lanes: Readonly<Record<LaneName, Lane>>;
 

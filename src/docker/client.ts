@@ -49,8 +49,8 @@ export interface StartExecOptions extends CallOptions {
 
 export interface RemoveOptions extends CallOptions {
   /**
-   * Makes the call reject with an EngineError of statusCode 409, instead of removing, when the container runs or is being
-   * removed.
+   * Makes the call reject with an EngineError of statusCode 409 when the container runs or is being removed. Without this
+   * option, the call removes a running container too.
    */
   readonly ifStopped?: boolean;
 }

@@ -99,8 +99,7 @@ export function readOnly(client: DockerClient, why: string): DockerClient {
       const operation = property as keyof DockerClient;
       // Calls that the table lacks are also refused.
       if (ASKS[operation]) return method.bind(target) as unknown;
-      return () =>
-        Promise.reject(failedPrecondition(`the call ${operation} of the Engine is not allowed: ${why}`));
+      return () => Promise.reject(failedPrecondition(`the Engine call ${operation} is not allowed: ${why}`));
     },
   });
 }

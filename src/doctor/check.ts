@@ -1,5 +1,6 @@
 import type { Fault } from '../config/fault';
 import type { Settings } from '../config/options';
+import type { Override } from '../config/overrides';
 import type { DockerClient } from '../docker/client';
 import type { EngineInfo, EngineVersion } from '../engine/types';
 import { waitAtMost } from '../lib/async/deadline';
@@ -78,6 +79,8 @@ export interface Sources {
   readonly settings: Settings;
   /** The mistakes in the configuration files. */
   readonly faults: readonly Fault[];
+  /** The values of the running daemon's files that its flags or its environment override. */
+  readonly overrides: readonly Override[];
   readonly processes: readonly NodeProcess[];
   /** The dockbridge that serves this node, if one is running. */
   readonly daemon: NodeProcess | undefined;

@@ -152,7 +152,7 @@ async function dropIns(directory: string, locate: Locate, problems: string[]): P
   }
 }
 
-/** The next place is tried if only root may read the first. */
+/** Reads the file at the first of these places that this user may read. */
 async function readAt([place = '', ...others]: readonly string[]): Promise<string> {
   try {
     return await new SmallFile(place, MAX_BYTES).text();
@@ -174,6 +174,7 @@ function wordsOf(text: string): string[] {
 const KIND = 'KubeletConfiguration';
 
 /**
+ * Parses a KubeletConfiguration.
  * @param text YAML 1.1, as kubelet reads it; JSON is YAML too.
  * @throws Error that says what is wrong, without the file's name and without its contents.
  */

@@ -32,7 +32,7 @@ export function reportOf(version: string, checks: readonly Line[]): DoctorReport
   return { version, checks, summary: { ok: count('ok'), warn: count('warn'), fail: count('fail') } };
 }
 
-/** The exit code: 0 for no warnings; 1 for warnings; 2 if something does not work. */
+/** Returns the exit code: 0 for no warnings; 1 for warnings; 2 if something does not work. */
 export function exitCodeOf({ summary }: DoctorReport): 0 | 1 | 2 {
   if (summary.fail > 0) return 2;
   return summary.warn > 0 ? 1 : 0;

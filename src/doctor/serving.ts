@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { knownFlags, loadDespiteFiles } from '../config/configuration';
 import type { Fault } from '../config/fault';
 import { OPTIONS, type Given, type Settings } from '../config/options';
+import type { Override } from '../config/overrides';
 import { isSameSocket } from '../node/disk/socket-file';
 import type { NodeProcess } from '../node/process/node-processes';
 import { passedPath } from '../server/listener/socket-listener';
@@ -12,6 +13,8 @@ export interface RunningDaemon {
   /** The daemon's settings. The endpoint `fd://` is replaced by the path of the socket unit if the path can be found. */
   readonly settings: Settings;
   readonly environment: NodeJS.ProcessEnv;
+  /** The values of its configuration files that its flags or its environment override. */
+  readonly overrides: readonly Override[];
 }
 
 /** Finds the daemons that serve the node. A daemon with `--observe` is not one of them. */
@@ -25,8 +28,11 @@ export async function servingDaemons(
     found.map(async (process) => {
       const environment = await environmentOf(process.pid);
       try {
-        const { settings } = await loadDespiteFiles(knownFlags(process.args), environment);
-        return { process, environment, settings: await withSocket(settings, () => socketOf(process.pid)) };
+        const { settings, overrides } = await loadDespiteFiles(knownFlags(process.args), environment);
+        return {
+          ...{ process, environment, overrides },
+          settings: await withSocket(settings, () => socketOf(process.pid)),
+        };
       } catch {
         // A daemon with invalid options does not serve.
         return undefined;
@@ -36,7 +42,7 @@ export async function servingDaemons(
   return daemons.filter((daemon) => daemon !== undefined).filter(({ settings }) => !settings.observe);
 }
 
-/** kubelet and crictl connect to a path, even if systemd passed the socket to the daemon. */
+/** Replaces `fd://` by the socket's path, to which kubelet and crictl connect even if systemd passed the socket. */
 async function withSocket(settings: Settings, pathOf: () => Promise<string>): Promise<Settings> {
   const path = settings.endpoint.startsWith('fd:') ? await pathOf() : '';
   return path === '' ? settings : { ...settings, endpoint: `unix://${path}` };
@@ -47,6 +53,8 @@ export interface ChosenDaemon {
   readonly settings: Settings;
   /** The mistakes in the configuration files. The settings lack the values with mistakes. */
   readonly faults: readonly Fault[];
+  /** The overrides of that daemon. The doctor's own flags and environment do not count. */
+  readonly overrides: readonly Override[];
   readonly daemon: NodeProcess | undefined;
   readonly flags: Given;
   readonly environment: NodeJS.ProcessEnv;
@@ -66,8 +74,9 @@ export async function chooseDaemon(
   const meant =
     daemons.find((one) => isSameSocket(one.settings.endpoint, settings.endpoint)) ??
     (given[OPTIONS.endpoint.name] === undefined && others.length === 0 ? only : undefined);
-  if (meant === undefined) return { settings, faults, daemon: undefined, flags: given, environment };
-  const { process, environment: theirs, settings: running } = meant;
+  if (meant === undefined)
+    return { settings, faults, overrides: [], daemon: undefined, flags: given, environment };
+  const { process, environment: theirs, settings: running, overrides } = meant;
   const all = {
     flags: { ...knownFlags(process.args), ...given },
     environment: { ...theirs, ...environment },
@@ -75,10 +84,10 @@ export async function chooseDaemon(
   const inForce = await loadDespiteFiles(all.flags, all.environment);
   const isPassed = inForce.settings.endpoint.startsWith('fd:');
   const { endpoint } = isPassed ? running : inForce.settings;
-  return { ...inForce, settings: { ...inForce.settings, endpoint }, daemon: process, ...all };
+  return { ...inForce, settings: { ...inForce.settings, endpoint }, overrides, daemon: process, ...all };
 }
 
-/** Empty if only root may read the file. */
+/** Reads dockbridge's variables in the environment of a process. The result is empty if only root may read them. */
 async function readEnvironment(pid: number): Promise<NodeJS.ProcessEnv> {
   const text = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
   const entries = text.split('\0').map((entry) => [entry.split('=', 1)[0] ?? '', entry] as const);

@@ -1,20 +1,20 @@
 import { DESCRIPTORS } from '../proto/descriptors';
 
 export interface Method {
-  /** `v1` or `v1alpha2`: no other package of that name has the messages of our proto. */
+  /** `v1` or `v1alpha2`. Other versions of the package would have other messages than our proto. */
   readonly api: string;
   readonly service: string;
   readonly name: string;
-  /** Names of the messages; undefined for a method that the proto does not know. */
+  /** The names of the messages; undefined for a method that the proto does not define. */
   readonly request: string | undefined;
   readonly response: string | undefined;
   readonly streams: boolean;
 }
 
 /**
- * The method that a path such as `/runtime.v1.RuntimeService/Version` names. The messages of v1alpha2 are read as those of v1,
+ * Returns the method that a path such as `/runtime.v1.RuntimeService/Version` names. The messages of v1alpha2 are read as those of v1,
  * which kept its field numbers.
- * @returns undefined for a path that is no method of CRI by its form.
+ * @returns undefined for a path that does not have the form of a CRI method.
  */
 export function methodOf(path: string): Method | undefined {
   const [, api = '', service = '', name = ''] = /^\/runtime\.(v1|v1alpha2)\.(\w+)\/(\w+)$/.exec(path) ?? [];
@@ -23,7 +23,7 @@ export function methodOf(path: string): Method | undefined {
   return { api, service, name, request, response, streams };
 }
 
-/** All methods, by their names: no two services have one of the same name. */
+/** The names of all methods. No two services have a method of the same name. */
 export const METHOD_NAMES: readonly string[] = Object.values(DESCRIPTORS.services).flatMap((methods) =>
   Object.keys(methods),
 );
@@ -32,14 +32,14 @@ function known<Value>(table: Readonly<Record<string, Value>>, name: string): Val
   return Object.hasOwn(table, name) ? table[name] : undefined;
 }
 
-/** The path of v1 of a method; undefined if CRI has none of this name. */
+/** Returns the v1 path of a method; undefined if CRI has no method of this name. */
 export function pathOfMethod(name: string): string | undefined {
   const [service] =
     Object.entries(DESCRIPTORS.services).find(([, methods]) => Object.hasOwn(methods, name)) ?? [];
   return service === undefined ? undefined : `/runtime.v1.${service}/${name}`;
 }
 
-/** The name of the message that a method of CRI asks with; empty if CRI has no such method. */
+/** Returns the name of a method's request message; empty if CRI has no such method. */
 export function requestType(name: string): string {
   return methodOf(pathOfMethod(name) ?? '')?.request ?? '';
 }

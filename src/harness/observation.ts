@@ -1,18 +1,18 @@
 import type { JsonObject } from '../proto/fields';
 
-/** A call with its request and its answer, whether a tape told of it or it was made just now. */
+/** A call with its request and its answer, from a tape or from a runtime that is running now. */
 export interface ObservedCall {
   /** Unique in its observation. */
   readonly n: number;
-  /** When it was made: seconds since the observation began. */
+  /** The time of the call, in seconds since the observation began. */
   readonly t: number;
   readonly ms: number;
   readonly method: string;
   readonly request: JsonObject;
-  /** A name of gRPC's codes, such as `OK` or `NOT_FOUND`. */
+  /** The name of a gRPC code, such as `OK` or `NOT_FOUND`. */
   readonly status: string;
   readonly details?: string;
-  /** The answer to a unary call; messages are as `toJson` makes them. */
+  /** The answer to a call that is not a stream, in the form of `toJson`. */
   readonly response?: JsonObject;
   /** The messages of a stream. */
   readonly messages?: readonly JsonObject[];
@@ -21,7 +21,7 @@ export interface ObservedCall {
   readonly container?: string;
 }
 
-/** What was seen of one runtime: from a tape, from a replay, or from a scenario. */
+/** The calls to one runtime, from a tape, a replay or a scenario. */
 export interface Observation {
   /** A file, or the address of a socket. */
   readonly source: string;

@@ -1,4 +1,4 @@
-/** Whether the whole text matches a shell pattern: `*` stands for any characters, `?` for one. */
+/** Returns a function that tests whether a whole text matches a pattern: `*` stands for any characters, and `?` for one. */
 export function matcher(pattern: string): (text: string) => boolean {
   const source = pattern
     .replace(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
@@ -8,7 +8,7 @@ export function matcher(pattern: string): (text: string) => boolean {
   return (text) => expression.test(text);
 }
 
-/** A pod is meant by its name, or by `namespace/name`; both may be patterns. */
+/** Returns a function that tests whether a pod `namespace/name` matches a pattern. A pattern without a slash is for the name alone. */
 export function podMatcher(pattern: string): (pod: string) => boolean {
   const matches = matcher(pattern);
   return pattern.includes('/') ? matches : (pod) => matches(pod.slice(pod.indexOf('/') + 1));

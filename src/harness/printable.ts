@@ -1,4 +1,4 @@
-/** The text with a space in place of control characters: what a tape, a runtime or a container wrote must not move the cursor of who reads it. */
+/** Replaces control characters by spaces, because a text from a tape, a runtime or a container must not control the reader's terminal. */
 export function printable(text: string): string {
   return text.replace(/\p{Cc}+/gu, ' ');
 }

@@ -13,15 +13,15 @@ import { REDACTED } from './tape/redact';
 import { WireLog, type WireTap } from './wire/wire-log';
 import { WireProxy } from './wire/wire-proxy';
 
-/** How long the runtime may take to tell its name for the tape's head. */
+/** How long the recorder waits for the runtime's answer to Version, which goes into the tape's head, ms. */
 const VERSION_MS = 2_000;
 
 export interface RecordOptions {
   readonly listen: string;
   readonly upstream: string;
-  /** The tape; undefined records nothing. */
+  /** The file of the tape. If undefined, nothing is recorded. */
   readonly output: string | undefined;
-  /** Whether the tape keeps secrets. */
+  /** Whether the tape contains secrets. */
   readonly full: boolean;
   readonly logger: Logger;
   readonly warn: (text: string) => void;
@@ -40,16 +40,16 @@ export interface Recorded {
 /** The proxy between clients and the runtime. */
 interface Between {
   listen(): Promise<void>;
-  /** Drops the clients. When it resolves, the recorder has been told everything. */
+  /** Disconnects the clients. When the promise resolves, the recorder has received all entries. */
   close(): Promise<void>;
-  /** The number of calls, and how long they were inside this process. Undefined if only the tape's thread knows. */
+  /** Returns the number of calls and the time that they spent inside this process. Undefined if only the tape's thread knows this. */
   told(): { readonly calls: number; readonly spent: SpentReport } | undefined;
 }
 
-/** Makes the function that handles each call. */
+/** Creates the function that handles each call. */
 export type Interfere = (proxy: CriProxy, recorder: Recorder | undefined) => (call: IncomingCall) => void;
 
-/** A recording that runs. */
+/** A recording that is running. */
 export class Recording {
   readonly #between: Between;
   readonly #recorder: Recorder | undefined;
@@ -61,9 +61,9 @@ export class Recording {
   }
 
   /**
-   * Without `interfere` bytes pass as they are, and the tape's thread finds the calls in a copy of them.
-   * @param interfere makes the object that handles calls instead of `relay`; it is called when proxy and tape exist.
-   * @throws RuntimeError when the socket or the tape cannot be made; then neither exists.
+   * Starts a recording. Without `interfere`, bytes pass unchanged, and the tape's thread finds the calls in a copy of them.
+   * @param interfere creates the function that handles calls in place of `relay`. It is called when the proxy and the tape exist.
+   * @throws RuntimeError if the socket or the tape cannot be created. In this case, neither is left behind.
    */
   static async start(options: RecordOptions, interfere?: Interfere): Promise<Recording> {
     const { upstream, output, full, warn, startWorker } = options;
@@ -80,14 +80,14 @@ export class Recording {
       await between.listen();
     } catch (error) {
       await recorder?.finish();
-      // It was made by this call, and holds no call.
+      // This function created the tape, and no call is on it.
       if (output !== undefined) await unlink(output).catch(() => undefined);
       throw error;
     }
     return recording;
   }
 
-  /** Drops the clients and ends the tape. */
+  /** Disconnects the clients and completes the tape. */
   async stop(): Promise<Recorded> {
     await this.#between.close();
     const finished = (await this.#recorder?.finish()) ?? { lost: 0, bytes: 0, isWhole: true };
@@ -99,7 +99,7 @@ export class Recording {
   }
 }
 
-/** A proxy that passes bytes and does nothing else with them. */
+/** Returns a proxy that relays bytes and does nothing else with them. */
 function passing({ listen, upstream, logger }: RecordOptions, recorder: Recorder | undefined): Between {
   const log = recorder === undefined ? undefined : new WireLog(recorder);
   const proxy = new WireProxy({
@@ -117,7 +117,7 @@ function passing({ listen, upstream, logger }: RecordOptions, recorder: Recorder
   };
 }
 
-/** A proxy that receives each call. What happens with it is decided by `interfere`. */
+/** Returns a proxy that receives each call as a whole and lets `interfere` decide what happens to it. */
 function interfering(
   { listen, upstream, logger }: RecordOptions,
   recorder: Recorder | undefined,
@@ -151,7 +151,7 @@ const NO_TAP: CallTap = {
 
 const UNRECORDED: WireTap = { passing: () => undefined, closed: nothing };
 
-/** A runtime that is not there yet, or speaks v1alpha2 alone, is recorded all the same. */
+/** Returns the head of the tape. It lacks the runtime's name if the runtime is not running yet or supports only v1alpha2. */
 async function headerOf(upstream: string, full: boolean): Promise<TapeHeader> {
   const client = new CriClient(upstream);
   const version = await client.call('Version', {}, VERSION_MS).catch(() => undefined);

@@ -9,18 +9,18 @@ export interface Subject {
   readonly container?: string;
 }
 
-/** Methods whose answers tell which pod or container an id stands for. */
+/** Methods whose answers show which pod or container an id belongs to. */
 export const TELLING: ReadonlySet<string> = new Set([
   ...['RunPodSandbox', 'CreateContainer', 'ListPodSandbox', 'StreamPodSandboxes', 'PodSandboxStatus'],
   ...['ListContainers', 'StreamContainers', 'ContainerStatus', 'GetContainerEvents'],
 ]);
 
-/** Follows pods and containers from their names to their ids, in the order in which a tape tells of them. */
+/** Learns from the calls of a tape, in order, which pod or container each id belongs to. */
 export class Subjects {
   readonly #pods = new Map<string, string>();
   readonly #containers = new Map<string, Subject>();
 
-  /** @param answer a response, or one message of a stream. */
+  /** Learns ids from a call. @param answer a response, or one message of a stream. */
   learn(method: string, request: Json | undefined, answer: Json | undefined): void {
     const asked = objectOf(request);
     const told = objectOf(answer);
@@ -37,7 +37,7 @@ export class Subjects {
     this.#pod(sandbox.id, sandbox.metadata);
   }
 
-  /** @returns the pod and the container that a request, or a message of container events, is about. */
+  /** Returns the pod and the container that a request or a container event is about. */
   of(message: Json | undefined): Subject {
     const fields = objectOf(message);
     const filter = objectOf(fields.filter);
@@ -73,13 +73,13 @@ export class Subjects {
   }
 }
 
-/** The metadata of a container has no namespace. */
+/** Returns `namespace/name`; undefined for the metadata of a container, which has no namespace. */
 function podName(metadata: Json | undefined): string | undefined {
   const { namespace, name } = objectOf(metadata);
   return typeof namespace === 'string' && typeof name === 'string' ? `${namespace}/${name}` : undefined;
 }
 
-/** kubelet labels each container so. */
+/** Returns the pod that is named by the labels that kubelet gives to each container. */
 function podOfLabels(object: JsonObject): string | undefined {
   const labels = objectOf(object.labels);
   const [namespace, name] = [labels['io.kubernetes.pod.namespace'], labels['io.kubernetes.pod.name']];

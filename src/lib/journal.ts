@@ -2,8 +2,8 @@ import { fstatSync } from 'node:fs';
 import type { LogLevel } from './logger';
 
 /**
- * What systemd takes off the beginning of a line and turns into the line's priority, as sd-daemon(3) says, so that
- * `journalctl -p warning` finds it.
+ * The prefix of a log line for each level. systemd removes the prefix and turns it into the line's priority (sd-daemon(3)), so
+ * that `journalctl -p warning` finds the line.
  */
 export const JOURNAL_PRIORITY: Readonly<Record<LogLevel, string>> = {
   error: '<3>',
@@ -14,10 +14,10 @@ export const JOURNAL_PRIORITY: Readonly<Record<LogLevel, string>> = {
 };
 
 /**
- * Whether standard error goes to the journal of systemd. A variable that was inherited from another process names another
- * stream, so the variable alone says nothing.
+ * Whether standard error goes to systemd's journal. The variable alone is no proof, because a process may inherit it although
+ * its standard error is another stream.
  * @param stream JOURNAL_STREAM, which systemd sets to `device:inode` of the stream that it opened.
- * @param file standard error; tests have their own.
+ * @param file standard error; tests replace it.
  */
 export function isJournal(
   stream: string | undefined,

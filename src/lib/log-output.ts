@@ -1,6 +1,6 @@
 import { constants, fstatSync, open, write } from 'node:fs';
 
-/** How many characters may wait for a reader. A daemon with many errors writes this much in some seconds. */
+/** How many characters may wait for a reader. A daemon with many errors writes this much in a few seconds. */
 const MOST_WAITING = 1024 * 1024;
 
 /** Writes text, and calls `done` when the text is written. */
@@ -85,9 +85,9 @@ export class LogOutput {
 }
 
 /**
- * Writes to standard error, whatever its kind. Node writes to pipes and sockets without blocking, but it blocks on files and
- * terminals. So one of libuv's threads writes to files and terminals, and it does not wait for a terminal that was stopped
- * (Ctrl-S).
+ * Writes to standard error, whatever kind of file it is. Node writes to pipes and sockets without blocking, but it blocks on
+ * files and terminals. One of libuv's threads therefore writes to files and terminals. The thread does not wait for a terminal
+ * that was stopped (Ctrl-S).
  */
 export function standardError(): LogOutput {
   const { stderr } = process;

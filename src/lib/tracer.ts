@@ -42,8 +42,8 @@ export interface Tracer {
   /** Runs `work` in the span of a served call. */
   serve<T>(call: () => ServedCall, work: (span: Span) => Promise<T>): Promise<T>;
   /**
-   * Runs `work` in a child of the current span. Without an open current span, no span is made. This is so for dockbridge's
-   * background work, and for work that continues after its call was answered.
+   * Runs `work` in a child of the current span. If no span is open, none is made, as for dockbridge's background work and for
+   * work that continues after its call was answered.
    */
   step<T>(step: () => Step, work: (span: Span) => Promise<T>): Promise<T>;
 }

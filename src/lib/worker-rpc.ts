@@ -47,10 +47,10 @@ export class PendingCalls<Call, Answer> {
   }
 
   /**
-   * @param send posts the request to the worker. Without a worker it may do nothing, because `requests` is sent to the next
-   * worker.
-   * @param limit how long to wait (ms), and the error to reject with after that. Without a limit the caller waits until
-   * `settle` or `reject`.
+   * @param send posts the request to the worker. It may do nothing while there is no worker, because the next worker gets
+   * everything that `requests` lists.
+   * @param limit how long to wait (ms), and the error with which the call rejects after that. Without a limit, the caller waits
+   * until `settle` or `reject`.
    */
   make(
     call: Call,

@@ -9,13 +9,15 @@ export interface LogPlace {
 
 /** One container's output: the spool to which the Engine writes it, and the place where kubelet expects it. */
 export interface LogSource extends LogPlace {
-  /** The Engine's json-file spool (`LogPath` of inspect). Rotated files are beside it, with the suffixes `.1`, `.2`, … */
+  /** The Engine's json-file spool (`LogPath` of inspect). Rotated files are next to it, with the suffixes `.1`, `.2`, … */
   readonly spoolPath: string;
-  /** Whether the container had already ended when dockbridge first saw it. If its log is a link then, the link stays. */
+  /**
+   * Whether the container had already ended when dockbridge first saw it. If its log is a link at that time, the link stays.
+   */
   readonly hasEnded?: boolean;
   /**
    * `State.StartedAt` of inspect. If we were down when the container started, this time shows whether the spool has been
-   * rotated since. The log then gets a note about the gap.
+   * rotated since then. The log then gets a note about the gap.
    */
   readonly startedAt?: string;
 }
@@ -50,7 +52,7 @@ export interface ContainerLogs {
    * logged.
    */
   drain(containerId: string): Promise<void>;
-  /** Follows and drains a container that never started according to the Engine, but only if it has output nevertheless. */
+  /** Follows and drains a container that never started according to the Engine. Does nothing if the container has no output. */
   salvage(source: LogSource): Promise<void>;
   /** Writes a file at `logPath` that explains why there is no log, unless something is at `logPath` already. */
   note(place: LogPlace, text: string): Promise<void>;
@@ -65,7 +67,7 @@ export interface ContainerLogs {
   retain(containerIds: ReadonlySet<string>): Promise<void>;
   /**
    * Prepares the log of a running container for the runtime that replaces us: the log becomes a link to the spool, and our copy
-   * stays beside the link under another name (log-link.ts). After that, this object ignores the container. May be repeated, and
+   * stays next to the link under another name (log-link.ts). After that, this object ignores the container. May be repeated, and
    * also accepts containers that are not followed. Rejects when the link cannot be made or when the copy is incomplete.
    */
   handOver(source: LogSource): Promise<RelinkedLog>;

@@ -6,7 +6,7 @@ import { keptBesideAs, linkedName, TEMPORARY } from './log-link';
 import { endsWithWindow, TailWindow, type FilePosition } from './resume';
 
 const NEWLINE = 0x0a;
-/** More bytes than Docker's longest line, which has 16 KiB and a header. */
+/** The number of bytes that are read at the end of a log. Docker's longest line has fewer: 16 KiB and a header. */
 const LAST_LINES_BYTES = 64 * 1024;
 
 interface OpenFile {
@@ -21,8 +21,8 @@ export class CriLog {
   /** Whether a write failed half-way and the incomplete bytes could not be cut off yet. */
   private torn = false;
   /**
-   * Number of bytes after our end. An earlier run wrote them after it last saved its position. They stay if we write the same
-   * bytes again.
+   * The number of bytes in the file after the position at which we write. An earlier run wrote them after it last saved its
+   * position. They stay if we write the same bytes again.
    */
   private ahead = 0;
   private readonly window = new TailWindow();
@@ -52,7 +52,7 @@ export class CriLog {
     return this.inodeAtPath() !== undefined;
   }
 
-  /** The offset at which the log ends. The file must be open. */
+  /** Returns the offset at which the log ends. The file must be open. */
   position(): FilePosition | undefined {
     if (this.file === undefined) return undefined;
     const { ino, birth } = this.file.facts;
@@ -167,7 +167,7 @@ export class CriLog {
 
   /** Called when kubelet has renamed the file. Creates the new file, but keeps the old one if the path still leads to it. */
   reopen(): void {
-    // The old file must not end in half a line, nor with lines that will be in the new file.
+    // The old file must end neither in half a line nor with lines that will be in the new file.
     this.prepare();
     this.cutAhead();
     const opened = this.openPath();
@@ -176,8 +176,8 @@ export class CriLog {
   }
 
   /**
-   * The name of the link to the spool that is used as the log. It is at the path, or beside it while kubelet rotates. Undefined
-   * when there is no such link.
+   * Returns the name of the link to the spool that is used as the log. The link is at the path or, while kubelet rotates, next
+   * to it. Returns undefined when there is no such link.
    */
   linkTo(spoolPath: string): string | undefined {
     return this.ifThere((held) => linkedName(this.disk, held, this.name, spoolPath));
@@ -252,7 +252,7 @@ export class CriLog {
     return 0;
   }
 
-  /** Somebody else has changed the file, so we continue at its present end. */
+  /** Continues at the present end of the file, because somebody else has changed the file. */
   private wasChanged(fd: number, size: number): void {
     if (size > this.size) this.cutAhead();
     this.ahead = 0;
@@ -290,7 +290,7 @@ export class CriLog {
     }
   }
 
-  /** Opens the file of a saved position. It may be at the path, or beside it under the name that kubelet gave it. */
+  /** Opens the file of a saved position. It may be at the path, or next to it under the name that kubelet gave it. */
   private find(saved: FilePosition): (OpenFile & { readonly isAtPath: boolean }) | undefined {
     return this.ifThere((held) => {
       for (const name of keptBesideAs(this.disk, held, this.name, saved.ino)) {

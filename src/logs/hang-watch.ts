@@ -76,7 +76,7 @@ export const HANG_TIMES: HangTimes = { lookMs: 2_500, looks: 6 };
 
 /**
  * Looks at the worker's marker at regular intervals until it is stopped. It counts looks instead of time, because this process
- * itself may have been suspended meanwhile.
+ * itself may have been suspended between two looks.
  */
 export class HangWatch {
   private readonly timer: NodeJS.Timeout;

@@ -134,7 +134,10 @@ function copy(source: Buffer, from: number, until: number, target: Buffer, to: n
   for (let index = from; index < until; index++) target[to++] = source[index] ?? 0;
 }
 
-/** Bytes. Docker's longest record has about 100 KiB: 16 KiB of control characters, each escaped in six bytes. */
+/**
+ * The size of the input in bytes. Docker's longest record has about 100 KiB: 16 KiB of control characters, each escaped in six
+ * bytes.
+ */
 const INPUT_BYTES = 256 * 1024;
 
 /**
@@ -161,9 +164,10 @@ export class TranslationBuffers {
 const START = '{"log":';
 
 /**
- * The slow path for a spool record that does not have Docker's usual form because it contains surrogate pairs, another order of
- * fields, or line breaks. Returns undefined when the record contains no JSON object. If the Engine died while it wrote a
- * record, the next record follows the torn half on the same line. In this case the last complete object of the line is used.
+ * Translates a spool record that does not have Docker's usual form because it contains surrogate pairs, another order of
+ * fields, or line breaks. This is the slow path. Returns undefined when the record contains no JSON object. If the Engine died
+ * while it wrote a record, the next record follows the torn half on the same line. In this case the last complete object of the
+ * line is used.
  */
 function translateSlowly(record: Buffer): Buffer | undefined {
   const text = record.toString('utf8');
@@ -202,7 +206,7 @@ function format(record: SpoolRecord): string {
   return last === '' && lines.length > 0 ? whole : `${whole}${header}P ${last}\n`;
 }
 
-/** `hexAt(...)` returns -1 when the four bytes are not hexadecimal digits. */
+/** Returns the number that four hexadecimal digits stand for; -1 when the bytes are not such digits. */
 function hexAt(source: Uint8Array, at: number): number {
   let value = 0;
   for (let index = at; index < at + 4; index++) {

@@ -24,7 +24,10 @@ import { rotationStamp, TEMPORARY } from './log-link';
 
 /** How many of libuv's four threads may work on logs at the same time. */
 const THREADS = 2;
-/** In ms. Copying a whole spool for a reopen takes less time. If work on a log takes longer, its disk counts as hanging. */
+/**
+ * The time limit of work on a log, in ms. Copying a whole spool for a reopen takes less. If work on a log takes longer, its
+ * disk counts as hanging.
+ */
 const PATIENCE_MS = 15_000;
 
 /**
@@ -62,7 +65,7 @@ export class LinkedLogs implements ContainerLogs {
     }
   }
 
-  /** There is nothing to do, because the Engine's own file is complete when the Engine reports the exit. */
+  /** Does nothing, because the Engine's own file is complete when the Engine reports the exit. */
   drain(): Promise<void> {
     return Promise.resolve();
   }
@@ -172,7 +175,7 @@ async function keepFile(held: string, name: string): Promise<void> {
   }
 }
 
-/** Lists the links to our spool beside the log path. kubelet's rotation gave them their names. */
+/** Lists the links to our spool next to the log path. kubelet's rotation gave them their names. */
 async function renamedLinks(held: string, name: string, spoolPath: string): Promise<string[]> {
   const names = (await readdir(held)).filter((other) => other.startsWith(`${name}.`));
   const paths = names.map((other) => join(held, other));

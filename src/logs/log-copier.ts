@@ -61,8 +61,8 @@ export class LogCopier implements ContainerLogs {
 
   /**
    * Continues all logs at the saved positions without waiting for `follow`, because the Engine may discard output while nobody
-   * copies it. Later, `follow` adopts these logs, and `retain` ends the logs of containers that are gone. A container that
-   * wrote nothing meanwhile costs two small reads.
+   * copies it. Later, `follow` adopts these logs, and `retain` ends the logs of containers that are gone. A container that has
+   * written nothing new costs two small reads.
    * @param setAside containers whose logs another worker hangs on.
    */
   resume(setAside: ReadonlySet<string> = new Set()): void {

@@ -16,8 +16,9 @@ export interface LogDirectory {
 }
 
 /**
- * kubelet's `log_directory` is one pod's directory in /var/log/pods. A pod that mounts /var/log/pods can replace that directory
- * and everything in it, for instance by a symlink. The path above it is under the administrator's control.
+ * Returns the directory of a log. kubelet's `log_directory` is one pod's directory in /var/log/pods. A pod that mounts
+ * /var/log/pods can replace that directory and everything in it, for instance by a symlink. The path above it is under the
+ * administrator's control.
  * @param logDirectory the pod's `log_directory`. If it is not known (''), kubelet's layout `<pod>/<container>/<attempt>.log` is
  * assumed.
  */
@@ -85,8 +86,9 @@ function makeOnce(path: string): void {
 }
 
 /**
- * The asynchronous form of `inDirectory` (log-directory.ts), for code outside the log worker. Runs `work` with a path that
- * always leads to this very directory, which is created (0755) when it is missing. Below `trusted` no symlink is followed.
+ * Runs `work` with a path that always leads to this very directory, which is created (0755) when it is missing. Below
+ * `trusted`, no symlink is followed. This is the asynchronous form of `inDirectory` (log-directory.ts), for code outside the
+ * log worker.
  */
 export async function inHeldDirectory<T>(
   { path, trusted }: LogDirectory,

@@ -25,7 +25,7 @@ export interface FileFacts extends FileIdentity {
  */
 export interface LogDisk {
   openRead(path: string): number;
-  /** Runs `work` with a path for the directory through which nobody can lead us elsewhere (log-directory.ts). */
+  /** Runs `work` with a path that always leads to this very directory (log-directory.ts). */
   inDirectory<T>(directory: LogDirectory, mayCreate: boolean, work: (held: string) => T): T;
   /**
    * Opens a regular file for appending, and creates it (0640) when it is missing. Removes a symlink, FIFO or device at the path
@@ -49,8 +49,8 @@ export interface LogDisk {
   list(directory: string): readonly string[];
   readText(path: string): string;
   /**
-   * Replaces the file in one step: if the process is killed meanwhile, the file contains the old or the new text, never a mix.
-   * After an error no temporary file remains.
+   * Replaces the file in one step. If the process is killed during this step, the file contains the old or the new text, never
+   * a mix. After an error no temporary file remains.
    */
   replace(path: string, text: string): void;
   rename(from: string, to: string): void;
@@ -131,8 +131,8 @@ export function dismissibleDisk(disk: LogDisk, marker: WorkMarker): LogDisk {
 
 const { O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 /**
- * Linux's O_PATH, which Node does not export. It yields a descriptor without opening the file itself, which a device or a FIFO
- * would notice.
+ * Linux's O_PATH, which Node does not export. It gives a descriptor of a file without opening the file, because opening a
+ * device or a FIFO may have effects.
  */
 const O_PATH = 0o10000000;
 const MAX_TRIES = 5;

@@ -23,7 +23,7 @@ export function standingOf({ logPath, logDirectory, spoolPath }: Place): Standin
 }
 
 /**
- * Replaces a container's log by a link to the Engine's json-file, as cri-dockerd and dockershim make it. The copy stays beside
+ * Replaces a container's log by a link to the Engine's json-file, as cri-dockerd and dockershim make it. The copy stays next to
  * the link under a name that kubelet's rotation would give it. kubelet therefore counts, compresses and removes the copy as a
  * rotated file, and log shippers recognize it by its inode. The path leads to a log at every moment. If the process is killed
  * in between, the next call completes the work. The file calls are synchronous, like all file calls of the log worker (ADR
@@ -60,7 +60,7 @@ function look(path: string, spoolPath: string): Standing {
 }
 
 /**
- * Gives the log's file a second name beside it. If an earlier call was killed before it had made the link, finds the second
+ * Gives the log's file a second name next to it. If an earlier call was killed before it had made the link, finds the second
  * name from that call.
  */
 function keepBeside(log: string, now: Date): { readonly path: string; readonly isNew: boolean } {

@@ -66,8 +66,8 @@ export class PositionStore {
     try {
       marker.during(ALL_POSITIONS, () => disk.makeDirectory(directory));
       for (const name of this.names())
-        // The removal is marked as work on this container, so that nobody saves the container's position meanwhile if the
-        // removal hangs and ends late.
+        // The removal is marked as work on this container. If the removal hangs, nobody saves the container's position until it
+        // has ended.
         if (name.endsWith(end))
           marker.during(name.slice(0, -end.length), () => disk.remove(join(directory, name)));
     } catch (error) {
@@ -183,7 +183,10 @@ function readPosition(value: unknown): FilePosition | undefined {
   return { ino, birth, offset, window };
 }
 
-/** Bytes. They suffice for the time stamp at the end of a Docker record, which is different in each record. */
+/**
+ * The size of the window in bytes. It suffices for the time stamp at the end of a Docker record, which is different in each
+ * record.
+ */
 const WINDOW_BYTES = 64;
 
 /** The last bytes before a position. They show whether a file with the same inode is still the same file. */

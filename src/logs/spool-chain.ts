@@ -118,14 +118,14 @@ export class SpoolChain {
     this.limit();
   }
 
-  /** The position at which the spool ends now. */
+  /** Returns the position at which the spool ends now. */
   end(): SpoolTarget | undefined {
     this.refresh();
     const { newest } = this;
     return newest && { ino: newest.ino, offset: this.disk.facts(newest.fd).size };
   }
 
-  /** Total size of the current file and its successors, in bytes. */
+  /** Returns the total size of the current file and its successors, in bytes. */
   size(): number {
     return this.files.reduce((sum, { fd }) => sum + this.disk.facts(fd).size, 0);
   }
@@ -201,8 +201,8 @@ export class SpoolChain {
   }
 
   /**
-   * Returns the files without repetition and oldest first, from the file that `isLast` accepts (or else the oldest) to the
-   * newest.
+   * Returns the files from the oldest to the newest, each of them once. The first one is the file that `isLast` accepts or, if
+   * there is none, the oldest file.
    */
   private walk(isLast: (file: SpoolFile) => boolean): { files: SpoolFile[]; found: boolean } {
     for (let attempt = 1; ; attempt++) {
@@ -251,7 +251,9 @@ export class SpoolChain {
   }
 }
 
-/** Tolerance. Engine 26 and later record the container's start time shortly before they create the first spool file. */
+/**
+ * The tolerance in ms. Engine 26 and later record the container's start time shortly before they create the first spool file.
+ */
 const START_TAKES_MS = 10_000;
 
 /**
@@ -303,7 +305,7 @@ export class SpoolCursor {
 
   /**
    * Returns false when the file was truncated below this position (by copytruncate or an administrator), even if it has grown
-   * since.
+   * since then.
    */
   isStillIn(file: SpoolFile, disk: Reader): boolean {
     return this.window.precedes(this.at, (into, from) => disk.read(file.fd, into, into.length, from));

@@ -9,7 +9,7 @@ import { SpoolChain, SpoolCursor, type SpoolFile, type SpoolTarget } from './spo
 
 /** How many bytes of earlier output are copied for a container that another runtime started. */
 const MOST_BACK_BYTES = 50 * 1024 * 1024;
-/** Number of chunks after which a loop ends even if the Engine writes faster than we copy. They hold more than a spool contains. */
+/** The number of chunks after which a loop ends, even if the Engine still writes. A spool contains fewer chunks. */
 const MOST_STEPS = 10_000;
 
 /** `more` means that `step` should be called again; `idle` means that the end of the spool was reached. */
@@ -179,7 +179,7 @@ export class SpoolCopy {
 
   /** Opens the file at the path, whether or not it is new. */
   private switchLog(): void {
-    this.log.prepare(); // leaves no incomplete line in the old file
+    this.log.prepare(); // The old file keeps no incomplete line
     const before = this.attached ? this.place() : undefined;
     this.log.reopen();
     if (before?.spool !== undefined && before.log.ino !== this.log.ino) this.previous = before;
@@ -370,7 +370,7 @@ export class SpoolCopy {
     this.saved = position;
     this.clock.saved();
     if (this.parts.positions.keep(this.source.containerId, position)) return true;
-    this.clock.change(); // the position is kept in memory until it can be saved
+    this.clock.change(); // The position is kept in memory until it can be saved
     return false;
   }
 

@@ -39,10 +39,10 @@ export interface WorkerSettings {
   readonly setAside: readonly string[];
 }
 
-/** A priority above most processes, because output that the Engine discards while we wait for a processor is lost. */
+/** A priority above that of most processes. Output that the Engine discards while we wait for a processor is lost. */
 const NICE = -5;
 
-/** On Linux this sets the priority of the calling thread alone. */
+/** Raises the priority. On Linux, this affects the calling thread alone. */
 function becomeUrgent(): void {
   try {
     setPriority(NICE);

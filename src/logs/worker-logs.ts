@@ -17,8 +17,8 @@ import type { WorkerAnswer, WorkerCall, WorkerLogLine, WorkerMessage, WorkerSett
 
 const CALL_DEADLINE_MS = 30_000;
 /**
- * Milliseconds. A longer wait is not worthwhile: positions are saved continuously, so after a worker that did not end properly
- * the next one only has to read the last lines again.
+ * The time in ms that the worker may take to close. A longer wait is not worthwhile, because positions are saved continuously.
+ * After a worker that did not end properly, the next one only has to read the last lines again.
  */
 const CLOSE_MS = 5_000;
 const TERMINATE_MS = 1_000;
@@ -119,7 +119,7 @@ export class WorkerLogs implements ContainerLogs {
     const { relinked } = await this.call({ method: 'handOver', source });
     // A worker that replaces this one must not follow this log again.
     this.followed.delete(source.containerId);
-    if (relinked === undefined) throw internal('the log worker did not say what became of the log');
+    if (relinked === undefined) throw internal('the log worker did not report the result of the hand-over');
     return relinked;
   }
 

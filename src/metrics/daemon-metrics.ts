@@ -22,7 +22,8 @@ export class DaemonMetrics {
   private rendering: Promise<string> | undefined;
 
   constructor(private readonly version: string) {
-    // These series begin at 0. If they began with the first such pod, an alert rule could not see that first increase.
+    // These series begin at 0. If they began with the first pod that lacks something, an alert rule could not see that first
+    // increase.
     for (const capability of ['portMappings', 'bandwidth']) this.metrics.unserved.inc({ capability }, 0);
   }
 
@@ -46,6 +47,7 @@ export class DaemonMetrics {
   }
 
   /**
+   * Records the lag of an Engine event.
    * @param seconds the time from the Engine's timestamp to the update of the store. It is negative if the clock was set back.
    */
   onEngineEvent(seconds: number): void {
@@ -58,7 +60,7 @@ export class DaemonMetrics {
     this.metrics.pluginFailures.inc({ plugin, command }, failed ? 1 : 0);
   }
 
-  /** Numbers of failed runs of CNI plugins. The keys are plugin and command, such as `bridge ADD`. */
+  /** Returns the numbers of failed runs of CNI plugins. The keys are plugin and command, such as `bridge ADD`. */
   async pluginFailures(): Promise<Readonly<Record<string, number>>> {
     const { values } = await this.metrics.pluginFailures.get();
     return Object.fromEntries(
@@ -68,7 +70,10 @@ export class DaemonMetrics {
     );
   }
 
-  /** @param capability the CNI capability that a new pod requested but no plugin has. */
+  /**
+   * Counts a pod that requested more than its network provides.
+   * @param capability the CNI capability that a new pod requested but no plugin has.
+   */
   onUnserved(capability: string): void {
     this.metrics.unserved.inc({ capability });
   }

@@ -1,8 +1,10 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-/** Seconds. The range covers calls that are answered from memory, Engine calls, and pulls. */
+/**
+ * The bounds of the buckets for durations, in seconds. They cover calls that are answered from memory, Engine calls, and pulls.
+ */
 const BUCKETS = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300];
-/** Seconds. */
+/** The bounds of the buckets for lags, in seconds. */
 const LAG_BUCKETS = [0.005, 0.02, 0.1, 0.5, 2, 10, 60];
 
 /**

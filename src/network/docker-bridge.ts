@@ -21,7 +21,7 @@ export class DockerBridge implements PodNetwork {
     return { ready: true, reason: '', message: '' };
   }
 
-  /** The Engine has connected the pod already, so this only reports the requests that the bridge cannot fulfil. */
+  /** Reports only the requests that the bridge cannot fulfil, because the Engine has connected the pod already. */
   attach({ Id }: Pick<EngineContainerInspect, 'Id'>, pod: PodToAttach): Promise<void> {
     if (limitsBandwidth(pod.annotations)) {
       this.logger.warn('The network does not provide what a pod requests', {

@@ -44,7 +44,10 @@ export interface PodNetwork {
  * resources itself.
  */
 export interface NetworkKeeper {
-  /** @param podCidr the range of the node's pod addresses: one CIDR, or two separated by a comma. */
+  /**
+   * Sets the range of the pods' addresses.
+   * @param podCidr the range of the node's pod addresses: one CIDR, or two separated by a comma.
+   */
   setPodCidr(podCidr: string): void;
   /**
    * Frees everything that attach acquired. Succeeds when there is nothing to free, and works when the container, its namespace

@@ -67,7 +67,10 @@ export class PodNetworks implements PodNetwork, NetworkKeeper {
     this.cni.setPodCidr(podCidr);
   }
 
-  /** A daemon that is configured not to use CNI does not touch what another daemon may hold. */
+  /**
+   * Lists the sandboxes that CNI holds. A daemon that is configured not to use CNI lists none, because another daemon may hold
+   * them.
+   */
   heldSandboxes(): readonly string[] {
     return this.choice === 'bridge' ? [] : this.cni.heldSandboxes();
   }
@@ -102,7 +105,10 @@ export class PodNetworks implements PodNetwork, NetworkKeeper {
   }
 }
 
-/** @param plugin `--network-plugin`: auto, cni, or no-op and '' for the Engine's bridge, as with cri-dockerd. */
+/**
+ * Opens the networks of a daemon that serves the node.
+ * @param plugin `--network-plugin`: auto, cni, or no-op and '' for the Engine's bridge, as with cri-dockerd.
+ */
 export async function choosePodNetworks(plugin: string, cni: CniOptions): Promise<PodNetworks> {
   const choice = networkChoice(plugin);
   return new PodNetworks(await CniNetwork.open(cni, choice), choice, cni.logger, cni.onUnserved);
@@ -114,7 +120,10 @@ export async function observePodNetworks(plugin: string, cni: ObservedCniOptions
   return new PodNetworks(await ObservedCni.open(cni, choice !== 'bridge'), choice, cni.logger);
 }
 
-/** @throws INVALID_ARGUMENT for a value that `--network-plugin` does not accept. */
+/**
+ * Parses the value of `--network-plugin`.
+ * @throws INVALID_ARGUMENT for a value that `--network-plugin` does not accept.
+ */
 export function networkChoice(plugin: string): NetworkChoice {
   if (plugin === 'no-op' || plugin === '') return 'bridge';
   if (plugin === 'auto' || plugin === 'cni') return plugin;

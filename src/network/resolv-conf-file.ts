@@ -27,7 +27,8 @@ const NODE: NodeResolvConf = {
 /**
  * Writes a pod's DNS configuration into the resolv.conf of its running sandbox. The file is written in place, because it is
  * bound into the pod's containers. It is written right after the start, because later the pod may have changed the file.
- * @param untouchedOnly if true, a file that was written since the start is not changed; for a start that nobody observed.
+ * @param untouchedOnly if true, a file that was written since the start is not changed. This is for a start that nobody
+ * observed.
  * @throws the system's error when the file is missing, as with an Engine on another machine.
  */
 export async function keepResolvConf(

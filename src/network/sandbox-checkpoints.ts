@@ -42,7 +42,7 @@ export type Checkpoints = Pick<
 
 type Operation = 'write' | 'remove' | 'list';
 
-/** Time limit of work on a checkpoint in ms, because a hanging disk must not delay a pod. */
+/** Time limit of work on a checkpoint in ms. It is short, because a hanging disk must not delay a pod. */
 const LIMIT_MS = 5_000;
 /** How many of libuv's four threads may work on checkpoints at the same time. */
 const THREADS = 2;
@@ -124,8 +124,8 @@ export class SandboxCheckpoints {
   }
 
   /**
-   * Lists the sandboxes that have a checkpoint, whoever wrote it, and removes half-written files of a killed daemon. Never
-   * rejects.
+   * Lists the sandboxes that have a checkpoint, including those of cri-dockerd, and removes half-written files of a killed
+   * daemon. Never rejects.
    */
   async sandboxes(): Promise<string[]> {
     try {

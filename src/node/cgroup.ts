@@ -17,7 +17,11 @@ export type Hierarchies =
   | { readonly version: 2; readonly unified: Hierarchy }
   | { readonly version: 1; readonly controllers: ReadonlyMap<string, Hierarchy> };
 
-/** @param mountinfo text of /proc/self/mountinfo (proc(5)). @returns undefined when no cgroup tree is mounted. */
+/**
+ * Finds the places where cgroup trees are mounted.
+ * @param mountinfo text of /proc/self/mountinfo (proc(5)).
+ * @returns undefined when no cgroup tree is mounted.
+ */
 export function findHierarchies(mountinfo: string): Hierarchies | undefined {
   const controllers = new Map<string, Hierarchy>();
   let unified: Hierarchy | undefined;
@@ -42,7 +46,11 @@ export async function readHierarchies(proc = '/proc'): Promise<Hierarchies | und
   return findHierarchies(await readFile(join(proc, 'self/mountinfo'), 'utf8'));
 }
 
-/** @param text of /proc/PID/cgroup. @returns the group of each controller; that of cgroup v2 has the empty name. */
+/**
+ * Parses the control groups of a process.
+ * @param text of /proc/PID/cgroup.
+ * @returns the group of each controller; that of cgroup v2 has the empty name.
+ */
 export function parseProcCgroup(text: string): Map<string, string> {
   const paths = new Map<string, string>();
   for (const line of text.split('\n')) {
@@ -57,11 +65,11 @@ export function parseProcCgroup(text: string): Map<string, string> {
 export interface GroupPath {
   /** The kernel's name of the group, such as `/kubepods/…/<id>`. cAdvisor uses it as the label `id`. */
   readonly name: string;
-  /** The directory of a controller's files; undefined when the controller is not mounted. */
+  /** Returns the directory of a controller's files; undefined when the controller is not mounted. */
   directoryOf(controller: string): string | undefined;
   /** The directory in which the group's processes are listed. */
   readonly processDirectory: string | undefined;
-  /** The group above. For a container of a pod with a cgroup parent, this is the pod's own group. */
+  /** Returns the group above. For a container of a pod with a cgroup parent, this is the pod's own group. */
   parent(): GroupPath;
 }
 
@@ -112,7 +120,7 @@ function groupAt(name: string, place: Place): GroupPath {
   };
 }
 
-/** Cuts off the path after the part that names the container, as in `/docker/<id>` and `/…/docker-<id>.scope`. */
+/** Cuts off the path after the part that names the container, such as `/docker/<id>` or `/…/docker-<id>.scope`. */
 function upToContainer(path: string, id: string): string | undefined {
   const parts = path.split('/');
   const at = parts.findIndex((part) => part.includes(id));

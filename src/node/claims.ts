@@ -63,7 +63,7 @@ export function claimOf(directory: string): 'none' | 'claimed' | 'stopping' {
   return owner === text ? 'claimed' : 'stopping';
 }
 
-/** Announces our stop, so that a daemon that starts meanwhile waits for it. */
+/** Announces our stop. A daemon that starts before the stop is complete then waits for it. */
 export async function announceStop(directory: string): Promise<void> {
   try {
     await appendFile(join(directory, FILE), STOPPING);
@@ -101,9 +101,11 @@ function readText(path: string): string {
   }
 }
 
-/** Milliseconds. The kernel reports only the end of child processes, so other processes must be polled. */
+/** The interval in ms at which another process is polled. The kernel reports only the end of child processes. */
 const LOOK_AGAIN_MS = 50;
-/** Milliseconds. A daemon that was just told to stop may be too busy to announce its stop immediately. */
+/**
+ * The time in ms that a daemon which was just told to stop gets to announce its stop. It may be too busy to do so immediately.
+ */
 const BENEFIT_OF_DOUBT_MS = 1_000;
 
 /**
@@ -136,10 +138,10 @@ export interface OtherClaim {
 }
 
 /**
- * Claims on things that only one process of a machine may work on. To claim a thing, a process writes a file under the
- * process's own name, and then looks for files of other processes. If two processes do this at the same time, both may be
- * refused and try again, but never are both admitted. A single file that is removed when its owner is dead would not ensure
- * that. The claims of a killed process need no cleanup.
+ * Claims on things that only one process of a machine may work on. To claim a thing, a process writes a file under its own
+ * name, and then looks for files of other processes. If two processes do this at the same time, both may be refused and try
+ * again, but never both succeed. A single file that is removed when its owner is dead would not guarantee this. The claims of a
+ * killed process need no cleanup.
  */
 export class ProcessClaims {
   constructor(

@@ -3,7 +3,7 @@ import type { Logger } from '../lib/logger';
 import { parseLimits } from './process/process-limits';
 
 /**
- * The soft RLIMIT_NOFILE in the text of /proc/PID/limits.
+ * Returns the soft RLIMIT_NOFILE in the text of /proc/PID/limits.
  * @returns Infinity for `unlimited`, undefined when the text has no such line.
  */
 export function parseFileLimit(text: string): number | undefined {
@@ -12,7 +12,7 @@ export function parseFileLimit(text: string): number | undefined {
   return soft === 'unlimited' ? Infinity : Number(soft);
 }
 
-/** How many files this process may have open. Node.js raised the soft limit to the hard limit at its start. */
+/** Returns how many files this process may have open. Node.js raised the soft limit to the hard limit at its start. */
 export function fileLimit(path = '/proc/self/limits'): number {
   try {
     return parseFileLimit(readFileSync(path, 'utf8')) ?? Infinity;
@@ -28,7 +28,7 @@ const MOST_HELD = 1_024;
 /** The share of the limit that may be used for control group files. Calls, logs and streams need the rest. */
 const HELD_SHARE = 1 / 8;
 
-/** How many control group files may stay open, which only makes reading them faster. */
+/** Returns how many control group files may stay open. Files that stay open are only faster to read. */
 export function mostHeldFiles(limit: number): number {
   return Math.min(MOST_HELD, Math.floor(limit * HELD_SHARE));
 }

@@ -6,7 +6,7 @@ import { errnoOf } from '../lib/errors';
 
 /** The maximum length of a kernel record in bytes (dev-kmsg in the kernel's ABI documentation). */
 const RECORD_BYTES = 8192;
-/** The number of records that one look reads at most. The kernel's buffer holds fewer by default. */
+/** The maximum number of records that one look reads. The kernel's buffer holds fewer by default. */
 const MAX_RECORDS = 20_000;
 const REMEMBERED = 1_000;
 
@@ -24,7 +24,10 @@ export class KernelLog {
 
   constructor(private readonly path = '/dev/kmsg') {}
 
-  /** @param id full id of a container of this machine. @returns false also when we may not read the log. */
+  /**
+   * @param id full id of a container of this machine.
+   * @returns whether the kernel has killed a process of the container for lack of memory; false when the log cannot be read.
+   */
   async killedForMemory(id: string): Promise<boolean> {
     if (!this.unreadable) await this.lock.run('read', () => this.readOn());
     return this.killed.has(id);

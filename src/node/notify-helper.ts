@@ -7,9 +7,9 @@ import { waitAtMost } from '../lib/async/deadline';
 const LIMIT_MS = 5_000;
 
 /**
- * A small program that runs as long as this process and sends messages to systemd's datagram socket, because Node cannot open
- * such sockets (native/notify-helper; docs/adr/0071-a-helper-for-signs-of-life.md). It is started for the first message, and
- * again after it has failed.
+ * A small program that sends messages to systemd's datagram socket, because Node cannot open such sockets
+ * (native/notify-helper; docs/adr/0071-a-helper-for-signs-of-life.md). It is started for the first message, and again after it
+ * has failed. It runs as long as this process.
  */
 export class NotifyHelper {
   private running: Conversation | undefined;

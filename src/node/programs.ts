@@ -5,7 +5,10 @@ import { join } from 'node:path';
 /** The PATH of an Engine that systemd started. Our own PATH may differ from it. */
 const USUAL = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
-/** @param path directories to search besides the usual ones, in the format of `PATH`. */
+/**
+ * Whether a program is installed on this node.
+ * @param path directories to search besides the usual ones, in the format of `PATH`.
+ */
 export async function hasProgram(
   name: string,
   path = '',

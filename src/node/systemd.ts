@@ -26,8 +26,8 @@ export async function notifySystemd(
 }
 
 /**
- * The number of signs of life that we send in the time in which systemd expects one, so that one lost sign or late answer
- * causes no restart.
+ * The number of signs of life in the time in which systemd expects one. More than one is sent, so that one lost sign or late
+ * answer causes no restart.
  */
 const SIGNS = 4;
 
@@ -116,7 +116,7 @@ export class Watchdog {
         return problem === undefined ? [] : [`${parts[at]?.name}: ${problem}`];
       }),
     );
-    // Checks that the stop cut short prove nothing.
+    // A check that the stop cut short proves nothing.
     if (this.stopped.signal.aborted) return false;
     const problems = found.flat().join('; ');
     if (problems !== '' && problems !== this.told)

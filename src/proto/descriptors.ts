@@ -1,9 +1,12 @@
 import generated from './gen/descriptors';
 
-/** A scalar by proto's name, or the name of a message or enum of CRI. */
+/** The name of a scalar type in the proto, or the name of one of CRI's messages or enums. */
 export type FieldType = string;
 
-/** Number, name, type (of a map: of its values; CRI's keys are all strings), how many, and proto's `debug_redact`. */
+/**
+ * One field: its number, name, type and cardinality, and whether the proto marks it with `debug_redact`. The type of a map is
+ * the type of its values, because all keys of CRI's maps are strings.
+ */
 export type FieldRow = readonly [
   number: number,
   name: string,
@@ -14,16 +17,16 @@ export type FieldRow = readonly [
 
 export interface Descriptors {
   readonly messages: Readonly<Record<string, readonly FieldRow[]>>;
-  /** Enum → number → name. */
+  /** The names of enum values, by enum and number. */
   readonly enums: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** Service → method → request, response, and whether the server streams. */
+  /** The methods of each service, by service and method: request, response, and whether the server streams. */
   readonly services: Readonly<
     Record<string, Readonly<Record<string, readonly [request: string, response: string, streams: boolean]>>>
   >;
 }
 
 /**
- * What proto/runtime/v1/api.proto says of each message, for code that treats all fields alike (src/harness). The codecs have
- * no such tables. A field that enters the proto is in here after `make proto`.
+ * The contents of proto/runtime/v1/api.proto, for code that treats all fields alike (src/harness). The codecs contain no such
+ * tables. `make proto` adds new fields of the proto here.
  */
 export const DESCRIPTORS: Descriptors = generated;

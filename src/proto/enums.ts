@@ -1,5 +1,5 @@
-// The numbers of CRI's enums, without loading the codecs; the types are those of `cri.X`. proto3 enums are open: a newer
-// client can send a number that is not here, so decide on unknown ones explicitly.
+// The numbers of CRI's enums, for code that must not load the codecs. The types are those of `cri.X`. Enums are open in proto3:
+// a newer client can send a number that is missing here, so code must decide explicitly what to do with unknown numbers.
 
 export const PodSandboxState = {
   SANDBOX_READY: 0,
@@ -71,7 +71,7 @@ export const MetricType = {
 } as const;
 export type MetricType = (typeof MetricType)[keyof typeof MetricType];
 
-/** CRI's own numbering, not the kernel's: `SIGNAL_SIGTERM` is 23. */
+/** CRI has its own numbers for signals, which differ from the kernel's: `SIGNAL_SIGTERM` is 23. */
 export const Signal = {
   SIGNAL_RUNTIME_DEFAULT: 0,
   SIGNAL_SIGABRT: 1,

@@ -7,34 +7,38 @@ export interface JsonObject {
   readonly [name: string]: Json;
 }
 
-/** A value off the wire: int64 and uint64 as decimal text, enums by name or, if unknown, by number. */
+/** A decoded scalar. int64 and uint64 are decimal text. An enum is a name, or a number if the number has no name. */
 export type Scalar = string | number | boolean | Buffer;
 
-/** The place of a scalar. */
+/** The field to which a scalar belongs. */
 export interface Place {
   readonly message: string;
   readonly field: FieldRow;
-  /** The entry's key, where the field is a map. */
+  /** The key of the map's entry, if the field is a map. */
   readonly key?: string;
 }
 
-/** Decides what stands in the JSON for a scalar, or for the bytes of a message that the proto marks as secret; undefined leaves it as it is. */
+/**
+ * Returns the JSON that replaces a scalar, or that replaces the bytes of a message which the proto marks as secret. Undefined
+ * keeps the value.
+ */
 export type Rewrite = (value: Scalar, place: Place) => Json | undefined;
 
-/** The key of fields that the proto does not know; no field can have this name. */
+/** The key under which JSON contains the fields that the proto does not know. No field can have this name. */
 export const UNKNOWN = '@unknown';
 
 export interface JsonOptions {
   readonly rewrite?: Rewrite;
-  /** What stands for a field that the proto does not know; its bytes in base64 by default. */
+  /** Returns the JSON for the bytes of a field that the proto does not know. The default is base64. */
   readonly unknown?: (bytes: Buffer) => Json;
 }
 
 /**
- * A message of CRI as proto3 JSON, names as in the proto (docs/harness.md): defaults left out, 64 bit numbers as text, bytes in
- * base64, enums by name. The fields come from the descriptors, so one that enters the proto is here the same day.
- * @param message its name, such as `RunPodSandboxRequest`.
- * @throws Error when the bytes are no such message.
+ * Converts a CRI message to proto3 JSON with the proto's field names (docs/harness.md). Fields with default values are omitted,
+ * 64-bit numbers are text, bytes are base64, and enums are names. The fields come from the descriptors, so a field that is
+ * added to the proto needs no change here.
+ * @param message the message's name, such as `RunPodSandboxRequest`.
+ * @throws Error when the bytes are not such a message.
  */
 export function toJson(message: string, bytes: Uint8Array, options: JsonOptions = {}): JsonObject {
   const reader = Reader.create(bytes);
@@ -104,13 +108,13 @@ function readField(
     append(out, name, read());
   } else {
     const value = readScalar(type, reader);
-    // proto3: a default on the wire is the same as none.
+    // In proto3, a default value on the wire has the same meaning as an absent field.
     if (isDefault(type, value)) Reflect.deleteProperty(out, name);
     else out[name] = rewritten(value, { message, field }, options);
   }
 }
 
-/** CRI's maps are all from string to string; the descriptors hold the type of the values. */
+/** Reads one entry of a map. The key is always a string in CRI, and the descriptor contains the type of the value. */
 function readEntry(message: string, field: FieldRow, reader: Reader, options: JsonOptions): [string, Json] {
   const end = reader.uint32() + reader.pos;
   let key = '';
@@ -124,7 +128,7 @@ function readEntry(message: string, field: FieldRow, reader: Reader, options: Js
   return [key, rewritten(value, { message, field, key }, options)];
 }
 
-/** Appends to the same list each time, because a copy for each value would take quadratic time. */
+/** Appends to the same list each time, because copying the list for each value would take quadratic time. */
 function append(out: Record<string, Json>, name: string, value: Json): void {
   const list = (out[name] ??= []) as Json[];
   list.push(value);
@@ -175,7 +179,7 @@ function isBytes(type: string): boolean {
   return type === 'string' || type === 'bytes';
 }
 
-/** Whether a field can be read from this wire type; what cannot is unknown, as to every proto library. */
+/** Whether a field can be read from this wire type. If not, the field counts as unknown, as in every proto library. */
 function fits([, , type, kind]: FieldRow, wire: number): boolean {
   if (kind === 'map' || isMessage(type) || isBytes(type)) return wire === LENGTH_DELIMITED;
   const own = type === 'double' ? 1 : 0;
@@ -183,7 +187,7 @@ function fits([, , type, kind]: FieldRow, wire: number): boolean {
 }
 
 const NO_FIELDS: ReadonlyMap<number, FieldRow> = new Map();
-/** An index of the descriptors, which never change. */
+/** An index of the descriptors. It is not module state, because the descriptors never change. */
 const BY_NUMBER: ReadonlyMap<string, ReadonlyMap<number, FieldRow>> = new Map(
   Object.entries(DESCRIPTORS.messages).map(([name, rows]) => [
     name,

@@ -1,12 +1,12 @@
 /**
- * The only door to the generated codecs (`make proto`). Two types for every message X:
+ * The only file that imports the generated codecs (`make proto`). There are two types for every message X:
  *
- * - `cri.IX`: what we build and encode; every field may be missing. int64 is `number | Long`: Long for nanosecond
- *   timestamps. A bigint would silently become 0 on the wire; the types forbid it.
- * - `Decoded<cri.IX>`: what came off the wire; only message fields may be null. It is assignable to `cri.IX`.
+ * - `cri.IX` is a message that we build and encode. Every field may be missing. int64 is `number | Long`, and nanosecond
+ *   timestamps must be Long. A bigint would silently become 0 on the wire, so the types do not allow it.
+ * - `Decoded<cri.IX>` is a message that was received. Only fields that are messages may be null. It is assignable to `cri.IX`.
  *
- * A decoded message keeps its proto3 defaults on the prototype: read its fields, never spread or JSON.stringify it.
- * `import type` costs nothing at run time; a plain import loads the codecs (30 ms).
+ * A decoded message keeps its proto3 defaults on the prototype, so read its fields, and never spread or JSON.stringify it.
+ * `import type` costs nothing at run time; any other import loads the codecs (30 ms).
  */
 import type Long from 'long';
 import { runtime } from './gen/cri';
@@ -18,7 +18,7 @@ type MessageMark = '$unknowns';
 type IsMap<T> = string extends keyof T ? true : false;
 type IsMessage<T> = IsMap<T> extends true ? false : MessageMark extends keyof T ? true : false;
 
-// Wrapped in tuples so that `number | Long` is judged as one type, not member by member.
+// The tuples make TypeScript judge `number | Long` as one type and not member by member.
 type Scalar<T> = [Long] extends [T] ? Long : T;
 type Element<T> = IsMessage<T> extends true ? Decoded<T> : Scalar<T>;
 type Field<T> = [T] extends [readonly (infer Item)[]]
@@ -28,8 +28,8 @@ type Field<T> = [T] extends [readonly (infer Item)[]]
     : Scalar<T>;
 
 /**
- * A message as protobufjs decodes it: scalars, lists and maps are always there, an absent message is null, int64 is
- * always a Long. Derived from the generated `cri.IX`, which says `?: T | null` of everything.
+ * A message as protobufjs decodes it. Scalars, lists and maps are always present, an absent message is null, and int64 is
+ * always a Long. The type is derived from the generated `cri.IX`, in which every field has the type `?: T | null`.
  */
 export type Decoded<Message> = {
   readonly [Name in Exclude<keyof Message, MessageMark>]-?: Field<NonNullable<Message[Name]>>;

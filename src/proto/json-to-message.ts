@@ -9,11 +9,12 @@ const FIXED64 = 1;
 const LENGTH_DELIMITED = 2;
 
 /**
- * The bytes of a message of CRI from its proto3 JSON, names as in the proto: the inverse of `toJson`. Numbers of 64 bits are text or
- * safe numbers, enums are names or numbers, bytes are base64, and null is as good as nothing. What `toJson` kept of unknown fields comes last.
- * @param message its name, such as `RunPodSandboxRequest`.
- * @param at the path of the whole, for errors.
- * @throws INVALID_ARGUMENT which begins with the path of what is wrong, such as `config.linux.cgroup_parent`.
+ * Converts proto3 JSON with the proto's field names to the bytes of a CRI message. This is the inverse of `toJson`. 64-bit
+ * numbers are text or safe integers, enums are names or numbers, bytes are base64, and null counts as absent. Unknown fields
+ * that `toJson` has kept come last.
+ * @param message the message's name, such as `RunPodSandboxRequest`.
+ * @param at the path of the whole message, for errors.
+ * @throws INVALID_ARGUMENT with an error that begins with the path of the faulty value, such as `config.linux.cgroup_parent`.
  */
 export function fromJson(message: string, json: Json, at = ''): Buffer {
   const writer = Writer.create();
@@ -21,7 +22,7 @@ export function fromJson(message: string, json: Json, at = ''): Buffer {
   return Buffer.from(writer.finish());
 }
 
-/** The rows of a message's fields by name; undefined if the proto has no such message. */
+/** Returns the descriptors of a message's fields by name; undefined if the proto has no such message. */
 export function fieldsByName(message: string): ReadonlyMap<string, FieldRow> | undefined {
   return BY_NAME.get(message);
 }
@@ -30,7 +31,7 @@ function writeMessage(message: string, json: Json, at: string, writer: Writer): 
   const fields = BY_NAME.get(message);
   if (fields === undefined) throw invalidArgument(at || message, `the proto has no message ${message}`);
   const object = objectOf(json);
-  if (object === undefined) throw invalidArgument(at || message, `${shown(json)} is no object`);
+  if (object === undefined) throw invalidArgument(at || message, `${shown(json)} is not an object`);
   for (const [name, value] of Object.entries(object)) {
     if (value === null || name === UNKNOWN) continue;
     const path = at === '' ? name : `${at}.${name}`;
@@ -38,7 +39,7 @@ function writeMessage(message: string, json: Json, at: string, writer: Writer): 
     if (field === undefined)
       throw invalidArgument(
         path,
-        `${message} has no such field, but ${[...fields.keys()].join(', ') || 'none'}`,
+        `${message} has no such field; its fields: ${[...fields.keys()].join(', ') || 'none'}`,
       );
     writeField(field, value, path, writer);
   }
@@ -49,7 +50,7 @@ function writeMessage(message: string, json: Json, at: string, writer: Writer): 
 function writeField([number, , type, kind]: FieldRow, value: Json, at: string, writer: Writer): void {
   if (kind === 'map') {
     const entries = objectOf(value);
-    if (entries === undefined) throw invalidArgument(at, `${shown(value)} is no object`);
+    if (entries === undefined) throw invalidArgument(at, `${shown(value)} is not an object`);
     for (const [key, one] of Object.entries(entries)) {
       writer.uint32(tag(number, LENGTH_DELIMITED)).fork();
       writer.uint32(tag(1, LENGTH_DELIMITED)).string(key);
@@ -86,7 +87,7 @@ function writeOne(number: number, type: string, value: Json, at: string, writer:
 function writeScalar(type: string, value: Json, at: string, writer: Writer): void {
   switch (type) {
     case 'string':
-      if (typeof value !== 'string') throw invalidArgument(at, `${shown(value)} is no text`);
+      if (typeof value !== 'string') throw invalidArgument(at, `${shown(value)} is not text`);
       return void writer.string(value);
     case 'bytes':
       return void writer.bytes(bytesOf(value, at));
@@ -130,19 +131,16 @@ function longOf(value: Json, at: string, isUnsigned: boolean): Long {
   const text = typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value;
   if (typeof text === 'string' && /^-?\d+$/.test(text)) {
     const long = Long.fromString(text, isUnsigned);
-    // What does not fit in 64 bits comes back as another number.
+    // A number that does not fit into 64 bits is converted to another number, so the two texts differ.
     if (long.toString() === (text === '-0' ? '0' : text.replace(/^(-?)0+(?=\d)/, '$1'))) return long;
   }
-  throw invalidArgument(
-    at,
-    `${shown(value)} is not a whole number of 64 bits${isUnsigned ? ' from 0 on' : ''}`,
-  );
+  throw invalidArgument(at, `${shown(value)} is not ${isUnsigned ? 'an unsigned' : 'a'} 64-bit integer`);
 }
 
 function doubleOf(value: Json, at: string): number {
   if (typeof value === 'number') return value;
   if (typeof value === 'string' && ['NaN', 'Infinity', '-Infinity'].includes(value)) return Number(value);
-  throw invalidArgument(at, `${shown(value)} is no number`);
+  throw invalidArgument(at, `${shown(value)} is not a number`);
 }
 
 function bytesOf(value: Json, at: string): Buffer {
@@ -153,7 +151,7 @@ function bytesOf(value: Json, at: string): Buffer {
 
 function listOf(value: Json, at: string): readonly Json[] {
   if (Array.isArray(value)) return value as readonly Json[];
-  throw invalidArgument(at, `${shown(value)} is no list`);
+  throw invalidArgument(at, `${shown(value)} is not a list`);
 }
 
 function objectOf(value: Json): JsonObject | undefined {
@@ -162,7 +160,10 @@ function objectOf(value: Json): JsonObject | undefined {
     : undefined;
 }
 
-/** A default is not written, as by every proto library; a value of a wrong type is none, so that it is refused. */
+/**
+ * Whether the value is the default of its type. Defaults are not written, as in every proto library. A value of the wrong type
+ * is never a default, so that it is refused.
+ */
 function isDefault(type: string, value: Json): boolean {
   if (type === 'string' || type === 'bytes') return value === '';
   if (type === 'bool') return value === false;
@@ -198,7 +199,7 @@ function shown(value: Json): string {
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
 }
 
-/** Made from the descriptors, which never change: not a state. */
+/** An index of the descriptors. It is not module state, because the descriptors never change. */
 const BY_NAME: ReadonlyMap<string, ReadonlyMap<string, FieldRow>> = new Map(
   Object.entries(DESCRIPTORS.messages).map(([name, rows]) => [
     name,

@@ -19,7 +19,7 @@ function unary<Request, Response>(
   return { request, response, streams: false };
 }
 
-/** A method whose server streams; CRI has no method whose client does. */
+/** Describes a method whose server streams its answer. In CRI, clients never stream. */
 function stream<Request, Response>(
   request: Codec<Request>,
   response: Codec<Response>,
@@ -84,7 +84,10 @@ type MethodOf<Entry> =
     ? { readonly request: Decoded<Request>; readonly response: Response; readonly streams: Streams }
     : never;
 
-/** Method name → `{ request, response, streams }`: request as decoded, response as a handler may build it. */
+/**
+ * Maps the name of a method to `{ request, response, streams }`. The request has its decoded type, and the response has the
+ * type that a handler may build.
+ */
 export type RuntimeMethods = {
   [Name in keyof typeof RUNTIME_CODECS]: MethodOf<(typeof RUNTIME_CODECS)[Name]>;
 };

@@ -13,17 +13,17 @@ import {
 export type { ImageMethods, RuntimeMethods } from './methods';
 
 /**
- * Stands in for a request that could not be decoded. grpc-js would answer INTERNAL if the deserializer threw; the call
- * wrapper answers INVALID_ARGUMENT with `why`.
+ * Stands in for a request that could not be decoded. If the deserializer threw, grpc-js would answer INTERNAL. The call wrapper
+ * answers INVALID_ARGUMENT with `why` instead.
  */
 export class MalformedMessage {
   constructor(readonly why: string) {}
 }
 
-/** A response that is encoded already (cached frames of a list): goes out as it is. */
+/** A response that is encoded already, such as one message of a streamed list. It is sent unchanged. */
 export type Encoded = Uint8Array;
 
-/** The same as grpc-js's `MethodDefinition`, declared here because proto does not import grpc-js. */
+/** Equals grpc-js's `MethodDefinition`. It is declared here because `proto` does not import grpc-js. */
 export interface MethodDefinition<Request, Response> {
   readonly path: string;
   readonly requestStream: false;
@@ -36,14 +36,14 @@ export interface MethodDefinition<Request, Response> {
 
 type Table = Readonly<Record<string, MethodCodecs<unknown, unknown, boolean>>>;
 
-/** Fits `grpc.Server.addService` and `grpc.makeClientConstructor`. */
+/** The type that `grpc.Server.addService` and `grpc.makeClientConstructor` accept. */
 export type Service<Codecs> = {
   readonly [Name in keyof Codecs]: Codecs[Name] extends MethodCodecs<infer Request, infer Response, boolean>
     ? MethodDefinition<Request, Response>
     : never;
 };
 
-/** grpc-js calls `.copy`, so a plain Uint8Array will not do; the bytes are shared, not copied. */
+/** Returns the same bytes as a Buffer, without copying them. grpc-js calls `.copy`, which a plain Uint8Array does not have. */
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -52,7 +52,10 @@ function encode<Message>(codec: Codec<Message>, message: Message): Buffer {
   return asBuffer(codec.encode(message).finish());
 }
 
-/** @throws Error of protobufjs when the bytes are no such message. */
+/**
+ * Decodes a message.
+ * @throws protobufjs's Error when the bytes are not such a message.
+ */
 function decode<Message>(codec: Codec<Message>, bytes: Uint8Array): Decoded<Message> {
   return codec.decode(bytes) as Decoded<Message>;
 }
@@ -91,7 +94,7 @@ function pick<T extends object, Name extends keyof T>(from: T, names: readonly N
   return Object.fromEntries(names.map((name) => [name, from[name]])) as Pick<T, Name>;
 }
 
-/** What kubelets and crictl up to 1.25 call; the messages are a subset of v1's, field for field. */
+/** The methods that kubelet and crictl up to 1.25 call. Each of their messages is a subset of v1's message. */
 const ALPHA_RUNTIME_METHODS = [
   'Version',
   'RunPodSandbox',
@@ -138,19 +141,19 @@ export const ALPHA_IMAGE_SERVICE = defineService(
   pick(IMAGE_CODECS, ALPHA_IMAGE_METHODS),
 );
 
-/** The codec of a list's elements, which can write into a given writer. */
+/** The codec of a list's elements. It can write into an existing writer. */
 export interface ElementCodec<Element> {
   encode(element: Element, writer: Writer): Writer;
 }
 
-/** Tag of field 1 with wire type 2: the list in each of CRI's Stream…Response messages. */
+/** The tag of field 1 with wire type 2, which is the list in each of CRI's Stream…Response messages. */
 const LIST_FIELD = (1 << 3) | 2;
-/** Far below a gRPC message's 16 MiB, and large enough for a thousand containers in a few messages. */
+/** The usual size of a message. It is far below gRPC's limit of 16 MiB, and a few such messages hold a thousand containers. */
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * A list as the encoded messages of a stream, each of about `chunkBytes` and one element at least. Elements are made
- * and encoded as messages are asked for: a slow reader costs one chunk, however long the list.
+ * Encodes a list as the messages of a stream. Each message has about `chunkBytes` and at least one element. Elements are made
+ * and encoded only when the next message is requested, so that a slow reader costs one message, however long the list is.
  */
 export function* encodeChunks<Element>(
   codec: ElementCodec<Element>,

@@ -2,9 +2,9 @@ import { fieldsByName } from './json-to-message';
 import { isMessage, UNKNOWN, type Json, type JsonObject } from './fields';
 
 /**
- * A message without the fields that the proto does not know, at any depth. Their raw bytes come last in a message, so they can replace
- * every field that somebody has checked.
- * @param message its name, such as `RunPodSandboxRequest`.
+ * Returns a message without the fields that the proto does not know, at any depth. The raw bytes of such fields come last in a
+ * message, so they could override every field that was checked before.
+ * @param message the message's name, such as `RunPodSandboxRequest`.
  * @param onDropped called for each list of unknown fields that is left out.
  */
 export function withoutUnknown(

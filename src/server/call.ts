@@ -61,10 +61,10 @@ export function wrapUnary<Request, Response>(
 }
 
 /**
- * Does the same for a streaming method. One message is under way at a time: the next message is requested from the
- * handler when the client's flow-control window has taken the last one. The response's headers tell the client that the
- * handler is at work. A handler that watches something therefore begins when it is called, and not when the first message
- * is requested.
+ * Connects grpc-js with the handler of a streaming method, under the same rules as wrapUnary. One message is under way at a
+ * time: the next message is requested from the handler when the client's flow-control window has taken the last one. The
+ * response's headers tell the client that the handler is at work. A handler that watches something therefore begins when it is
+ * called, and not when the first message is requested.
  */
 export function wrapStream<Request, Response>(
   method: string,
@@ -162,7 +162,7 @@ function written<Message>(call: ServerWritableStream<unknown, Message>, message:
 
 interface Outcome {
   readonly code: CallReport['code'];
-  /** Called only if the line is logged or the span recorded. */
+  /** Called only if the line is logged or the span is recorded. */
   readonly about: () => LogFields;
 }
 
@@ -196,7 +196,7 @@ async function observed(
 /** Maximal length of an error text in characters. kubelet's events show about half of it. */
 const MAX_DETAILS = 2_000;
 
-/** Converts what a handler threw to the client's error. Unexpected errors are logged with their stack. */
+/** Converts an error of a handler to the error for the client. Unexpected errors are logged with their stack. */
 function asRuntimeError(error: unknown, method: string, logger: Logger): RuntimeError {
   if (error instanceof RuntimeError) {
     if (hasCode(error, 'INTERNAL'))

@@ -149,7 +149,7 @@ export class GrpcServer {
   ): UntypedHandleCall {
     return wrapStream(name, (request, context) => handler(services, request, context), {
       ...this.wrapOptions(services, kind),
-      // Its span would last as long as the client's connection, so this method has none.
+      // GetContainerEvents has no span, because the span would last as long as the client's connection.
       ...(name === 'GetContainerEvents' ? { tracer: undefined } : {}),
       closing: this.closing.signal,
     });

@@ -45,7 +45,7 @@ interface Method {
 }
 
 /**
- * How a method is served. `kind` decides what a call waits for; a call that waits in vain is UNAVAILABLE.
+ * How a method is served. `kind` decides what a call waits for; a call that waits too long is answered UNAVAILABLE.
  * - `always`: waits for nothing, even if the Engine has never answered.
  * - `answer`: the Engine's first list of containers.
  * - `pods`, `containers`: the same list, and the inspects of pods or containers about which it reports too little.

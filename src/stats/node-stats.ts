@@ -72,7 +72,7 @@ export class NodeStats {
     return all.filter(({ usage }) => usage !== undefined);
   }
 
-  /** For a container that is not running, the answer has only the last measurement of its writable layer. */
+  /** Reads one container. If it is not running, the answer has only the last measurement of its writable layer. */
   async ofContainer(container: ContainerRecord, signal?: AbortSignal): Promise<ContainerUsage> {
     const usage = hasProcess(container) ? await this.parts.source.usage(container, signal) : undefined;
     return { container, usage, layer: this.parts.layers.reading(container.id) };
@@ -122,7 +122,8 @@ export class NodeStats {
     signal: AbortSignal | undefined,
   ): Promise<UsageReading> {
     const pause = await this.parts.source.usage(sandbox, signal);
-    // A sandbox or container that ended meanwhile has been added to the sum already. There must be no await after this check.
+    // A sandbox or container that has ended in the meantime is part of the sum already. There must be no await after this
+    // check.
     if (!this.isStill(sandbox)) return {};
     const members = new Map(pause === undefined ? [] : [[sandbox.id, pause]]);
     for (const { container, usage } of containers) {

@@ -9,7 +9,10 @@ export class PodSums {
   private readonly ended = new Map<string, Long>();
   private readonly last = new Map<string, { readonly sandboxId: string; readonly usageNanos: Long }>();
 
-  /** @param members readings by container id, for containers for which `end` was not called. */
+  /**
+   * Returns the usage of a pod.
+   * @param members readings by container id, for containers for which `end` was not called.
+   */
   sum(sandboxId: string, members: ReadonlyMap<string, UsageReading>): UsageReading {
     const all = [...members.values()];
     for (const [id, { cpu }] of members) {

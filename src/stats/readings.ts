@@ -36,7 +36,7 @@ export interface MemoryReading {
   readonly pressure?: Pressure | undefined;
 }
 
-/** Bytes. */
+/** Swap usage in bytes. */
 export interface SwapReading {
   readonly timestamp: Long;
   readonly usage: number;
@@ -133,7 +133,7 @@ export interface DetailReading {
 export interface HugePages {
   /** The size as in the file name, such as `2MB` or `1GB`. */
   readonly size: string;
-  /** Bytes. */
+  /** Usage in bytes. */
   readonly usage: number;
   readonly maxUsage?: number | undefined;
 }
@@ -150,7 +150,7 @@ export interface UsageSource {
   /** Resolves with undefined when the container is not running anymore. */
   usage(target: Target, signal?: AbortSignal): Promise<UsageReading | undefined>;
   detail(target: Target, signal?: AbortSignal): Promise<TargetDetail | undefined>;
-  /** The path of the container's cgroup, which is cAdvisor's label `id`. */
+  /** Returns the path of the container's cgroup, which is cAdvisor's label `id`. */
   cgroupName(target: Target): Promise<string | undefined>;
   /**
    * Reads the cgroup above a pause container. It is the pod's own cgroup if the pod was given one. Undefined when it cannot be
@@ -158,7 +158,7 @@ export interface UsageSource {
    */
   podUsage(sandbox: Target, signal?: AbortSignal): Promise<UsageReading | undefined>;
   podDetail(sandbox: Target, signal?: AbortSignal): Promise<TargetDetail | undefined>;
-  /** Host pids of all the container's processes; undefined when they are not visible here. */
+  /** Lists the host pids of all the container's processes; undefined when they are not visible here. */
   processes(target: Target, signal?: AbortSignal): Promise<readonly number[] | undefined>;
   /**
    * Reads the interfaces of a pod's network namespace, including loopback; undefined when the namespace is not visible here.

@@ -1,7 +1,7 @@
 import type { ImageRecord } from './records';
 
 /**
- * How many image ids the table remembers beyond the existing images, so that a late answer cannot bring a removed image
+ * How many image ids the table remembers beyond the existing images. They keep a late answer from bringing a removed image
  * back.
  */
 const REMEMBERED = 1_000;
@@ -46,7 +46,10 @@ export class ImageTable {
     return this.byId.get(id);
   }
 
-  /** @param name a tag or digest exactly as the Engine lists it (`RepoTags`, `RepoDigests`). */
+  /**
+   * Finds an image by its name.
+   * @param name a tag or digest exactly as the Engine lists it (`RepoTags`, `RepoDigests`).
+   */
   byName(name: string): ImageRecord | undefined {
     const id = this.idByName.get(name);
     return id === undefined ? undefined : this.byId.get(id);

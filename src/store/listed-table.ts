@@ -49,7 +49,10 @@ export class ListedTable {
     return this.ofPod.has(sandboxId);
   }
 
-  /** Must be called before a list is requested, because the list may lack changes that happen from this moment on. */
+  /**
+   * Begins to note which containers change. Must be called before a list is requested, because the list may lack changes that
+   * happen from this moment on.
+   */
   expect(): void {
     this.changed = new Set();
   }

@@ -2,7 +2,7 @@ import { BoundedSet } from '../lib/collections';
 import { invalidArgument } from '../lib/errors';
 import type { ContainerRecord } from './records';
 
-/** How many removed ids the table remembers, so that a late list or inspect cannot bring them back. */
+/** How many removed ids the table remembers. They keep a late list or inspect from bringing a removed record back. */
 const REMEMBERED_REMOVALS = 10_000;
 
 export interface TableRecord {
@@ -89,14 +89,14 @@ export class RecordTable<R extends TableRecord> implements Records<R> {
   }
 
   /**
-   * Called when a new connection to the Engine begins: an Engine that lost its data may have got it back, so its first
-   * list counts.
+   * Forgets which ids were removed. Called when a new connection to the Engine begins. An Engine that had lost its data may
+   * have it again, and then its first list must count.
    */
   forgetRemovals(): void {
     this.removed = new BoundedSet(REMEMBERED_REMOVALS);
   }
 
-  /** Inserts or replaces a record; ignores one with an id that was removed. */
+  /** Inserts or replaces a record. Ignores a record whose id was removed. */
   put(record: R): void {
     if (this.removed.has(record.id)) return;
     const before = this.byId.get(record.id);
@@ -123,7 +123,7 @@ export class RecordTable<R extends TableRecord> implements Records<R> {
     return () => this.listeners.delete(listener);
   }
 
-  /** Releases the name, unless another record has taken it since. */
+  /** Releases the name, unless another record has taken it in the meantime. */
   private releaseName(holder: R): void {
     if (this.idByName.get(holder.engineName) === holder.id) this.idByName.delete(holder.engineName);
   }
@@ -133,7 +133,7 @@ export class RecordTable<R extends TableRecord> implements Records<R> {
   }
 }
 
-/** Containers, and which of them belong to a sandbox. */
+/** The records of containers, which can also be found by their sandbox. */
 export interface ContainerRecords extends Records<ContainerRecord> {
   ofSandbox(sandboxId: string): ContainerRecord[];
   /** Resolves with the record once `accept` returns true for it, or with undefined once the container is gone. */

@@ -96,7 +96,7 @@ export interface MountImageRecord {
   readonly id: string;
 }
 
-/** A CRI mount as requested: ContainerStatus returns exactly these. */
+/** A CRI mount as requested. ContainerStatus returns its values unchanged. */
 export interface MountRecord {
   readonly containerPath: string;
   /** '' for an image mount, which has no path on the host. */

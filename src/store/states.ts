@@ -28,7 +28,7 @@ export function isPaused({ state }: HasState): boolean {
   return state === 'paused';
 }
 
-/** Whether the first process exists, running or frozen. */
+/** Whether the first process exists. It may be running or frozen. */
 export function isAlive(record: HasState): boolean {
   return isRunning(record) || isPaused(record);
 }

@@ -4,7 +4,7 @@ import { Refusal } from './upgrade';
 
 export interface PlaceLimits {
   readonly all: number;
-  /** Limit for one container or pod, so that it cannot use all places. */
+  /** Limit for one container or pod. It keeps one of them from using all places. */
   readonly each: number;
 }
 

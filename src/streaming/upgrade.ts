@@ -4,7 +4,7 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { LINGER_MS } from './remotecommand/command-client';
 import { channelProtocol, type ChannelProtocol } from './websocket/channels';
 
-/** An upgrade request that gets a plain HTTP answer instead. */
+/** An upgrade request that is answered with plain HTTP. */
 export class Refusal extends Error {
   constructor(
     readonly status: number,
@@ -24,7 +24,8 @@ export function writeRefusal(socket: Duplex, { status, message, headers }: Refus
     ...headers,
   });
   socket.end(body);
-  // The rest of the request is not needed, but with unread data the answer would become a reset.
+  // The rest of the request is not needed. It is read nevertheless, because unread data would make the kernel reset the
+  // connection and lose the answer.
   socket.resume();
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(timer));
@@ -41,7 +42,10 @@ export type Upgraded =
   | { readonly kind: 'tunnel'; readonly socket: WebSocket }
   | { readonly kind: 'channels'; readonly protocol: ChannelProtocol; readonly socket: WebSocket };
 
-/** kubectl sends messages of 32 KiB. Other clients send the result of one read, of any size. */
+/**
+ * The limit of a message. kubectl sends messages of 32 KiB. Other clients send whatever one read has returned, so their
+ * messages may have any size.
+ */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
 /** Returns the number of a protocol's version: `v4.channel.k8s.io` is 4. The first version has no number in its name. */
@@ -54,8 +58,9 @@ export class Upgrader {
   private readonly webSockets: WebSocketServer;
 
   /**
-   * @param spdyProtocols and `subprotocols` are the names of the allowed protocols on the wire. The client's order
-   * decides.
+   * The client's order decides which of the allowed protocols is used.
+   * @param spdyProtocols the allowed SPDY protocols, by their names on the wire.
+   * @param subprotocols the allowed WebSocket protocols, by their names on the wire.
    */
   constructor(
     private readonly spdyProtocols: readonly string[],

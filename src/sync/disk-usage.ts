@@ -9,7 +9,7 @@ import type { EngineDiskUsage } from '../engine/types';
 export interface DiskUsageTimes {
   /** The shortest time between a change of images and a measurement. */
   readonly tick: number;
-  /** The time between measurements while images do not change, because containers also write to the disk. */
+  /** The time between measurements while images do not change. These are needed because containers also write to the disk. */
   readonly quiet: number;
 }
 

@@ -248,7 +248,7 @@ export class EngineLink {
     }
   }
 
-  /** One connection, from connect to loss. Always rejects. */
+  /** Runs one connection, from connect to loss. Always rejects. */
   private async session(): Promise<never> {
     const { docker, store, containerResync, imageSync, diskUsage, claim, logger } = this.parts;
     const controller = sharedAbortController();
@@ -317,7 +317,8 @@ export class EngineLink {
   }
 
   /**
-   * Lets lists be answered. A list names a container's image by the store, so the first one waits a while for the images.
+   * Allows lists to be answered. A list takes the names of images from the store, so the first list waits a while for the
+   * images.
    */
   private areListed(signal: AbortSignal): void {
     if (signal.aborted || this.synced) return;
@@ -325,7 +326,7 @@ export class EngineLink {
     this.inspecting = true;
     this.dated.value = {
       ready: false,
-      reason: 'Docker Engine has not answered the inspect of each container yet',
+      reason: 'Docker Engine has not answered the inspects of all containers yet',
     };
     this.stepped();
   }

@@ -32,7 +32,10 @@ export interface EngineWatchParts {
   readonly logger: Logger;
 }
 
-/** Notices an Engine that answers pings and little else: calls hang, queues grow old, or networks are locked. */
+/**
+ * Notices an Engine that answers pings but cannot work: its calls hang, calls wait too long for their turn, or its networks are
+ * locked.
+ */
 export class EngineWatch {
   private told = '';
   /** When the unanswered list of networks was requested, in ms of performance.now(); 0 when no list is pending. */

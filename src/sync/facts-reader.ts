@@ -18,7 +18,7 @@ import type { LinkTimes } from './link-times';
  * pending call.
  */
 const LATER = 4;
-/** How long to wait for a disk, because a dead network disk never answers. */
+/** How long to wait for a disk. The wait is limited, because a dead network disk never answers. */
 const DISK_MS = 2_000;
 /** The key under which DiskLooks counts reads and writes of the saved facts. */
 const FACTS = 'the state directory';
@@ -71,7 +71,7 @@ export class FactsReader {
     this.askBeside = times.askBeside;
   }
 
-  /** Defined while pods are created from facts that the Engine reported earlier. */
+  /** The trouble while pods are created from facts that the Engine reported earlier; undefined otherwise. */
   get trouble(): EngineTrouble | undefined {
     const { connection } = this;
     if (connection === undefined || connection.hasLearned) return undefined;

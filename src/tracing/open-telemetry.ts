@@ -70,7 +70,8 @@ export function startTracing({ version, logger }: { version: string; logger: Log
 }
 
 /**
- * The exporter's own limit from its variables, and one more second in which the exporter can report that the limit has passed.
+ * Returns the exporter's own limit from its variables, plus one second in which the exporter can report that the limit has
+ * passed.
  */
 function exportLimitMs(env: NodeJS.ProcessEnv): number {
   const given = Number(env.OTEL_EXPORTER_OTLP_TRACES_TIMEOUT ?? env.OTEL_EXPORTER_OTLP_TIMEOUT);

@@ -16,7 +16,8 @@ const PROTOCOL = 'http/protobuf';
 /**
  * Reads the variables of OpenTelemetry's specification ("Environment Variable Specification", "OpenTelemetry Protocol
  * Exporter"): a variable for traces overrides the variable for all signals, and an empty value counts as unset. Without an
- * endpoint tracing is off. An SDK would use the default endpoint, but then dockbridge would trace although nobody asked for it.
+ * endpoint, tracing is off. The specification's default endpoint is not used, because dockbridge would then trace although
+ * nobody asked for it.
  */
 export function readTraceSettings(environment: Environment): TraceSettings {
   const first = (...names: readonly string[]): readonly [name: string, value: string] | undefined =>

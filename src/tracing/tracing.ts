@@ -27,7 +27,7 @@ export async function openTracing(
     return NO_TRACING;
   }
   try {
-    // In packages this module is a file of its own beside main.js (packaging/bundle.mjs).
+    // In packages this module is a file of its own next to main.js (packaging/bundle.mjs).
     const { startTracing } = await import('./open-telemetry.js');
     const tracing = startTracing({ version, logger });
     logger.info('Tracing calls', { collector: settings.endpoint });

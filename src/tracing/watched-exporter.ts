@@ -64,7 +64,7 @@ export class WatchedExporter implements SpanExporter {
   }
 }
 
-/** The errors of Node.js for a host with several addresses have no message, only a code. */
+/** Returns the text of an error. Node.js's errors for a host with several addresses have no message, only a code. */
 function wordsOf(error: Error | undefined): string {
   if (error === undefined) return 'no reason given';
   const { message, code } = error as Error & { readonly code?: unknown };

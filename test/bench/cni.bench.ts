@@ -7,7 +7,7 @@ import { median, print, timed } from './measure';
 const PODS = 40;
 const WARM_UP = 3;
 
-/** Where the time of one RunPodSandbox went, in ms. */
+/** The parts of one RunPodSandbox's time, in ms. */
 interface Shares {
   readonly total: number;
   readonly engine: number;
@@ -15,7 +15,7 @@ interface Shares {
   readonly ours: number;
 }
 
-/** What CNI adds to RunPodSandbox, beside the Engine's share and the plugins' own run time. */
+/** Measures what CNI adds to RunPodSandbox, apart from the Engine's share and the plugins' own run time. */
 describe('RunPodSandbox', () => {
   let node: CniNode;
   beforeAll(async () => {
@@ -48,7 +48,7 @@ describe('RunPodSandbox', () => {
     return { total: of('total'), engine: of('engine'), plugins: of('plugins'), ours: of('ours') };
   }
 
-  it('with CNI costs the plugins’ own run time more than without', async () => {
+  it('costs with CNI no more than without, apart from the plugins’ own run time', async () => {
     const without = await measure({ 'network-plugin': 'no-op' });
     const withCni = await measure(node.options);
     for (const [name, { total, engine, plugins, ours }] of Object.entries({

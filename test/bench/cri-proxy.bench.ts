@@ -11,7 +11,10 @@ import { median, print, timed } from './measure';
 const CALLS = 10_000;
 const WARM_UP = 1_000;
 const PODS = 5;
-/** The process may still grow by so much after the warm-up (MB), as its two heaps do. If it kept 4 KB of each call, it would grow by more. */
+/**
+ * The process may grow by this much after the warm-up (MB), as its two heaps do. If it kept 4 KB of each
+ * call, it would grow by more.
+ */
 const MAX_GROWTH_MB = 40;
 
 async function residentMb(pid: number): Promise<number> {
@@ -22,8 +25,8 @@ async function residentMb(pid: number): Promise<number> {
 const percentile = (values: readonly number[], percent: number): number =>
   [...values].sort((one, other) => one - other)[Math.floor((values.length * percent) / 100)] ?? NaN;
 
-/** In turns: what else the machine does hits both alike. */
-it('a unary call through `cri record` beside the same call without it', async () => {
+/** The two sides run in turns, so that other load on the machine affects both alike. */
+it('a unary call through `cri record` compared with the same call without it', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-bench-'));
   const tape = join(directory, 'bench.tape');
   const test = await TestDaemon.start();
@@ -66,7 +69,7 @@ it('a unary call through `cri record` beside the same call without it', async ()
     );
     through.close();
     command.signal('SIGTERM');
-    // The tape is whole.
+    // The tape is complete.
     expect(await command.exit()).toBe(0);
     print(command.stdout.trimEnd());
     expect(command.stdout).toMatch(new RegExp(`^${CALLS + WARM_UP} calls, \\d+ bytes in .*, 0 lines lost\n`));

@@ -6,8 +6,8 @@ import { median, print, timed } from './measure';
 
 const ROUNDS = 100;
 
-/** In turns: what else the machine does hits both alike. */
-it('ExecSync beside the bare Engine API', async () => {
+/** The two sides run in turns, so that other load on the machine affects both alike. */
+it('ExecSync compared with the bare Engine API', async () => {
   const test = await TestDaemon.start();
   try {
     const container_id = await startedContainer(test, await runPod(test), containerConfig('main', FOREVER));
@@ -32,7 +32,10 @@ it('ExecSync beside the bare Engine API', async () => {
   }
 }, 120_000);
 
-/** What an exec costs without us: create, start, read to the end, inspect, over kept connections where possible. */
+/**
+ * The cost of an exec without dockbridge: create, start, read to the end and inspect, over kept connections
+ * where possible.
+ */
 async function bareExec(id: string): Promise<void> {
   const engine = sharedDockerHost();
   const json = { Cmd: ['true'], AttachStdout: true, AttachStderr: true };

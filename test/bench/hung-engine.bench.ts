@@ -12,16 +12,16 @@ import {
 import { median, print, timed } from './measure';
 
 const HUNG_STARTS = 16;
-/** Two calls each: more of one container wait for these. */
+/** Two calls each, because more calls for one container wait for these. */
 const HUNG_EXECS = 16;
 const ROUNDS = 12;
-/** Lists take a millisecond or two: one by one they would show the machine's mood. */
+/** Lists take a millisecond or two. Single measurements would show only the load of the machine. */
 const LISTS = 20;
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, at) => at);
 
-/** Without, with, without: what else the machine does is spread over both. */
-it('a healthy container, a new pod and lists beside 32 Engine calls that hang', async () => {
+/** The order is without, with, without, so that other load on the machine is spread over both. */
+it('a healthy container, a new pod and lists during 32 Engine calls that hang', async () => {
   const proxy = await EngineProxy.start(sharedDockerHost());
   const test = await TestDaemon.start({ dockerHost: proxy.dockerHost });
   try {

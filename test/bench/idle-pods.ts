@@ -6,9 +6,9 @@ const MADE_AT_ONCE = 6;
 
 export interface IdlePods {
   readonly pods: number;
-  /** Containers in each, without the pause container. */
+  /** Containers in each pod, without the pause container. */
   readonly perPod: number;
-  /** The number of the first one. */
+  /** The number of the first pod. */
   readonly from?: number;
 }
 

@@ -9,11 +9,11 @@ import { print } from './measure';
 import { cpuSeconds, dockerdPid } from './processes';
 
 const MB = 1_000_000;
-/** Above the idle daemon: two buffers of 256 KiB, and what V8 leaves lying about before it collects. */
+/** The limit above the idle daemon: two buffers of 256 KiB, and garbage that V8 has not collected yet. */
 const MOST_GROWTH_MB = 64;
 const IDLE_CONTAINERS = 200;
 const IDLE_SECONDS = 30;
-/** Two hundred containers take a small machine a minute to start and another to remove. */
+/** A small machine needs a minute to start two hundred containers and another to remove them. */
 const PATIENCE_MS = 600_000;
 
 async function memoryMb(pid: number, field: 'VmHWM' | 'VmRSS'): Promise<number> {
@@ -62,7 +62,7 @@ describe('container logs', () => {
     [20, 3_000_000],
     [100, 2_000_000],
     [4_000, 100_000],
-  ])('lines of %d bytes, as fast as the Engine takes them', async (length, lines) => {
+  ])('take lines of %d bytes as fast as the Engine writes them', async (length, lines) => {
     await writeFile(`/proc/${daemon.pid}/clear_refs`, '5');
     const idle = await memoryMb(daemon.pid, 'VmRSS');
     const before = { bridge: await cpuSeconds(daemon.pid), dockerd: await cpuSeconds(dockerd) };
@@ -73,7 +73,7 @@ describe('container logs', () => {
       await delay(50);
       ({ status } = await daemon.client.call('ContainerStatus', { container_id: id }));
     } while (status?.state === ContainerState.CONTAINER_RUNNING);
-    // The record says exited once the log is complete: what is missing then is lost.
+    // The record says exited once the log is complete, so any line that is missing then is lost.
     const lag = Date.now() - Number(status?.finished_at ?? 0) / 1e6;
     const seconds = Number(status?.finished_at.sub(status.started_at)) / 1e9;
     const peak = await memoryMb(daemon.pid, 'VmHWM');
@@ -97,14 +97,15 @@ describe('container logs', () => {
     print(
       `  memory, dockbridge       ${idle.toFixed(0)} MB before, peak ${peak.toFixed(0)} MB, bound ${(idle + MOST_GROWTH_MB).toFixed(0)} MB`,
     );
-    // Time stamp, stream, tag and line break are 41 bytes; a gap's line would show as well.
+    // The time stamp, stream, tag and line break are 41 bytes. The line of a gap would change the total as
+    // well.
     expect(size).toBe(lines * (length + 41));
     expect(ratio).toBeLessThan(1);
     expect(peak).toBeLessThan(idle + MOST_GROWTH_MB);
   });
 
   test(
-    `${IDLE_CONTAINERS} idle containers`,
+    `are cheap for ${IDLE_CONTAINERS} idle containers`,
     async () => {
       const base = await cpuSeconds(daemon.pid);
       await delay(IDLE_SECONDS * 1_000);
@@ -113,7 +114,8 @@ describe('container logs', () => {
       await forEachLimited(names, 8, async (name) => {
         await start(name, 'echo ready; exec sleep 100000');
       });
-      // The start itself is not idle: positions of trickling logs are saved after ten seconds.
+      // The start itself does not count as idle, because the positions of slow logs are saved after ten
+      // seconds.
       await delay(12_000);
       const before = await cpuSeconds(daemon.pid);
       await delay(IDLE_SECONDS * 1_000);

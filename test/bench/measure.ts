@@ -1,4 +1,4 @@
-/** Prints a line of a bench to the terminal as it is, without jest's frame. */
+/** Prints a line of a bench to the terminal without jest's frame. */
 export const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 export function median(values: readonly number[]): number {
@@ -6,7 +6,7 @@ export function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? NaN;
 }
 
-/** @returns how long it took, in ms. */
+/** @returns the duration in ms. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
   await work();

@@ -4,7 +4,7 @@ import { engineDirectory } from '../integration/support/engine';
 
 const TICKS_PER_SECOND = 100;
 
-/** Seconds of processor time, user and system, of all threads so far. */
+/** The seconds of processor time, user and system, of all threads so far. */
 export async function cpuSeconds(pid: number): Promise<number> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8');
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -12,7 +12,7 @@ export async function cpuSeconds(pid: number): Promise<number> {
 }
 
 export interface Resources {
-  /** Resident, MiB. */
+  /** The resident memory in MiB. */
   readonly memory: number;
   readonly descriptors: number;
 }
@@ -31,7 +31,7 @@ export async function dockerdPid(): Promise<number> {
   return Number(recorded.split(' ')[0]);
 }
 
-/** containerd and its shims, of that Engine alone: they do part of dockerd's work. */
+/** containerd and its shims of that Engine alone, which do part of dockerd's work. */
 export async function containerdPids(): Promise<number[]> {
   const own = engineDirectory(process.env.DOCKBRIDGE_TEST_ENGINE_NAME ?? '');
   const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));

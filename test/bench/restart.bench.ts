@@ -5,15 +5,15 @@ import { makeIdlePods } from './idle-pods';
 import { median, print, timed } from './measure';
 import { resourcesOf, type Resources } from './processes';
 
-/** 500 containers for the Engine. RESTART_PODS=… for fewer. */
+/** 500 containers for the Engine. RESTART_PODS=… sets a smaller number. */
 const PODS = Number(process.env.RESTART_PODS ?? 100);
 const PER_POD = 4;
 const ROUNDS = 5;
-/** What each Engine call takes when the Engine is slow, ms. */
+/** The duration of each Engine call when the Engine is slow, in ms. */
 const SLOW_MS = 2_000;
 
 interface Answers {
-  /** ms from exec of the process. */
+  /** Milliseconds since the exec of the process. */
   readonly serving: number;
   readonly containers: number;
   readonly pods: number;
@@ -21,7 +21,7 @@ interface Answers {
   readonly ready: number;
 }
 
-it('the first answers after a restart, memory and descriptors, with hundreds of idle containers', async () => {
+it('the first answers after a restart, with memory and descriptors, for hundreds of idle containers', async () => {
   const proxy = await EngineProxy.start(sharedDockerHost());
   const daemon = await ChildDaemon.start();
   try {
@@ -38,7 +38,7 @@ it('the first answers after a restart, memory and descriptors, with hundreds of 
     print(
       `the Engine's own list (docker ps -a) p50 ${median(bare).toFixed(0)} ms: both lists, with the start of the process, take ${(lists / median(bare)).toFixed(0)} times that`,
     );
-    // Stats hold files of control groups open.
+    // Stats hold cgroup files open.
     expect((await daemon.client.call('ListContainerStats', {})).stats).toHaveLength(PODS * PER_POD);
     const used = await resourcesOf(daemon.pid);
     const each = (one: keyof Resources): string => ((used[one] - empty[one]) / full).toFixed(2);
@@ -90,7 +90,7 @@ async function restart(daemon: ChildDaemon, dockerHost = sharedDockerHost()): Pr
   return { serving, containers: listed.at, pods: podsAt, status, ready: since() };
 }
 
-/** As kubelet: what is UNAVAILABLE is asked again. */
+/** Repeats UNAVAILABLE calls, as kubelet does. */
 async function answered<T>(ask: () => Promise<T>): Promise<T> {
   for (;;) {
     try {

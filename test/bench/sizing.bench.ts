@@ -4,12 +4,12 @@ import { makeIdlePods } from './idle-pods';
 import { print } from './measure';
 import { cpuSeconds, resourcesOf } from './processes';
 
-/** Containers for the Engine, pause containers among them: docs/sizing.md. SIZING=0,50,100. */
+/** The numbers of containers in the Engine, including pause containers: docs/sizing.md. SIZING=0,50,100. */
 const SIZES = (process.env.SIZING ?? '0,50,100').split(',').map(Number);
 const PER_POD = 4;
-/** How long the processor time of an idle daemon is counted, ms. */
+/** How long the processor time of an idle daemon is counted, in ms. */
 const WINDOW_MS = Number(process.env.SIZING_MS ?? 30_000);
-/** kubelet lists pods and containers each second, and asks for stats and disks every ten. */
+/** kubelet lists pods and containers each second, and asks for stats and disks every ten seconds. */
 const SECOND_MS = 1_000;
 const STATS_EVERY = 10;
 
@@ -21,7 +21,8 @@ it('memory, descriptors and processor time by the number of idle containers', as
       const pods = Math.round(size / (PER_POD + 1));
       await makeIdlePods(daemon, { pods: pods - made, perPod: PER_POD, from: made });
       made = pods;
-      // As after an upgrade: what starting so many leaves in memory is no part of the idle daemon.
+      // Restarts the daemon as after an upgrade, because the memory left by so many starts is not part of
+      // the idle daemon.
       await daemon.terminate();
       await daemon.launch();
       const { pid, client } = daemon;
@@ -33,7 +34,7 @@ it('memory, descriptors and processor time by the number of idle containers', as
         const seconds = (performance.now() - start) / 1000;
         return ((((await cpuSeconds(pid)) - before) / seconds) * 1000).toFixed(1);
       };
-      // First, for what the first look at the disks costs after a start is no idling.
+      // This comes first, because the first measurement of the disks after a start does not count as idle.
       const asked = await cpuIn(askAsKubelet(client, WINDOW_MS / SECOND_MS));
       const alone = await cpuIn(delay(WINDOW_MS));
       const { memory, descriptors } = await resourcesOf(pid);

@@ -6,7 +6,9 @@ import { print } from './measure';
 import { containerdPids, cpuSeconds, dockerdPid } from './processes';
 
 const CONTAINERS = 100;
-/** Processor time is told in hundredths of a second: enough rounds for a figure of two digits. */
+/**
+ * The kernel counts processor time in hundredths of a second. This many rounds give a figure of two digits.
+ */
 const OUR_ROUNDS = 100;
 const ENGINE_ROUNDS = 5;
 const PATIENCE_MS = 600_000;
@@ -50,7 +52,7 @@ describe(`stats of ${CONTAINERS} running containers`, () => {
     fallback = await ChildDaemon.start(['--observe', '--stats-source', 'engine']);
   }, PATIENCE_MS);
   afterAll(async () => {
-    // Not stop(): the pods are the other daemon's to remove.
+    // This is not stop(), because the other daemon removes the pods.
     await fallback.kill9();
     await rm(fallback.directory, { recursive: true, force: true });
     await daemon.client.call('RemovePodSandbox', { pod_sandbox_id: pod }, PATIENCE_MS);

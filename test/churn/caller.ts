@@ -6,21 +6,24 @@ import type { Ledger } from './ledger';
 import { WorldBroken, type World } from './world';
 
 /**
- * A call's deadline (ms): at first shorter than kubelet's, so that hung calls reach it. It doubles while calls do not keep
- * it, up to kubelet's own for a sandbox: a machine that is busy with other things makes no pod in 20 s.
+ * The deadline of a call (ms). It begins shorter than kubelet's, so that hung calls reach it, and doubles
+ * while calls miss it, up to kubelet's own for a sandbox. A busy machine makes no pod in 20 s.
  */
 const DEADLINE_MS = { first: 20_000, longest: 240_000 };
-/** How much later than its deadline a call may be over, on a machine that is busy with other things (ms). */
+/** The time by which a call may miss its deadline on a busy machine (ms). */
 const GRACE_MS = 15_000;
-/** A step that has no success for so long makes no progress (ms). */
+/** A step without success for this long makes no progress (ms). */
 export const PATIENCE_MS = 900_000;
-/** Between two tries, as kubelet's back-off of pod workers, only shorter (ms). */
+/** The pause between two attempts (ms). It is like the back-off of kubelet's pod workers, but shorter. */
 export const BACK_OFF_MS = 300;
 
 export type Method = Parameters<CriClient['call']>[0];
 export type Call<T> = (client: CriClient, deadlineMs: number) => Promise<T>;
 
-/** Calls dockbridge for one pod, as kubelet does: each is counted, bounded, and repeated where its caller insists. */
+/**
+ * Calls dockbridge for one pod, as kubelet does. Each call is counted, limited in time, and repeated if its
+ * caller insists.
+ */
 export class Caller {
   private deadlineMs = DEADLINE_MS.first;
 
@@ -31,7 +34,7 @@ export class Caller {
     readonly name: string,
   ) {}
 
-  /** One call; when it fails, after a pause and when there is a daemon again. */
+  /** Makes one call. After a failure it pauses and waits for a daemon. */
   async once<T>(method: Method, call: Call<T>): Promise<T> {
     await this.world.reachable;
     const { calls, failures } = this.ledger;
@@ -63,7 +66,7 @@ export class Caller {
     });
   }
 
-  /** Repeated until it succeeds. */
+  /** Repeats the call until it succeeds. */
   async insist<T>(method: Method, call: Call<T>): Promise<T> {
     for (const end = Date.now() + PATIENCE_MS; ;) {
       try {
@@ -81,7 +84,7 @@ export class Caller {
     return status;
   }
 
-  /** Stop and remove calls: they must succeed in the end, whatever there is. */
+  /** Makes stop and remove calls, which must succeed in the end in any state. */
   async send(
     method: 'StopPodSandbox' | 'RemovePodSandbox' | 'StopContainer' | 'RemoveContainer',
     request: object,
@@ -89,7 +92,7 @@ export class Caller {
     await this.insist(method, (client, deadlineMs) => client.call(method, request, deadlineMs));
   }
 
-  /** @throws `error` when nothing can go on, and when the time is over. */
+  /** @throws `error` when nothing can continue, and when the time is over. */
   expectPatience(end: number, what: string, error: unknown): void {
     if (error instanceof WorldBroken) throw error;
     if (Date.now() > end)

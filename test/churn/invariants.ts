@@ -6,12 +6,12 @@ import { containersAreWrong, eventsAreWrong, statusIsWrong, storeIsWrong } from 
 import type { EventsWatch } from './watchers';
 import type { World } from './world';
 
-/** How long cleaning up behind our back may take (ms). */
+/** How long cleaning up after a removal outside CRI may take (ms). */
 const SETTLED_WITHIN_MS = 240_000;
 
 /**
- * Looks until nothing is wrong any more, for work in the background is no fault; what is still wrong then is one.
- * Nothing but looking again tells of files, links and rules.
+ * Checks until there are no faults, because work in the background is not a fault. What is still wrong at
+ * the time limit is a fault. Files, links and rules can only be polled.
  */
 export async function expectInvariants(
   world: World,
@@ -49,7 +49,7 @@ async function whatIsWrong(world: World, ledger: Ledger, events: EventsWatch): P
   ];
 }
 
-/** As kubelet's garbage collection: what belongs to no live pod is removed through CRI. */
+/** Removes everything that belongs to no live pod through CRI, as kubelet's garbage collection does. */
 export async function collectGarbage({ client }: World, ledger: Ledger): Promise<void> {
   const { items } = await client.call('ListPodSandbox', {});
   for (const { id } of items) {

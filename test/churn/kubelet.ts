@@ -13,14 +13,17 @@ import { PodLost, type Running, type Sandbox } from './pod';
 import type { World } from './world';
 
 const GRACE_OF_STOP_S = 1;
-/** Exit codes of what SIGKILL or SIGTERM has ended. */
+/** The exit codes after SIGKILL or SIGTERM. */
 const KILLED = [128 + 9, 128 + 15];
 
-/** One pod's life as kubelet leads it: each step is repeated until it succeeds, and what is found is taken over. */
+/**
+ * Leads one pod's life as kubelet does: it repeats each step until it succeeds, and uses what already
+ * exists.
+ */
 export class PodLife {
   private readonly name: string;
   private readonly caller: Caller;
-  /** The containers of the sandbox, as far as they were started. */
+  /** The containers of the sandbox that were started so far. */
   private readonly containers = new Map<string, Running>();
   private attempt = 0;
   private sandbox: Sandbox | undefined;
@@ -34,7 +37,7 @@ export class PodLife {
     this.caller = new Caller(world, ledger, this.name);
   }
 
-  /** Up to the point where all containers have done what they do; the pod stays. */
+  /** Runs until all containers have done their work. The pod stays. */
   async grow(): Promise<void> {
     await mkdir(this.logDirectory(), { recursive: true });
     for (;;) {
@@ -53,7 +56,7 @@ export class PodLife {
     }
   }
 
-  /** Makes a pod anew that did not survive what was done to it since it grew. */
+  /** Makes a new attempt of a pod that did not survive the faults since it was made. */
   async mend(): Promise<void> {
     const { sandbox } = this;
     if (sandbox === undefined) return;
@@ -188,13 +191,13 @@ export class PodLife {
       if (new Set(attempts).size !== attempts.length)
         this.world.violate(`${this.name}: container ${plan.name} is listed twice with one attempt`);
       const newest = mine.find(({ metadata }) => metadata?.attempt === Math.max(...attempts));
-      // kubelet starts no container that it finds created: it makes the next one.
+      // kubelet does not start a container that it finds created, and makes the next one.
       if (newest?.metadata?.attempt === attempt && (await this.hasRun(newest))) return running(newest.id);
       if (newest !== undefined) attempt = (newest.metadata?.attempt ?? 0) + 1;
     }
   }
 
-  /** Whether a container runs, or has ended without the Engine having refused its start. */
+  /** Returns whether a container runs, or has ended after a successful start. */
   private async hasRun({ id, state }: Decoded<cri.IContainer>): Promise<boolean> {
     if (state !== ContainerState.CONTAINER_EXITED) return state === ContainerState.CONTAINER_RUNNING;
     return (await this.caller.containerStatus(id))?.reason !== 'StartError';
@@ -252,14 +255,15 @@ export class PodLife {
   }
 
   /**
-   * As kubelet rotates: rename, reopen; the name is given back when the reopening fails. Unless it is taken: a daemon that
-   * was started meanwhile has found no log there and goes on in a new one.
+   * Rotates as kubelet does: it renames the file, calls reopen, and renames the file back if that fails. It
+   * does not rename back if the name is taken: a daemon that was started meanwhile has found no log there
+   * and continues in a new one.
    */
   private async rotate(sandbox: Sandbox, container_id: string, logPath: string): Promise<void> {
     for (let attempt = 0, end = Date.now() + PATIENCE_MS; ; attempt++) {
       const rotated = `${logPath}.20260101-${String(attempt).padStart(6, '0')}`;
       try {
-        // A daemon that was told to end while it started the container leaves the log to the next one.
+        // A daemon that was stopped while it started the container leaves the log to the next one.
         await rename(logPath, rotated);
         await this.caller.once('ReopenContainerLog', async (client, limit) => {
           try {
@@ -319,7 +323,7 @@ export class PodLife {
     await this.compareLog(container, 'stopped');
   }
 
-  /** A dockerd that went may have ended the container, or lost what it had read of its output. */
+  /** A dockerd that ended may have ended the container, or lost what it had read of its output. */
   private wasDisturbed({ engineGeneration }: Running): boolean {
     return engineGeneration !== this.world.engineGeneration;
   }
@@ -336,7 +340,7 @@ export class PodLife {
     this.ledger.logsCompared++;
   }
 
-  /** Gives the pod up, as kubelet does with a sandbox that is not ready: the next attempt takes its place. */
+  /** Gives the pod up, as kubelet does with a sandbox that is not ready. The next attempt takes its place. */
   private async abandon(): Promise<void> {
     const { sandbox } = this;
     this.sandbox = undefined;
@@ -378,7 +382,7 @@ export class PodLife {
     if (mine?.state !== PodSandboxState.SANDBOX_READY) throw new PodLost();
   }
 
-  /** A call that only a lost pod may keep from succeeding. */
+  /** Makes a call that fails only if the pod is lost. */
   private async insistOn<T>(sandbox: Sandbox, method: Method, call: Call<T>): Promise<T> {
     for (const end = Date.now() + PATIENCE_MS; ;) {
       try {

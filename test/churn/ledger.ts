@@ -1,10 +1,10 @@
-/** What a pod in use is made of. */
+/** The objects of a pod in use. */
 export interface LivePod {
   readonly containers: Set<string>;
   readonly hostPort: number | undefined;
 }
 
-/** What the driver has been told by dockbridge, for the invariants. */
+/** The results that dockbridge has reported to the driver, for the invariants. */
 export class Ledger {
   /** Sandboxes and containers whose creation was acknowledged, each with its sandbox. */
   readonly created = new Map<string, string>();
@@ -21,7 +21,7 @@ export class Ledger {
   noteRemoved(id: string): void {
     this.removed.add(id);
     this.live.delete(id);
-    // A sandbox takes its containers along.
+    // Removing a sandbox removes its containers.
     for (const [container, sandbox] of this.created) if (sandbox === id) this.removed.add(container);
     for (const { containers } of this.live.values()) containers.delete(id);
   }

@@ -11,11 +11,11 @@ import { World } from './world';
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const LIVES = Number(process.env.LIVES ?? 40);
 const WORKERS = 8;
-/** Lives between two looks at everything. */
+/** The number of lives between two checks of all invariants. */
 const ROUND = 30;
-/** In 300 lives. */
+/** The minimum numbers in 300 lives. */
 const PER_300 = { daemonKills: 20, daemonStops: 4, engineKills: 5, engineStops: 2, faults: 400 };
-/** For each call of the Engine: some more than PER_300 come of it. */
+/** The minimum for each Engine call that more than PER_300 calls reach. */
 const FAULT_CHANCE = 0.07;
 /** Many times what a quiet machine needs. */
 const LONGEST_MS = 600_000 + LIVES * 60_000;
@@ -23,7 +23,7 @@ const LONGEST_MS = 600_000 + LIVES * 60_000;
 const share = (of300: number): number => Math.max(1, Math.round((of300 * LIVES) / 300));
 
 interface Blow {
-  /** After so many lives have begun. */
+  /** After this many lives have begun. */
   readonly after: number;
   readonly pauseMs: number;
   readonly strike: (world: World) => Promise<void>;
@@ -46,7 +46,7 @@ function percentile(values: readonly number[], share_: number): string {
   return (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share_))] ?? NaN).toFixed(1);
 }
 
-/** Lives `numbers`, some at a time; the last pods stay for the look at everything. */
+/** Runs the lives `numbers`, some at a time. The last pods stay for the check of all invariants. */
 async function liveRound(
   world: World,
   ledger: Ledger,
@@ -70,10 +70,10 @@ async function liveRound(
 }
 
 it(
-  `${LIVES} lives of pods under kills and faults (SEED=${SEED})`,
+  `${LIVES} lives of pods keep all invariants under kills and faults (SEED=${SEED})`,
   async () => {
     const random = new Random(SEED);
-    // Both kinds of node: one where containers outlive dockerd, and one where they end with it.
+    // Both kinds of node are tested: one where containers outlive dockerd, and one where they end with it.
     const world = await World.create(random.chance(0.5) ? ['--live-restore'] : []);
     const ledger = new Ledger();
     const begun = Date.now();
@@ -109,7 +109,7 @@ it(
         await Promise.all(kept.map((life) => life.end()));
       }
       await expectInvariants(world, ledger, events, 'at the end');
-      // A run that ended early has not tried all that it was to try.
+      // A run that ended early has not reached the minimum numbers.
       if (world.violations.length === 0) expectTried(world);
     } catch (error) {
       world.violate(`${String(error)}\n${world.daemon.lastWords()}`);
@@ -133,7 +133,9 @@ function expectTried(world: World): void {
   }
 }
 
-/** Right after the last fault a call may still fail: the link to the Engine may have been cut by it. */
+/**
+ * Right after the last fault a call may still fail, because the fault may have cut the link to the Engine.
+ */
 async function expectCollected(world: World, ledger: Ledger): Promise<void> {
   const end = Date.now() + 60_000;
   for (;;) {

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { engineBytes } from '../integration/support/engine';
 import { expectedLines, type ContainerPlan } from './plan';
 
-/** Lines by stream, in order. */
+/** The lines of each stream, in order. */
 export interface StreamLines {
   readonly stdout: readonly string[];
   readonly stderr: readonly string[];
@@ -11,7 +11,7 @@ export interface StreamLines {
 
 const FRAME_HEADER = 8;
 
-/** What the Engine itself kept of a container's output. */
+/** The part of a container's output that the Engine has kept. */
 export async function engineLog(dockerHost: string, id: string): Promise<StreamLines> {
   const bytes = await engineBytes(dockerHost, `/containers/${id}/logs?stdout=1&stderr=1`);
   const texts = { stdout: '', stderr: '' };
@@ -24,7 +24,7 @@ export async function engineLog(dockerHost: string, id: string): Promise<StreamL
   return { stdout: linesOf(texts.stdout), stderr: linesOf(texts.stderr) };
 }
 
-/** What a reader of the CRI log finds, in the rotated files first. */
+/** The lines that a reader of the CRI log finds, with the rotated files first. */
 export async function criLog(path: string): Promise<StreamLines> {
   const names = await readdir(dirname(path)).catch(() => []);
   const rotated = names.filter((name) => name.startsWith(`${basename(path)}.`)).sort();
@@ -39,11 +39,10 @@ export async function criLog(path: string): Promise<StreamLines> {
 }
 
 /**
- * The CRI log of a container that has ended holds what the Engine kept, each line once and in order.
- * @param got what is in the CRI log.
- * @param kept what the Engine has, where it could be asked.
- * @param how `complete`: the container ended by itself; `stopped`: it may have been ended while it wrote; `holey`: what
- * dockerd had read when it was killed is lost to all, so some lines may be missing, and none comes twice.
+ * Checks that the CRI log of an ended container contains what the Engine kept, each line once and in order.
+ * @param got the contents of the CRI log. @param kept the Engine's contents, if it could be asked. @param
+ * how `complete`: the container ended by itself; `stopped`: it may have been ended while it wrote; `holey`:
+ * what dockerd had read when it was killed is lost, so some lines may be missing, and none comes twice.
  */
 export function logIsWrong(
   plan: ContainerPlan,
@@ -68,7 +67,7 @@ export function logIsWrong(
   });
 }
 
-/** Where two logs part first, in words; undefined when they are alike. */
+/** Describes the first difference of two logs; undefined when they are equal. */
 function firstDifference(got: readonly string[], wanted: readonly string[]): string | undefined {
   const at = wanted.findIndex((line, index) => got[index] !== line);
   if (at >= 0) return `line ${at} is "${got[at] ?? 'missing'}" instead of "${wanted[at] ?? ''}"`;

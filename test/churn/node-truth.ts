@@ -17,7 +17,10 @@ interface PodAddress {
   readonly hostPort: number | undefined;
 }
 
-/** Leases, links, cached results, handles and rules are those of live pods, and each of these has its own. */
+/**
+ * Checks that leases, links, cached results, handles and rules belong to live pods, and that each of these
+ * has its own.
+ */
 export async function networkIsWrong(world: World, ledger: Ledger): Promise<string[]> {
   const pods: PodAddress[] = [];
   const wrong: string[] = [];
@@ -72,7 +75,7 @@ function missingTraces(traces: readonly string[], pods: readonly PodAddress[]): 
   ];
 }
 
-/** The handle is of the namespace that the pod's process is in, and the address that we tell is there. */
+/** The handle is of the namespace of the pod's process, and the reported address is there. */
 async function namespacesAreWrong({ node, engine }: World, pods: readonly PodAddress[]): Promise<string[]> {
   const wrong: string[] = [];
   for (const { id, ip } of pods) {
@@ -88,7 +91,7 @@ async function namespacesAreWrong({ node, engine }: World, pods: readonly PodAdd
   return wrong;
 }
 
-/** Positions of logs are those of live containers, and nothing is left half written. */
+/** Log positions belong to live containers, and no half-written file is left. */
 export async function filesAreWrong({ daemon, node }: World, ledger: Ledger): Promise<string[]> {
   const live = ledger.liveContainers;
   const wrong: string[] = [];

@@ -1,11 +1,11 @@
 import type { Random } from './random';
 
-/** What one container does, and what is done to it. */
+/** The actions of one container, and the actions on it. */
 export interface ContainerPlan {
   readonly name: string;
-  /** Numbered lines that it writes to each of its streams before anything else. */
+  /** The number of numbered lines that it first writes to each of its streams. */
   readonly lines: number;
-  /** It ends by itself with this code; undefined: it runs until it is stopped. */
+  /** The container ends by itself with this code; undefined means that it runs until it is stopped. */
   readonly exitCode: number | undefined;
   readonly exec: boolean;
   /** An ExecSync that never ends by itself, with a timeout of a second. */
@@ -47,21 +47,24 @@ export function planLife(number: number, random: Random): LifePlan {
   };
 }
 
-/** The shell script of a container: `o N` and `e N` on its two streams, a breath after each twenty lines. */
+/**
+ * The shell script of a container: `o N` and `e N` on its two streams, with a short pause after each twenty
+ * lines.
+ */
 export function scriptOf({ lines, exitCode }: ContainerPlan): string {
   const write = 'echo "o $i"; echo "e $i" >&2; i=$((i+1)); [ $((i % 20)) != 0 ] || sleep 0.1';
   const end = exitCode === undefined ? 'exec sleep 100000' : `exit ${exitCode}`;
   return `i=0; while [ $i -lt ${lines} ]; do ${write}; done; ${end}`;
 }
 
-/** What a container that nobody killed has written to one stream. */
+/** The output on one stream of a container that nobody killed. */
 export function expectedLines({ lines }: ContainerPlan, stream: 'stdout' | 'stderr'): string[] {
   return Array.from({ length: lines }, (_, at) => `${stream === 'stdout' ? 'o' : 'e'} ${at}`);
 }
 
 const FIRST_HUNG_SECONDS = 5_000_000 + (process.pid % 100_000) * 10_000;
 
-/** The argument of `sleep` in hung ExecSyncs, by which this run's processes are found. */
+/** The argument of `sleep` in hung ExecSyncs, which identifies this run's processes. */
 export function hungExecSeconds(life: number): string {
   return String(FIRST_HUNG_SECONDS + life);
 }

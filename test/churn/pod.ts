@@ -11,9 +11,9 @@ export interface Running {
   readonly id: string;
   readonly plan: ContainerPlan;
   readonly logPath: string;
-  /** Changes of the Engine that it may have been killed by are counted from here. */
+  /** The changes of the Engine that may have killed it are counted from here. */
   readonly engineGeneration: number;
 }
 
-/** The pod was lost, by a restart of dockerd for instance: kubelet makes the next attempt of it. */
+/** The pod was lost, for instance by a restart of dockerd, and kubelet makes its next attempt. */
 export class PodLost extends Error {}

@@ -7,14 +7,17 @@ import type { Ledger } from './ledger';
 import { isHungExec } from './plan';
 import type { World } from './world';
 
-/** What a daemon without pods may hold, and what more for each container and sandbox; beyond that it leaks. */
+/**
+ * The resources that a daemon without pods may hold, and the increase for each container and sandbox.
+ * Anything beyond is a leak.
+ */
 const DESCRIPTORS = { atRest: 75, each: 6 };
 /** The most that the whole process may use, in bytes, with 30 pods or without. */
 const MOST_MEMORY = 400 * 1024 * 1024;
-/** A call whose caller gave up is over by then, for its calls of the Engine are bounded too. */
+/** A call whose caller gave up is over by then, because its Engine calls have time limits too. */
 const LONGEST_CALL_S = '300';
 
-/** No command of an ExecSync that timed out, and no plugin, is left. */
+/** No command of an ExecSync that timed out is left, and no plugin. */
 export async function processesAreWrong({ node, daemon }: World): Promise<string[]> {
   const wrong: string[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
@@ -29,7 +32,7 @@ export async function processesAreWrong({ node, daemon }: World): Promise<string
   return wrong;
 }
 
-/** Descriptors and memory stay flat, and nothing is under way any more: no call was forgotten. */
+/** Descriptors and memory stay flat, and no call is under way any more. */
 export async function daemonIsWrong(world: World, ledger: Ledger): Promise<string[]> {
   const { daemon, node } = world;
   const wrong: string[] = [];
@@ -46,7 +49,7 @@ export async function daemonIsWrong(world: World, ledger: Ledger): Promise<strin
   for (const [series, value] of metrics) {
     if (series.startsWith('dockbridge_engine_calls_in_flight{') && value !== 0)
       wrong.push(`an Engine call is under way at rest: ${series}`);
-    // The Engine's spool is never so far ahead here that it discards what we have not read.
+    // The Engine's spool is never so far ahead here that it discards output which was not copied.
     if (series === 'dockbridge_log_gaps_total' && value !== 0) wrong.push(`${value} gaps in logs`);
     if (series === 'dockbridge_log_lag_bytes' && value !== 0)
       wrong.push(`${value} bytes of logs were not copied`);

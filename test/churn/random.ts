@@ -6,7 +6,10 @@ export class Random {
     this.state = seed >>> 0;
   }
 
-  /** A stream of its own for one part of the run: what that part draws does not depend on the others' pace. */
+  /**
+   * A separate stream for one part of the run, so that its numbers do not depend on the pace of other
+   * parts.
+   */
   fork(name: string): Random {
     let hash = this.state ^ 0x811c9dc5;
     for (const character of name) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193);
@@ -22,7 +25,7 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number from 0 to `limit` - 1. */
+  /** An integer from 0 to `limit` - 1. */
   below(limit: number): number {
     return Math.floor(this.real() * limit);
   }

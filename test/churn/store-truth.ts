@@ -32,7 +32,7 @@ const STATES: Readonly<Record<string, ContainerState>> = {
   exited: ContainerState.CONTAINER_EXITED,
 };
 
-/** Store = Engine = what the driver was told. */
+/** The store, the Engine and the driver's ledger agree. */
 export async function storeIsWrong({ client, engine }: World, ledger: Ledger): Promise<string[]> {
   const wrong: string[] = [];
   const all = (await engineGet(engine.dockerHost, '/containers/json?all=1')) as Summary[];
@@ -66,7 +66,7 @@ export async function storeIsWrong({ client, engine }: World, ledger: Ledger): P
   return wrong;
 }
 
-/** What ContainerStatus says of each is what the Engine says; no exec is left running in it. */
+/** ContainerStatus and the Engine say the same of each container, and no exec is left running in it. */
 export async function containersAreWrong({ client, engine }: World, ledger: Ledger): Promise<string[]> {
   const wrong: string[] = [];
   for (const id of ledger.liveContainers) {
@@ -89,7 +89,7 @@ export async function containersAreWrong({ client, engine }: World, ledger: Ledg
   return wrong;
 }
 
-/** The last event of each is the one that led to its state. */
+/** The last event of each container is the one that led to its state. */
 export async function eventsAreWrong({ client }: World, events: EventsWatch): Promise<string[]> {
   const last = events.lastWords();
   const { items } = await client.call('ListPodSandbox', {}, LOOK_MS);

@@ -4,12 +4,15 @@ import { EventWatch, typeName, type CriEvent } from '../integration/support/even
 import type { World } from './world';
 
 const PERIOD_MS = 250;
-/** A list that is not answered by then waits for something, however busy the machine is (ms). */
+/** A list that is not answered by then is blocked, however busy the machine is (ms). */
 const STUCK_LIST_MS = 30_000;
 
-/** Asks for lists all the time, as PLEG does: however the Engine hangs, or is gone, they are answered from memory. */
+/**
+ * Calls the lists continuously, as PLEG does. They are answered from memory even if the Engine hangs or is
+ * gone.
+ */
 export class ListWatch {
-  /** While a call of the Engine hung. */
+  /** While an Engine call hung. */
   readonly hungMs: number[] = [];
   readonly tookMs: number[] = [];
   private over = false;
@@ -62,7 +65,7 @@ export class EventsWatch {
     await this.done;
   }
 
-  /** The last event of each container and sandbox that the present daemon has told of, by id. */
+  /** The last event of each container and sandbox that the present daemon has reported, by id. */
   lastWords(): ReadonlyMap<string, string> {
     return new Map(this.open?.events.map((event) => [event.container_id, typeName(event)]));
   }
@@ -75,17 +78,17 @@ export class EventsWatch {
         const how = await this.open.ended;
         this.check(this.open.events, how);
       } catch {
-        // A daemon that goes takes its streams along: the next one is asked.
+        // A daemon that ends closes its streams, so the next one is called.
       }
       this.open = undefined;
       await delay(PERIOD_MS);
     }
   }
 
-  /** An event never says that a container is in a state before the one that the event tells of. */
+  /** An event never has a container state earlier than the one that it reports. */
   private check(events: readonly CriEvent[], how: string): void {
     this.events += events.length;
-    // A consumer that is cut off has missed something.
+    // A consumer that is disconnected has missed an event.
     if (how === 'RESOURCE_EXHAUSTED') this.world.violate('the consumer of events was cut off');
     const ended = new Set<string>();
     for (const { container_id, container_event_type: type, containers_statuses } of events) {

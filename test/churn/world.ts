@@ -9,36 +9,39 @@ import { startPrivateEngine, type PrivateEngine } from '../integration/support/e
 import { EngineProxy, type Fault, type SeenCall } from '../integration/support/engine-proxy';
 import type { Random } from './random';
 
-/** How long the daemon or the Engine may take to be back after a blow (ms). */
+/** How long the daemon or the Engine may take to be back after a kill (ms). */
 const BACK_WITHIN_MS = 300_000;
-/** Calls that only watch: a fault of theirs is drawn like any other's, but they come too often to be counted. */
+/** Calls that only watch. They get faults like any other, but are too frequent to be counted. */
 const HEARTBEAT = /^GET (\/v[\d.]+)?\/_ping/;
 const IDS = /[0-9a-f]{64}/g;
 
-/** Nothing can go on: the daemon or the Engine did not come back. */
+/** The run cannot continue, because the daemon or the Engine did not come back. */
 export class WorldBroken extends Error {}
 
-/** Everything that a pod lives in, and the means to harm it: a node for CNI, an Engine behind a proxy, a daemon. */
+/**
+ * Everything that a pod needs, and the means to harm it: a CNI node, an Engine behind a proxy, and a
+ * daemon.
+ */
 export class World {
   readonly violations: string[] = [];
   readonly faults: Record<string, number> = {};
-  /** What was done and what the daemons said, for whoever looks into a failure. */
+  /** The actions of the run and the logs of the daemons, for the analysis of a failure. */
   readonly story: string[] = [];
   daemonKills = 0;
   daemonStops = 0;
   engineKills = 0;
   engineStops = 0;
-  /** Changes when the daemon goes and when it is back. */
+  /** Changes when the daemon ends and when it is back. */
   daemonGeneration = 0;
-  /** The number of times that dockerd went, which ends containers where it does not restore them. */
+  /** The number of times that dockerd ended, which ends containers if dockerd does not restore them. */
   engineGeneration = 0;
-  /** Resolves when no blow is under way. */
+  /** Resolves when no kill is under way. */
   calm: Promise<void> = Promise.resolve();
-  /** Resolves when there is a daemon to call; the Engine may be gone. */
+  /** Resolves when there is a daemon to call. The Engine may be gone. */
   reachable: Promise<void> = Promise.resolve();
-  /** Lists that were answered so far; a call that hangs is let go after one more. */
+  /** The number of lists that were answered so far. A hanging call is released after one more. */
   lists = 0;
-  /** As the looks at everything have found them (bytes; open files). */
+  /** The values at the checks of all invariants (bytes; open files). */
   mostMemory = 0;
   mostDescriptors = 0;
   private broken: WorldBroken | undefined;
@@ -70,7 +73,7 @@ export class World {
     return world;
   }
 
-  /** The first pod of a node makes the pause image, after a pull that fails: no part of what is tried here. */
+  /** The first pod of a node makes the pause image after a failed pull, which is not part of this test. */
   private async warmUp(): Promise<void> {
     const config = { metadata: { name: 'first', uid: 'first', namespace: 'churn' }, linux: {} };
     const { pod_sandbox_id } = await this.client.call('RunPodSandbox', { config }, 240_000);
@@ -82,7 +85,7 @@ export class World {
     return this.daemon.client;
   }
 
-  /** Notes that a promise of dockbridge was broken; the run goes on and fails at its end. */
+  /** Records that dockbridge broke a promise. The run continues and fails at its end. */
   violate(what: string): void {
     this.tell(`BROKEN: ${what}`);
     this.violations.push(what);
@@ -92,7 +95,7 @@ export class World {
     this.story.push(`${new Date().toISOString()} churn: ${what}`);
   }
 
-  /** @returns the file with all that was done and said, in the order of time as far as each line tells it. */
+  /** @returns the file with all actions and log lines, ordered by time as far as each line has one. */
   async writeStory(name: string): Promise<string> {
     const path = join(await mkdtemp(join(tmpdir(), 'dockbridge-churn-')), `${name}.log`);
     await writeFile(path, `${this.story.join('\n')}\n${this.daemon.lastWords(Infinity)}\n`);
@@ -102,7 +105,7 @@ export class World {
   async destroy(): Promise<void> {
     try {
       this.proxy.heal();
-      // A daemon that is started anew is to be stopped, too.
+      // A daemon that is started again must be stopped, too.
       await this.calm;
       if (this.broken === undefined) {
         const code = await this.daemon.stop();
@@ -148,9 +151,9 @@ export class World {
   }
 
   /**
-   * From now on each call has a chance of one of the faults. Which it is depends on the seed, the kind of call and how
-   * many of that kind there were, and on nothing else: so a seed means the same faults in each run, at much the same
-   * moments of pods' lives.
+   * From now on each call gets one of the faults with a certain chance. The fault depends only on the seed,
+   * the kind of call and the number of earlier calls of that kind. A seed therefore means the same faults
+   * in each run, at nearly the same moments of pods' lives.
    */
   makeTrouble(random: Random, probability: number): void {
     const seen = new Map<string, number>();
@@ -175,11 +178,11 @@ export class World {
     return Object.values(this.faults).reduce((sum, count) => sum + count, 0);
   }
 
-  /** Lists are answered while a call hangs: so it hangs until one was. */
+  /** Lists are answered while a call hangs, so it hangs until one was answered. */
   private async releaseAfter(call: SeenCall, ms: number): Promise<void> {
     const { lists } = this;
     await delay(ms, undefined, { ref: false });
-    // The one that was under way may have been asked for before.
+    // The list under way may have been requested before.
     while (this.lists < lists + 2 && this.proxy.hanging.includes(call))
       await delay(100, undefined, { ref: false });
     this.proxy.release((held) => held === call);
@@ -231,12 +234,12 @@ export class World {
   }
 }
 
-/** The share of calls that hang until whoever made them gives up. */
+/** The share of calls that hang until their caller gives up. */
 const FOR_EVER = 0.15;
 
 /**
- * Streams are torn, not failed half-way; a start is never duplicated, of a container or an exec: what has ended by then
- * would run twice by right.
+ * Streams are cut off, not failed half-way. A start of a container or an exec is never duplicated, because
+ * a process that has ended by then would correctly run twice.
  */
 function drawFault({ method, path }: SeenCall, random: Random): Fault {
   const isStream = /\/(events|attach|exec\/\w+\/start)$/.test(path);

@@ -32,7 +32,7 @@ const (
 	auditWrite = "audit /tmp/** w,"
 )
 
-// appArmorFields are the ways to name a profile: the old one, the new one, and both, of which the new one counts.
+// appArmorFields are the ways to name a profile: the old field, the new field, and both, where the new field has priority.
 var appArmorFields = map[string]func(security *cri.LinuxContainerSecurityContext, profile string){
 	"old field": func(security *cri.LinuxContainerSecurityContext, profile string) {
 		security.ApparmorProfile = "localhost/" + profile

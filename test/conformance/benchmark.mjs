@@ -39,7 +39,7 @@ async function bareCycle(times) {
     (times[name] ??= []).push(performance.now() - began);
     return result;
   };
-  // Not as PID 1, which would ignore SIGTERM: in critest's pods it is not either.
+  // The process is not PID 1, which would ignore SIGTERM, as in critest's pods.
   const body = { Image: IMAGE, Cmd: ['top'], HostConfig: { NetworkMode: 'none', PidMode: 'host' } };
   const { Id } = await timed('CreateContainer', () => call('POST', '/containers/create', body));
   await timed('StartContainer', () => call('POST', `/containers/${Id}/start`));

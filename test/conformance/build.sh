@@ -1,10 +1,10 @@
 #!/bin/bash
 # build.sh DIR: builds the suite for `dockbridge cri conformance` into DIR, which can then be copied to any machine of this
-# architecture: it needs neither Go nor Debian there. Quick if nothing has changed.
-#   DIR/suite         what runs the others and reports
+# architecture. That machine needs neither Go nor Debian. The build is quick if nothing has changed.
+#   DIR/suite         runs the other programs and reports
 #   DIR/specs, DIR/old-clients, DIR/test2json
 #   DIR/images/       layers of the images that the suite's registry serves
-#   DIR/skips.txt     and the sources of the specs, so that a failure can be looked up
+#   DIR/skips.txt     and the sources of the specs, so that people can look up a failure
 set -euo pipefail
 out=$(realpath -m "${1:?usage: build.sh DIR}")
 cd "$(dirname "$0")"

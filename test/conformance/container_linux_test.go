@@ -17,12 +17,12 @@ func privileged(config *cri.PodSandboxConfig) { config.Linux.SecurityContext.Pri
 
 func privilegedContainer(config *cri.ContainerConfig) { config.Linux.SecurityContext.Privileged = true }
 
-// sharedDirectory is a mount point of its own whose mounts spread.
+// sharedDirectory returns a mount point whose mounts propagate.
 func sharedDirectory(t *testing.T) string {
 	t.Helper()
 	directory := t.TempDir()
 	check.NoError(t, unix.Mount(directory, directory, "", unix.MS_BIND, ""), "bind mount")
-	t.Cleanup(func() { _ = unix.Unmount(directory, unix.MNT_DETACH) }) // the directory's removal would tell
+	t.Cleanup(func() { _ = unix.Unmount(directory, unix.MNT_DETACH) }) // removing the directory would report an error
 	check.NoError(t, unix.Mount("", directory, "", unix.MS_SHARED, ""), "making it shared")
 	return directory
 }
@@ -77,13 +77,13 @@ func TestOutOfMemoryIsTold(t *testing.T) {
 	const limit = 16 << 20
 	container := env.New(t).Pod().Start(
 		node.Resources(&cri.LinuxContainerResources{MemoryLimitInBytes: limit, MemorySwapLimitInBytes: limit}),
-		// Not at once: on cgroup v1 nobody hears of what the kernel kills before the runtime listens.
+		// The kill comes later, because on cgroup v1 the runtime misses kills before it listens.
 		node.Shell("until test -e /tmp/go; do sleep 0.1; done; dd if=/dev/zero of=/dev/null bs=24M"),
 	)
 	container.Exec("touch", "/tmp/go")
 	status := container.Exited()
 	check.Equal(t, "exit code", status.ExitCode, 137)
-	// The kernel's word may come after the death.
+	// The kernel's notification may come after the death.
 	check.Eventually(t, "the reason OOMKilled", func() bool { return container.Status().Reason == "OOMKilled" })
 }
 

@@ -118,7 +118,7 @@ func TestLogHasAllOutputWhenTheContainerHasExited(t *testing.T) {
 	pod := env.New(t).Pod()
 	container := pod.Start(node.Shell("echo hello World; echo oops >&2; echo -n unfinished"))
 	container.Exited()
-	raw := container.RawLog() // at once: it must be complete
+	raw := container.RawLog() // read at once, because the log must be complete
 	check.Contains(t, "log", raw, " stdout F hello World\n", " stderr F oops\n", " unfinished")
 	check.Equal(t, "kubectl logs", container.Log(), node.Output{Stdout: "hello World\nunfinished", Stderr: "oops\n"})
 }
@@ -154,7 +154,7 @@ func TestLogIsReopened(t *testing.T) {
 	check.NoError(t, err, "old log")
 	check.Equal(t, "size of the old file later", len(still), len(old))
 
-	// No line is lost or doubled between the two.
+	// No line is lost or repeated between the two.
 	container.Stop(0)
 	var last int
 	_, err = fmt.Sscanf(lastLine(string(old)), "line %d", &last)

@@ -1,6 +1,6 @@
 #!/bin/bash
-# crictl.sh: what a person does on a node with crictl (README's session), and whether he sees what he should. It prints
-# what he types and the beginning of what he sees; exits 1 if something is not as it should be.
+# crictl.sh: does what a person does on a node with crictl (README's session), and checks the output. It prints the
+# commands and the beginning of their output, and exits with 1 if a check fails.
 #   CRICTL                crictl
 #   CONFORMANCE_ENDPOINT  the runtime: unix://…
 #   CONFORMANCE_IMAGES    a registry that has base:1 (serve/)
@@ -106,7 +106,7 @@ output=$(printf 'echo I am on $(hostname) with $(tty); exit\n' |
 shows
 sees 'I am on walk with /dev/pts/'
 echo "\$ echo 'echo hello' | crictl attach -i ${shell:0:13}"
-# Whoever attaches to a shell that goes on leaves by closing the connection.
+# A client that attaches to a running shell leaves by closing the connection.
 output=$({ echo 'echo hello from the shell'; sleep 2; echo exit; } | crictl attach -i "$shell") || wrong 'attach failed'
 shows
 sees '^hello from the shell$'

@@ -10,12 +10,12 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// A device plugin's CDI device: the specification is a file on the node, the container asks for it by name.
+// The CDI device of a device plugin: the specification is a file on the node, and the container requests it by name.
 func TestDeviceByCDI(t *testing.T) {
-	const directory = "/var/run/cdi" // the standard's
+	const directory = "/var/run/cdi" // the directory in the standard
 	n := env.New(t)
 	if err := os.Mkdir(directory, 0o755); err == nil {
-		t.Cleanup(func() { _ = os.Remove(directory) }) // not empty any more: somebody else's now
+		t.Cleanup(func() { _ = os.Remove(directory) }) // not empty if another spec uses it
 	}
 	vendor := n.Name("vendor") + ".example.com"
 	path := filepath.Join(directory, vendor+".json")
@@ -37,7 +37,7 @@ func TestDeviceByCDI(t *testing.T) {
 
 func TestDeviceOfTheHost(t *testing.T) {
 	container := env.New(t).Pod().Start(func(config *cri.ContainerConfig) {
-		// Not one that every container may use.
+		// This is not a device that every container may use.
 		config.Devices = []*cri.Device{{HostPath: "/dev/loop-control", ContainerPath: "/dev/thing", Permissions: "r"}}
 	})
 	check.Equal(t, "opening it for reading", container.Sh(": </dev/thing"), node.Output{})

@@ -10,7 +10,7 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// startByID starts a container of an image as kubelet does: it names the image by what PullImage returned.
+// startByID starts a container of an image as kubelet does, which names the image by the result of PullImage.
 func startByID(n *node.Node, id, name string) *node.Container {
 	return n.Pod().Start(func(config *cri.ContainerConfig) {
 		config.Image = &cri.ImageSpec{Image: id, UserSpecifiedImage: name}

@@ -50,7 +50,7 @@ func TestPullEndsWithItsDeadline(t *testing.T) {
 	defer cancel()
 	_, err := n.Images.PullImage(ctx, &cri.ImageSpec{Image: reference}, nil, nil)
 	check.Equal(t, "code", status.Code(err), codes.DeadlineExceeded)
-	n.Pull(reference) // and the runtime is as good as before
+	n.Pull(reference) // the runtime still works
 }
 
 func TestImageStatusIsTheSameByEveryName(t *testing.T) {

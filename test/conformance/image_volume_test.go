@@ -8,7 +8,7 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// imageVolume mounts an image, with a change, into a container that starts.
+// imageVolume mounts an image into a container that starts. The change edits the mount.
 func imageVolume(t *testing.T, change func(*cri.Mount)) (*node.Container, string, error) {
 	n := env.New(t)
 	reference := n.Publish(nil)[0]

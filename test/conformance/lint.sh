@@ -1,5 +1,5 @@
 #!/bin/bash
-# lint.sh: gofmt and go vet of the conformance modules, and the tests of what makes their reports, which need no runtime.
+# lint.sh: runs gofmt and go vet on the conformance modules, and the tests of their report code, which need no runtime.
 set -euo pipefail
 cd "$(dirname "$0")"
 go=$(bash ../../scripts/go.sh)

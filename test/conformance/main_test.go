@@ -1,5 +1,5 @@
-// Package conformance asks of any CRI runtime what Kubernetes asks of it, through the libraries that Kubernetes uses.
-// CONFORMANCE_ENDPOINT names the runtime; docs/conformance.md tells the rest.
+// Package conformance checks what Kubernetes requires of any CRI runtime, through the libraries that Kubernetes uses.
+// CONFORMANCE_ENDPOINT names the runtime; docs/conformance.md describes the suite.
 package conformance
 
 import (
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
-// run leaves nothing on the node, also when it is interrupted.
+// run leaves nothing on the node, even if it is interrupted.
 func run(m *testing.M) int {
 	const patience = 3 * time.Minute // a pod that is being made is awaited
 	interrupted, ended := make(chan os.Signal, 1), make(chan int, 1)

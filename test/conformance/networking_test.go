@@ -18,15 +18,15 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// webServer makes a container one that answers `ok` on a port.
+// webServer makes a container that answers `ok` on a port.
 func webServer(port int) func(*cri.ContainerConfig) {
 	return node.Shell(fmt.Sprintf("echo httpd starts; exec httpd -f -p %d -h /www", port))
 }
 
-// given are the ports that specs have: what a firewall rule forwards is not taken as far as the kernel knows.
+// given are the ports of specs, because the kernel does not count a port of a firewall rule as used.
 var given sync.Map
 
-// freePort is one that nobody has.
+// freePort returns a port that nobody uses.
 func freePort(t *testing.T) int32 {
 	t.Helper()
 	for {
@@ -109,7 +109,7 @@ func TestHostPortUDP(t *testing.T) {
 	})
 }
 
-// Not every kernel has SCTP: what can be seen on all is the rule that forwards the port.
+// Some kernels lack SCTP. The rule that forwards the port is visible on all.
 func TestHostPortSCTP(t *testing.T) {
 	port := freePort(t)
 	env.New(t).Pod(hostPort(cri.Protocol_SCTP, 5000, port))
@@ -163,7 +163,7 @@ func TestPodIsReachedByIPv6(t *testing.T) {
 	check.Equal(t, "GET from another pod", get(n.Pod().Start(), "["+v6+"]"), "ok\n")
 }
 
-// get asks a web server from within a container.
+// get calls a web server from within a container.
 func get(client *node.Container, host string) string {
 	return client.Sh("timeout 10 wget -q -O - 'http://" + host + "/'").Stdout
 }
@@ -203,7 +203,7 @@ func TestContainersOfAPodExecForThemselves(t *testing.T) {
 	}
 }
 
-// withTimeout is a context for what may hang.
+// withTimeout returns a context for calls that may hang.
 func withTimeout(t *testing.T, limit time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)

@@ -1,17 +1,17 @@
 #!/bin/bash
-# node.sh CMD...: runs CMD beside a container runtime and ends all it started. The node is a network and a mount
-# namespace: its addresses, firewall rules, mounts and /etc/hosts are nobody else's, and gone with it. Needs root.
+# node.sh CMD...: runs CMD next to a container runtime and ends everything that it started. The node is a network and a mount
+# namespace, with its own addresses, firewall rules, mounts and /etc/hosts, which disappear with it. Needs root.
 #
 #   ENGINE=20.10|26.1|28.5|28.5-containerd|29|29-graphdriver   dockbridge (dist/) on this Engine (engine-version.sh);
 #                                            default: the one installed
-#   ENGINE=containerd|containerd-2           containerd's own CRI, to compare with: Debian's package, or that of the
+#   ENGINE=containerd|containerd-2           containerd's own CRI for comparison: Debian's package, or that of the
 #                                            suite which has Engine 28.5
 #   HOSTILE=1                                dockbridge's Engine gets every default that contradicts CRI (scripts/daemon-json.mjs)
-#   RECORD=FILE                              `dockbridge cri record` stands before the runtime, and FILE is its tape
-#   NODE_NAMES=NAME...                       more names of the node, in its /etc/hosts before the runtime reads that
-# CMD finds in its environment: CONFORMANCE_ENDPOINT, CONFORMANCE_RUNTIME (ENGINE, with its default), NODE_WORK (a directory
-# that goes with the node), and where there is an Engine, DOCKER_HOST, NODE_ENGINE (its name, for engine.sh) and NODE_DAEMON
-# (a file with dockbridge's pid: one that was killed with -9 is started again).
+#   RECORD=FILE                              `dockbridge cri record` runs in front of the runtime, and FILE is its tape
+#   NODE_NAMES=NAME...                       more names of the node, in its /etc/hosts before the runtime starts
+# CMD gets these variables: CONFORMANCE_ENDPOINT, CONFORMANCE_RUNTIME (ENGINE with its default), NODE_WORK (a directory
+# that disappears with the node), and with an Engine also DOCKER_HOST, NODE_ENGINE (its name for engine.sh) and NODE_DAEMON
+# (a file with dockbridge's pid; a daemon that was killed with -9 is started again).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -19,7 +19,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 if [ "${CONFORMANCE_NODE:-}" != $PPID ]; then
   [ "$(id -u)" = 0 ] || { echo 'node: must be root' >&2; exit 1; }
-  # Mounts that others take away go away here too; those made here stay here.
+  # Mounts that others remove are removed here too, and mounts made here stay here.
   CONFORMANCE_NODE=$$ unshare --net --mount --propagation slave bash "$0" "$@"
   exit
 fi
@@ -35,10 +35,10 @@ daemon='' engine='' recorder=''
 finish() {
   local code=$?
   trap '' INT TERM HUP
-  set +e # whatever fails here, the rest must go too
+  set +e # the cleanup must continue after any failure
   if [ -n "$recorder" ]; then
     kill "$recorder" 2>/dev/null
-    # A tape that is not whole fails the run.
+    # An incomplete tape fails the run.
     wait "$recorder" || code=1
     sed 's/^/node: recorder: /' "$work/recorder.log" >&2
   fi
@@ -59,14 +59,14 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# As systemd does it, but for what ends by itself: that shall be seen.
+# Restarts it as systemd does, except after an end without a kill, which must stay visible.
 serve_again() { # COMMAND...
   local child code
   trap 'trap "" TERM; kill "$child"; wait "$child"; exit' TERM
   while :; do
     "$@" &
     child=$!
-    # At once, for whoever reads it.
+    # Written at once for its readers.
     echo $child >"$NODE_DAEMON.new"
     mv "$NODE_DAEMON.new" "$NODE_DAEMON"
     code=0
@@ -76,15 +76,15 @@ serve_again() { # COMMAND...
 }
 
 prepare_namespaces() {
-  # As systemd makes it: mounts of volumes must spread between pods and node.
+  # As under systemd, mounts of volumes must spread between pods and node.
   mount --make-rshared /
-  # The handles of pods' namespaces are this node's too: what a killed runtime leaves of them goes with the node.
+  # The handles of pods' namespaces belong to this node too, so those that a killed runtime leaves disappear with the node.
   mkdir -p /run/netns
   mount -t tmpfs netns /run/netns
   ip link set lo up
-  # As every node of Kubernetes has it. An Engine that has to switch it on closes the node's FORWARD chain, also between pods.
+  # Every Kubernetes node has it on. An Engine that switches it on closes the node's FORWARD chain, even between pods.
   echo 1 >/proc/sys/net/ipv4/ip_forward
-  # Not of type dummy, which not every kernel has.
+  # The type is not dummy, which some kernels lack.
   ip link add eth0 type bridge
   ip address add 198.51.100.1/24 dev eth0
   ip -6 address add 2001:db8:10::1/64 dev eth0 nodad
@@ -92,7 +92,7 @@ prepare_namespaces() {
   ip route add default via 198.51.100.254
   printf '127.0.0.1 localhost %s %s\n::1 localhost\n' "$(hostname)" "${NODE_NAMES:-}" >"$work/hosts"
   mount --bind "$work/hosts" /etc/hosts
-  # Nobody answers here, and says so at once: an Engine that waits for a name holds up all its pulls meanwhile.
+  # This address refuses DNS requests at once. An Engine that waits for a name would delay all its pulls.
   if [ -e /etc/resolv.conf ]; then
     echo 'nameserver 127.0.0.1' >"$work/resolv.conf"
     mount --bind "$work/resolv.conf" /etc/resolv.conf
@@ -117,7 +117,7 @@ start_dockbridge() {
   engine=conformance-$$
   if [ "$runtime" != installed ]; then
     export DOCKBRIDGE_TEST_ENGINE=$runtime
-    # The containerd image store does not see for itself that upstream.sh's names of registries are this machine.
+    # The containerd image store does not recognize that upstream.sh's registry names are this machine.
     options=(-- --insecure-registry registry.k8s.io --insecure-registry k8s.gcr.io --insecure-registry gcr.io)
   fi
   [ -z "${HOSTILE:-}" ] || export DOCKBRIDGE_TEST_HOSTILE=1
@@ -130,11 +130,11 @@ start_dockbridge() {
     --image-pull-progress-deadline 20s >"$work/daemon.log" 2>&1 </dev/null &
   daemon=$!
   [ "$runtime" != installed ] || CONFORMANCE_RUNTIME=$(dockerd --version | grep -oE '[0-9]+\.[0-9]+' | head -1)
-  # The daemon removes a stalled pull after this long.
+  # The daemon cancels a stalled pull after this long.
   export CONFORMANCE_PULL_LIMIT=20s
 }
 
-# Its pause image comes from the registry of the suite, whose address is therefore known beforehand.
+# The pause image comes from the suite's registry, so the registry's address must be known before it starts.
 start_containerd() {
   local path=$PATH host
   [ "$runtime" = containerd ] || path=$(bash "$root/scripts/engine-version.sh" 28.5)$PATH
@@ -166,7 +166,7 @@ S
     mkdir -p "$work/certs.d/$host"
     printf 'server = "http://%s"\n[host."http://127.0.0.1:80"]\n' $host >"$work/certs.d/$host/hosts.toml"
   done
-  # It has no setting for the results of CNI: what it leaves when it is killed must go with the node.
+  # It has no setting for CNI results, so results that a killed one leaves must disappear with the node.
   mkdir -p /var/lib/cni "$work/cni"
   mount --bind "$work/cni" /var/lib/cni
   PATH=$path containerd --config "$work/containerd.toml" >"$work/daemon.log" 2>&1 </dev/null &
@@ -183,7 +183,7 @@ end_containerd() {
     pgrep -P "$shim" | xargs -r kill -KILL
     kill -KILL "$shim"
   done
-  # The killed leave their groups only when they are gone.
+  # Killed processes leave their cgroups only when they are gone.
   for _ in {1..50}; do
     [ -z "$(cat /sys/fs/cgroup/{,*/}k8s.io/*/cgroup.procs 2>/dev/null)" ] && break
     sleep 0.1
@@ -203,7 +203,7 @@ answers() {
   die "the runtime did not start"
 }
 
-# The runtime's own address stays beside it, for whoever restarts what is behind it.
+# The runtime's own address stays next to it, for callers that restart the runtime behind the recorder.
 start_recorder() {
   [ -f "$root/dist/main.js" ] || die 'dist/ is missing (run: make build)'
   node "$root/dist/main.js" cri record --listen "unix://$work/recorded.sock" --upstream "$CONFORMANCE_ENDPOINT" -o "$RECORD" \

@@ -45,7 +45,7 @@ func TestPullOfWhatIsNotThereFails(t *testing.T) {
 	check.Refused(t, err, "the pull")
 }
 
-// slowImage is one whose layer comes at a pace.
+// slowImage publishes an image whose layer is sent at a pace.
 func slowImage(n *node.Node, pace registry.Pace) string {
 	reference := n.Publish(func(image *registry.Image) {
 		noise := make([]byte, 2*mebibyte)
@@ -78,8 +78,8 @@ func TestSlowPullDoesNotBlockOthers(t *testing.T) {
 	check.True(t, n.Image(reference) != nil, "the image is not there")
 }
 
-// A pull without progress ends by itself; kubelet sets no deadline. The limit is the runtime's: CONFORMANCE_PULL_LIMIT
-// says that this one was told to take less than Patience.
+// A pull without progress ends by itself, because kubelet sets no deadline. The runtime has the limit. CONFORMANCE_PULL_LIMIT
+// says that this runtime has a limit below Patience.
 func TestPullWithoutProgressEnds(t *testing.T) {
 	n := env.New(t)
 	if os.Getenv("CONFORMANCE_PULL_LIMIT") == "" {

@@ -15,13 +15,13 @@ import (
 
 const mebibyte = 1 << 20
 
-// onV2 says whether containers have the unified hierarchy.
+// onV2 returns whether containers use the unified hierarchy.
 func onV2() bool {
 	_, err := os.Stat("/sys/fs/cgroup/cgroup.controllers")
 	return err == nil
 }
 
-// limits are a container's, as the kernel has them, told in the words of cgroup v1.
+// limits are a container's limits in the kernel, in the terms of cgroup v1.
 type limits struct {
 	memory, memoryAndSwap, quota, period, shares int64
 }
@@ -78,7 +78,7 @@ func TestSwapLimit(t *testing.T) {
 	check.Equal(t, "limit of the status", container.Status().GetResources().GetLinux().GetMemorySwapLimitInBytes(), 96*mebibyte)
 }
 
-// In-place resize: the container lives on, with other limits.
+// After an in-place resize the container keeps running with other limits.
 func TestContainerIsResized(t *testing.T) {
 	n := env.New(t)
 	container := n.Pod().Start(node.Resources(&cri.LinuxContainerResources{

@@ -1,10 +1,10 @@
 #!/bin/bash
-# run.sh: the conformance suite and the old clients against one runtime, and one table of the results. Exits 1 if a spec
+# run.sh: runs the conformance suite and the old clients against one runtime, and prints one table. Exits with 1 if a spec
 # failed.
-#   ENDPOINT=unix://…  a runtime that runs already, on this machine; ENGINE then only chooses the list's entries
-#   ENGINE=…           otherwise: which runtime node.sh starts
+#   ENDPOINT=unix://…  a runtime that already runs on this machine; ENGINE then only selects entries of skips.txt
+#   ENGINE=…           otherwise: the runtime that node.sh starts
 #   ARGS=…             for `go test`, such as ARGS='-run TestExec'
-#   RECORD=FILE        everything goes through `dockbridge cri record` of the node that node.sh starts, and FILE is its tape
+#   RECORD=FILE        records all calls with `dockbridge cri record` on the node that node.sh starts, and FILE is the tape
 #   TOTALS=FILE        gets `N passed, N failed, N skipped`
 #   JUNIT=FILE         gets the results as JUnit's XML
 set -euo pipefail
@@ -16,13 +16,13 @@ go=$(bash ../../scripts/go.sh)
 if [ -n "${ENDPOINT:-}" ]; then
   export CONFORMANCE_ENDPOINT=$ENDPOINT CONFORMANCE_RUNTIME=${ENGINE:-$ENDPOINT}
 elif [ -z "${NODE_WORK:-}" ]; then
-  # Built before the node is there; a failure shows when the tests run.
+  # Built before the node exists. A build failure shows when the tests run.
   for module in . old; do (cd $module && "$go" test -run '^$' ./... >/dev/null 2>&1) || true; done
   exec bash node.sh bash run.sh
 fi
 
 suite() {
-  # A spec mostly waits: more of them at a time than there are processors.
+  # A spec mostly waits, so more of them run at a time than there are processors.
   # shellcheck disable=SC2086 # several arguments
   "$go" test -json -count=1 -timeout 15m -parallel 8 ${ARGS:-} . || true # the report tells a failure
   # shellcheck disable=SC2016,SC2086 # the inner shell's; several arguments

@@ -14,7 +14,7 @@ const seccompMode = "sed -n 's/^Seccomp:\\s*//p' /proc/self/status"
 
 var unconfined = &cri.SecurityProfile{ProfileType: cri.SecurityProfile_Unconfined}
 
-// denying writes a profile that answers one system call with EPERM.
+// denying writes a profile that makes one system call fail with EPERM.
 func denying(t *testing.T, call string) *cri.SecurityProfile {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "profile.json")

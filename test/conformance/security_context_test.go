@@ -17,7 +17,7 @@ import (
 // security is a change of a container's security context.
 type security = func(*cri.LinuxContainerSecurityContext)
 
-// sharing makes a pod and returns how its containers ask for the same namespaces.
+// sharing makes a pod and returns the options with which its containers request the same namespaces.
 func sharing(n *node.Node, change func(*cri.NamespaceOption)) (*node.Pod, func(*cri.ContainerConfig)) {
 	pod := n.Pod(func(config *cri.PodSandboxConfig) { change(config.Linux.SecurityContext.NamespaceOptions) })
 	return pod, func(config *cri.ContainerConfig) { change(config.Linux.SecurityContext.NamespaceOptions) }
@@ -56,7 +56,7 @@ func TestProcessNamespaceOfAnotherContainer(t *testing.T) {
 		security.NamespaceOptions.TargetId = target.ID
 	}))
 	check.Equal(t, "PID 1", debug.Exec("cat", "/proc/1/cmdline").Stdout, "sleep\x0098762\x00")
-	debug.Stop(0) // before its processes go with their namespace
+	debug.Stop(0) // stopped before its processes disappear with their namespace
 }
 
 func namespaceOfHost(t *testing.T, kind string) string {
@@ -149,7 +149,7 @@ func TestRootFilesystemMayBeReadOnly(t *testing.T) {
 	check.Equal(t, "output", pod.Run("touch /test.go && echo Found"), node.Output{Stdout: "Found\n"})
 }
 
-// addBridge needs CAP_NET_ADMIN and no more.
+// addBridge needs only CAP_NET_ADMIN.
 const addBridge = "brctl addbr foobar && echo made"
 
 func TestPrivilegedContainer(t *testing.T) {
@@ -201,7 +201,7 @@ func TestMaskedPaths(t *testing.T) {
 	}))
 	output := container.Sh("ls")
 	check.Equal(t, "output", output.Stderr, "/bin/sh: ls: Permission denied\n")
-	// The list replaces the runtime's own, which hides what is below a device there.
+	// The list replaces the runtime's own, which hides files below a device there.
 	check.Equal(t, "what /proc/keys is", container.Exec("stat", "-c", "%F", "/proc/keys").Stdout, "regular empty file\n")
 }
 

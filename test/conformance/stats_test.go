@@ -10,12 +10,12 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// busyPod has one container with limits, and has used CPU, memory and network.
+// busyPod has one container with limits, which has used CPU, memory and network.
 func busyPod(t *testing.T) (*node.Pod, *node.Container) {
 	t.Helper()
 	pod := env.New(t).Pod(func(config *cri.PodSandboxConfig) {
 		config.Labels["spec"] = config.Metadata.Name
-		// As kubelet does: a control group for each pod, from which the runtime may take what the pod uses.
+		// Like kubelet, this makes a cgroup for each pod, from which the runtime may read the pod's usage.
 		if config.Linux.CgroupParent == "" {
 			config.Linux.CgroupParent = "/conformance/" + config.Metadata.Name
 			t.Cleanup(func() { removeCgroups(config.Linux.CgroupParent) })
@@ -28,7 +28,7 @@ func busyPod(t *testing.T) (*node.Pod, *node.Container) {
 	return pod, container
 }
 
-// removeCgroups takes away what a kubelet would; a hierarchy may have none.
+// removeCgroups removes the cgroups that a kubelet would remove. A hierarchy may have none.
 func removeCgroups(parent string) {
 	for _, hierarchy := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
 		groups, _ := filepath.Glob(hierarchy + parent)
@@ -76,7 +76,7 @@ func TestPodStatsAreListed(t *testing.T) {
 	}
 }
 
-// cAdvisor's metrics, which kubelet takes from the runtime with PodAndContainerStatsFromCRI.
+// The metrics of cAdvisor, which kubelet reads from the runtime with PodAndContainerStatsFromCRI.
 var metricNames = []string{
 	"container_blkio_device_usage_total", "container_cpu_cfs_periods_total", "container_cpu_cfs_throttled_periods_total",
 	"container_cpu_cfs_throttled_seconds_total", "container_cpu_system_seconds_total", "container_cpu_usage_seconds_total",
@@ -96,7 +96,7 @@ var metricNames = []string{
 	"container_threads", "container_threads_max",
 }
 
-// Nothing may have been read from or written to a block device.
+// The container may not have read from or written to a block device.
 var mayHaveNoValue = map[string]bool{
 	"container_blkio_device_usage_total": true, "container_fs_reads_bytes_total": true, "container_fs_reads_total": true,
 	"container_fs_writes_bytes_total": true, "container_fs_writes_total": true,
@@ -127,7 +127,7 @@ func TestPodMetrics(t *testing.T) {
 	pod, _ := busyPod(t)
 	described := descriptors(t, pod.Node)
 	var missing []string
-	// What the disk has not been asked for yet may be left out: nobody waits long for a container that has just started.
+	// The runtime may omit values that need the disk, because it does not wait long for a container that has just started.
 	defer func() {
 		if t.Failed() {
 			t.Logf("no value of %v", missing)

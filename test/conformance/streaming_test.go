@@ -68,7 +68,7 @@ func TestExecWithTerminalEndsThoughStdinStaysOpen(t *testing.T) {
 	})
 }
 
-// sizes are terminal sizes that a person drags a window through.
+// sizes are the terminal sizes while a person resizes a window.
 type sizes chan remotecommand.TerminalSize
 
 func (queue sizes) Next() *remotecommand.TerminalSize {
@@ -118,7 +118,7 @@ func (w *watched) String() string {
 	return w.text.String()
 }
 
-// expect waits for a text, as long as the session has not ended.
+// expect waits for a text until the session has ended.
 func (w *watched) expect(t *testing.T, text string, ended chan error) {
 	t.Helper()
 	check.Eventually(t, text+" on the screen", func() bool {
@@ -145,7 +145,7 @@ func TestAttach(t *testing.T) {
 			_, err := container.Attach(ctx, transport, node.Terminal{Stdin: reader, Stdout: screen})
 			ended <- err
 		}()
-		// A session that fails reads nothing.
+		// A failed session reads nothing.
 		go func() { _, _ = io.WriteString(writer, "echo -n hello\n") }()
 		screen.expect(t, "hello", ended)
 		check.NoError(t, writer.Close(), "closing stdin")

@@ -1,12 +1,12 @@
 #!/bin/bash
-# upstream.sh: cri-tools' own suite and the crictl walk against one runtime that node.sh starts (ENGINE=…).
-#   CRITEST=FILE  CRICTL=FILE   binaries to use instead of those that are built from cri-tools' Go module
+# upstream.sh: runs cri-tools' own suite and the crictl walk against one runtime that node.sh starts (ENGINE=…).
+#   CRITEST=FILE  CRICTL=FILE   binaries to use in place of those that are built from cri-tools' Go module
 #   ARGS=…                      for critest, such as ARGS='-websocket-exec -ginkgo.focus=streaming'
-#   PARALLEL=N                  specs at a time; builds the ginkgo command that critest wants for it (default 1):
-#   GINKGO=vX.Y.Z               its version, where critest's build does not tell
+#   PARALLEL=N                  specs at a time; also builds the ginkgo command that critest needs for this (default 1):
+#   GINKGO=vX.Y.Z               its version, if critest's build does not name it
 #   SEED=N                      the order of the specs, to repeat a run
-#   BENCHMARK=N                 critest's benchmarks instead, N samples of each, beside the bare Engine's figures
-#   RECORD=FILE                 everything goes through `dockbridge cri record`, and FILE is its tape
+#   BENCHMARK=N                 runs critest's benchmarks, N samples each, and prints the bare Engine's figures next to them
+#   RECORD=FILE                 records all calls with `dockbridge cri record`, and FILE is the tape
 #   TOTALS=FILE                 gets `N passed, N failed, N skipped` of critest
 #   JUNIT=FILE                  gets critest's results as JUnit's XML
 set -euo pipefail
@@ -16,7 +16,7 @@ cd "$(dirname "$0")"
 go=$(bash ../../scripts/go.sh)
 
 if [ -z "${NODE_WORK:-}" ]; then
-  # The node has no way out: what comes from outside comes now.
+  # The node has no network, so everything from outside is downloaded now.
   if [ -z "${CRITEST:-}" ] || [ -z "${CRICTL:-}" ]; then
     tools=$(bash ../../scripts/cri-tools.sh)
     CRITEST=${CRITEST:-$tools/critest} CRICTL=${CRICTL:-$tools/crictl}
@@ -30,7 +30,7 @@ if [ -z "${NODE_WORK:-}" ]; then
     export PATH=$cache:$PATH
   fi
   "$go" build -o /dev/null ./serve
-  # The references of critest are constants: on this node these names are our registry.
+  # critest's image references are constants, so on this node these names mean our registry.
   NODE_NAMES='registry.k8s.io k8s.gcr.io gcr.io' exec bash node.sh bash upstream.sh
 fi
 if [ -z "${CONFORMANCE_IMAGES:-}" ]; then
@@ -41,7 +41,7 @@ failed=0
 if [ -n "${BENCHMARK:-}" ]; then
   mkdir "$NODE_WORK/benchmark"
   for what in containers pods images; do printf '%sNumber: %d\n%sNumberParallel: 1\n' $what "$BENCHMARK" $what; done >"$NODE_WORK/benchmark.yaml"
-  # One that no other benchmark uses: each sample removes it.
+  # No other benchmark uses this image, because each sample removes it.
   echo 'imagePullingBenchmarkImage: registry.k8s.io/e2e-test-images/httpd:2.4.39-4' >>"$NODE_WORK/benchmark.yaml"
   (cd "$NODE_WORK" && "$CRITEST" -runtime-endpoint "$CONFORMANCE_ENDPOINT" -image-endpoint "$CONFORMANCE_ENDPOINT" -benchmark \
     -benchmarking-params-file benchmark.yaml -benchmarking-output-dir "$NODE_WORK/benchmark" -ginkgo.no-color) >"$NODE_WORK/critest.log" 2>&1 ||
@@ -52,7 +52,7 @@ if [ -n "${BENCHMARK:-}" ]; then
 fi
 command -v nginx >/dev/null || { echo 'upstream: critest wants an image with nginx (make setup)' >&2; exit 1; }
 [ "${PARALLEL:-1}" = 1 ] || ARGS="-parallel $PARALLEL ${ARGS:-}"
-# That digest's image is published by its project: nobody can make it again. Ours is in image_test.go.
+# This spec needs the published image with that digest, which cannot be built again. image_test.go has an equivalent.
 # shellcheck disable=SC2086 # several arguments
 (cd "$NODE_WORK" && "$CRITEST" -runtime-endpoint "$CONFORMANCE_ENDPOINT" -image-endpoint "$CONFORMANCE_ENDPOINT" \
   -ginkgo.skip 'public image with digest' -ginkgo.no-color \

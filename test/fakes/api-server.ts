@@ -5,18 +5,18 @@ import type { CriClient } from '../../src/server/client/cri-client';
 
 interface KnownPod {
   readonly sandboxId: string;
-  /** Container ids by name; the first is the default one. */
+  /** The container ids by name. The first is the default one. */
   readonly containers: Readonly<Record<string, string>>;
 }
 
 /**
- * As much of an API server and a kubelet as kubectl needs for exec, attach, port-forward and cp: pods that tests name,
- * and upgrades that are handed on, byte for byte, to the URL that the runtime gives for them.
+ * The parts of an API server and a kubelet that kubectl needs for exec, attach, port-forward and cp. Tests
+ * name the pods, and upgrades are passed byte for byte to the URL that the runtime returns.
  */
 export class ApiServer {
   private readonly pods = new Map<string, KnownPod>();
   private readonly sockets = new Set<Socket>();
-  /** `upgrade protocol` of each session, in order: what clients really spoke. */
+  /** `upgrade protocol` of each session in order, as the clients really used them. */
   readonly spoken: string[] = [];
 
   private constructor(
@@ -77,7 +77,7 @@ export class ApiServer {
     const name = /^\/api\/v1\/namespaces\/default\/pods\/([^/]+)$/.exec(path)?.[1];
     const pod = name === undefined ? undefined : this.pods.get(name);
     if (name === undefined || pod === undefined) return undefined;
-    // Kubectl wants to know whether there is a terminal to attach to.
+    // kubectl checks whether there is a terminal to attach to.
     const containers = Object.keys(pod.containers).map((container) => ({
       name: container,
       image: 'test',

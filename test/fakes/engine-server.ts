@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Socket } from 'node:net';
 
-/** One request and the ways to answer it, well or badly. */
+/** One request and the ways to answer it, correctly or not. */
 export interface Exchange {
   readonly method: string;
   readonly path: string;
@@ -13,15 +13,18 @@ export interface Exchange {
   readonly headers: IncomingMessage['headers'];
   readonly body: string;
   readonly socket: Socket;
-  /** Absent for an upgrade: then the socket is the answer. */
+  /** Absent for an upgrade, where the socket is the answer. */
   readonly response: ServerResponse;
-  /** Resolves when the client has gone or everything was said. */
+  /** Resolves when the client has gone or the whole answer was sent. */
   readonly closed: Promise<void>;
 }
 
 export type Answer = (exchange: Exchange) => void;
 
-/** An HTTP server on a unix socket that says what a test tells it: the faults that a real Engine has no command for. */
+/**
+ * An HTTP server on a unix socket that answers as a test says, with faults that a real Engine cannot
+ * produce on command.
+ */
 export class EngineServer {
   readonly exchanges: Exchange[] = [];
   private readonly waiting: (() => void)[] = [];
@@ -43,7 +46,8 @@ export class EngineServer {
     });
     server.on('request', (request, response) => void fake.serve(request, response));
     server.on('upgrade', (request: IncomingMessage) => {
-      // A request with a body and `Connection: Upgrade`: the body is the head of what follows, and not ours to read.
+      // A request with a body and `Connection: Upgrade`: the body is the beginning of the later stream, and
+      // must not be read here.
       const { socket } = request;
       socket.resume().once('end', () => socket.destroy());
       fake.take(exchangeOf(request, '', undefined));
@@ -61,19 +65,19 @@ export class EngineServer {
     return `unix://${this.path}`;
   }
 
-  /** How many connections are open: what a client left behind. */
+  /** The number of open connections that a client has left. */
   get connections(): number {
     return this.sockets.size;
   }
 
-  /** From now on; by the order of requests when there are several, the last one for all that follow. */
+  /** Sets the answers from now on, in the order of requests. The last one repeats. */
   answers(...answers: [Answer, ...Answer[]]): void {
     const queue = [...answers];
     const last = answers.at(-1)!;
     this.answer = (exchange) => (queue.shift() ?? last)(exchange);
   }
 
-  /** The request with this number (from 0), when it has come. */
+  /** Returns the request with this number (from 0) when it has arrived. */
   async exchange(index = 0): Promise<Exchange> {
     for (;;) {
       const found = this.exchanges[index];
@@ -119,14 +123,14 @@ function exchangeOf(request: IncomingMessage, body: string, response: ServerResp
     socket,
     response: response!,
     closed: new Promise((resolve) => {
-      // A connection of several exchanges in turn has a listener for each.
+      // A connection with several exchanges has a listener for each.
       socket.setMaxListeners(0).once('close', () => resolve());
       response?.once('close', () => resolve());
     }),
   };
 }
 
-/** A whole answer, as JSON unless it is text. */
+/** Sends a complete answer, as JSON unless it is text. */
 export function reply(status: number, body?: unknown): Answer {
   return ({ response }) => {
     response.writeHead(status, { 'content-type': 'application/json' });
@@ -134,10 +138,10 @@ export function reply(status: number, body?: unknown): Answer {
   };
 }
 
-/** Says nothing; the client has to give up. */
+/** Sends nothing, so that the client has to give up. */
 export const hang: Answer = () => undefined;
 
-/** Headers and a beginning, then nothing. */
+/** Sends headers and a beginning, then nothing. */
 export function stall(status: number, beginning: string): Answer {
   return ({ response }) => {
     response.writeHead(status, { 'content-type': 'application/json' });
@@ -145,7 +149,7 @@ export function stall(status: number, beginning: string): Answer {
   };
 }
 
-/** Promises 1000 bytes, sends a beginning and drops the connection: dockerd was killed. */
+/** Promises 1000 bytes, sends a beginning and drops the connection, as a killed dockerd does. */
 export function tear(status: number, beginning: string): Answer {
   return ({ response, socket }) => {
     response.writeHead(status, { 'content-type': 'application/json', 'content-length': '1000' });
@@ -153,7 +157,7 @@ export function tear(status: number, beginning: string): Answer {
   };
 }
 
-/** A chunked stream that ends well after these pieces. */
+/** Sends a chunked stream that ends properly after these pieces. */
 export function chunks(...pieces: (string | Buffer)[]): Answer {
   return ({ response }) => {
     response.writeHead(200, { 'content-type': 'application/json' });
@@ -162,12 +166,12 @@ export function chunks(...pieces: (string | Buffer)[]): Answer {
   };
 }
 
-/** The connection is gone before any answer. */
+/** Closes the connection before any answer. */
 export const drop: Answer = ({ socket }) => {
   socket.destroy();
 };
 
-/** 101 and then raw bytes, in one packet with the headers; ends the connection when told so. */
+/** Sends 101 and then raw bytes, in one packet with the headers, and ends the connection on request. */
 export function upgrade(bytes: Buffer, end = true): Answer {
   return ({ socket }) => {
     const head =

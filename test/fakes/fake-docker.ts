@@ -12,7 +12,7 @@ import type {
   EngineVersion,
 } from '../../src/engine/types';
 
-/** A client of which only `methods` work; every other one throws. */
+/** A client on which only `methods` work. Every other method throws. */
 export function fakeDocker(methods: Partial<DockerClient>): DockerClient {
   return new Proxy(methods, {
     get: (target, name): unknown =>
@@ -24,8 +24,8 @@ export function fakeDocker(methods: Partial<DockerClient>): DockerClient {
 }
 
 /**
- * An Engine in memory: what it holds is what lists and inspects say, and `emit` tells all subscribers. Each call is
- * noted; `gates` can hold or fail the next ones.
+ * An Engine in memory. Lists and inspects return its objects, and `emit` sends an event to all subscribers.
+ * Each call is recorded, and `gates` can delay or fail the next ones.
  */
 export class FakeEngine {
   readonly containers = new Map<string, EngineContainerInspect>();
@@ -34,7 +34,7 @@ export class FakeEngine {
   readonly calls: string[] = [];
   /** Awaited after a call has arrived and before it is answered, by `method argument` or `method`. */
   readonly gates = new Map<string, () => Promise<void>>();
-  /** What `/info` says. */
+  /** The answer to `/info`. */
   facts: EngineInfo = INFO;
   down = false;
   private readonly feeds = new Set<PassThrough>();
@@ -56,7 +56,7 @@ export class FakeEngine {
     return this.calls.filter((call) => call.split(' ')[0] === method).length;
   }
 
-  /** Tells all subscribers what happened. */
+  /** Sends an event to all subscribers. */
   emit(event: EngineEvent): void {
     for (const feed of this.feeds) feed.write(`${JSON.stringify(event)}\n`);
   }
@@ -65,7 +65,7 @@ export class FakeEngine {
     return this.feeds.size;
   }
 
-  /** dockerd is stopped: streams end, calls fail. */
+  /** Stops dockerd: streams end, and calls fail. */
   stop(): void {
     this.down = true;
     for (const feed of this.feeds) feed.end();
@@ -96,7 +96,7 @@ export class FakeEngine {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     if (gate === undefined) return;
-    // It may fail when nobody waits any more.
+    // The promise may reject when nobody waits any more.
     gate.catch(() => undefined);
     signal?.throwIfAborted();
     await new Promise<void>((resolve, reject) => {

@@ -9,12 +9,12 @@ const GOAWAY = 7;
 const WINDOW_UPDATE = 8;
 
 export interface RequestOptions {
-  /** `undefined` = the raw socket path, as Kubernetes ≤ 1.28 sends; `null` = no :authority at all. */
+  /** `undefined` means the raw socket path, as Kubernetes ≤ 1.28 sends; `null` means no :authority. */
   authority?: string | null | undefined;
   fields?: [string, string][];
   padding?: number;
   priority?: boolean;
-  /** Cuts the header block into frames of this many bytes. */
+  /** Splits the header block into frames of this many bytes. */
   fragment?: number;
 }
 
@@ -31,10 +31,10 @@ interface Call {
   onData?: () => void;
 }
 
-/** An HTTP/2 client of hand-written frames that says exactly what a test tells it, as grpc-go 1.4x would. */
+/** An HTTP/2 client of hand-written frames that sends exactly what a test says, as grpc-go 1.4x would. */
 export class RawHttp2Client {
   readonly socket: Socket;
-  /** Resolves with the first frame the server sends; grpc-go waits for it before its first call. */
+  /** Resolves with the first frame that the server sends. grpc-go waits for it before its first call. */
   readonly settings: Promise<void>;
   readonly closed: Promise<void>;
   acksReceived = 0;
@@ -71,7 +71,7 @@ export class RawHttp2Client {
     if (this.socket.writable) this.write(this.socket, bytes);
   }
 
-  /** Preface, SETTINGS with the largest window, and the same for the connection. */
+  /** Sends the preface, and SETTINGS with the largest window for streams and for the connection. */
   greet(): void {
     const settings = Buffer.from([0, 4, 0x7f, 0xff, 0xff, 0xff]);
     const update = Buffer.from([0x7f, 0, 0, 0]);
@@ -86,7 +86,7 @@ export class RawHttp2Client {
     return pong;
   }
 
-  /** One gRPC call with one request message. */
+  /** Makes one gRPC call with one request message. */
   async call(method: string, message: Buffer, options: RequestOptions = {}): Promise<RawResponse> {
     const { id, result } = this.open(method, options);
     const prefixed = Buffer.alloc(5 + message.length);
@@ -126,7 +126,7 @@ export class RawHttp2Client {
     return { id, result, cancel };
   }
 
-  /** Resolves when the stream has brought this many bytes. */
+  /** Resolves when the stream has received this many bytes. */
   received(id: number, bytes: number): Promise<void> {
     const call = this.#calls.get(id)!;
     return new Promise((resolve) => {
@@ -144,7 +144,7 @@ export class RawHttp2Client {
     return this.#sendData(id, prefixed);
   }
 
-  /** Incremental indexing the first time, an index into the dynamic table from then on. */
+  /** Incremental indexing the first time, and an index into the dynamic table from then on. */
   encode(fields: [string, string][]): Buffer {
     const out: Buffer[] = [];
     for (const [name, value] of fields) {

@@ -6,8 +6,8 @@ import { connect as connectSocket } from 'node:net';
 const EMPTY = Buffer.alloc(5);
 
 /**
- * A gRPC client that calls a method and then takes nothing until it is told to: its HTTP/2 window (64 KiB) fills up. The
- * clients of grpc-js take all they can get and buffer it.
+ * A gRPC client that calls a method and then reads nothing until the test says so, so that its HTTP/2
+ * window (64 KiB) fills up. The clients of grpc-js read and buffer everything.
  */
 export class StalledClient {
   private constructor(
@@ -28,7 +28,7 @@ export class StalledClient {
     return new StalledClient(session, stream);
   }
 
-  /** Takes all that is left. @returns the bytes, and the status and message of the end. */
+  /** Reads the rest. @returns the bytes, and the status and message of the end. */
   async drain(): Promise<{ bytes: number; status: string; message: string }> {
     let bytes = 0;
     this.stream.on('data', (chunk: Buffer) => (bytes += chunk.length));

@@ -9,7 +9,7 @@ export type UpgradeReply =
   | { readonly status: 101; readonly protocol: string; readonly socket: Socket }
   | { readonly status: number; readonly body: string; readonly headers: NodeJS.Dict<string | string[]> };
 
-/** Asks for an upgrade as Kubernetes' clients do: each protocol in a header of its own. */
+/** Requests an upgrade as Kubernetes' clients do, with each protocol in a header of its own. */
 export async function upgrade(
   url: string,
   headers: Record<string, string | string[]>,
@@ -37,7 +37,7 @@ export async function upgradeToSpdy(url: string, ...protocols: string[]): Promis
   return upgrade(url, { Upgrade: 'SPDY/3.1', 'X-Stream-Protocol-Version': protocols });
 }
 
-/** An exec, attach or port-forward client over SPDY, with our own framing in the client's role. */
+/** A client for exec, attach or port-forward over SPDY. It uses our own framing in the client's role. */
 export class SpdyClient {
   readonly connection: SpdyConnection;
   /** Resolves when the server has closed the connection. */
@@ -55,7 +55,7 @@ export class SpdyClient {
     return new SpdyClient(reply.socket);
   }
 
-  /** On a connection that is upgraded already. */
+  /** On a connection that is already upgraded. */
   static over(socket: Duplex): SpdyClient {
     return new SpdyClient(socket);
   }
@@ -77,7 +77,7 @@ export class SpdyClient {
   }
 }
 
-/** A whole exec or attach session. */
+/** A complete exec or attach session. */
 export async function execOverSpdy(
   url: string,
   streams: readonly ('stdin' | 'stdout' | 'stderr' | 'resize')[] = ['stdout'],

@@ -61,14 +61,14 @@ export class TraceCollector {
   /** Headers of the last request. */
   headers: IncomingMessage['headers'] = {};
   requests = 0;
-  /** What it answers; `hang` takes the request and never does. */
+  /** The status that it answers. With `hang` it accepts the request and never answers. */
   answer: number | 'hang' = 200;
   private readonly message: Type = parse(OTLP, { keepCase: true }).root.lookupType(
     'ExportTraceServiceRequest',
   );
   private readonly server: Server = createServer((request, response) => void this.take(request, response));
 
-  /** @param port of a collector that was there before. */
+  /** @param port of an earlier collector. */
   static async start(port = 0): Promise<TraceCollector> {
     const collector = new TraceCollector();
     collector.server.listen(port, '127.0.0.1');
@@ -93,7 +93,7 @@ export class TraceCollector {
     return this.spans.filter(({ parent }) => parent === spanId).sort((a, b) => Number(a.start - b.start));
   }
 
-  /** The first span of that name that `fits`, as soon as it is there. */
+  /** Resolves with the first span of that name that `fits`. */
   async span(name: string, fits: (span: CollectedSpan) => boolean = () => true): Promise<CollectedSpan> {
     await until(() => this.named(name).some(fits), `a span ${name}`);
     return this.named(name).find(fits)!;

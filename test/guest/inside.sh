@@ -1,6 +1,6 @@
 #!/bin/bash
-# inside.sh: what guest.service does in the guest, which goes off when this ends. Its words go to the host as they are
-# said; what is in $results goes there at the end, on the third disk.
+# inside.sh: the work of guest.service in the guest, which powers off when this ends. Its output goes to the host at once.
+# The files in $results go there at the end, on the third disk.
 set -uo pipefail
 export PATH=/dockbridge/bin:$PATH HOME=/root
 export CRICTL=/dockbridge/bin/crictl CONFORMANCE_ENDPOINT=unix:///var/run/cri-dockerd.sock
@@ -8,7 +8,7 @@ results=/run/results
 mkdir -p "$results"
 cd /dockbridge || exit
 # shellcheck source=/dev/null
-. ./guest.env # what the host wants
+. ./guest.env # the host's settings
 say() { printf '%4d s  %s\n' "$(cut -d. -f1 /proc/uptime)" "$*"; }
 
 finish() {
@@ -21,7 +21,7 @@ finish() {
 }
 trap finish EXIT
 
-network() { # as on a node: addresses and a default route, though nobody is behind it
+network() { # as on a node: addresses and a default route, although it leads nowhere
   ip link add eth0 type bridge
   ip address add 198.51.100.1/24 dev eth0
   ip -6 address add 2001:db8:10::1/64 dev eth0 nodad

@@ -1,6 +1,6 @@
 'use strict';
 
-/** For the guest, where the tests are JavaScript already (compile.mjs). */
+/** The configuration for the guest, where the tests are already JavaScript (compile.mjs). */
 module.exports = {
   testEnvironment: 'node',
   transform: {},

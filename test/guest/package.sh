@@ -1,6 +1,6 @@
 #!/bin/bash
-# package.sh: what dpkg does to a node while a pod runs: the installed package is upgraded, removed and purged, and the second
-# package takes the node over. In the guest, with crictl; exits 1 if something is not as docs/install.md says.
+# package.sh: upgrades, removes and purges the installed package with dpkg while a pod runs, and then lets the second package
+# take the node over. Runs in the guest, with crictl. Exits with 1 if something differs from docs/install.md.
 #   package.sh PACKAGES   the directory with dockbridge_*.deb, dockbridge-cri-dockerd_*.deb and next/dockbridge_*.deb
 set -euo pipefail
 # shellcheck source=pods.sh

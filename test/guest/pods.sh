@@ -1,5 +1,5 @@
-# pods.sh: what walk.sh and package.sh share: pods made with crictl, whose log counts, and looks at what became of them. Both
-# are bash with `set -euo pipefail`, and call `end` at their end.
+# pods.sh: functions of walk.sh and package.sh: they make pods with crictl whose log counts, and check the pods later. Both
+# scripts are bash with `set -euo pipefail`, and call `end` at their end.
 # shellcheck shell=bash
 work=/var/log/pods/guest
 image=${CONFORMANCE_IMAGES:?}/base:1
@@ -17,7 +17,7 @@ is() { # WHAT FOUND WANTED
   if [ "$2" = "$3" ]; then echo "  $1: $2"; else wrong "$1: '$2', not '$3'"; fi
 }
 eventually() { # COMMAND...
-  # Sleeping costs nothing here, looking does.
+  # Sleeping costs nothing here, but checks do.
   for _ in {1..30}; do
     ! "$@" 2>/dev/null || return 0
     sleep 2
@@ -66,7 +66,7 @@ lives_on() { # NAME CONTAINER PID
   grows "$1"
   whole "$1"
   is memory.max "$(group "$1" "$2" memory.max)" 67108864
-  # systemd sets it back when it reads its units, and dockbridge again.
+  # systemd resets it when it reads its units, and dockbridge sets it again.
   grouped() { [ "$(group "$1" "$2" memory.oom.group)" = 1 ]; }
   eventually grouped "$1" "$2"
 }

@@ -1,8 +1,8 @@
 #!/bin/bash
-# root.sh [SUITE]: makes the root file system of the guest from a suite of Debian (bookworm), once, and prints the directory
-# that has it: root.img, vmlinuz, initrd.
-# All of it comes from the machine's Debian mirror; what dockbridge needs beyond Debian is on a disk of its own (tree.sh).
-# Quick when it is there; a killed run leaves no half of it. Needs root.
+# root.sh [SUITE]: makes the guest's root file system once from a Debian suite (bookworm), and prints the directory with
+# the results: root.img, vmlinuz, initrd.
+# Everything comes from the machine's Debian mirror. Other files that dockbridge needs are on a disk of their own (tree.sh).
+# It is quick if the directory exists. A killed run leaves no incomplete one. Needs root.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
@@ -19,12 +19,12 @@ packages=(
 say() { echo "guest: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-# This script is what it is made of.
+# The result depends on this script.
 recipe=$(sha256sum <root.sh | cut -c1-16)
 target=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}/guest-$suite-$recipe
 if [ -d "$target" ]; then echo "$target" && exit; fi
 if [ "${GUEST_MOUNTS:-}" != $PPID ]; then
-  # What debootstrap mounts goes away, whatever becomes of it.
+  # The mounts of debootstrap are removed in any case.
   GUEST_MOUNTS=$$ unshare --mount --propagation slave bash root.sh "$suite"
   exit
 fi
@@ -38,7 +38,7 @@ work=$(mktemp -d "${target%/*}/building.XXXXXX")
 trap 'umount -l "$work/root/proc" "$work/root/sys" 2>/dev/null || true; rm -rf "$work"' EXIT
 root=$work/root
 say "making a Debian $suite with debootstrap from $mirror, once"
-# The kernel's package insists on an initrd, which nobody will use.
+# The kernel's package requires an initrd, which is not used.
 mkdir -p "$root"/etc/initramfs-tools/conf.d
 echo 'MODULES=list' >"$root/etc/initramfs-tools/conf.d/guest"
 names=$(IFS=,; echo "${packages[*]}")
@@ -50,10 +50,10 @@ debootstrap --variant=minbase --include="$names" "$suite" "$root" "$mirror" "$sc
 echo guest >"$root/etc/hostname"
 : >"$root/etc/fstab" # the initrd has mounted it
 systemd-machine-id-setup --root="$root" >/dev/null 2>&1 || echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
-# Names of registries must not be looked up, because there is no network.
+# Registry names must not be looked up, because there is no network.
 printf '127.0.0.1 localhost guest registry.k8s.io k8s.gcr.io gcr.io\n::1 localhost\n' >"$root/etc/hosts"
 echo 'nameserver 127.0.0.1' >"$root/etc/resolv.conf"
-# Nobody logs in, nothing is done at certain times, and what udev would do for each link of a pod nobody needs. The Engine
+# The guest needs no logins, no timers, and no udev work for the links of pods. The Engine
 # starts when the network is there.
 for unit in getty@tty1.service serial-getty@ttyS0.service getty.target {apt-daily,apt-daily-upgrade,dpkg-db-backup,e2scrub_all,fstrim,systemd-tmpfiles-clean}.timer \
   e2scrub_reap.service proc-sys-fs-binfmt_misc.automount \
@@ -61,7 +61,7 @@ for unit in getty@tty1.service serial-getty@ttyS0.service getty.target {apt-dail
   systemd-udevd-{control,kernel}.socket; do
   ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
-# The profiles of programs that nobody runs there would be compiled at each start; the Engine brings its own.
+# AppArmor would compile profiles of unused programs at each start. The Engine brings its own profile.
 find "$root/etc/apparmor.d" -maxdepth 1 -type f -delete
 rm -f "$root"/etc/systemd/system/*.wants/{docker,containerd}.service "$root"/etc/systemd/system/*.wants/docker.socket
 cat >"$root/etc/systemd/system/guest.service" <<'S'
@@ -85,13 +85,13 @@ rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{do
 mkdir "$work/built"
 cp -L "$root/vmlinuz" "$work/built/"
 
-# An initrd that mounts the root file system and does nothing else; Debian's would first look for it with udev.
+# An initrd that only mounts the root file system. Debian's would first search for it with udev.
 initrd=$work/initrd
 mkdir -p "$initrd"/{bin,dev,proc,root,modules}
 cp "$root/bin/busybox" "$initrd/bin/"
 chroot "$root" ldd /bin/busybox | grep -o '/[^ ]*' | while read -r library; do install -D "$root$library" "$initrd$library"; done
 for module in drivers/nvdimm/{libnvdimm,nd_btt,nd_pmem} drivers/acpi/nfit/nfit; do
-  # Later suites compress them.
+  # Later suites compress the modules.
   cp "$root"/lib/modules/*/kernel/$module.ko "$initrd/modules/" 2>/dev/null ||
     xz -dc "$root"/lib/modules/*/kernel/$module.ko.xz >"$initrd/modules/${module##*/}.ko"
 done
@@ -99,7 +99,7 @@ cat >"$initrd/init" <<'S'
 #!/bin/busybox sh
 busybox mount -t devtmpfs dev /dev
 for module in libnvdimm nd_btt nd_pmem nfit; do busybox insmod /modules/$module.ko; done
-# All three disks; nobody has promised an order.
+# All three disks, in any order.
 until [ -b /dev/pmem2 ]; do busybox sleep 0.1; done
 for disk in /dev/pmem?; do
   busybox mount -t ext4 "$disk" /root 2>/dev/null || continue

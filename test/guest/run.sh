@@ -1,12 +1,12 @@
 #!/bin/bash
-# run.sh: dockbridge on a node as users have it: a Debian 12 of its own with systemd, cgroup v2 and AppArmor, in qemu
-# without KVM (docs/adr/0035). Needs root, and from outside only a Debian mirror and, once, a Go module proxy.
+# run.sh: tests dockbridge on a node like those of users: a Debian 12 of its own with systemd, cgroup v2 and AppArmor, in qemu
+# without KVM (docs/adr/0035). Needs root, a Debian mirror and, once, a Go module proxy.
 #   SHORT=1       the short form
 #   GUEST=forky   Debian testing instead: a newer kernel, systemd and Engine
-#   ONLY='STEP …' of walk, crictl, critest, conformance, package and integration only these, for whoever mends one of them
+#   ONLY='STEP …' runs only these of walk, crictl, critest, conformance, package and integration
 #   TOTALS=FILE   gets `N passed, N failed, N skipped`
-#   GUEST_KEEP=DIR  gets what the guest has written: console, journal, reports
-#   GUEST_LIMIT=S   seconds until the guest is ended, whatever it does (7200; short 900)
+#   GUEST_KEEP=DIR  gets the guest's console, journal and reports
+#   GUEST_LIMIT=S   seconds after which the guest is ended in any state (7200; short 900)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export PATH=$PATH:/usr/sbin:/sbin
@@ -42,10 +42,10 @@ truncate -s 128M "$work/results.img"
 : >"$work/progress"
 limit=${GUEST_LIMIT:-$([ -n "${SHORT:-}" ] && echo 900 || echo 7200)}
 say "starting the guest; it has $limit s"
-# KVM is not asked for: where it is offered to machines that are virtual themselves it may hang.
-# Time in the guest is the number of its instructions, a nanosecond each, and it does not wait where it would sleep: no
-# limit of time there depends on how busy this machine is. That allows one processor, and no more. Its disks are memory,
-# for while it waits for a real one its clock would run ahead.
+# KVM is not used, because it may hang on virtual machines that offer it.
+# The guest's clock counts its instructions, a nanosecond each, and jumps ahead where the guest would sleep. So no
+# time limit there depends on how busy this machine is. This allows only one processor. The guest's disks are memory,
+# because its clock would run ahead while it waits for a real disk.
 dimm() { # NAME FILE SHARED
   dimms+=(-object "memory-backend-file,id=$1,mem-path=$2,share=$3,size=$(stat -Lc %s "$2")" -device "nvdimm,memdev=$1")
 }
@@ -64,7 +64,7 @@ reader=$!
 code=0
 wait $qemu || code=$?
 qemu=''
-# A disk that nothing was written to is an empty archive.
+# A disk to which nothing was written is an empty archive.
 mkdir "$work/results"
 tar -C "$work/results" -xf "$work/results.img" 2>/dev/null || true
 if [ ! -e "$work/results/complete" ]; then

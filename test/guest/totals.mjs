@@ -6,9 +6,12 @@ import { join } from 'node:path';
 const [directory, totals] = process.argv.slice(2);
 const read = (name) => readFileSync(join(directory, name), 'utf8');
 
-/** Each reads one suite's results: whether each of its tests passed, failed or was skipped, and why. */
+/**
+ * Each function reads one suite's results: whether each of its tests passed, failed or was skipped, and
+ * why.
+ */
 const READERS = {
-  // critest's: what its command line leaves out has no message and is no result.
+  // critest's tests that its command line leaves out have no message, and are not results.
   critest: () =>
     JSON.parse(read('critest.json'))
       .flatMap(({ SpecReports }) => SpecReports ?? [])
@@ -32,7 +35,7 @@ const READERS = {
             message: failureMessages.join('\n'),
           })),
     ),
-  // Its own report has told of each.
+  // The suite's own report has printed each failure.
   conformance: () => {
     const counts = /^(\d+) passed, (\d+) failed, (\d+) skipped/.exec(read('ours.totals'));
     return ['passed', 'failed', 'skipped'].flatMap((outcome, at) =>
@@ -62,7 +65,7 @@ for (const file of readdirSync(directory).filter((name) => name.endsWith('.exit'
     `${suite.padEnd(14)}${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
   );
 }
-// The guest says so itself when it has come to its end.
+// The guest writes this when it has come to its end.
 if (!existsSync(join(directory, 'complete'))) {
   console.log('FAILED the guest has not come to its end');
   all.failed += 1;

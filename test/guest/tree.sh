@@ -1,7 +1,7 @@
 #!/bin/bash
-# tree.sh WORK: makes WORK/tree.img, the guest's second disk: our packages, and this tree as its tests run there, with the host's
-# node, critest and crictl. dist/ must be built. What the guest would spend minutes on is done here: compiling tests, making
-# image layers.
+# tree.sh WORK: makes WORK/tree.img, the guest's second disk, with our packages, this tree as its tests run there, and the host's
+# node, critest and crictl. dist/ must be built. The script compiles the tests and makes image layers, because the guest
+# would need minutes for that.
 set -euo pipefail
 work=${1:?usage: tree.sh WORK}
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -16,14 +16,14 @@ node test/guest/compile.mjs "$tree"
 cp -a dist examples scripts package.json "$tree/"
 cp -a test/guest test/fixtures "$tree/test/"
 cp test/guest/jest.config.cjs "$tree/jest.config.js"
-# Not what only builds and checks.
+# Files that only builds and checks need are left out.
 tar -c --exclude=node_modules/{typescript,prettier,eslint,jsdoc,caniuse-lite,protobufjs-cli} --exclude=node_modules/@{swc,typescript-eslint,types,eslint} \
   node_modules | tar -x -C "$tree"
 cp -L "$(command -v node)" "$tree/bin/node"
 
 tools=$(bash scripts/cri-tools.sh)
 cp "$tools/critest" "$tools/crictl" "$tree/bin/"
-# critest loads AppArmor profiles with it; in the guest it is root already.
+# critest loads AppArmor profiles with sudo. In the guest it is already root.
 printf '#!/bin/sh\nexec "$@"\n' >"$tree/bin/sudo"
 chmod 755 "$tree/bin/sudo"
 go=$(bash scripts/go.sh)
@@ -37,15 +37,15 @@ cp test/conformance/{skips.txt,*_test.go} "$suite/"
 bash test/conformance/images/build.sh "$suite/images"
 # shellcheck disable=SC2016 # the guest's
 echo 'cp "${BASH_SOURCE[0]%/*}"/*.tar "$1"' >"$suite/images/build.sh"
-# The same for what the integration tests' images are made of: hundreds of links, and a process for each.
+# The layers of the integration tests' images are made here too, because they need hundreds of links and a process for each.
 bash scripts/busybox-root.sh "$work/busybox"
 tar -C "$work/busybox" -cf "$tree/scripts/busybox-root.tar" .
 rm -r "$work/busybox"
 # shellcheck disable=SC2016 # the guest's
 echo 'mkdir -p "$1" && tar -C "$1" -xf "${BASH_SOURCE[0]%/*}/busybox-root.tar"' >"$tree/scripts/busybox-root.sh"
 
-# What users install, without the compression that the guest would work on for a minute, and a newer version of it, whose default
-# settings are others.
+# The packages that users install, without compression, which would take the guest a minute, and a newer version with other
+# default settings.
 packages=$tree/packages
 COMPRESSION=none bash packaging/deb.sh amd64 "$packages" >&2
 COMPRESSION=none bash packaging/deb.sh all "$packages" >&2
@@ -62,7 +62,7 @@ dpkg-deb --root-owner-group -Znone --build "$next" "$packages/next" >&2
 rm -r "$next"
 printf 'SHORT=%q\nONLY=%q\n' "${SHORT:-}" "${ONLY:-}" >"$tree/guest.env"
 
-# A DIMM's size: a multiple of 128 MiB.
+# The size of a DIMM is a multiple of 128 MiB.
 size=$(du -sm "$tree" | cut -f1)
 mke2fs -q -t ext4 -L tree -O ^has_journal -d "$tree" "$work/tree.img" "$(((size * 5 / 4 + 100 + 127) / 128 * 128))M" >&2
 rm -rf "$tree"

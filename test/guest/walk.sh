@@ -1,6 +1,6 @@
 #!/bin/bash
-# walk.sh: what systemd does to dockbridge and dockerd while pods run, and whether the pods, their logs and what is said of
-# them are as they should be. In the guest, with crictl; exits 1 if something is not.
+# walk.sh: restarts dockbridge and dockerd with systemd while pods run, and checks the pods, their logs and their reported
+# states. Runs in the guest, with crictl. Exits with 1 if a check fails.
 set -euo pipefail
 # shellcheck source=pods.sh
 . "${BASH_SOURCE[0]%/*}/pods.sh"
@@ -34,7 +34,7 @@ lives_on one "$container" "$pid"
 crictl exec "$container" true || wrong 'exec fails'
 
 echo 'systemctl restart docker, without'
-# A key that is not there leaves a running dockerd as it is.
+# Without the key, a running dockerd keeps its setting.
 echo '{ "live-restore": false }' >/etc/docker/daemon.json
 systemctl reload docker
 lost() { docker info --format '{{.LiveRestoreEnabled}}' | grep -q false; }
@@ -45,17 +45,17 @@ eventually ended
 is state "$(state "$container")" CONTAINER_EXITED
 whole one
 is 'processes of the pod' "$(pgrep -cf 'while :; do echo line' || true)" 0
-# What kubelet does next.
+# kubelet does this next.
 read -r other second < <(make_pod two)
 is 'state of the next pod' "$(state "$second")" CONTAINER_RUNNING
 grows two
 for id in "$pod" "$other"; do remove_pod "$id"; done
 no_pods
-# The slice itself is kubelet's to remove: systemd keeps one that nobody has stopped.
+# kubelet has to remove the slice, because systemd keeps one that nobody has stopped.
 empty() { ! grep -q 'populated 1' /sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podone.slice/cgroup.events; }
 eventually empty
 is 'notices that systemd did not take' "$(journalctl -b -u dockbridge --no-pager | grep -c 'Cannot notify systemd' || true)" 0
-# As the node was before.
+# Restores the node.
 echo '{ "live-restore": true }' >/etc/docker/daemon.json
 systemctl reload docker
 

@@ -18,9 +18,9 @@ import {
   untilStore,
 } from './support/pods';
 
-describe('What is done behind our back', () => {
+describe('changes that others make in the Engine', () => {
   let test: TestDaemon;
-  // No comparison of the lists comes to help: the store learns from events, or never.
+  // Lists are not compared during these tests, so the store learns of changes only from events.
   beforeAll(async () => (test = await TestDaemon.start({ linkTimes: { resync: 3_600_000 } })));
   afterAll(() => test.stop());
 
@@ -37,7 +37,7 @@ describe('What is done behind our back', () => {
   const inStore = (id: string): boolean =>
     test.daemon.store.containers.get(id) !== undefined || test.daemon.store.sandboxes.get(id) !== undefined;
 
-  it('a container removed with `docker rm -f` is gone from lists', async () => {
+  it('remove a container from the lists after `docker rm -f`', async () => {
     const pod = await runPod(test);
     const id = await startedContainer(test, pod, containerConfig('main', FOREVER));
     const other = await startedContainer(test, pod, containerConfig('other', FOREVER));
@@ -50,7 +50,7 @@ describe('What is done behind our back', () => {
     expect(await stateOf(test, other)).toBe(ContainerState.CONTAINER_RUNNING);
   });
 
-  it('a sandbox removed with `docker rm -f` is gone, its containers can still be removed', async () => {
+  it('remove a sandbox after `docker rm -f`, and its containers can still be removed', async () => {
     const config = podConfig(test);
     const pod = await runPod(test, config);
     const id = await startedContainer(test, pod, containerConfig('main', FOREVER));
@@ -65,7 +65,7 @@ describe('What is done behind our back', () => {
     expect(await runPod(test, config)).not.toBe(pod);
   });
 
-  it('a killed container is EXITED with its code', async () => {
+  it('make a killed container EXITED with its code', async () => {
     const id = await startedContainer(test, await runPod(test), containerConfig('main', FOREVER));
     await docker('POST', `${id}/kill?signal=KILL`);
     await untilExited(test, id);
@@ -76,14 +76,14 @@ describe('What is done behind our back', () => {
     });
   });
 
-  it('a killed sandbox is NOTREADY', async () => {
+  it('make a killed sandbox NOTREADY', async () => {
     const pod = await runPod(test);
     await docker('POST', `${pod}/kill?signal=KILL`);
     await untilStore(test, () => test.daemon.store.sandboxes.get(pod)?.state === 'exited');
     expect(await sandboxStatus(test, pod)).toMatchObject({ state: PodSandboxState.SANDBOX_NOTREADY });
   });
 
-  it('a paused container still runs, as far as kubelet is concerned', async () => {
+  it('keep a paused container RUNNING for kubelet', async () => {
     const id = await startedContainer(test, await runPod(test), containerConfig('main', FOREVER));
     const state = (): string | undefined => test.daemon.store.containers.get(id)?.state;
     await docker('POST', `${id}/pause`);
@@ -93,7 +93,7 @@ describe('What is done behind our back', () => {
     await untilStore(test, () => state() === 'running');
   });
 
-  it('a container started by hand is RUNNING, and has its log', async () => {
+  it('make a container that was started by hand RUNNING, with its log', async () => {
     const script = 'echo hello; until [ -e /go ]; do sleep 0.01; done';
     const id = await createContainer(test, await runPod(test), containerConfig('main', script));
     await docker('POST', `${id}/start`);
@@ -105,7 +105,7 @@ describe('What is done behind our back', () => {
     expect([exit_code, reason, await readLogText(log_path)]).toEqual([0, 'Completed', 'hello\n']);
   });
 
-  it('what is run of an image that was made of a pod’s container is no pod’s', async () => {
+  it("do not make a container a pod's because its image was made from a pod’s container", async () => {
     const id = await startedContainer(test, await runPod(test), containerConfig('main', FOREVER));
     const engine = sharedDockerHost();
     const made = async (path: string, json: object): Promise<string> =>
@@ -123,7 +123,7 @@ describe('What is done behind our back', () => {
     }
   });
 
-  it('while the daemon is away is found on its return', async () => {
+  it('are found after a restart of the daemon', async () => {
     const pod = await runPod(test);
     const [removed, killed, kept] = await Promise.all(
       ['removed', 'killed', 'kept'].map((name) =>

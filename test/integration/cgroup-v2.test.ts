@@ -23,7 +23,8 @@ import {
 
 const MIB = 2 ** 20;
 
-// A machine with cgroup v1 has nothing of this: there these tests run in the guest of `make guest-test`.
+// A machine with cgroup v1 has none of these files. There these tests run in the guest of `make
+// guest-test`.
 (CGROUP_VERSION === 2 ? describe : describe.skip)('on cgroup v2', () => {
   let test: TestDaemon;
   let pod: string;
@@ -36,7 +37,7 @@ const MIB = 2 ** 20;
     startedContainer(test, pod, freshConfig(script, { linux: { resources } }));
   const update = (container_id: string, linux: cri.ILinuxContainerResources): Promise<unknown> =>
     test.client.call('UpdateContainerResources', { container_id, linux });
-  /** A file of memory's of the container's group. */
+  /** A memory file of the container's cgroup. */
   const kernel = (id: string, file: string): Promise<string> => groupFile(id, 'memory', '', file);
   const values = async (id: string): Promise<string[]> =>
     Promise.all(['memory.high', 'memory.oom.group', 'memory.swap.max'].map((file) => kernel(id, file)));
@@ -48,8 +49,8 @@ const MIB = 2 ** 20;
   };
   const LIMIT = { memory_limit_in_bytes: 64 * MIB };
 
-  describe('what CRI calls unified', () => {
-    it('is what the kernel has, and comes back in the status', async () => {
+  describe('the unified values of CRI', () => {
+    it('are written to the kernel, and returned by the status', async () => {
       const id = await started({ ...LIMIT, unified: UNIFIED });
       expect(await values(id)).toEqual([String(48 * MIB), '1', '0']);
       expect((await containerStatus(test, id)).resources?.linux?.unified).toMatchObject({
@@ -58,7 +59,7 @@ const MIB = 2 ** 20;
       });
     });
 
-    it('changes while the container runs, and stays when something else changes', async () => {
+    it('change while the container runs, and stay when another value changes', async () => {
       const id = await started({ ...LIMIT, unified: UNIFIED });
       await update(id, { unified: { 'memory.high': String(32 * MIB) } });
       expect(await values(id)).toEqual([String(32 * MIB), '1', '0']);
@@ -71,7 +72,7 @@ const MIB = 2 ** 20;
       expect(await values(id)).toEqual([String(32 * MIB), '1', '0']);
     });
 
-    it('is there again after the Engine has restarted the container', async () => {
+    it('are written again after the Engine has restarted the container', async () => {
       const id = await started({ ...LIMIT, unified: UNIFIED });
       const pid = await pidOf(id);
       await engineCall(sharedDockerHost(), 'POST', `/containers/${id}/restart?t=0`);
@@ -82,14 +83,14 @@ const MIB = 2 ** 20;
       expect(await values(id)).toEqual([String(48 * MIB), '1', '0']);
     });
 
-    it('outlives systemd, which reads its units again', async () => {
+    it("survive a reload of systemd's units", async () => {
       const { CgroupDriver } = (await engineGet(sharedDockerHost(), '/info')) as { CgroupDriver: string };
-      // With the other driver systemd does not know the group.
+      // With the other driver systemd does not know the cgroup.
       if (CgroupDriver !== 'systemd') return;
       const id = await started({ ...LIMIT, cpu_shares: 256, unified: UNIFIED });
       await promisify(execFile)('systemctl', ['daemon-reload']);
       expect(await kernel(id, 'memory.max')).toBe(String(64 * MIB));
-      // systemd sets back what it has no property for; the daemon is told of that by the kernel.
+      // systemd resets values for which it has no property. The kernel notifies the daemon of that.
       const end = Date.now() + 30_000;
       const wanted = [String(48 * MIB), '1', '0'];
       while ((await values(id)).join() !== wanted.join() && Date.now() < end);
@@ -100,7 +101,7 @@ const MIB = 2 ** 20;
       });
     });
 
-    it('is refused by the name of the file that refuses it', async () => {
+    it("are refused with the name of the kernel's file", async () => {
       const high = { unified: { 'memory.high': 'much' } };
       await expectFailure(started(high), 'FAILED_PRECONDITION', /memory\.high/);
       const id = await started({ unified: UNIFIED });
@@ -109,12 +110,12 @@ const MIB = 2 ** 20;
     });
   });
 
-  describe('out of memory', () => {
+  describe('the out-of-memory killer', () => {
     const narrow = { memory_limit_in_bytes: 20 * MIB, memory_swap_limit_in_bytes: 20 * MIB };
-    // The child dies of it; who has started it would go on.
+    // The child dies of it, and its parent would continue.
     const script = 'tail -n 1 /dev/zero; touch /survived; exec sleep 1000';
 
-    it('ends all processes of a container that asks for it', async () => {
+    it('ends all processes of a container that requests that', async () => {
       const id = await started({ ...narrow, unified: { 'memory.oom.group': '1' } }, script);
       await untilExited(test, id);
       expect(await containerStatus(test, id)).toMatchObject({
@@ -124,21 +125,22 @@ const MIB = 2 ** 20;
       });
     });
 
-    it('ends the one that took it of a container that does not', async () => {
+    it('ends only the process that used the memory in other containers', async () => {
       const id = await started(narrow, script);
       await exec(test, id, 'until [ -e /survived ]; do sleep 0.1; done');
       expect(await kernel(id, 'memory.events')).toMatch(/^oom_kill 1$/m);
       expect((await containerStatus(test, id)).state).toBe(ContainerState.CONTAINER_RUNNING);
-      // That a process of it was killed is its reason even now, as it is with containerd.
+      // A killed process of the container is its reason even now, as with containerd.
       await test.client.call('StopContainer', { container_id: id, timeout: 0 });
       const status = await containerStatus(test, id);
       expect(status).toMatchObject({ state: ContainerState.CONTAINER_EXITED, reason: 'OOMKilled' });
-      // The Engine sends SIGTERM right before SIGKILL; a process of a pod's PID namespace may end of either.
+      // The Engine sends SIGTERM right before SIGKILL, and a process in a pod's PID namespace may end by
+      // either.
       expect([137, 143]).toContain(status.exit_code);
     });
   });
 
-  describe('the control groups that a container sees', () => {
+  describe('the cgroups that a container sees', () => {
     const namespaceOf = async (id: string): Promise<string> => readlink(`/proc/${await pidOf(id)}/ns/cgroup`);
 
     it('are its own', async () => {
@@ -158,7 +160,7 @@ const MIB = 2 ** 20;
     });
   });
 
-  it('stats tell how long processes waited for a processor', async () => {
+  it('stats include how long processes waited for a processor', async () => {
     const id = await started(LIMIT, 'while :; do :; done');
     const waited = async (): Promise<number> => {
       const pressure = await groupFile(id, 'cpu', '', 'cpu.pressure');

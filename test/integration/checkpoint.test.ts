@@ -8,7 +8,7 @@ import { startPrivateEngine } from './support/engine';
 import { expectFailure } from './support/grpc';
 import { containerConfig, createContainer, FOREVER, runPod, startedContainer, stateOf } from './support/pods';
 
-it('says why there are no checkpoints on an Engine that is not experimental', async () => {
+it('the three checkpoint calls say why there are no checkpoints on an Engine that is not experimental', async () => {
   const test = await TestDaemon.start();
   try {
     const pod = await runPod(test);
@@ -30,10 +30,10 @@ it('says why there are no checkpoints on an Engine that is not experimental', as
   }
 });
 
-// An Engine of its own is started: a busy machine takes its time.
+// The test starts an Engine of its own, which takes long on a busy machine.
 jest.setTimeout(240_000);
 
-it('makes one on an experimental Engine with CRIU, or says what CRIU or its absence says; the container runs on', async () => {
+it("CheckpointContainer makes a checkpoint on an experimental Engine with CRIU, or passes CRIU's error on, and the container runs on", async () => {
   const engine = await startPrivateEngine('checkpoint', { dockerd: ['--experimental'] });
   const test = await TestDaemon.start({ dockerHost: engine.dockerHost });
   try {
@@ -58,7 +58,7 @@ it('makes one on an experimental Engine with CRIU, or says what CRIU or its abse
         'cannot checkpoint: CRIU (criu) is not installed on this node',
       ]);
     } else if (error !== undefined) {
-      // The kernel, or what emulates one, does not offer CRIU what it needs: the Engine's words.
+      // The kernel, or its emulation, lacks what CRIU needs, so the error has the Engine's words.
       expect(error.code).toBe(status.UNKNOWN);
       expect(error.details).toMatch(/checkpoint|criu/i);
     }

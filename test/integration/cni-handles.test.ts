@@ -28,10 +28,10 @@ import {
 
 const run = promisify(execFile);
 
-// Real plugins and pods, on machines that do other things too.
+// The limit for real plugins and pods on a busy machine.
 jest.setTimeout(180_000);
 
-describe('The directory of network namespaces', () => {
+describe('the directory of network namespaces', () => {
   let place: string;
   const directory = (): string => join(place, 'netns');
 
@@ -51,7 +51,7 @@ describe('The directory of network namespaces', () => {
       .map(({ mountPoint, isShared }) => ({ mountPoint, isShared }));
   }
 
-  it('is a shared mount of its own where it lies on a private one, once, whoever comes at a time', async () => {
+  it('becomes a shared mount of its own on a private one, once, even for simultaneous callers', async () => {
     await run('mount', ['--make-private', place]);
     await Promise.all([shareDirectory(directory()), shareDirectory(directory())]);
     await shareDirectory(directory());
@@ -62,7 +62,7 @@ describe('The directory of network namespaces', () => {
     expect((await stat(directory())).mode & 0o777).toBe(0o755);
   });
 
-  it('keeps what is mounted in it when it becomes one', async () => {
+  it('keeps the mounts in it when it becomes a mount', async () => {
     await run('mount', ['--make-private', place]);
     await mkdir(directory());
     await writeFile(join(directory(), 'other'), '');
@@ -72,14 +72,14 @@ describe('The directory of network namespaces', () => {
     expect((await stat(join(directory(), 'other'))).ino).toBe(ino);
   });
 
-  it('is left alone where it lies on a shared mount', async () => {
+  it('is left alone on a shared mount', async () => {
     await run('mount', ['--make-shared', place]);
     await shareDirectory(directory());
     expect(await mountsHere()).toEqual([{ mountPoint: place, isShared: true }]);
   });
 });
 
-describe('The namespace of a pod', () => {
+describe('the namespace of a pod', () => {
   let node: CniNode;
   let test: TestDaemon;
 
@@ -88,7 +88,7 @@ describe('The namespace of a pod', () => {
     const told = join(node.directory, 'told');
     const { plugins, ...list } = node.network(['10.92.0.0/24']) as { plugins: object[] };
     await node.configure({ ...list, plugins: [plugins[0], { type: 'tell' }] });
-    // As a chained plugin it passes on the result of the one before.
+    // It is a chained plugin and passes on the previous result.
     await node.plugin(
       'tell',
       `echo "$CNI_COMMAND $CNI_CONTAINERID $CNI_NETNS" >>${told}\n` +
@@ -106,7 +106,7 @@ describe('The namespace of a pod', () => {
     }
   });
 
-  /** `CNI_NETNS` of a pod's calls of that kind. */
+  /** The `CNI_NETNS` of a pod's calls of that kind. */
   async function toldOn(command: string, pod: string): Promise<string[]> {
     const lines = (await readFile(join(node.directory, 'told'), 'utf8')).split('\n');
     return lines
@@ -116,7 +116,7 @@ describe('The namespace of a pod', () => {
 
   const ipOf = async (pod: string): Promise<string> => (await sandboxStatus(test, pod)).network?.ip ?? '';
 
-  it('can be entered by an agent in a pod that mounts /run/netns, from its ADD to its DEL', async () => {
+  it('can be entered, from its ADD to its DEL, by an agent in a pod that mounts /run/netns', async () => {
     const privileged = { linux: { security_context: { privileged: true } } };
     const mounts: cri.IMount[] = [
       {
@@ -134,12 +134,12 @@ describe('The namespace of a pod', () => {
     expect(seen).toContain(`inet ${await ipOf(pod)}/24`);
     await test.client.call('StopPodSandbox', { pod_sandbox_id: pod });
     expect(await toldOn('DEL', pod)).toEqual([netns]);
-    // Neither the file nor the mount is left there.
+    // Neither the file nor the mount is left.
     expect(await output(test, agent, `ls /run/netns | grep ${pod} || echo none`)).toBe('none');
     expect(await output(test, agent, `grep ${pod} /proc/self/mountinfo || echo none`)).toBe('none');
   });
 
-  it('stays where an earlier version has named it, until its DEL', async () => {
+  it('stays under the name of an earlier version until its DEL', async () => {
     const pod = await runPod(test);
     const ip = await ipOf(pod);
     const former = join(node.runDir, 'netns', pod);
@@ -166,9 +166,10 @@ describe('The namespace of a pod', () => {
     expect(await node.leases()).toEqual([]);
   });
 
-  it("is freed with its pod when that vanished while we were stopped; another daemon's is not", async () => {
+  it('is freed if its pod vanished while no daemon ran, unless it belongs to another daemon', async () => {
     const [gone, kept] = [await runPod(test), await runPod(test)];
-    // The same pod's, as a daemon with another run directory, on another Engine, would hold it.
+    // This is the same pod's handle as a daemon with another run directory, on another Engine, would hold
+    // it.
     const other = NamespaceHandles.of(join(node.directory, 'other-run'));
     const { State } = (await engineCall(sharedDockerHost(), 'GET', `/containers/${kept}/json`)) as {
       State: { Pid: number };
@@ -188,7 +189,7 @@ describe('The namespace of a pod', () => {
   });
 });
 
-/** A chained plugin's answer: the result that it was given. */
+/** A chained plugin's answer is the result that it was given. */
 const PASS_ON = `
   let text = "";
   process.stdin.on("data", (chunk) => (text += chunk));

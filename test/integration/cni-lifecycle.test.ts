@@ -19,7 +19,7 @@ import {
 
 const HOST_NETWORK = { linux: { security_context: { namespace_options: { network: NamespaceMode.NODE } } } };
 
-/** The first pod of an Engine may wait for a pull that fails, on a machine that is busy with other things. */
+/** The first pod of an Engine may wait for a pull that fails, on a busy machine. */
 jest.setTimeout(240_000);
 
 let node: CniNode;
@@ -36,7 +36,7 @@ afterEach(async () => {
   }
 });
 
-/** A bridge with addresses, and nothing else: quick. */
+/** A bridge with addresses and nothing else, which is fast. */
 function simple(plugins: readonly object[] = [], ipam: object = {}): object {
   const { plugins: all, ...list } = node.network(['10.90.0.0/24'], { ipam }) as { plugins: object[] };
   return { ...list, plugins: [...all.slice(0, 1), ...plugins] };
@@ -52,7 +52,7 @@ async function networkReady(): Promise<{ status: boolean; message: string }> {
   return { status: ready, message };
 }
 
-/** Asks until it says so; @returns how long that took, in ms. */
+/** Asks until Status says so. @returns the duration in ms. */
 async function untilNetworkReady(wanted: boolean): Promise<number> {
   const started = Date.now();
   while ((await networkReady()).status !== wanted) {
@@ -63,7 +63,7 @@ async function untilNetworkReady(wanted: boolean): Promise<number> {
 
 const ipOf = async (pod: string): Promise<string> => (await sandboxStatus(test, pod)).network?.ip ?? '';
 
-describe('NetworkReady of a CNI node', () => {
+describe('NetworkReady on a CNI node', () => {
   it('is false with the reason until the configuration appears, and true within a second of it', async () => {
     await rm(node.confDir, { recursive: true });
     await start();
@@ -96,8 +96,8 @@ describe('NetworkReady of a CNI node', () => {
   });
 });
 
-describe('With --network-plugin=auto', () => {
-  it("pods have the Engine's bridge until CNI is installed; those that are there keep it", async () => {
+describe('--network-plugin=auto', () => {
+  it("gives pods the Engine's bridge until CNI is installed, and existing pods keep it", async () => {
     const binDir = join(node.directory, 'later');
     await start({ 'network-plugin': 'auto', 'cni-bin-dir': binDir });
     const early = await runPod(test);
@@ -114,8 +114,8 @@ describe('With --network-plugin=auto', () => {
   });
 });
 
-describe('Addresses of pods', () => {
-  it("are of the node's pod CIDR as kubelet tells it, in both families", async () => {
+describe('the addresses of pods', () => {
+  it('are from the pod CIDR that kubelet sends, in both families', async () => {
     await node.configure(node.network([]));
     await start();
     expect((await networkReady()).message).toContain('pod CIDR');
@@ -129,7 +129,7 @@ describe('Addresses of pods', () => {
     ]);
   });
 
-  it('are given back when the sandbox is started anew by hand: that one has no network', async () => {
+  it('are released when the sandbox is restarted by hand, because the new one has no network', async () => {
     await node.configure(simple());
     await start();
     const pod = await runPod(test);
@@ -141,7 +141,7 @@ describe('Addresses of pods', () => {
     expect(await node.leases()).toEqual([]);
   });
 
-  it('are given back when the sandbox vanishes behind our back, without being asked', async () => {
+  it('are released when the sandbox is removed outside CRI, without a call', async () => {
     await node.configure(simple());
     await start();
     const pod = await runPod(test);
@@ -152,13 +152,13 @@ describe('Addresses of pods', () => {
   });
 });
 
-describe('A pod whose network was damaged', () => {
+describe('a pod with a damaged network', () => {
   async function trouble(pod: string): Promise<string> {
     const { info } = await test.client.call('PodSandboxStatus', { pod_sandbox_id: pod, verbose: true });
     return (JSON.parse(info.info!) as { networkTrouble: string }).networkTrouble;
   }
 
-  it('tells a person who asks what the plugins find', async () => {
+  it("shows the plugins' errors in the verbose status", async () => {
     await node.configure(simple());
     await start();
     const pod = await runPod(test);
@@ -171,14 +171,14 @@ describe('A pod whose network was damaged', () => {
       );
     await address('del');
     expect(await trouble(pod)).toMatch(/^CNI plugin "bridge" failed on CHECK .*10\.90\.0\./);
-    // Its DEL finds its own rules by what the interface has.
+    // Its DEL finds its own rules by the addresses of the interface.
     await address('add');
     await test.client.call('StopPodSandbox', { pod_sandbox_id: pod });
     expect(await trouble(pod)).toBe('');
   });
 });
 
-describe('DNS of a pod', () => {
+describe('the DNS of a pod', () => {
   const DNS = {
     servers: ['10.96.0.10', 'fd00::a'],
     searches: ['a.local', 'b.local'],
@@ -195,14 +195,17 @@ describe('DNS of a pod', () => {
     return output(test, id, 'cat /etc/resolv.conf');
   }
 
-  /** Newer Engines say in comments what they did, and have an order of their own; where the rest is right it stays. */
+  /**
+   * Newer Engines add comments about their changes, and use another order. A file that is otherwise right
+   * stays.
+   */
   const meant = (text: string): string[] =>
     text
       .split('\n')
       .filter((line) => /^[^#\s]/.test(line))
       .sort();
 
-  it.each(cases)('is %s, on whatever network', async (_, dns_config, text) => {
+  it.each(cases)('is %s, on any network', async (_, dns_config, text) => {
     await node.configure(simple());
     await start();
     for (const more of [{}, HOST_NETWORK]) {
@@ -211,7 +214,7 @@ describe('DNS of a pod', () => {
     }
   });
 
-  it("is the node's where none is given, and empty where an empty one is", async () => {
+  it("is the node's without a setting, and empty with an empty one", async () => {
     await node.configure(simple());
     await start();
     for (const more of [{}, HOST_NETWORK]) {
@@ -237,8 +240,8 @@ describe('DNS of a pod', () => {
   });
 });
 
-describe('The loopback interface of a pod', () => {
-  it('has ::1, on whatever network, also where that has no IPv6', async () => {
+describe('the loopback interface of a pod', () => {
+  it('has ::1 on any network, even one without IPv6', async () => {
     await node.configure(simple());
     for (const more of [{}, { 'network-plugin': 'no-op' }]) {
       await start(more);
@@ -249,7 +252,7 @@ describe('The loopback interface of a pod', () => {
     }
   });
 
-  it('has none where the pod wants none', async () => {
+  it('has no ::1 if the pod does not want it', async () => {
     await node.configure(simple());
     await start();
     const linux = { sysctls: { 'net.ipv6.conf.all.disable_ipv6': '1' } };
@@ -259,8 +262,8 @@ describe('The loopback interface of a pod', () => {
   });
 });
 
-describe('A pod whose network cannot be made', () => {
-  it('is an error that names the plugin, and leaves neither sandbox nor network', async () => {
+describe('a pod whose network cannot be made', () => {
+  it('causes an error that names the plugin, and leaves neither sandbox nor network', async () => {
     await node.plugin(
       'broken',
       `[ "$CNI_COMMAND" = DEL ] && exit; echo '{"code":7,"msg":"out of order"}'; exit 1`,
@@ -274,7 +277,7 @@ describe('A pod whose network cannot be made', () => {
     expect(await engineLeftovers(sharedDockerHost())).toEqual([]);
   });
 
-  it('leaves no rule of a plugin that was killed after it had made them', async () => {
+  it('leaves no rule of a plugin that was killed after it had made some', async () => {
     const pids = join(node.directory, 'pids');
     await node.run('mkfifo', pids);
     const real = `nsenter --net=${node.namespace} /usr/lib/cni/firewall`;
@@ -292,7 +295,7 @@ describe('A pod whose network cannot be made', () => {
     const rules = (await node.traces()).filter((trace) => trace.startsWith('rule '));
     process.kill(pid, 'SIGKILL');
     expect(await refused).toContain('firewall');
-    // Its ADD has told nobody what it did: the rules are found by the address in the pod's namespace.
+    // The ADD reported nothing, so the rules are found by the address in the pod's namespace.
     expect(rules).not.toEqual([]);
     expect(await node.traces()).toEqual([]);
   });

@@ -50,7 +50,7 @@ async function ipsOf(id: string): Promise<string[]> {
   return [network?.ip ?? '', ...(network?.additional_ips ?? []).map(({ ip }) => ip)];
 }
 
-/** A web server in the pod that answers when this resolves. */
+/** Starts a web server in the pod, which answers when this resolves. */
 async function serve({ id }: Pod): Promise<string> {
   const web = await startedContainer(test, id, containerConfig('web', 'exec httpd -f -p 80 -h /www'));
   await output(test, web, 'until wget -q -O - http://127.0.0.1/ 2>/dev/null; do :; done');
@@ -70,7 +70,7 @@ const UDP_CLIENT = `
   socket.on('message', (text) => { console.log(String(text)); socket.close(); });
   socket.send('ask', Number(port), address);`;
 
-describe('Pods on a CNI bridge network', () => {
+describe('pods on a CNI bridge network', () => {
   it('report both addresses, IPv4 first, and reach each other by either', async () => {
     const [one, two] = [await startPod(), await startPod()];
     expect(one.ips).toEqual([expect.stringMatching(/^10\.88\./), expect.stringMatching(/^fd00:88::/)]);
@@ -84,7 +84,7 @@ describe('Pods on a CNI bridge network', () => {
     expect(await output(test, client, 'cat /proc/sys/net/ipv4/conf/all/log_martians')).toBe('1');
   });
 
-  it('answer on a host port: over 127.0.0.1, over the node address, and to themselves', async () => {
+  it('answer on a host port over 127.0.0.1, over the node address, and to themselves', async () => {
     const host_port = 20_080;
     const pod = await startPod({
       port_mappings: [{ container_port: 80, host_port }, { container_port: 81 }],
@@ -112,7 +112,7 @@ describe('Pods on a CNI bridge network', () => {
     });
   });
 
-  it('answer over UDP, and have their SCTP ports forwarded, beside TCP on the same number', async () => {
+  it('answer over UDP, and have their SCTP ports forwarded, next to TCP on the same number', async () => {
     const host_port = 31_080;
     const ports = [Protocol.TCP, Protocol.UDP, Protocol.SCTP].map((protocol) => ({
       protocol,
@@ -136,7 +136,7 @@ describe('Pods on a CNI bridge network', () => {
     } finally {
       server.kill();
     }
-    // This kernel has no SCTP sockets: what there is to see is the rule.
+    // This kernel has no SCTP sockets, so the test checks the rule.
     const rules = await node.run('iptables-save', '-t', 'nat');
     expect(rules).toMatch(
       new RegExp(`-p sctp .*--dport ${host_port} -j DNAT --to-destination ${pod.ips[0]!}:80`),

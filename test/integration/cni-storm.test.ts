@@ -6,13 +6,13 @@ import { CniNode } from './support/cni-node';
 import { engineCall, engineLeftovers, startPrivateEngine, type PrivateEngine } from './support/engine';
 
 const PODS = 50;
-/** A call's work must be done, and be seen to be undone, within this. */
+/** A call's work must be done, and visibly undone, within this time. */
 const LIMIT_MS = 60_000;
 
 let engine: PrivateEngine;
 let node: CniNode;
 let daemon: ChildDaemon;
-/** Counts what was done to daemon and Engine: a call that fails without any of it has failed. */
+/** Counts the kills of daemon and Engine. A call that fails without any of them has failed. */
 let blows = 0;
 let calm: Promise<void> = Promise.resolve();
 
@@ -29,7 +29,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   try {
-    // Removes what a failed test has left, its directory too.
+    // Removes what a failed test has left, including its directory.
     await daemon.stop();
   } finally {
     await daemon.kill9();
@@ -38,7 +38,7 @@ afterAll(async () => {
   }
 }, 120_000);
 
-/** Does `harm` and makes all good again; calls that fail meanwhile wait for the end of it. */
+/** Runs `harm` and restores everything. Calls that fail meanwhile wait for its end. */
 async function blow(harm: () => Promise<void>): Promise<void> {
   const before = calm;
   calm = (async () => {
@@ -56,7 +56,7 @@ const kill = (): Promise<void> =>
     await daemon.launch();
   });
 
-/** As kubelet does: what was disturbed is asked for again; anything else that fails is a failure. */
+/** Repeats a call that was disturbed, as kubelet does. Any other failure is a failure. */
 async function insist<T>(call: () => Promise<T>): Promise<T> {
   for (;;) {
     await calm;
@@ -98,11 +98,11 @@ async function remove({ id }: Pod): Promise<void> {
   await insist(() => daemon.client.call('RemovePodSandbox', { pod_sandbox_id: id }));
 }
 
-/** Behind everybody's back. */
+/** Removes it outside CRI. */
 const removeByHand = (pod: Pod): Promise<unknown> =>
   engineCall(engine.dockerHost, 'DELETE', `/containers/${pod.id}?force=1&v=1`);
 
-/** Runs `work` for all at once, while `count` kills come at moments that nobody chose. */
+/** Runs `work` for all at once, while `count` kills come at random moments. */
 async function underKills<T>(work: Promise<T>[], count: number): Promise<T[]> {
   const all = Promise.all(work);
   const over = all.then(() => 'over' as const);
@@ -116,7 +116,7 @@ async function underKills<T>(work: Promise<T>[], count: number): Promise<T[]> {
   return results;
 }
 
-/** Each of these pods is ready and has an address of its own, leased to it and to nobody else. */
+/** Each of these pods is ready, and has an address of its own that is leased only to it. */
 async function expectOwnAddresses(pods: readonly Pod[]): Promise<void> {
   const owners = new Map<string, string>();
   for (const { id } of pods) {
@@ -130,7 +130,7 @@ async function expectOwnAddresses(pods: readonly Pod[]): Promise<void> {
   for (const [ip, id] of owners) expect([ip, leases.get(ip)]).toEqual([ip, id]);
 }
 
-/** Files, links and rules: nothing tells of their end but looking. */
+/** Files, links and rules can only be polled. */
 async function untilNothingIsLeft(): Promise<void> {
   const end = Date.now() + LIMIT_MS;
   while ((await node.traces()).length > 0 && Date.now() < end) await delay(100);
@@ -139,7 +139,7 @@ async function untilNothingIsLeft(): Promise<void> {
 
 const NUMBERS = Array.from({ length: PODS }, (_, number) => number);
 
-describe('A node in a storm', () => {
+describe('a node with many kills', () => {
   it(
     'gives each pod an address of its own and keeps nothing of any',
     async () => {
@@ -156,7 +156,7 @@ describe('A node in a storm', () => {
         await Promise.all(killedOff.map(removeByHand));
         await daemon.launch();
       });
-      // kubelet may ask for those, or may never have heard of them.
+      // kubelet may call for those, or may never have heard of them.
       await Promise.all([vanished[0]!, killedOff[0]!].map(remove));
       await expectOwnAddresses(kept);
 
@@ -167,7 +167,7 @@ describe('A node in a storm', () => {
           await delay(Math.random() * 2_000);
           await engine.stop();
           await engine.start();
-          // Its own word that it has read the Engine anew.
+          // The daemon's own message that it has read the Engine again.
           await daemon.kill9();
           await daemon.launch();
         }),
@@ -188,7 +188,7 @@ describe('A node in a storm', () => {
       await untilNothingIsLeft();
       expect(await engineLeftovers(engine.dockerHost)).toEqual([]);
     },
-    // Only a call that never comes back takes that long.
+    // Only a call that never ends takes that long.
     15 * LIMIT_MS,
   );
 });

@@ -31,21 +31,21 @@ describe('CreateContainer', () => {
   });
   afterAll(() => test.stop());
 
-  /** A running container of this configuration. */
+  /** Returns a running container with this configuration. */
   const started = (more: cri.IContainerConfig): Promise<string> =>
     startedContainer(test, pod, freshConfig(FOREVER, more));
-  /** What it prints, running to its end. */
+  /** Returns the output of a container that runs to its end. */
   const printed = async (more: cri.IContainerConfig): Promise<string> =>
     (await logOf(test, pod, freshConfig('', more))).text;
 
-  describe('of little', () => {
+  describe('with few settings', () => {
     it("runs the image's command without command, args and linux", async () => {
       const id = await startedContainer(test, pod, {
         metadata: { name: 'bare' },
         image: { image: TEST_IMAGE },
       });
       await untilExited(test, id);
-      // `sh` without standard input ends at once, and well.
+      // `sh` without standard input ends at once with success.
       const status = await containerStatus(test, id);
       expect(status).toMatchObject({ exit_code: 0, reason: 'Completed', log_path: '' });
       expect([status.labels, status.annotations, status.mounts]).toEqual([{}, {}, []]);
@@ -53,7 +53,7 @@ describe('CreateContainer', () => {
 
     it("keeps the image's shell waiting when stdin is open", async () => {
       const id = await started({ command: [], stdin: true });
-      // PID 1 is the pause process of the pod: the image's shell is another.
+      // PID 1 is the pause process of the pod. The image's shell is another process.
       expect(await output(test, id, 'grep -lx sh /proc/[0-9]*/comm | wc -l')).not.toBe('0');
       expect(await stateOf(test, id)).toBe(ContainerState.CONTAINER_RUNNING);
     });
@@ -64,7 +64,7 @@ describe('CreateContainer', () => {
       expect((await containerStatus(test, id)).log_path).toBe('');
     });
 
-    it("keeps the image's labels to the image", async () => {
+    it("does not report the image's labels", async () => {
       const labels = { own: 'yes' };
       const id = await started({ labels });
       const check = async (): Promise<void> => {
@@ -77,7 +77,7 @@ describe('CreateContainer', () => {
       await check();
     });
 
-    it('refuses what is not there', async () => {
+    it('refuses a missing image or sandbox', async () => {
       const create = (config: cri.IContainerConfig): Promise<string> => createContainer(test, pod, config);
       const image = { image: TEST_IMAGE };
       await expectFailure(create({ image }), 'INVALID_ARGUMENT', /config\.metadata/);
@@ -91,8 +91,8 @@ describe('CreateContainer', () => {
     });
   });
 
-  describe('of a process', () => {
-    it('drops the CMD of the image when a command comes without args', async () => {
+  describe('with a process', () => {
+    it('drops the CMD of the image when there is a command without args', async () => {
       expect(await printed({ command: ['/bin/echo'] })).toBe('\n');
     });
 
@@ -104,7 +104,7 @@ describe('CreateContainer', () => {
       expect(await printed({ command: [], args: ['echo', 'only args'] })).toBe('only args\n');
     });
 
-    it('sets the environment, also beyond ASCII', async () => {
+    it('sets the environment, even beyond ASCII', async () => {
       const envs = [
         { key: 'PLAIN', value: Buffer.from('one') },
         { key: 'ODD', value: Buffer.from('a=b "c"\nd ü€') },
@@ -118,13 +118,13 @@ describe('CreateContainer', () => {
       expect(await printed({ command: ['/bin/pwd'], working_dir: '/www' })).toBe('/www\n');
     });
 
-    it('gives a terminal when asked, and only then', async () => {
+    it('gives a terminal only on request', async () => {
       const command = ['/bin/sh', '-c', 'if [ -t 1 ]; then echo tty; else echo pipe; fi'];
       expect(await printed({ command, tty: true })).toMatch(/^tty\r?\n$/);
       expect(await printed({ command })).toBe('pipe\n');
     });
 
-    it('stops with the signal asked for', async () => {
+    it('stops with the requested signal', async () => {
       const id = await started({
         command: ['/bin/sh', '-c', 'trap "exit 7" USR1; touch /ready; while :; do sleep 0.1; done'],
         stop_signal: Signal.SIGNAL_SIGUSR1,
@@ -135,12 +135,12 @@ describe('CreateContainer', () => {
       expect(await containerStatus(test, id)).toMatchObject({ exit_code: 7, reason: 'Error' });
     });
 
-    it('reports SIGTERM as the stop signal that works when none is asked for', async () => {
+    it('reports SIGTERM as the effective stop signal when none is requested', async () => {
       expect((await containerStatus(test, await started({}))).stop_signal).toBe(Signal.SIGNAL_SIGTERM);
     });
   });
 
-  describe('of mounts', () => {
+  describe('with mounts', () => {
     const source = async (name: string): Promise<string> => {
       const path = join(test.directory, name);
       await mkdir(path);
@@ -148,7 +148,7 @@ describe('CreateContainer', () => {
       return path;
     };
 
-    it('binds directories read-only and read-write, and reports them as asked', async () => {
+    it('mounts directories read-only and read-write, and reports them as requested', async () => {
       const [ro, rw] = [await source('ro'), await source('rw')];
       const link = join(test.directory, 'link');
       await symlink(rw, link);
@@ -179,7 +179,7 @@ describe('CreateContainer', () => {
       await check();
     });
 
-    it('propagates mounts from the host, and to it when asked', async () => {
+    it('propagates mounts from the host, and to it on request', async () => {
       const shared = await source('shared');
       const { PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } =
         MountPropagation;
@@ -218,9 +218,9 @@ describe('CreateContainer', () => {
     });
   });
 
-  describe('of devices', () => {
-    it('hands a device of the host over, with the permissions given', async () => {
-      // Opening it for writing writes nothing; no container may do it by default.
+  describe('with devices', () => {
+    it('passes a device of the host on, with the given permissions', async () => {
+      // Opening it for writing writes nothing, and is forbidden to containers by default.
       const open = async (permissions: string): Promise<string> => {
         const device = { host_path: '/dev/kmsg', container_path: '/dev/my-kmsg', permissions };
         const id = await started({ devices: [device] });

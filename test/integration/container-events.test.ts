@@ -28,7 +28,7 @@ describe('GetContainerEvents', () => {
   });
   afterEach(() => test.stop());
 
-  it('tells the life of a pod and its container, each time with the status of the whole pod', async () => {
+  it('reports the life of a pod and its container, each time with the status of the whole pod', async () => {
     const config = podConfig(test, { labels: { app: 'shop' } });
     const pod = await runPod(test, config);
     const main = await createContainer(test, pod, containerConfig('main', FOREVER));
@@ -65,7 +65,7 @@ describe('GetContainerEvents', () => {
     }
   });
 
-  it('says the same as PodSandboxStatus, which is not stamped: kubelet 1.37 misreads it then', async () => {
+  it('has the same data as PodSandboxStatus, which has no timestamp because kubelet 1.37 would misread it', async () => {
     const pod = await runPod(test);
     const id = await startedContainer(test, pod, containerConfig('main', 'exit 3'));
     await watch.untilSaid(id, 'stopped');
@@ -81,7 +81,7 @@ describe('GetContainerEvents', () => {
     expect(now - BigInt(last.created_at.toString())).toBeLessThan(60_000_000_000n);
   });
 
-  it('tells what happens behind our back, and of a start that fails', async () => {
+  it('reports changes that others make, and a start that fails', async () => {
     const host = sharedDockerHost();
     const pod = await runPod(test);
     const main = await startedContainer(test, pod, containerConfig('main', FOREVER));
@@ -108,11 +108,11 @@ describe('GetContainerEvents', () => {
   });
 
   it(
-    'loses nothing while 200 pods come and go in parallel, also for a consumer that comes in the middle',
+    'loses nothing while 200 pods come and go in parallel, even for a consumer that connects in the middle',
     async () => {
       let second: EventWatch | undefined;
       let running = 0;
-      /** Asked for after the second consumer had connected: it must know of them. */
+      /** These pods are requested after the second consumer has connected, so it must know of them. */
       const promised: [id: string, type: string][] = [];
       const promise = (id: string, ...types: string[]): void => {
         if (second !== undefined) promised.push(...types.map((type) => [id, type] as [string, string]));
@@ -136,7 +136,7 @@ describe('GetContainerEvents', () => {
       expect(ids.map((id) => watch.of(id))).toEqual(ids.map(() => WHOLE_LIFE));
       expect(watch.events).toHaveLength(WHOLE_LIFE.length * ids.length);
 
-      // The second has what the first has, from its own first event on, in the same order.
+      // The second consumer gets the same as the first in the same order, from its own first event on.
       const late = second!;
       const stamps = watch.events.map(({ created_at }) => created_at.toString());
       await late.until(() => late.events.at(-1)?.created_at.toString() === stamps.at(-1));
@@ -149,10 +149,10 @@ describe('GetContainerEvents', () => {
     CHURN_MS,
   );
 
-  it('ends a consumer that does not keep up, which costs a bounded number of bytes, and no other', async () => {
+  it('disconnects a consumer that does not keep up, which costs a limited number of bytes, and no other', async () => {
     const path = '/runtime.v1.RuntimeService/GetContainerEvents';
     const stalled = await StalledClient.open(test.endpoint.replace('unix://', ''), path);
-    // Nobody has to hold containers that the Engine does not know.
+    // The records need no real containers.
     const { containers } = test.daemon.store as WritableStore;
     const records = Array.from({ length: 6_000 }, (_, at) =>
       containerRecord({
@@ -165,7 +165,7 @@ describe('GetContainerEvents', () => {
     let told = 0;
     const change = async (work: () => void): Promise<void> => {
       work();
-      // The other consumer is given its turns.
+      // The other consumer gets its turns.
       if (++told % 1_000 === 0) await watch.until(() => watch.events.length >= told);
     };
     for (const record of records) await change(() => containers.put(record));
@@ -189,7 +189,7 @@ describe('GetContainerEvents', () => {
   });
 });
 
-it('tells, after an outage of the Engine, what happened meanwhile', async () => {
+it('GetContainerEvents reports after an outage of the Engine what happened meanwhile', async () => {
   const engine = await startPrivateEngine('events');
   const test = await TestDaemon.start({ dockerHost: engine.dockerHost });
   try {

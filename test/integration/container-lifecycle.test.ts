@@ -19,7 +19,7 @@ import {
 const { CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_EXITED } = ContainerState;
 const UNKNOWN = 'e'.repeat(64);
 
-describe('The life of a container', () => {
+describe('the life of a container', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
@@ -33,13 +33,13 @@ describe('The life of a container', () => {
     test.client.call('StopContainer', { container_id, timeout });
   const remove = (container_id: string): Promise<unknown> =>
     test.client.call('RemoveContainer', { container_id });
-  /** Ignores SIGTERM from its first moment on: PID 1 of its own namespace, without a handler. */
+  /** It ignores SIGTERM from its first moment on, as PID 1 of its own namespace without a handler. */
   const stubborn = (name: string): cri.IContainerConfig =>
     containerConfig(name, 'while :; do sleep 1; done', {
       linux: { security_context: { namespace_options: { pid: NamespaceMode.CONTAINER } } },
     });
 
-  it('goes from created by running to exited, with times in order', async () => {
+  it('goes from created through running to exited, with times in order', async () => {
     const before = BigInt(Date.now()) * 1_000_000n;
     const id = await createContainer(test, pod, containerConfig('life', FOREVER));
     const created = await containerStatus(test, id);
@@ -53,7 +53,7 @@ describe('The life of a container', () => {
     const exited = await containerStatus(test, id);
     expect(exited.state).toBe(CONTAINER_EXITED);
     const now = BigInt(Date.now() + 1) * 1_000_000n;
-    // A millisecond for the clock's own grain.
+    // A millisecond for the resolution of the clock.
     expectOrder(before - 1_000_000n, created.created_at, now);
     expectOrder(before - 1_000_000n, exited.created_at, exited.started_at, exited.finished_at, now);
     expect(String(exited.started_at)).toBe(String(running.started_at));
@@ -71,7 +71,7 @@ describe('The life of a container', () => {
     expectOrder(0n, status.created_at, status.started_at, status.finished_at);
   });
 
-  it('tells all of a container, the more when verbose', async () => {
+  it('is reported completely, with more data when verbose', async () => {
     const labels = { a: 'b', 'annotation.x': 'label' };
     const annotations = { 'io.kubernetes.container.hash': '1a', multi: 'line\none' };
     const config = containerConfig('full', FOREVER, { labels, annotations });
@@ -93,8 +93,8 @@ describe('The life of a container', () => {
     expect(JSON.parse(info.info ?? '')).toMatchObject({ sandboxID: pod, engineState: 'running' });
   });
 
-  describe('started', () => {
-    it('is not started again, running or not', async () => {
+  describe('after a start', () => {
+    it('refuses another start, running or not', async () => {
       const id = await startedContainer(test, pod, containerConfig('twice', FOREVER));
       await expectFailure(start(id), 'FAILED_PRECONDITION', /already been started/);
       expect(await stateOf(test, id)).toBe(CONTAINER_RUNNING);
@@ -103,7 +103,7 @@ describe('The life of a container', () => {
       await expectFailure(start(UNKNOWN), 'NOT_FOUND', UNKNOWN);
     });
 
-    it('is started once by several calls at once', async () => {
+    it('is started once by several simultaneous calls', async () => {
       const id = await createContainer(test, pod, containerConfig('race', FOREVER));
       const results = await Promise.allSettled([start(id), start(id), start(id)]);
       expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected', 'rejected']);
@@ -138,8 +138,8 @@ describe('The life of a container', () => {
     });
   });
 
-  describe('created again', () => {
-    it('is the same one while it has not been started', async () => {
+  describe('after a repeated create call', () => {
+    it('is the same container while it has not been started', async () => {
       const config = containerConfig('again', FOREVER);
       const ids = await Promise.all([1, 2, 3].map(() => createContainer(test, pod, config)));
       expect(new Set(ids).size).toBe(1);
@@ -150,7 +150,7 @@ describe('The life of a container', () => {
       expect(await createContainer(test, pod, next)).not.toBe(ids[0]);
     });
 
-    it('is found though the call that made it was lost', async () => {
+    it('is found even if the answer of the first call was lost', async () => {
       const config = containerConfig('lost', FOREVER);
       const first = await createContainer(test, pod, config);
       const { name, body } = await recipeOf(first);
@@ -161,7 +161,7 @@ describe('The life of a container', () => {
       expect(await stateOf(test, left)).toBe(CONTAINER_RUNNING);
     });
 
-    it('goes round a stranger that has the name, and stays one', async () => {
+    it('avoids the name of a foreign container, and stays a single one', async () => {
       const config = containerConfig('guest', FOREVER);
       const first = await createContainer(test, pod, config);
       const { name, body } = await recipeOf(first);
@@ -180,8 +180,8 @@ describe('The life of a container', () => {
     });
   });
 
-  describe('stopped', () => {
-    it('has its time to end well', async () => {
+  describe('after a stop call', () => {
+    it('has its grace period to end by itself', async () => {
       const script = 'trap "sleep 1; exit 5" TERM; touch /ready; while :; do sleep 0.1; done';
       const id = await startedContainer(test, pod, containerConfig('graceful', script));
       await output(test, id, 'until [ -e /ready ]; do :; done');
@@ -211,7 +211,7 @@ describe('The life of a container', () => {
       expect(await containerStatus(test, id)).toMatchObject({ state: CONTAINER_EXITED, exit_code: 137 });
     });
 
-    it('by several calls at once, again, before it started, or unknown is fine', async () => {
+    it('accepts several simultaneous calls, another call, and one before the start or for an unknown id', async () => {
       const id = await startedContainer(test, pod, stubborn('several'));
       await Promise.all([stop(id, 1), stop(id, 1), stop(id, 1)]);
       expect(await stateOf(test, id)).toBe(CONTAINER_EXITED);
@@ -225,8 +225,8 @@ describe('The life of a container', () => {
     });
   });
 
-  describe('removed', () => {
-    it('running, exited or created is gone, and removing it again is fine', async () => {
+  describe('after a remove call', () => {
+    it('is gone whether it was running, exited or created, and can be removed again', async () => {
       const ids = await Promise.all([
         startedContainer(test, pod, stubborn('r')),
         startedContainer(test, pod, containerConfig('e', 'true')),
@@ -252,7 +252,7 @@ describe('The life of a container', () => {
     });
   });
 
-  it('has the same record from a create as from a look after a restart', async () => {
+  it('has the same record after a create call as after an inspect following a restart', async () => {
     const config = containerConfig('record', 'exit 4', {
       labels: { l: '1' },
       annotations: { a: '2' },
@@ -281,7 +281,8 @@ describe('The life of a container', () => {
       const later = after.status;
       expect({ ...later, created_at: 0, finished_at: 0 }).toEqual({ ...rest, created_at: 0, finished_at: 0 });
       expect({ ...after.item, created_at: 0 }).toEqual({ ...before.item, created_at: 0 });
-      // We note our own time of a create, and the event's of a death: both a little after the Engine's.
+      // dockbridge records its own time of a create, and the event's time of a death. Both are a little
+      // later than the Engine's.
       expectSameSecond(later.created_at, created_at);
       expectSameSecond(later.finished_at, finished_at);
       expectSameSecond(after.item.created_at, later.created_at);
@@ -309,7 +310,7 @@ interface Inspect {
   HostConfig: object;
 }
 
-/** What it takes to make the same container by hand. */
+/** The arguments to make the same container by hand. */
 async function recipeOf(id: string): Promise<{ name: string; body: Inspect['Config'] }> {
   const { Name, Config, HostConfig } = (await engineCall(
     sharedDockerHost(),

@@ -17,7 +17,7 @@ import {
 
 const LINE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}(?:Z|[+-]\d\d:\d\d) (stdout|stderr) ([FP]) (.*)$/;
 
-describe('The log of a container', () => {
+describe('the log of a container', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
@@ -54,7 +54,7 @@ describe('The log of a container', () => {
     expect((await stat(path)).isFile()).toBe(true);
   });
 
-  it('holds both streams in CRI format', async () => {
+  it('contains both streams in CRI format', async () => {
     const id = await startedContainer(
       test,
       pod,
@@ -72,7 +72,7 @@ describe('The log of a container', () => {
     ]);
   });
 
-  it('is complete when EXITED is seen, ten times out of ten', async () => {
+  it('is complete when EXITED is seen, in ten of ten runs', async () => {
     const ids = await Promise.all(
       Array.from({ length: 10 }, (_, at) =>
         startedContainer(test, pod, containerConfig(`burst-${at}`, `seq 1 4000; echo last-${at}`)),
@@ -87,7 +87,7 @@ describe('The log of a container', () => {
     }
   });
 
-  it('holds a long line in pieces marked P, which join to the whole line', async () => {
+  it('has a long line in pieces marked P, which join to the whole line', async () => {
     const id = await startedContainer(
       test,
       pod,
@@ -102,7 +102,7 @@ describe('The log of a container', () => {
     );
   });
 
-  it('neither loses nor doubles a line over a restart of the daemon', async () => {
+  it('neither loses nor repeats a line over a restart of the daemon', async () => {
     const script = 'i=0; until [ -e /stop ]; do i=$((i+1)); echo $i; done; echo end';
     const id = await startedContainer(test, pod, containerConfig('restart', script));
     await output(test, id, 'sleep 0.3');

@@ -22,7 +22,7 @@ import {
 
 const run = promisify(execFile);
 
-describe('mounts that not every Engine can do', () => {
+describe('mounts that not every Engine supports', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
@@ -45,7 +45,7 @@ describe('mounts that not every Engine can do', () => {
   };
   const features = () => featuresFor(test.daemon.store.engine, '');
 
-  describe('read-only', () => {
+  describe('that are read-only', () => {
     let source: string;
     beforeAll(async () => {
       source = join(test.directory, 'tree');
@@ -54,7 +54,7 @@ describe('mounts that not every Engine can do', () => {
     });
     afterAll(() => run('umount', [join(source, 'below')]));
 
-    it('leaves what is mounted below writable', async () => {
+    it('leave the mounts below them writable', async () => {
       const id = await started({ container_path: '/m', host_path: source, readonly: true });
       expect((await exec(test, id, 'touch /m/new')).stderr).toMatch(/Read-only/);
       await output(test, id, 'touch /m/below/plain');
@@ -64,7 +64,7 @@ describe('mounts that not every Engine can do', () => {
       ]);
     });
 
-    it('recursively: protects that too, where Status says so, and is refused elsewhere', async () => {
+    it('protect those recursively too, if Status says so, and are refused otherwise', async () => {
       const mount = { container_path: '/m', host_path: source, readonly: true, recursive_read_only: true };
       const { runtime_handlers } = await test.client.call('Status', {});
       const offered = runtime_handlers.find(({ name }) => name === '')?.features?.recursive_read_only_mounts;
@@ -86,7 +86,7 @@ describe('mounts that not every Engine can do', () => {
       ]);
     });
 
-    it('recursively: breaks no rule of the CRI', async () => {
+    it('obey the rules of CRI if they are recursive', async () => {
       const mount = { container_path: '/m', host_path: source, recursive_read_only: true };
       await expectFailure(created(mount), 'INVALID_ARGUMENT', /recursive_read_only: needs readonly/);
       await expectFailure(
@@ -105,7 +105,7 @@ describe('mounts that not every Engine can do', () => {
       readonly: true,
     });
 
-    it('are there, read-only, executable, and reported with what was mounted', async () => {
+    it('are present, read-only, executable, and reported with the mounted image', async () => {
       const mounts = [
         ofImage(USER_IMAGE, '/whole'),
         ofImage(USER_IMAGE, '/web', 'www'),
@@ -149,7 +149,7 @@ describe('mounts that not every Engine can do', () => {
       else await expectFailure(failure, 'UNIMPLEMENTED', /^ImageVolumeMountFailed/);
     });
 
-    it('break no rule of the CRI', async () => {
+    it('obey the rules of CRI', async () => {
       const refused = (mount: cri.IMount, field: RegExp): Promise<void> =>
         expectFailure(created(mount), 'INVALID_ARGUMENT', field);
       await refused({ ...ofImage(TEST_IMAGE, '/i'), readonly: false }, /mounts\[0\]\.readonly/);
@@ -157,7 +157,7 @@ describe('mounts that not every Engine can do', () => {
       await refused(ofImage(TEST_IMAGE, '/i', '../etc'), /mounts\[0\]\.image_sub_path/);
     });
 
-    it('have a sub-path that is in the image, and no container stays without', async () => {
+    it('may have a sub-path in the image, and a refusal leaves no container', async () => {
       const mounts = [ofImage(TEST_IMAGE, '/i', 'www'), ofImage(TEST_IMAGE, '/j', 'absent')];
       if (features().imageMounts)
         await expectRefused(
@@ -169,8 +169,8 @@ describe('mounts that not every Engine can do', () => {
     });
   });
 
-  // Last: the end of a daemon removes all pods of the Engine.
-  describe('to be relabelled', () => {
+  // This test is last, because the end of a daemon removes all pods of the Engine.
+  describe('with relabelling', () => {
     const relabelled = (host_path: string, more: cri.IMount = {}): cri.IMount => ({
       ...more,
       ...{ host_path, selinux_relabel: true },
@@ -183,7 +183,8 @@ describe('mounts that not every Engine can do', () => {
       await run('mount', ['-t', 'tmpfs', 'dockbridge-test', source]);
       await run('mount', ['--make-shared', source]);
       const standIns: StandIns = {};
-      // No machine of ours enforces SELinux. An Engine without it takes the same binds, and leaves the labels alone.
+      // No test machine enforces SELinux. An Engine without it accepts the same binds, and leaves the
+      // labels alone.
       selinux = await TestDaemon.start({
         wrapDocker: (client) => {
           standIns.info = async (options) => ({
@@ -200,7 +201,7 @@ describe('mounts that not every Engine can do', () => {
       await run('umount', [source]);
     });
 
-    it('are mounts like any other, on a node with SELinux and on one without', async () => {
+    it('work like any other, on a node with SELinux and on one without', async () => {
       for (const daemon of [selinux, test]) {
         const mounts = [
           relabelled(source, { container_path: '/rw' }),
@@ -220,7 +221,7 @@ describe('mounts that not every Engine can do', () => {
       }
     });
 
-    it('have no colon in their path where the Engine relabels', async () => {
+    it('may have no colon in their path if the Engine relabels', async () => {
       const odd = { container_path: '/a:b', host_path: source, selinux_relabel: true };
       await expectFailure(
         createContainer(selinux, await runPod(selinux), config([odd])),

@@ -17,14 +17,14 @@ import {
   untilExited,
 } from './support/pods';
 
-/** Another one than the first where the machine has more. */
+/** A second CPU, if the machine has more than one. */
 const LAST_CPU = String(cpus().length - 1);
 const HAS_HUGETLB =
   CGROUP_VERSION === 2
     ? readFileSync('/sys/fs/cgroup/cgroup.controllers', 'utf8').includes('hugetlb')
     : existsSync('/sys/fs/cgroup/hugetlb/cgroup.procs');
 
-describe('The resources of a container', () => {
+describe('the resources of a container', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
@@ -35,7 +35,7 @@ describe('The resources of a container', () => {
   const started = (resources: cri.ILinuxContainerResources, script = FOREVER): Promise<string> =>
     startedContainer(test, pod, freshConfig(script, { linux: { resources } }));
 
-  /** ContainerStatus.resources, numbers as such. */
+  /** ContainerStatus.resources, with numbers as numbers. */
   const reported = async (id: string): Promise<Record<string, unknown>> => {
     const linux = (await containerStatus(test, id)).resources?.linux ?? {};
     const plain = (value: unknown): unknown => (Long.isLong(value) ? value.toNumber() : value);
@@ -54,8 +54,8 @@ describe('The resources of a container', () => {
     cpuset_cpus: '0',
   };
 
-  it('are what the kernel enforces, and come back in the status', async () => {
-    // kubelet names every page size, with 0.
+  it('are enforced by the kernel, and returned by the status', async () => {
+    // kubelet sends every page size, with 0.
     const id = await started({ ...INITIAL, hugepage_limits: [{ page_size: '2MB', limit: 0 }] });
     expect(await kernelLimits(id)).toMatchObject({
       memory: 32 << 20,
@@ -69,17 +69,17 @@ describe('The resources of a container', () => {
     expect(await reported(id)).toMatchObject(INITIAL);
   });
 
-  it('allow no swap beside a memory limit unless told to', async () => {
+  it('allow no swap in addition to a memory limit unless requested', async () => {
     const id = await started({ memory_limit_in_bytes: 32 << 20 });
     expect(await kernelLimits(id)).toMatchObject({ memory: 32 << 20, memorySwap: 32 << 20 });
   });
 
-  describe('can be updated', () => {
-    it('while the container runs, at once, and stay so', async () => {
+  describe('after an update', () => {
+    it('apply at once while the container runs, and stay', async () => {
       const id = await started(INITIAL);
       await update(id, { memory_limit_in_bytes: 64 << 20, cpu_quota: 50_000, cpu_shares: 512 });
       const limits = {
-        // Swap itself stays what it was: 16 MiB.
+        // The swap itself stays at 16 MiB.
         ...{ memory: 64 << 20, memorySwap: 80 << 20 },
         ...{ ...cpuShare(512), cpuQuota: 50_000, cpuPeriod: 100_000, cpusetCpus: '0' },
       };
@@ -94,7 +94,7 @@ describe('The resources of a container', () => {
       expect(await reported(id)).toMatchObject(status);
     });
 
-    it('downwards, to another CPU, and without a CPU limit', async () => {
+    it('may be lower, for another CPU, and without a CPU limit', async () => {
       const id = await started(INITIAL);
       await update(id, {
         memory_limit_in_bytes: 24 << 20,
@@ -108,7 +108,7 @@ describe('The resources of a container', () => {
       expect(await reported(id)).toMatchObject({ cpu_quota: -1, cpuset_cpus: LAST_CPU });
     });
 
-    it('before the container is started', async () => {
+    it('apply before the container is started', async () => {
       const config = freshConfig(FOREVER, { linux: { resources: INITIAL } });
       const id = await createContainer(test, pod, config);
       await update(id, { cpuset_cpus: LAST_CPU });
@@ -117,7 +117,7 @@ describe('The resources of a container', () => {
       expect((await kernelLimits(id)).cpusetCpus).toBe(LAST_CPU);
     });
 
-    it('with nothing, which asks the Engine nothing', async () => {
+    it('stay without an Engine call if the update is empty', async () => {
       const id = await started(INITIAL);
       const calls = await test.countEngineCalls(async () => {
         await update(id, null);
@@ -127,12 +127,12 @@ describe('The resources of a container', () => {
       expect(await reported(id)).toMatchObject(INITIAL);
     });
 
-    it('but not to what cannot be', async () => {
+    it('stay if the values are impossible', async () => {
       const id = await started(INITIAL);
       await expectFailure(update('0123456789', { cpu_shares: 2 }), 'NOT_FOUND', /container/);
       await expectFailure(update(id, { cpuset_cpus: 'all' }), 'INVALID_ARGUMENT', /linux\.cpuset_cpus/);
       await expectFailure(update(id, { cpu_period: -1 }), 'INVALID_ARGUMENT', /linux\.cpu_period/);
-      // There is no such CPU: the Engine says so, and the record still says what is.
+      // There is no such CPU. The Engine refuses, and the record keeps the present value.
       await expectFailure(update(id, { cpuset_cpus: '4000' }), 'INVALID_ARGUMENT', /4000/);
       const more = { container_id: id, annotations: { a: 'b' } };
       await expectFailure(test.client.call('UpdateContainerResources', more), 'UNIMPLEMENTED', /annotations/);
@@ -146,7 +146,7 @@ describe('The resources of a container', () => {
     });
   });
 
-  it('of a pod are kubelet’s to write: telling us is enough', async () => {
+  it('of a pod are written by kubelet, and dockbridge accepts the notification', async () => {
     const resources = { cpu_shares: 512, memory_limit_in_bytes: 1 << 28 };
     const tell = (pod_sandbox_id: string): Promise<unknown> =>
       test.client.call('UpdatePodSandboxResources', { pod_sandbox_id, overhead: {}, resources });
@@ -154,7 +154,7 @@ describe('The resources of a container', () => {
     await expectFailure(tell('0123456789'), 'NOT_FOUND', /sandbox/);
   });
 
-  it('limit the number of processes, as cgroup v2 says it on any node', async () => {
+  it("limit the number of processes in cgroup v2's notation on any node", async () => {
     const id = await started({ unified: { 'pids.max': '50' } });
     expect(await kernelLimits(id)).toMatchObject({ pids: '50' });
     await update(id, { unified: { 'pids.max': '60' } });
@@ -162,7 +162,8 @@ describe('The resources of a container', () => {
     expect(await reported(id)).toMatchObject({ unified: { 'pids.max': '60' } });
   });
 
-  // The Engine API has no field for them. Where hugetlb groups are mounted (they need not be) the kernel is told.
+  // The Engine API has no field for them. If hugetlb cgroups are mounted (which is optional), dockbridge
+  // writes them to the kernel.
   (HAS_HUGETLB ? it : it.skip)('limit huge pages', async () => {
     const hugepage_limits = [
       { page_size: '2MB', limit: 4 << 20 },
@@ -179,7 +180,7 @@ describe('The resources of a container', () => {
     await check();
     await test.restart();
     await check();
-    // 512 kB is no page size of this machine: the container must not run without its limit.
+    // 512 kB is not a page size of this machine. The container must not run without its limit.
     const odd = freshConfig(FOREVER, {
       linux: { resources: { hugepage_limits: [{ page_size: '512KB', limit: 1 }] } },
     });
@@ -192,7 +193,7 @@ describe('The resources of a container', () => {
     expect((await containerStatus(test, other)).state).toBe(ContainerState.CONTAINER_EXITED);
   });
 
-  it('refuse what this node cannot enforce', async () => {
+  it('are refused if this node cannot enforce them', async () => {
     if (!HAS_HUGETLB) {
       await expectFailure(
         started({ hugepage_limits: [{ page_size: '2MB', limit: 1 << 21 }] }),
@@ -200,7 +201,7 @@ describe('The resources of a container', () => {
         CGROUP_VERSION === 2 ? /hugetlb/ : /hugepage_limits/,
       );
     }
-    // On cgroup v2 the kernel knows no such file; on v1 it knows none at all.
+    // On cgroup v2 the kernel has no such file, and on v1 no unified files.
     const isV2 = CGROUP_VERSION === 2;
     const refusal = isV2 ? /memory\.no_such/ : /unified.*v2/;
     const unified = { 'memory.no_such': '1' };
@@ -214,15 +215,16 @@ describe('The resources of a container', () => {
   });
 
   it.each([
-    // Before anybody watches its group: Engines often miss it. The kernel logs ten of these in 5 s, and no more.
+    // The kill comes before anybody watches the cgroup, so Engines often miss it. The kernel logs at most
+    // ten of these in 5 s.
     { desc: 'at once', script: 'dd if=/dev/zero of=/dev/null bs=20M', count: 1 },
     { desc: 'little by little', script: 'exec tail -n 1 /dev/zero', count: 8 },
-  ])('end a container that takes more memory $desc as OOMKilled', async ({ script, count }) => {
+  ])('end a container that uses more memory $desc with OOMKilled', async ({ script, count }) => {
     const limit = { memory_limit_in_bytes: 15 << 20, memory_swap_limit_in_bytes: 15 << 20 };
     const ids = await Promise.all(Array.from({ length: count }, () => started(limit, script)));
     for (const id of ids) {
       await untilExited(test, id);
-      // What the first look says, not a later one.
+      // The first inspect reports it, not a later one.
       expect(await containerStatus(test, id)).toMatchObject({
         state: ContainerState.CONTAINER_EXITED,
         exit_code: 137,

@@ -22,7 +22,7 @@ const CAP_NET_ADMIN = 1n << 12n;
 const CAP_SYS_ADMIN = 1n << 21n;
 const CAP_MKNOD = 1n << 27n;
 
-describe('The security context of a container', () => {
+describe('the security context of a container', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
@@ -35,13 +35,16 @@ describe('The security context of a container', () => {
     within = pod,
   ): Promise<string> =>
     startedContainer(test, within, freshConfig(FOREVER, { linux: security_context && { security_context } }));
-  /** A line of /proc/PID/status of a process in the container. */
+  /** Returns a line of /proc/PID/status of a process in the container. */
   const processStatus = async (id: string, field: string): Promise<string> =>
     (await output(test, id, `grep ^${field}: /proc/self/status`)).split(/\s+/)[1] ?? '';
-  /** Whether something is mounted over a path of /proc. */
+  /** Returns whether a path of /proc is a mount point. */
   const isMasked = async (id: string, path: string): Promise<boolean> =>
     (await exec(test, id, `grep -q ' ${path} ' /proc/mounts`)).code === 0;
-  /** What this process, and so the Engine, may hand on; Engines of API 1.41 know of AUDIT_READ (37) and before. */
+  /**
+   * The capabilities that this process, and therefore the Engine, may pass on. Engines of API 1.41 know
+   * AUDIT_READ (37) and lower numbers.
+   */
   const nodeCapabilities = (): bigint => {
     const mask = /^CapBnd:\s*(\w+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
     const known = test.daemon.store.engine?.apiVersion === '1.41' ? (1n << 38n) - 1n : ~0n;
@@ -56,7 +59,7 @@ describe('The security context of a container', () => {
     expect((await exec(test, await started({}), 'touch /x')).code).toBe(0);
   });
 
-  it("has Docker's default capabilities, less or more by name, or none", async () => {
+  it("gives Docker's default capabilities, fewer or more by name, or none", async () => {
     const byDefault = await capabilities(await started({}));
     expect(byDefault & (CAP_CHOWN | CAP_NET_ADMIN)).toBe(CAP_CHOWN);
     const changed = await started({
@@ -73,7 +76,7 @@ describe('The security context of a container', () => {
     );
   });
 
-  it('is privileged only in a privileged pod', async () => {
+  it('makes a container privileged only in a privileged pod', async () => {
     await expectFailure(started({ privileged: true }), 'FAILED_PRECONDITION', /privileged/);
     const privileged = await runPod(
       test,
@@ -82,29 +85,29 @@ describe('The security context of a container', () => {
     expect((await capabilities(await started({}, privileged))) & CAP_SYS_ADMIN).toBe(0n);
     const create = async (): Promise<string> => started({ privileged: true }, privileged);
     expect(await capabilities(await create())).toBe(nodeCapabilities());
-    // That the pod is privileged is written down in its label only.
+    // Only the label says that the pod is privileged.
     await test.restart();
     expect(await capabilities(await create())).toBe(nodeCapabilities());
   });
 
-  it('has all that the node can give when privileged', async () => {
+  it('gives a privileged container every capability of the node', async () => {
     const linux = { security_context: { privileged: true } };
     const id = await started({ privileged: true }, await runPod(test, podConfig(test, { linux })));
     expect(await processStatus(id, 'Seccomp')).toBe('0');
     expect(await isMasked(id, '/proc/keys')).toBe(false);
     expect(await isMasked(id, '/proc/sys')).toBe(false);
     expect(await output(test, id, 'echo 1 > /proc/sys/net/ipv4/ip_forward && echo done')).toBe('done');
-    // Every device of the node is there, and any other may be made.
+    // Every device of the node is present, and all others may be created.
     const devices = (await listHostDevices()).sort();
     const shown = await output(test, id, 'find /dev -type c -o -type b');
     expect(shown.split('\n')).toEqual(expect.arrayContaining(devices));
     expect(await output(test, id, 'mknod /x c 1 3 && echo hello > /x && echo done')).toBe('done');
-    // Not so for others.
+    // Other containers may not.
     const other = await started({});
     expect((await exec(test, other, 'mknod /x b 7 0 && cat /x')).stderr).toMatch(/not permitted/);
   });
 
-  it('has all that the node can give with ALL', async () => {
+  it('gives every capability of the node with ALL', async () => {
     const all = (more: cri.ICapability): Promise<string> =>
       started({ capabilities: { add_capabilities: ['ALL'], ...more } });
     expect(await capabilities(await all({}))).toBe(nodeCapabilities());
@@ -113,20 +116,20 @@ describe('The security context of a container', () => {
     );
   });
 
-  describe('of seccomp', () => {
+  describe('for seccomp', () => {
     const withProfile = (profile_type: SecurityProfileType, localhost_ref = ''): Promise<string> =>
       started({ seccomp: { profile_type, localhost_ref } });
 
-    it('is unconfined when nil or said so, else filtered', async () => {
+    it('means unconfined if it is nil or says so, and filters otherwise', async () => {
       const mode = async (id: string): Promise<string> => processStatus(id, 'Seccomp');
       expect(await mode(await started({}))).toBe('0');
       expect(await mode(await withProfile(SecurityProfileType.Unconfined))).toBe('0');
       expect(await mode(await withProfile(SecurityProfileType.RuntimeDefault))).toBe('2');
-      // Nothing said at all: the Engine's own default.
+      // Without any context, the Engine's own default applies.
       expect(await mode(await started(null))).toBe('2');
     });
 
-    it('takes a profile from a file on the node', async () => {
+    it('accepts a profile from a file on the node', async () => {
       const path = join(test.directory, 'no-mkdir.json');
       const syscalls = [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO' }];
       await writeFile(path, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls }));
@@ -136,7 +139,7 @@ describe('The security context of a container', () => {
       expect((await exec(test, id, 'touch /x')).code).toBe(0);
     });
 
-    it('refuses profiles that are absent, broken or relative', async () => {
+    it('refuses profiles that are missing, invalid or relative', async () => {
       const broken = join(test.directory, 'broken.json');
       await writeFile(broken, '{');
       const { Localhost } = SecurityProfileType;
@@ -152,19 +155,19 @@ describe('The security context of a container', () => {
     expect(await processStatus(await started({}), 'NoNewPrivs')).toBe('0');
   });
 
-  it('masks and write-protects exactly the paths given', async () => {
+  it('masks and write-protects exactly the given paths', async () => {
     const id = await started({ masked_paths: ['/www', '/etc/passwd'], readonly_paths: ['/home'] });
     expect(await output(test, id, 'ls /www; cat /etc/passwd')).toBe('');
     expect((await exec(test, id, 'touch /home/x')).stderr).toMatch(/Read-only/);
-    // Docker's own lists must not come on top (procMount: Unmasked).
+    // Docker's own lists must not be added (procMount: Unmasked).
     expect(await isMasked(id, '/proc/keys')).toBe(false);
     expect(await isMasked(id, '/proc/sys')).toBe(false);
-    // Without a context it is Docker's lists that count.
+    // Without a context, Docker's lists apply.
     const plain = await started(null);
     expect(await isMasked(plain, '/proc/keys')).toBe(true);
     expect(await isMasked(plain, '/proc/sys')).toBe(true);
   });
 
-  it('refuses an AppArmor profile that is none', () =>
+  it('refuses an unknown AppArmor profile', () =>
     expectFailure(started({ apparmor_profile: 'nonsense' }), 'INVALID_ARGUMENT', /apparmor/));
 });

@@ -29,7 +29,7 @@ interface Case {
   readonly is: readonly [number, number, readonly number[]];
 }
 
-describe('The user of a container', () => {
+describe('the user of a container', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
@@ -42,7 +42,7 @@ describe('The user of a container', () => {
     await engineCall(sharedDockerHost(), 'DELETE', `/images/${GROUPS_IMAGE}`);
   });
 
-  /** An image whose user 1000 is in the group 50000, by the image's own word. */
+  /** An image whose user 1000 is in the group 50000, according to the image itself. */
   async function makeGroupsImage(): Promise<void> {
     const script = 'echo extra:x:50000:root,tester >> /etc/group; echo done; exec sleep 1000';
     const id = await startedContainer(test, pod, containerConfig('maker', script));
@@ -64,7 +64,7 @@ describe('The user of a container', () => {
         linux: security_context && { security_context },
       }),
     );
-  /** Reads a process's effective uid and gid, and its groups, as the kernel has them. */
+  /** Reads a process's effective uid and gid, and its groups, from the kernel. */
   const identityIn = (status: string): [number, number, number[]] => {
     const line = (name: string): number[] =>
       (new RegExp(`^${name}:(.*)$`, 'm').exec(status)?.[1] ?? '')
@@ -76,17 +76,17 @@ describe('The user of a container', () => {
   };
 
   const cases: readonly Case[] = [
-    { desc: 'the image’s, when nothing is said', context: null, is: [1000, 1000, [1000, 50000]] },
+    { desc: 'the image’s, without a setting', context: null, is: [1000, 1000, [1000, 50000]] },
     { desc: 'root of an image without a user', context: {}, image: TEST_IMAGE, is: [0, 0, [0]] },
-    { desc: 'uid and gid of an image', context: {}, image: USER_IMAGE, is: [1000, 1000, [1000]] },
+    { desc: 'the uid and gid of an image', context: {}, image: USER_IMAGE, is: [1000, 1000, [1000]] },
     {
-      desc: 'root, though the image has another',
+      desc: 'root, although the image has another user',
       context: { run_as_user: value(0) },
       image: USER_IMAGE,
       is: [0, 0, [0]],
     },
     {
-      desc: 'a uid with the group that the image has for it',
+      desc: 'a uid with its group from the image',
       context: { run_as_user: value(33) },
       is: [33, 33, [33]],
     },
@@ -108,7 +108,7 @@ describe('The user of a container', () => {
       is: [1000, 1000, [1000, 1234, 50000]],
     },
     {
-      desc: 'Merge: also beside a group of one’s own',
+      desc: 'Merge: with the image’s groups in addition to an explicit group',
       context: { run_as_user: value(1000), run_as_group: value(5), supplemental_groups: [1234] },
       is: [1000, 5, [5, 1234, 50000]],
     },
@@ -118,7 +118,7 @@ describe('The user of a container', () => {
       is: [1000, 1000, [1000, 1234]],
     },
     {
-      desc: 'Strict: of the image’s user too',
+      desc: 'Strict: without the groups of the image’s user',
       context: { supplemental_groups_policy: Strict },
       is: [1000, 1000, [1000]],
     },
@@ -128,7 +128,7 @@ describe('The user of a container', () => {
     const id = await started(context, image);
     const inside = await output(test, id, 'cat /proc/self/status');
     expect(identityIn(inside)).toEqual([uid, gid, groups]);
-    // The first process, not just what is executed later.
+    // The first process, not only a later exec.
     const first = await readFile(`/proc/${await pidOf(id)}/status`, 'utf8');
     expect(identityIn(first)).toEqual([uid, gid, groups]);
     const linux = (await containerStatus(test, id)).user?.linux;
@@ -137,14 +137,14 @@ describe('The user of a container', () => {
     ]);
   });
 
-  it('is told after a restart as before', async () => {
+  it('is reported after a restart as before', async () => {
     const id = await started({ run_as_user: value(1000), supplemental_groups: [1234] });
     const before = (await containerStatus(test, id)).user;
     await test.restart();
     expect((await containerStatus(test, id)).user).toEqual(before);
   });
 
-  it('must be one that can be', async () => {
+  it('must be valid', async () => {
     await expectFailure(started({ run_as_group: value(5) }), 'INVALID_ARGUMENT', /run_as_group.*run_as_user/);
     await expectFailure(started({ run_as_username: 'who' }), 'INVALID_ARGUMENT', /run_as_username.*"who"/);
     await expectFailure(
@@ -159,7 +159,7 @@ describe('The user of a container', () => {
     );
   });
 
-  it('of a pod’s sandbox may be asked for as strictly', async () => {
+  it('of a pod’s sandbox has the same rules', async () => {
     const security_context = {
       run_as_user: value(65535),
       supplemental_groups: [4321],
@@ -171,12 +171,12 @@ describe('The user of a container', () => {
     expect(identityIn(await output(test, probe, 'cat /proc/1/status'))).toEqual([65535, 0, [0, 4321]]);
   });
 
-  it('is promised by Status', async () => {
+  it('is among the features in Status', async () => {
     const { features } = await test.client.call('Status', {});
     expect(features?.supplemental_groups_policy).toBe(true);
   });
 
-  it('costs one look into each image, which leaves nothing behind', async () => {
+  it('costs one read of each image, which leaves nothing behind', async () => {
     await test.restart();
     await test.synced();
     const first = await test.countEngineCalls(() => started({}));

@@ -47,21 +47,24 @@ interface Inspect {
 const inspect = async (id: string): Promise<Inspect> =>
   (await engineGet(sharedDockerHost(), `/containers/${id}/json`)) as Inspect;
 
-/** What the Engine has under the name of the container, or of the sandbox, `part`. */
+/** The Engine's container under the name of the container or sandbox `part`. */
 const namesOf = async (part: string): Promise<string[]> => {
   const filters = encodeURIComponent(JSON.stringify({ name: [part] }));
   const found = await engineGet(sharedDockerHost(), `/containers/json?all=1&filters=${filters}`);
   return (found as Inspect[]).map(({ Id }) => Id);
 };
 
-/** Makes another of the same Engine body, as a call would have whose answer was lost; without what a label says. */
+/**
+ * Makes another container with the same Engine body, as a lost call would have. `part` of the label may be
+ * removed.
+ */
 const madeByAnOlderVersion = async (id: string, remove: () => Promise<unknown>): Promise<string> => {
   const { Name, Config, HostConfig } = await inspect(id);
   const label = 'io.dockbridge.cri';
   const extra = JSON.parse(Config.Labels[label] ?? '') as Record<string, unknown>;
   const Labels = { ...Config.Labels, [label]: JSON.stringify({ ...extra, contents: undefined }) };
   await remove();
-  // A container that joins its pod's network has no name of its own to give.
+  // A container that joins its pod's network cannot have a host name of its own.
   const json = { ...Config, Labels, HostConfig, Hostname: '' };
   const made = await engineCall(sharedDockerHost(), 'POST', `/containers/create?name=${Name.slice(1)}`, {
     json,
@@ -75,7 +78,7 @@ const env = (...pairs: readonly string[]): cri.IKeyValue[] =>
     return { key, value: Buffer.from(value) };
   });
 
-describe('CreateContainer of a name and attempt that was never started', () => {
+describe('CreateContainer for a name and attempt that was never started', () => {
   const base = (): cri.IContainerConfig =>
     freshConfig(FOREVER, {
       envs: env('A=1', 'B=2'),
@@ -106,7 +109,7 @@ describe('CreateContainer of a name and attempt that was never started', () => {
     'a terminal': { tty: true },
   };
 
-  it.each(Object.entries(others))('with %s replaces it', async (_what, change) => {
+  it.each(Object.entries(others))('replaces the container for %s', async (_what, change) => {
     const config = base();
     const name = config.metadata?.name ?? '';
     const first = await createContainer(test, pod, config);
@@ -117,7 +120,7 @@ describe('CreateContainer of a name and attempt that was never started', () => {
     expect(await createContainer(test, pod, { ...config, ...change })).toBe(second);
   });
 
-  it('has what the last call asked for, also after a restart', async () => {
+  it('has the contents of the last call, even after a restart', async () => {
     const config = base();
     await createContainer(test, pod, config);
     const second = await createContainer(test, pod, { ...config, envs: env('A=new') });
@@ -129,17 +132,18 @@ describe('CreateContainer of a name and attempt that was never started', () => {
     expect((await inspect(third)).Config.Env).toContain('A=newer');
   });
 
-  it('with the same in another order is the same one', async () => {
+  it('returns the same container for the same contents in another order', async () => {
     const config = base();
     const first = await createContainer(test, pod, config);
     const turned = { ...config, envs: env('B=2', 'A=1'), labels: { b: '2', a: '1' } };
     expect(await createContainer(test, pod, turned)).toBe(first);
   });
 
-  it('replaces what a lost call made of other contents', async () => {
+  it('replaces a container that a lost call made with other contents', async () => {
     const config = base();
     faults.createContainer = async (...args) => {
-      // A refusal is no lost call: an Engine whose log-opts contradict ours refuses the first of two.
+      // A refusal is not a lost call. An Engine whose log-opts contradict ours refuses the first of two
+      // requests.
       await engine.createContainer(...args);
       faults.createContainer = undefined;
       throw unavailable('torn');
@@ -150,7 +154,7 @@ describe('CreateContainer of a name and attempt that was never started', () => {
     expect(await namesOf(`k8s_${config.metadata?.name ?? ''}_`)).toEqual([id]);
   });
 
-  it('replaces one that does not tell what it was asked to be', async () => {
+  it('replaces a container that does not say what was requested', async () => {
     const config = base();
     const container_id = await createContainer(test, pod, config);
     const left = await madeByAnOlderVersion(container_id, () =>
@@ -161,7 +165,7 @@ describe('CreateContainer of a name and attempt that was never started', () => {
     expect(await namesOf(`k8s_${config.metadata?.name ?? ''}_`)).toEqual([id]);
   });
 
-  it('makes one container of different requests at once, with the contents of its call', async () => {
+  it('makes one container from different simultaneous requests, with the contents of its call', async () => {
     const config = base();
     const values = ['1', '2', '3', '4'];
     const ids = await Promise.all(
@@ -173,7 +177,7 @@ describe('CreateContainer of a name and attempt that was never started', () => {
     expect((await inspect(left[0]!)).Config.Env).toContain(`A=${values[ids.indexOf(left[0]!)]}`);
   });
 
-  it('never removes one that is being started', async () => {
+  it('never removes a container that is being started', async () => {
     for (let round = 0; round < 8; round++) {
       const config = base();
       const container_id = await createContainer(test, pod, config);
@@ -190,7 +194,7 @@ describe('CreateContainer of a name and attempt that was never started', () => {
     }
   });
 
-  it('never removes one that somebody has started behind our back', async () => {
+  it('never removes a container that somebody else has started', async () => {
     const config = base();
     const id = await createContainer(test, pod, config);
     faults.removeContainer = async (...args) => {
@@ -203,7 +207,7 @@ describe('CreateContainer of a name and attempt that was never started', () => {
     expect((await containerStatus(test, id)).state).toBe(ContainerState.CONTAINER_RUNNING);
   });
 
-  it('is refused when it was started, and told what would be different', async () => {
+  it('refuses if the container was started, and names the differences', async () => {
     const config = base();
     const id = await startedContainer(test, pod, config);
     const changed = { ...config, envs: env('A=new'), linux: {} };
@@ -217,7 +221,7 @@ describe('CreateContainer of a name and attempt that was never started', () => {
     expect((await containerStatus(test, id)).state).toBe(ContainerState.CONTAINER_RUNNING);
   });
 
-  it('of an image whose tag has moved since replaces it', async () => {
+  it('replaces a container whose image tag has moved since', async () => {
     const tag = 'dockbridge.test/moving:1';
     const path = (image: string): string =>
       `/images/${encodeURIComponent(image)}/tag?repo=dockbridge.test/moving&tag=1`;
@@ -243,7 +247,7 @@ describe('CreateContainer of a name and attempt that was never started', () => {
   });
 });
 
-describe('RunPodSandbox of a name and attempt that is ready', () => {
+describe('RunPodSandbox for a name and attempt that is ready', () => {
   const base = (): cri.IPodSandboxConfig =>
     podConfig(test, {
       labels: { a: '1', b: '2' },
@@ -284,7 +288,7 @@ describe('RunPodSandbox of a name and attempt that is ready', () => {
     },
   };
 
-  it.each(Object.entries(others))('with %s is refused', async (_what, { change, field }) => {
+  it.each(Object.entries(others))('refuses %s', async (_what, { change, field }) => {
     const config = base();
     const id = await runPod(test, config);
     const again = runPod(test, { ...config, ...change });
@@ -294,7 +298,7 @@ describe('RunPodSandbox of a name and attempt that is ready', () => {
     await test.client.call('RemovePodSandbox', { pod_sandbox_id: id });
   });
 
-  it('with another handler is refused', async () => {
+  it('refuses another handler', async () => {
     const config = base();
     const pod_sandbox_id = await runPod(test, config);
     await expectFailure(
@@ -305,7 +309,7 @@ describe('RunPodSandbox of a name and attempt that is ready', () => {
     await test.client.call('RemovePodSandbox', { pod_sandbox_id });
   });
 
-  it('with the same in another order, or what only informs us, is the same one, also after a restart', async () => {
+  it('returns the same sandbox for another order, or for informative fields only, even after a restart', async () => {
     const config = base();
     const id = await runPod(test, config);
     const turned = {
@@ -320,7 +324,7 @@ describe('RunPodSandbox of a name and attempt that is ready', () => {
     await expectFailure(runPod(test, { ...config, hostname: 'other' }), 'ALREADY_EXISTS', id);
   });
 
-  it('takes one that does not tell what it was asked to be, as its name says', async () => {
+  it('accepts a sandbox that does not say what was requested, because of its name', async () => {
     const config = base();
     const pod_sandbox_id = await runPod(test, config);
     const left = await madeByAnOlderVersion(pod_sandbox_id, () =>
@@ -331,7 +335,7 @@ describe('RunPodSandbox of a name and attempt that is ready', () => {
     expect(await runPod(test, { ...config, hostname: 'other' })).toBe(left);
   });
 
-  it('makes one sandbox of different requests at once: the others are refused', async () => {
+  it('makes one sandbox from different simultaneous requests, and refuses the others', async () => {
     const config = base();
     const names = ['one', 'two', 'three'];
     const results = await Promise.allSettled(names.map((hostname) => runPod(test, { ...config, hostname })));

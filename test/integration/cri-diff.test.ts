@@ -21,7 +21,7 @@ let test: TestDaemon;
 beforeAll(async () => (test = await TestDaemon.start()));
 afterAll(() => test.stop());
 
-/** A pod with two containers, from its start to its removal, through a proxy that writes a tape. */
+/** Runs a pod with two containers, from its start to its removal, through a proxy that writes a tape. */
 async function recorded(name: string, pod: cri.IPodSandboxConfig, exitCode: number): Promise<Observation> {
   const place = join(test.directory, name);
   const recording = await Recording.start({
@@ -82,7 +82,7 @@ async function recorded(name: string, pod: cri.IPodSandboxConfig, exitCode: numb
   return observation;
 }
 
-it('a pod that ran twice is the same, and one that ended otherwise is not', async () => {
+it('cri diff finds no difference in a pod that ran twice, and one in a pod that ended differently', async () => {
   const pod = podConfig(test);
   const a = await recorded('a', pod, 0);
   const compared = (b: Observation): Comparison => compare(a, b, rulesFor(a.runtime, b.runtime));

@@ -18,7 +18,7 @@ const LOOK = ['--busybox', TEST_IMAGE, '--scratch'];
 const diff = (a: string, b: string, ...more: string[]): Command =>
   new Command(['cri', 'diff', a, b, '--effects', ...LOOK, test.directory, ...more]);
 
-it('what containers got is the same twice on one runtime, seen before and now, and nothing is left', async () => {
+it('cri effects are the same twice on one runtime, from a file or live, and leave nothing', async () => {
   const [file, junit] = [join(test.directory, 'effects.json'), join(test.directory, 'effects.xml')];
   const first = new Command(['cri', 'effects', test.endpoint, ...LOOK, test.directory, '-o', file]);
   expect({ code: await first.exit(), refused: first.stderr.includes('refused') }).toEqual({
@@ -38,7 +38,7 @@ it('what containers got is the same twice on one runtime, seen before and now, a
   expect((await test.client.call('ListPodSandbox', {})).items).toEqual([]);
 }, 300_000);
 
-it('says which runtime cannot be looked at, and that a tape cannot', async () => {
+it('cri effects names the runtime that cannot be examined, and refuses a tape', async () => {
   const gone = diff(test.endpoint.replace('cri.sock', 'gone.sock'), test.endpoint);
   expect(await gone.exit()).toBe(2);
   expect(gone.stderr).toMatch(/unix:.*gone\.sock: .*UNAVAILABLE/);
@@ -53,13 +53,13 @@ it('says which runtime cannot be looked at, and that a tape cannot', async () =>
   expect(remote.stderr).toContain('tcp://node:1234: is not unix:///path');
 });
 
-describe('On one runtime', () => {
+describe('cri effects on one runtime', () => {
   const collect = (pod: ScenarioPod): Promise<SeenRuntime> =>
     collectEffects(test.client, {
       ...{ source: test.endpoint, image: TEST_IMAGE, scratchRoot: test.directory, scenario: () => [pod] },
     });
 
-  it('finds what one side has another way, and tells what both have', async () => {
+  it('finds differences, and shows equal values', async () => {
     const pod: ScenarioPod = { name: 'plain', containers: [{ name: 'first' }] };
     const changed: ScenarioPod = {
       ...pod,
@@ -95,10 +95,10 @@ describe('On one runtime', () => {
     });
   });
 
-  it('a scenario of which nothing starts is no comparison', async () => {
+  it('refuses a scenario of which nothing starts', async () => {
     const security = { run_as_username: 'nobody-knows-this-user' };
     await expect(collect({ name: 'none', containers: [{ name: 'first', security }] })).rejects.toThrow(
-      /no container of the scenario starts: first is refused: .*nobody-knows-this-user/,
+      /no container of the scenario started: first was refused: .*nobody-knows-this-user/,
     );
     expect((await test.client.call('ListPodSandbox', {})).items).toEqual([]);
   });

@@ -18,7 +18,7 @@ const commandOf = (plan: string, ...more: string[]): Command =>
     ...['--plan', plan, ...more],
   ]);
 
-it('an answer that is lost after the pod was made: the retry meets the pod, and the tape tells why', async () => {
+it('cri fault loses an answer after the pod was made, the retry finds the pod, and the tape says why', async () => {
   const plan = place('faults.yaml');
   await writeFile(
     plan,
@@ -42,7 +42,7 @@ it('an answer that is lost after the pod was made: the retry meets the pod, and 
   expect(lines.some((line) => line.includes('"fault":"lose_answer","rule":0'))).toBe(true);
 });
 
-it('a plan that is wrong ends the command with its file and key', async () => {
+it('cri fault ends with the file and key of an invalid plan', async () => {
   const plan = place('wrong.yaml');
   await writeFile(plan, 'faults: [{match: {method: RunPodSandbx}, hang: true}]');
   const command = commandOf(plan);

@@ -23,7 +23,7 @@ const endpoint = (name: string): string => `unix://${place(name)}`;
 beforeAll(async () => (test = await TestDaemon.start()));
 afterAll(() => test.stop());
 
-it('a walk through the proxy: every byte passes unchanged, and the tape tells it', async () => {
+it('cri record passes every byte unchanged, and the tape contains it', async () => {
   // client → sink → proxy → sink → dockbridge
   const inner = await FrameSink.start(place('inner.sock'), place('cri.sock'));
   const file = place('walk.tape');
@@ -32,7 +32,7 @@ it('a walk through the proxy: every byte passes unchanged, and the tape tells it
     ...{ listen: endpoint('proxy.sock'), upstream: endpoint('inner.sock'), output: file, full: false },
     ...{ logger: silentLogger, startWorker: startSourceWorker, warn: (text) => void warnings.push(text) },
   });
-  // What the recording itself has asked for the head of the tape.
+  // The calls that the recording itself makes for the head of the tape.
   const before = inner.hashes();
   const outer = await FrameSink.start(place('outer.sock'), place('proxy.sock'));
   const client = new CriClient(endpoint('outer.sock'));
@@ -120,7 +120,7 @@ async function recorded(name: string): Promise<Recording> {
   });
 }
 
-it('what is answered from the store is the same without the proxy, byte by byte', async () => {
+it('answers from the store are the same without the proxy, byte by byte', async () => {
   const recording = await recorded('same');
   const [through, direct] = [new RawHttp2Client(place('same.sock')), new RawHttp2Client(place('cri.sock'))];
   try {
@@ -142,7 +142,7 @@ it('what is answered from the store is the same without the proxy, byte by byte'
         await through.call(path, Buffer.alloc(0)),
         await direct.call(path, Buffer.alloc(0)),
       ];
-      // Each server's own.
+      // Each server has its own values.
       delete mine.headers.date;
       delete theirs.headers.date;
       expect(mine).toEqual(theirs);
@@ -153,7 +153,7 @@ it('what is answered from the store is the same without the proxy, byte by byte'
   }
 });
 
-it('cancelling, deadlines, and a client of v1alpha2', async () => {
+it('cri record handles cancellation, deadlines, and a client of v1alpha2', async () => {
   const recording = await recorded('ends');
   const client = new CriClient(endpoint('ends.sock'));
   const raw = new RawClient(endpoint('ends.sock'));
@@ -200,11 +200,12 @@ it('cancelling, deadlines, and a client of v1alpha2', async () => {
   );
   const endOf = (status: string): unknown => calls.find((call) => call.status === status)?.by;
   expect(endOf('CANCELLED')).toBe('client');
-  // Client and runtime both know the deadline: whose clock is first ends the call, and an answer of the runtime's has no end.
+  // Client and runtime both know the deadline. Whichever clock is first ends the call, and an answer of the
+  // runtime may have no end.
   expect(['client', undefined]).toContain(endOf('DEADLINE_EXCEEDED'));
 });
 
-it('the commands: record, show, and their exit codes', async () => {
+it('cri record and cri show have the documented exit codes', async () => {
   const tape = place('command.tape');
   const record = [
     'cri',
@@ -217,7 +218,7 @@ it('the commands: record, show, and their exit codes', async () => {
     tape,
   ];
   const command = new Command(record);
-  // It is written when the socket is there.
+  // The line is written when the socket exists.
   while (!command.stderr.includes('passes calls on')) await new Promise((resolve) => setImmediate(resolve));
   const client = new CriClient(endpoint('command.sock'));
   await client.call('Version', {});
@@ -226,7 +227,7 @@ it('the commands: record, show, and their exit codes', async () => {
   command.signal('SIGTERM');
   expect(await command.exit()).toBe(0);
   expect(command.stdout).toMatch(
-    /^2 calls, \d+ bytes in .*command\.tape, 0 lines lost\nTime of a call inside/,
+    /^2 calls, \d+ bytes in .*command\.tape, 0 lines lost\nTime that calls spent inside/,
   );
 
   const again = new Command(record);

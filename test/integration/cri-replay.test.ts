@@ -30,7 +30,7 @@ beforeAll(async () => {
 });
 afterAll(() => test.stop());
 
-/** What a kubelet does with two pods, one of which has a container that ends by itself. */
+/** Makes the calls of a kubelet for two pods, one of which has a container that ends by itself. */
 async function recordWalk(): Promise<string> {
   const output = place('walk.tape');
   const recording = await Recording.start({
@@ -118,7 +118,7 @@ const difference = (a: Observation, b: Observation): string => {
   return comparison.differences === 0 ? '' : renderText(comparison);
 };
 
-it('a tape replayed on the runtime that it was made on differs in nothing, and leaves nothing', async () => {
+it('cri replay finds no difference on the runtime on which the tape was made, and leaves nothing', async () => {
   const { recorded, live, skipped, left } = await replayed();
   expect(difference(recorded, live)).toBe('');
   expect({ skipped, left }).toEqual({ skipped: [], left: [] });
@@ -131,7 +131,7 @@ it('a tape replayed on the runtime that it was made on differs in nothing, and l
   expect(await readdir(place('scratch'))).toEqual([]);
 });
 
-it('the command: exit codes, what is said, and a signal', async () => {
+it('cri replay has the documented exit codes and output, and handles a signal', async () => {
   const args = ['cri', 'replay', tape, '--to', test.endpoint, '--scratch', place('scratch')];
   const same = new Command([...args, '--junit', place('replay.xml')]);
   expect([await same.exit(), same.stderr.includes('hidden values')]).toEqual([0, true]);
@@ -153,7 +153,7 @@ it('the command: exit codes, what is said, and a signal', async () => {
   expect(await readdir(place('scratch'))).toEqual([]);
 }, 180_000);
 
-it('the scenario that is built in is met, and two runs of it differ in nothing', async () => {
+it('the built-in scenario passes, and two runs of it do not differ', async () => {
   const images = new Map([['docker.io/library/busybox:stable', TEST_IMAGE]]);
   const run = async (): ReturnType<typeof runScenario> =>
     runScenario(test.endpoint, readScenario(SMOKE), { images, signal, scratch: place('scratch') });

@@ -15,7 +15,7 @@ describe('dockbridge demo', () => {
   let told: string;
   beforeAll(async () => {
     test = await TestDaemon.start();
-    // The demo asks for the version first, which waits for two seconds only.
+    // The demo first calls Version, which waits for only two seconds.
     await test.synced();
   });
   afterAll(() => test.stop());
@@ -28,7 +28,7 @@ describe('dockbridge demo', () => {
   });
   afterEach(() => jest.restoreAllMocks());
 
-  it('runs a pod through a running bridge, tells what it did, and leaves nothing', async () => {
+  it('runs a pod through a running dockbridge, reports its steps, and leaves nothing', async () => {
     await demo({ endpoint: test.endpoint, dockerEndpoint: sharedDockerHost(), image: TEST_IMAGE });
     expect(told).toMatch(/Pod {7}\w{12} {2}ready, IP [\d.]+/);
     expect(told).toMatch(/stdout F one job, done\n/);
@@ -37,7 +37,7 @@ describe('dockbridge demo', () => {
     expect(items).toEqual([]);
   });
 
-  it('leaves the logs in a directory that it was given', async () => {
+  it('leaves the logs in a given directory', async () => {
     const logDirectory = join(test.directory, 'demo-logs');
     const { endpoint } = test;
     await demo({ endpoint, dockerEndpoint: sharedDockerHost(), image: TEST_IMAGE, logDirectory });
@@ -45,8 +45,8 @@ describe('dockbridge demo', () => {
   });
 });
 
-describe('dockbridge demo, of another runtime', () => {
-  /** What containerd asks for by that name before it makes a pod (test/conformance/node.sh). */
+describe('dockbridge demo on another runtime', () => {
+  /** The image that containerd requires by this name before it makes a pod (test/conformance/node.sh). */
   const PAUSE = '127.0.0.1:5000/pause:1';
   let directory: string;
   beforeAll(async () => {
@@ -62,7 +62,7 @@ describe('dockbridge demo, of another runtime', () => {
   });
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
-  it("tells the same of containerd's own CRI", async () => {
+  it("reports the same for containerd's own CRI", async () => {
     const onNode = `
       ctr --address "\${CONFORMANCE_ENDPOINT#unix://}" --namespace k8s.io images import "$1" >/dev/null
       exec "$2" "$3" demo --endpoint "$CONFORMANCE_ENDPOINT" --image "$4"`;

@@ -20,7 +20,7 @@ afterEach(async () => {
   await rm(place, { recursive: true });
 });
 
-/** Leaves no byte free. */
+/** Fills the disk completely. */
 function fill(): void {
   try {
     for (let part = 0; ; part++) writeFileSync(join(place, `ballast-${part}`), Buffer.alloc(4096));
@@ -29,12 +29,12 @@ function fill(): void {
   }
 }
 
-/** Gives the room back. */
+/** Frees the space again. */
 function empty(): void {
   for (const name of readdirSync(place)) if (name.startsWith('ballast-')) rmSync(join(place, name));
 }
 
-/** The kernel refuses it in the moment in which the daemon writes a file there. */
+/** The kernel refuses it at the moment in which the daemon writes a file there. */
 function remount(how: 'ro' | 'rw'): void {
   for (;;) {
     const { status, stderr } = spawnSync('mount', ['-o', `remount,${how}`, place], { encoding: 'utf8' });
@@ -48,14 +48,14 @@ const TROUBLES = {
   'read-only': { come: () => remount('ro'), go: () => remount('rw') },
 };
 
-/** All names below a directory. */
+/** Returns all names below a directory. */
 function names(directory: string): string[] {
   return readdirSync(directory, { recursive: true }).map(String);
 }
 
 describe.each(Object.entries(TROUBLES))('a daemon whose directory is %s', (_, { come, go }) => {
-  it.each(['--state-dir', '--run-dir'])('serves all the same (%s)', async (option) => {
-    // As a daemon that ran before left it.
+  it.each(['--state-dir', '--run-dir'])('still serves (%s)', async (option) => {
+    // The files of an earlier daemon.
     mkdirSync(join(place, 'dir/logs'), { recursive: true });
     come();
     const daemon = await ChildDaemon.start([option, join(place, 'dir')]);
@@ -75,7 +75,7 @@ describe.each(Object.entries(TROUBLES))('a daemon whose directory is %s', (_, { 
   });
 
   it.each(['--state-dir', '--run-dir'])(
-    'only after its start goes on, and each line is told once, also after kill -9 (%s)',
+    'continues when that happens after its start, and logs each problem once, even after kill -9 (%s)',
     async (option) => {
       mkdirSync(join(place, 'dir'));
       const daemon = await ChildDaemon.start([option, join(place, 'dir')]);
@@ -83,7 +83,7 @@ describe.each(Object.entries(TROUBLES))('a daemon whose directory is %s', (_, { 
         const logs = join(daemon.directory, 'logs');
         const config = { metadata, linux: {}, log_directory: logs };
         const { pod_sandbox_id } = await daemon.client.call('RunPodSandbox', { config });
-        /** What the CRI log of a container holds that has counted to 200 and ended. */
+        /** The CRI log of a container that has counted to 200 and ended. */
         const count = async (name: string): Promise<string> => {
           const watch = await EventWatch.open(daemon.client);
           const { container_id } = await daemon.client.call('CreateContainer', {

@@ -35,7 +35,9 @@ let directory: string;
 let engine: PrivateEngine;
 let env: NodeJS.ProcessEnv;
 
-/** An image of Debian's packages, and of what `more` adds: no registry is in reach. */
+/**
+ * Builds an image of Debian's packages and of the additions in `more`, because no registry can be reached.
+ */
 async function makeBase(
   name: string,
   packages: readonly string[],
@@ -50,7 +52,7 @@ async function makeBase(
   await rm(root, { recursive: true });
 }
 
-/** With Node.js, and an npm that has what the lock file names already. */
+/** Includes Node.js, and an npm that already has the packages of the lock file. */
 async function makeBuilder(): Promise<void> {
   const packages = [
     'bash',
@@ -71,7 +73,7 @@ async function makeBuilder(): Promise<void> {
     for (const [from, to] of [
       [process.execPath, 'usr/local/bin/node'],
       [join(ROOT, 'node_modules'), 'opt/node_modules'],
-      // Where node.mjs keeps it by default.
+      // node.mjs keeps it here by default.
       [pinned, join('var/cache/dockbridge', basename(pinned))],
     ] as const) {
       await mkdir(dirname(join(root, to)), { recursive: true });
@@ -83,7 +85,7 @@ async function makeBuilder(): Promise<void> {
   });
 }
 
-/** docker-compose of Debian 12 is older than the key that says which control groups a container sees. */
+/** docker-compose of Debian 12 does not know the key that says which cgroups a container sees. */
 async function composeFile(): Promise<string> {
   const compose = parse(await readFile(join(ROOT, 'docker/compose.yaml'), 'utf8')) as Compose;
   const { dockbridge } = compose.services;
@@ -93,7 +95,8 @@ async function composeFile(): Promise<string> {
   expect(dockbridge.privileged).toBe(true);
   const { capabilities } = await readNodeRights();
   if (capabilities !== undefined) {
-    // A machine that lacks a capability starts no privileged container: all that it has is as near as it gets.
+    // A machine that lacks a capability starts no privileged container. The closest substitute is every
+    // capability that it has.
     delete dockbridge.privileged;
     dockbridge.cap_add = knownToEngine(capabilities, '1.41') ?? [];
     dockbridge.security_opt = ['seccomp=unconfined', 'apparmor=unconfined'];
@@ -114,12 +117,12 @@ const compose = async (...words: string[]): Promise<string> => {
     return stdout;
   } catch (error) {
     const { stdout, message } = error as Error & { stdout: string };
-    // What failed in a build is among the last lines of its output.
+    // The error of a build is among the last lines of its output.
     throw new Error(`${message}\n${stdout.split('\n').slice(-30).join('\n')}`, { cause: error });
   }
 };
 
-/** compose returns when the container has started; the daemon in it needs a moment to serve. */
+/** compose returns when the container has started. The daemon in it needs a moment to serve. */
 async function answerOf<T>(call: () => Promise<T>): Promise<T> {
   const end = Date.now() + 120_000;
   for (;;) {
@@ -153,7 +156,7 @@ beforeAll(async () => {
     ...{ DOCKER_HOST: engine.dockerHost, DOCKER_SOCKET: join(home, 'docker.sock') },
     ...{ DOCKER_ROOT: join(home, 'data'), POD_LOGS: join(directory, 'pods') },
     ...{ DOCKBRIDGE_RUN: join(directory, 'run'), DOCKBRIDGE_STATE: join(directory, 'state') },
-    // The Engine's own builder, which takes no buildx.
+    // The Engine's own builder, which needs no buildx.
     ...{ BUILDER, BASE, COMPOSE_DOCKER_CLI_BUILD: '0', DOCKER_BUILDKIT: '0' },
   };
   await Promise.all(['pods', 'run', 'state'].map((name) => mkdir(join(directory, name))));
@@ -168,7 +171,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 }, 300_000);
 
-describe('the trial beside an Engine', () => {
+describe('the trial image next to an Engine', () => {
   it('serves on the host, and runs a pod with log, exec, stats and port-forward', async () => {
     const client = new CriClient(`unix://${join(directory, 'run/cri.sock')}`);
     try {
@@ -198,7 +201,7 @@ describe('the trial beside an Engine', () => {
       expect(Buffer.from(stdout).toString()).toBe('hello\n');
       const { stats } = await client.call('ContainerStats', { container_id });
       expect(Number(stats?.memory?.working_set_bytes?.value)).toBeGreaterThan(0);
-      // The mounts of its layers have come into the daemon's container.
+      // The mounts of the pod's layers are visible in the daemon's container.
       await expectFilled(client, container_id);
       const { url } = await client.call('PortForward', { pod_sandbox_id, port: [] });
       const forwarder = await SpdyClient.dial(url, 'portforward.k8s.io');
@@ -207,7 +210,7 @@ describe('the trial beside an Engine', () => {
       expect(await text(data)).toMatch(/200 OK[^]*ok\n$/);
       forwarder.close();
 
-      // The daemon's own end and restart are none of the pod's business.
+      // The end and restart of the daemon do not affect the pod.
       await compose('restart');
       const { containers } = await answerOf(() => client.call('ListContainers', {}));
       expect(containers).toMatchObject([{ id: container_id }]);
@@ -230,7 +233,7 @@ describe('the trial beside an Engine', () => {
     expect(said.split('\n').filter((line) => line.includes('"level":"error"'))).toEqual([]);
   });
 
-  it('is the program of the packages with its Node.js, on nothing but the base', async () => {
+  it("contains the packages' program with its Node.js, on nothing but the base", async () => {
     const inImage = async (...words: string[]): Promise<string> => {
       const [program = '', ...rest] = words;
       const docker = ['run', '--rm', '--net', 'none', '--entrypoint', program, 'dockbridge:trial', ...rest];

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import { createServer as createSocket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ import { EngineProxy, onCalls } from './support/engine-proxy';
 jest.setTimeout(300_000);
 
 let directory: string;
-/** What a test has started, to be ended in the reverse order. */
+/** Ends what a test has started, in reverse order. */
 let started: (() => Promise<void>)[];
 
 beforeEach(async () => {
@@ -30,16 +30,16 @@ afterEach(async () => {
 interface Given {
   readonly args?: readonly string[];
   readonly env?: Environment;
-  /** Words of a command that starts the doctor on the broken node. */
+  /** A command that starts the doctor on the broken node. */
   readonly through?: readonly string[];
 }
 
-/** The lines of a check on a node without dockbridge, unless the arguments name one that runs. */
+/** Returns the lines of a check on a node without dockbridge, unless the arguments name a running one. */
 async function linesOf(check: string, { args = [], env = {}, through = [] }: Given): Promise<Line[]> {
   const place = (name: string): string => join(directory, name);
   const command = new Command(
     [
-      // On a machine that tests keep busy an answer takes long.
+      // On a busy machine an answer takes long.
       ...['doctor', '-o', 'json', '--timeout', '40s', '--docker-endpoint', sharedDockerHost()],
       ...['--container-runtime-endpoint', `unix://${place('none.sock')}`, '--state-dir', place('state')],
       ...['--cni-conf-dir', place('net.d'), '--network-plugin', 'no-op', ...args],
@@ -53,7 +53,7 @@ async function linesOf(check: string, { args = [], env = {}, through = [] }: Giv
   return checks.filter((line) => line.check === check);
 }
 
-/** A process by that name, for as long as the test lasts. It waits for a line that nobody writes. */
+/** Starts a process with that name for the duration of the test. It waits for a line that nobody writes. */
 async function pretend(name: string, args: readonly string[]): Promise<ChildProcess> {
   const child = spawn('sh', ['-c', 'read line', name, ...args], { argv0: name });
   await once(child, 'spawn');
@@ -98,11 +98,11 @@ interface Broken {
   readonly given: () => Given | Promise<Given>;
 }
 
-/** A node for each check on which it finds what it is there for. */
+/** One broken node for each check, on which the check finds its fault. */
 const BROKEN: Readonly<Record<string, Broken>> = {
   rights: {
     ...{ level: 'warn', found: /^the doctor runs as user 65534/, cure: /^Run it as root/ },
-    // An ID that the namespace does not know.
+    // An ID that is not mapped in the namespace.
     given: () => ({ through: ['unshare', '--user'] }),
   },
   configuration: {
@@ -132,7 +132,8 @@ const BROKEN: Readonly<Record<string, Broken>> = {
       cure: /^Put this line into \/etc\/crictl\.yaml:\nruntime-endpoint: unix:.*none\.sock/,
     },
     given: () => {
-      // The node may have no such file, so the doctor gets an /etc of its own, where the certificates of this machine are not.
+      // The node may have no such file, so the doctor gets an /etc of its own, without the certificates of
+      // this machine.
       const etc =
         'mount -t tmpfs tmpfs /etc && echo "runtime-endpoint: unix:///run/other.sock" >/etc/crictl.yaml && unset NODE_EXTRA_CA_CERTS && exec "$@"';
       return { through: ['unshare', '--mount', 'sh', '-c', etc, 'sh'] };
@@ -168,7 +169,7 @@ const BROKEN: Readonly<Record<string, Broken>> = {
       started.push(() => proxy.stop());
       proxy.obey(onCalls(/^GET \/(v[\d.]+\/)?images\/.*\/json$/, { kind: 'fail', status: 404 }));
       await mkdir(join(directory, 'empty'));
-      // As a program that was built without it.
+      // Stands for a program that was built without it.
       const hide = `mount --bind ${directory}/empty ${join(__dirname, '../../dist/pause')} && exec "$@"`;
       return {
         args: ['--docker-endpoint', proxy.dockerHost, '--pod-infra-container-image', 'nowhere.test/pause:9'],
@@ -183,7 +184,7 @@ const BROKEN: Readonly<Record<string, Broken>> = {
   programs: {
     ...{ level: 'fail', found: /^nsenter is missing: port-forward/, cure: /^apt install util-linux/ },
     given: async () => {
-      // One that nobody may execute, in the place of the node's.
+      // A file that nobody may execute, in place of the node's.
       const file = join(directory, 'nsenter');
       await writeFile(file, '');
       const hide = `mount --bind ${file} "$(command -v nsenter)" && exec "$@"`;
@@ -207,25 +208,99 @@ const BROKEN: Readonly<Record<string, Broken>> = {
   },
 };
 
-/** These have theirs in doctor.test.ts. */
+/** Further failures of checks. */
+const MORE: readonly (readonly [check: string, broken: Broken])[] = [
+  [
+    'kubelet-stats',
+    {
+      ...{ level: 'fail', found: /^kubelet's configuration cannot be read/, cure: /^Fix the file/ },
+      given: async () => {
+        const file = join(directory, 'kubelet.yaml');
+        await writeFile(file, 'featureGates: [\n');
+        return { args: ['--kubelet-config', file] };
+      },
+    },
+  ],
+  [
+    'kubelet-endpoint',
+    {
+      ...{
+        level: 'fail',
+        found: /^kubelet uses its built-in dockershim/,
+        cure: /--container-runtime=remote/,
+      },
+      given: async () => {
+        await pretend('kubelet', ['--container-runtime=docker']);
+        return {};
+      },
+    },
+  ],
+  [
+    'cri-socket',
+    {
+      ...{ level: 'fail', found: /dead\.sock does not answer/, cure: /systemctl start dockbridge/ },
+      given: async () => {
+        const socket = join(directory, 'dead.sock');
+        const server = createSocket().listen(socket);
+        await once(server, 'listening');
+        // libuv removes the name of what it closes.
+        await rename(socket, `${socket}.kept`);
+        server.close();
+        await rename(`${socket}.kept`, socket);
+        return { args: ['--container-runtime-endpoint', `unix://${socket}`] };
+      },
+    },
+  ],
+  [
+    'engine',
+    {
+      ...{
+        level: 'fail',
+        found: /^Docker Engine [\d.]+\S* answers, but not to \/info/,
+        cure: /what dockerd is waiting for/,
+      },
+      given: async () => {
+        const proxy = await EngineProxy.start(sharedDockerHost());
+        started.push(() => proxy.stop());
+        proxy.obey(onCalls(/^GET \/(v[\d.]+\/)?info$/, { kind: 'fail', status: 500 }));
+        return { args: ['--docker-endpoint', proxy.dockerHost] };
+      },
+    },
+  ],
+  [
+    'disk',
+    {
+      ...{ level: 'fail', found: /\/state cannot be examined: stat: .*symbolic links$/, cure: /dmesg/ },
+      given: async () => {
+        await symlink('state', join(directory, 'state'));
+        return {};
+      },
+    },
+  ],
+];
+
+/** doctor.test.ts and doctor-daemon.test.ts have the broken nodes of these checks. */
 const ELSEWHERE = [
   ...['kubelet-stats', 'kubelet-endpoint', 'cgroup-driver', 'cri-socket', 'engine', 'cni', 'disk'],
 ];
 
-it('has a broken node for each check', () => {
+it('every check has a broken node', () => {
   expect([...Object.keys(BROKEN), ...ELSEWHERE].sort()).toEqual(CHECKS.map(({ id }) => id).sort());
 });
 
-it.each(Object.entries(BROKEN))('%s tells what is wrong and what to do', async (check, broken) => {
-  const { level, found, cure, given } = broken;
-  expect(await linesOf(check, await given())).toContainEqual({
-    ...{ check, level, link: `docs/troubleshooting.md#${check}` },
-    found: expect.stringMatching(found) as string,
-    cure: expect.stringMatching(cure) as string,
-  });
-});
+it.each([...Object.entries(BROKEN), ...MORE])(
+  'the check %s reports its fault and the remedy',
+  async (check, broken) => {
+    const { level, found, cure, given } = broken;
+    expect(await linesOf(check, await given())).toContainEqual({
+      ...{ check, level, link: `docs/troubleshooting.md#${check}` },
+      found: expect.stringMatching(found) as string,
+      cure: expect.stringMatching(cure) as string,
+    });
+  },
+);
 
-describe('behind a socket unit, where the endpoint is fd://', () => {
+describe('the doctor behind a socket unit, where the endpoint is fd://', () => {
   let daemon: Command;
   let socket: string;
 
@@ -246,14 +321,14 @@ describe('behind a socket unit, where the endpoint is fd://', () => {
       (bound as unknown as { _handle: { fd: number } })._handle.fd,
     );
     started.push(() => daemon.kill());
-    // libuv removes the name of what it closes, so it moves out of the way meanwhile.
+    // libuv removes the name of a socket that it closes, so the socket is moved away meanwhile.
     await rename(socket, `${socket}.kept`);
     bound.close();
     await rename(`${socket}.kept`, socket);
     await daemon.says('Connected to Docker Engine');
   });
 
-  /** Without `--container-runtime-endpoint`: what the daemon has counts. */
+  /** Without `--container-runtime-endpoint`, the daemon's value applies. */
   const examine = async (...args: string[]): Promise<readonly Line[]> => {
     const command = new Command(['doctor', '-o', 'json', '--timeout', '40s', ...args]);
     await command.exit();
@@ -270,7 +345,7 @@ describe('behind a socket unit, where the endpoint is fd://', () => {
       level: 'ok',
       found: expect.stringContaining(`kubelet uses unix://${socket}, on which dockbridge listens`) as string,
     });
-    // systemd's unit says SocketMode=0660; this one was made by a test.
+    // systemd's unit says SocketMode=0660. This socket was made by a test.
     expect(of('cri-socket')).toMatchObject({
       found: expect.stringMatching(new RegExp(`^${socket} (answers: dockbridge|has mode)`)) as string,
     });

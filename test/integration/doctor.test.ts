@@ -25,7 +25,7 @@ const run = promisify(execFile);
 
 jest.setTimeout(300_000);
 
-/** What is up to the machine that the tests run on. */
+/** The findings that depend on the test machine. */
 const MACHINES = ['crictl', 'disk', 'inotify', 'open-files'];
 const GATES = 'featureGates:\n  PodAndContainerStatsFromCRI: true\n';
 
@@ -42,7 +42,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** @returns the path of a kubelet's file. */
+/** @returns the path of a kubelet configuration file. */
 async function kubeletConfig(driver: string, endpoint: string, more = GATES): Promise<string> {
   const path = join(directory, 'kubelet.yaml');
   const head = 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n';
@@ -54,7 +54,7 @@ async function driverOf(dockerHost: string): Promise<string> {
   return ((await engineGet(dockerHost, '/info')) as { CgroupDriver: string }).CgroupDriver;
 }
 
-/** Nobody listens at this one. */
+/** Nobody listens on this socket. */
 const endpoint = (): string => `unix://${join(directory, 'none.sock')}`;
 
 interface Examined {
@@ -64,7 +64,7 @@ interface Examined {
 }
 
 async function examine(...args: string[]): Promise<Examined> {
-  // On a machine that tests keep busy an answer takes long.
+  // On a busy machine an answer takes long.
   const command = new Command(['doctor', '-o', 'json', '--timeout', '40s', ...args]);
   const code = await command.exit();
   expect(command.stderr).toBe('');
@@ -72,7 +72,7 @@ async function examine(...args: string[]): Promise<Examined> {
   return { code, report, of: (check) => report.checks.filter((line) => line.check === check) };
 }
 
-/** On a node where no dockbridge runs. */
+/** A node on which no dockbridge runs. */
 const examineBare = async (...args: string[]): Promise<Examined> =>
   examine(
     ...['--container-runtime-endpoint', endpoint(), '--docker-endpoint', sharedDockerHost()],
@@ -85,7 +85,7 @@ const line = (level: string, found: RegExp, cure: RegExp): object => ({
   cure: expect.stringMatching(cure) as string,
 });
 
-it('finds all well on a node that is, from what the daemon was started with, and changes nothing', async () => {
+it('the doctor reports a healthy node, with the options of the running daemon, and changes nothing', async () => {
   const engine = await startPrivateEngine('doctor', { config: { 'live-restore': true }, images: false });
   try {
     const daemon = await ChildDaemon.start(node.arguments, engine.dockerHost);
@@ -119,7 +119,7 @@ it('finds all well on a node that is, from what the daemon was started with, and
   }
 });
 
-it('writes a bundle of a node with a daemon, without secrets, for its owner alone, and overwrites none', async () => {
+it('the doctor writes a bundle without secrets that only its owner can read, and overwrites none', async () => {
   const daemon = await ChildDaemon.start(node.arguments);
   try {
     await node.configure({ ...node.network(['10.97.0.0/24']), token: 'planted-1' }, '99-other.conflist');
@@ -149,7 +149,7 @@ it('writes a bundle of a node with a daemon, without secrets, for its owner alon
   }
 });
 
-it('runs a pod when asked to, says which step of it fails, and leaves nothing', async () => {
+it('the doctor runs a pod on request, names the step that fails, and leaves nothing', async () => {
   const daemon = await ChildDaemon.start(node.arguments);
   try {
     const given = ['--container-runtime-endpoint', daemon.endpoint, '--pod', '--image', TEST_IMAGE];
@@ -173,7 +173,7 @@ it('runs a pod when asked to, says which step of it fails, and leaves nothing', 
   }
 });
 
-it("says loudly that kubelet's stats are incomplete, that its driver and its socket are others, and nobody serves", async () => {
+it('the doctor warns of incomplete stats, another cgroup driver, another socket, and a missing daemon', async () => {
   const engine = await EngineProxy.start(sharedDockerHost());
   try {
     const driver = await driverOf(sharedDockerHost());
@@ -211,7 +211,7 @@ it("says loudly that kubelet's stats are incomplete, that its driver and its soc
   }
 });
 
-it('shows people what to do, with the snippet, below each line', async () => {
+it('the doctor shows the remedy and the snippet below each line', async () => {
   const kubelet = await kubeletConfig('cgroupfs', endpoint(), '');
   const command = new Command([
     'doctor',
@@ -229,13 +229,13 @@ it('shows people what to do, with the snippet, below each line', async () => {
   expect(command.stdout).toMatch(/docs\/troubleshooting\.md#kubelet-stats/);
 });
 
-it('reads the kubelet that runs, by its command line and its drop-ins', async () => {
+it('the doctor reads the running kubelet by its command line and its drop-ins', async () => {
   const file = await kubeletConfig('systemd', 'unix:///run/elsewhere.sock', '');
   const dropIns = join(directory, 'kubelet.d');
   await mkdir(dropIns);
   await writeFile(join(dropIns, '10-stats.conf'), STATS_SNIPPET);
   const args = [`--config=${file}`, '--config-dir', dropIns, '--container-runtime-endpoint', endpoint()];
-  // What waits for a line on its input stands for one that waits for pods.
+  // A process that waits for input stands for a kubelet.
   const kubelet = spawn('sh', ['-c', 'read line', 'kubelet', ...args], { argv0: 'kubelet' });
   const gone = once(kubelet, 'exit');
   try {
@@ -252,13 +252,13 @@ it('reads the kubelet that runs, by its command line and its drop-ins', async ()
   }
 });
 
-it('names the plugin that is missing, and the file that is passed over', async () => {
+it('the doctor names a missing plugin, and an ignored file', async () => {
   await rm(join(node.binDir, 'host-local'));
   await node.configure({ cniVersion: '1.0.0', name: 'broken' }, '00-broken.conflist');
   const { code, of } = await examineBare();
   expect(of('cni')).toEqual([
     expect.objectContaining(
-      // It is in the directory from which the plugins of these tests are taken.
+      // The plugin is in the directory from which these tests take their plugins.
       line(
         'fail',
         /plugin "host-local" is not in .*it is in \/usr\/lib\/cni/,
@@ -272,7 +272,7 @@ it('names the plugin that is missing, and the file that is passed over', async (
   expect(code).toBe(2);
 });
 
-it('says that there is no network at all', async () => {
+it('the doctor says that there is no network configuration', async () => {
   await rm(join(node.confDir, '10-test.conflist'));
   const { of } = await examineBare();
   expect(of('cni')).toEqual([
@@ -280,7 +280,7 @@ it('says that there is no network at all', async () => {
   ]);
 });
 
-it('tells of a dead Engine in its own line, and what could not be asked', async () => {
+it('the doctor reports a dead Engine in its own line, and the checks that it prevents', async () => {
   const { code, of } = await examineBare('--docker-endpoint', `unix://${directory}/docker.sock`);
   expect(of('engine')).toEqual([
     expect.objectContaining(line('fail', /is dockerd running/, /systemctl status docker/)),
@@ -289,14 +289,14 @@ it('tells of a dead Engine in its own line, and what could not be asked', async 
     expect(of(check)).toEqual([
       expect.objectContaining(line('warn', /^not checked: .*is dockerd running/, /./)),
     ]);
-  // What keeps it from starting may be here.
+  // The reason why it does not start may be here.
   expect(of('daemon-json')).not.toEqual([
     expect.objectContaining({ found: expect.stringContaining('not checked') as string }),
   ]);
   expect(code).toBe(2);
 });
 
-it('does not wait for an Engine that never answers', async () => {
+it('the doctor does not wait for an Engine that never answers', async () => {
   const silent = createServer();
   silent.listen(join(directory, 'silent.sock'));
   await once(silent, 'listening');
@@ -314,19 +314,19 @@ it('does not wait for an Engine that never answers', async () => {
   }
 });
 
-it('gives up a file that never opens, tells the rest, and ends', async () => {
-  // A pipe that nobody writes to holds its reader as a dead disk would.
+it('the doctor gives up on a file that never opens, reports the rest, and ends', async () => {
+  // A pipe without a writer blocks its reader like a dead disk.
   await run('mkfifo', [join(node.confDir, '05-hangs.conf')]);
   const { code, of } = await examineBare('--timeout', '20s');
   expect(of('cni')).toEqual([
     expect.objectContaining(line('fail', /no answer within 20 s/, /dead network disks/)),
   ]);
   expect(of('engine')).toEqual([expect.objectContaining({ level: 'ok' })]);
-  // By a signal: no other end gets past a thread that is stuck.
+  // It ends by a signal, because nothing else ends a process with a blocked thread.
   expect(code).toBeNull();
 });
 
-it('warns of a full disk by its directory', async () => {
+it('the doctor warns of a full disk by its directory', async () => {
   const state = join(directory, 'state');
   await mkdir(state);
   await run('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', state]);
@@ -342,13 +342,13 @@ it('warns of a full disk by its directory', async () => {
   }
 });
 
-it('refuses options that it does not understand', async () => {
+it('the doctor refuses unknown options', async () => {
   const command = new Command(['doctor', '--cni-timeout', 'soon']);
   expect(await command.exit()).toBe(2);
   expect(command.stderr).toMatch(/^dockbridge doctor: --cni-timeout/);
 });
 
-it('explains its exit codes and options', async () => {
+it('the doctor explains its exit codes and options', async () => {
   const command = new Command(['doctor', '--help']);
   expect(await command.exit()).toBe(0);
   const text = command.stdout.replace(/\s+/g, ' ');

@@ -31,11 +31,11 @@ describe('Engine calls in steady state', () => {
     'ListContainers',
     'ListImages',
     'ImageFsInfo',
-  ] as const)('%s makes none', async (method) => {
+  ] as const)('are not made by %s', async (method) => {
     expect(await test.countEngineCalls(() => test.client.call(method, {}))).toEqual({});
   });
 
-  it('the statuses make none', async () => {
+  it('are not made by the status calls', async () => {
     const calls = await test.countEngineCalls(async () => {
       await test.client.call('Status', { verbose: true });
       await test.client.call('PodSandboxStatus', { pod_sandbox_id: pod, verbose: true });
@@ -49,7 +49,7 @@ describe('Engine calls in steady state', () => {
     expect(calls).toEqual({});
   });
 
-  it('the calls that change something make as few as promised', async () => {
+  it('are as few as documented for calls that change something', async () => {
     const ids: [string, string] = ['', ''];
     expect(await test.countEngineCalls(async () => (ids[0] = await runPod(test, podConfig(test))))).toEqual({
       createContainer: 1,
@@ -65,7 +65,8 @@ describe('Engine calls in steady state', () => {
       startContainer: 1,
       inspectContainer: 1,
     });
-    // Waits for the first measurement of its layer: for a container that ends meanwhile the Engine is asked.
+    // Waits for the first measurement of the layer. If the container ends before that, dockbridge asks the
+    // Engine.
     await test.client.call('ListPodSandboxMetrics', {});
     expect(
       await test.countEngineCalls(() => test.client.call('StopContainer', { container_id, timeout: 10 })),
@@ -89,7 +90,7 @@ describe('Engine calls in steady state', () => {
     ).toEqual({ removeContainer: 1 });
   });
 
-  it('a container that ends by itself makes one, for the time of its end', async () => {
+  it('are one for a container that ends by itself, for the time of its end', async () => {
     const id = await startedContainer(
       test,
       pod,

@@ -25,19 +25,22 @@ const { CONTAINER_RUNNING, CONTAINER_EXITED, CONTAINER_CREATED } = ContainerStat
 /** Ends by itself on SIGTERM, with a code that nothing else produces. */
 const EXITS_7 =
   "trap 'echo bye; exit 7' TERM; echo hello; touch /ready; while :; do sleep 1000 & wait $!; done";
-/** kubelet notices that an Engine is back by our answers: soon after it is, and long before the lists are compared. */
+/**
+ * kubelet notices from our answers that an Engine is back. This takes less time than the next comparison of
+ * the lists.
+ */
 const BACK_WITHIN_MS = 20_000;
-/** Reads come from memory, which the number of Engine calls tells; a busy machine takes its time all the same. */
+/** Reads come from memory, as the number of Engine calls shows. A busy machine still takes its time. */
 const READ_MS = 10_000;
-/** Far more than the 2 s after which a write is refused, far less than a call of the Engine may take. */
+/** Far more than the 2 s after which a write is refused, and far less than an Engine call may take. */
 const WRITE_MS = 30_000;
 const LOST = 'Docker Engine is not available';
 const IS_OLD = ['', '20.10'].includes(process.env.DOCKBRIDGE_TEST_ENGINE ?? '');
 
-// Engines are started and stopped: a busy machine takes its time.
+// The test starts and stops Engines, which takes long on a busy machine.
 jest.setTimeout(300_000);
 
-/** As long as calls wait outside of tests: here they are refused, and often. */
+/** The usual time limit of calls outside tests, because here they are often refused. */
 const REFUSALS = { writePatience: LINK_TIMES.writePatience };
 
 let engine: PrivateEngine;
@@ -56,10 +59,11 @@ async function startWorkload(): Promise<Workload> {
   const pod = await runPod(test);
   const exited = await startedContainer(test, pod, containerConfig('exited', 'exit 3'));
   await untilExited(test, exited);
-  // Not in the pod's PID namespace: the end of the pause process would kill it before it can answer its SIGTERM.
+  // The container is not in the pod's PID namespace, because the end of the pause process would kill it
+  // before it handles SIGTERM.
   const own = { security_context: { namespace_options: { pid: NamespaceMode.CONTAINER } } };
   const running = await startedContainer(test, pod, containerConfig('running', EXITS_7, { linux: own }));
-  // The first process of a namespace gets only the signals it has asked for: wait until it has.
+  // The first process of a namespace gets only signals that it handles, so the test waits for its trap.
   await output(test, running, 'until [ -e /ready ]; do sleep 0.01; done');
   return {
     pod,
@@ -75,7 +79,7 @@ async function runtimeReady(): Promise<{ status: boolean; reason: string; messag
   return { status: ready!.status, reason: ready!.reason, message: ready!.message };
 }
 
-/** All reads, from memory: at once and without a call of the Engine. */
+/** All reads are answered from memory, at once and without an Engine call. */
 async function expectReads({ pod, running, exited, created }: Workload): Promise<void> {
   const read = test.client;
   const calls = await test.countEngineCalls(async () => {
@@ -91,7 +95,7 @@ async function expectReads({ pod, running, exited, created }: Workload): Promise
     expect((await read.call('RuntimeConfig', {}, READ_MS)).linux).not.toBeNull();
     expect((await read.call('ImageFsInfo', {}, READ_MS)).image_filesystems).toHaveLength(1);
   });
-  // Whether and how often the link asks for the Engine meanwhile is its own affair.
+  // The link may ask for the Engine any number of times meanwhile.
   expect({ ...calls, version: 0, info: 0 }).toEqual({ version: 0, info: 0 });
 }
 
@@ -133,12 +137,12 @@ async function expectDown(workload: Workload): Promise<void> {
 async function expectBack(): Promise<void> {
   await test.daemon.whenSynced(AbortSignal.timeout(BACK_WITHIN_MS));
   let ready = await runtimeReady();
-  // Calls that hung with the Engine may be answered last of all: as long Status tells of them, and of nothing else.
+  // Calls that hung with the Engine may be answered last of all, while Status reports only these.
   for (; ready.reason === 'DockerDaemonSlow'; ready = await runtimeReady()) await delay(100);
   expect(ready).toEqual({ status: true, reason: '', message: '' });
 }
 
-/** What we list is what the Engine has, with the same states. */
+/** The lists contain the Engine's containers, with the same states. */
 async function expectStoreRight(): Promise<void> {
   const all = (await engineGet(engine.dockerHost, '/containers/json?all=1')) as {
     Id: string;
@@ -161,7 +165,7 @@ async function stopEngine(how: 'stop' | 'kill9'): Promise<void> {
   await lost;
 }
 
-/** As if somebody had removed it while neither dockerd nor we could see it. */
+/** Stands for a removal while neither dockerd nor dockbridge could see it. */
 async function removeBehindDockerd(id: string): Promise<void> {
   await rm(join(engineRoot, 'containers', id), { recursive: true });
 }
@@ -194,7 +198,7 @@ describe('an Engine that ends its containers with itself', () => {
   afterEach(removePods);
 
   it.each([1, 2])(
-    'stopped and started: reads go on, writes are refused, then all is right (time %i)',
+    'keeps reads and refuses writes while it is stopped, and then everything is right (time %i)',
     async () => {
       const workload = await startWorkload();
       await stopEngine('stop');
@@ -221,14 +225,14 @@ describe('an Engine that ends its containers with itself', () => {
       );
       const { status } = await test.client.call('PodSandboxStatus', { pod_sandbox_id: workload.pod });
       expect(status?.state).toBe(PodSandboxState.SANDBOX_NOTREADY);
-      // And it works: a new pod, whose events arrive.
+      // The node works: a new pod starts, and its events arrive.
       const fresh = await startedContainer(test, await runPod(test), containerConfig('fresh', 'exit 5'));
       await untilExited(test, fresh);
       expect((await containerStatus(test, fresh)).exit_code).toBe(5);
     },
   );
 
-  it.each([1, 2])('killed and started: what died with it is EXITED (time %i)', async () => {
+  it.each([1, 2])('makes containers that died with a kill EXITED after the start (time %i)', async () => {
     const workload = await startWorkload();
     await stopEngine('kill9');
     await expectDown(workload);
@@ -244,7 +248,7 @@ describe('an Engine that ends its containers with itself', () => {
     expect((await containerStatus(test, workload.created)).state).toBe(CONTAINER_CREATED);
   });
 
-  it('a write that the outage cuts off is UNAVAILABLE at once, not after its time limit', async () => {
+  it('makes an interrupted write UNAVAILABLE at once, not after its time limit', async () => {
     const { running } = await startWorkload();
     const before = test.engineCalls.length;
     const exec = test.client.call('ExecSync', { container_id: running, cmd: ['sleep', '1000'] });
@@ -258,7 +262,8 @@ describe('an Engine that ends its containers with itself', () => {
 });
 
 async function untilEngineCalled(operation: string, from: number): Promise<void> {
-  // Instrumented calls are reported when they have ended; no event tells a test, so look after each turn.
+  // Instrumented calls are reported when they have ended. No event reports that to a test, so it checks
+  // after each turn.
   while (!test.engineCalls.slice(from).some((call) => call.operation === operation))
     await new Promise<void>((resolve) => setImmediate(resolve));
 }
@@ -269,7 +274,7 @@ describe('an Engine with --live-restore', () => {
   afterEach(removePods);
 
   it.each(['stop', 'kill9'] as const)(
-    '%s and start, twice: what runs is never anything but RUNNING',
+    'keeps running containers RUNNING after %s and start, twice',
     async (how) => {
       const workload = await startWorkload();
       const states = new Set<string>();
@@ -287,7 +292,7 @@ describe('an Engine with --live-restore', () => {
       }
       unsubscribe();
       expect([...states]).toEqual(['running']);
-      // Its death is noticed as ever.
+      // Its death is noticed as usual.
       await test.client.call('StopContainer', { container_id: workload.running, timeout: 20 });
       expect(await containerStatus(test, workload.running)).toMatchObject({
         state: CONTAINER_EXITED,
@@ -296,7 +301,7 @@ describe('an Engine with --live-restore', () => {
     },
   );
 
-  it('a container that is killed during the outage is EXITED with its code after it', async () => {
+  it('makes a container that is killed during the outage EXITED with its code', async () => {
     const { running } = await startWorkload();
     const { pid } = test.daemon.store.containers.get(running)!;
     await stopEngine('kill9');
@@ -306,7 +311,8 @@ describe('an Engine with --live-restore', () => {
     await expectStoreRight();
     const { state, exit_code } = await containerStatus(test, running);
     expect(state).toBe(CONTAINER_EXITED);
-    // Containerd 2, which dies with its dockerd, has forgotten by then what ended meanwhile: the Engine says 255.
+    // containerd 2, which dies with its dockerd, has then forgotten the containers that ended meanwhile, so
+    // the Engine reports 255.
     expect(IS_OLD ? [137] : [137, 255]).toContain(exit_code);
   });
 });
@@ -321,7 +327,7 @@ describe('an Engine that hangs', () => {
     const lost = log.next(LOST);
     await engine.suspend();
     try {
-      // Before anybody could notice: accepted, and finished once the Engine goes on.
+      // The call comes before anybody could notice. It is accepted, and finishes once the Engine continues.
       const early = test.client.call('StartContainer', { container_id: workload.created });
       early.catch(() => undefined);
       expect((await lost).fields.reason).toMatch(/Docker Engine ping took longer than 500 ms/);
@@ -343,7 +349,7 @@ describe('a daemon that starts before the Engine', () => {
   afterEach(removePods);
 
   it.each([1, 2])(
-    'says so in Status, lists nothing rather than an empty list, and catches up (time %i)',
+    'says so in Status, refuses lists and returns no empty one, and catches up (time %i)',
     async () => {
       const workload = await startWorkload();
       await stopEngine('stop');
@@ -375,7 +381,7 @@ describe('a daemon that starts before the Engine', () => {
     },
   );
 
-  it('is asked again and again while the Engine starts: the first list it gives is a full one', async () => {
+  it('is asked repeatedly while the Engine starts, and its first list is complete', async () => {
     const workload = await startWorkload();
     await stopEngine('stop');
     await test.relaunch();

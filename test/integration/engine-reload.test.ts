@@ -41,7 +41,7 @@ const add = (...names: string[]): Promise<void> =>
     runtimes: Object.fromEntries(names.map((name) => [name, { path: join(directory, 'runtime') }])),
   });
 
-it('a runtime that is added to daemon.json serves pods as soon as dockerd has read it, and is told by Status', async () => {
+it('a runtime that is added to daemon.json serves pods as soon as dockerd has read it, and Status has it', async () => {
   const test = await start();
   await expectFailure(runWith(test, 'late'), 'INVALID_ARGUMENT', /^runtime_handler: "late" is not among/);
   expect(await handlers(test)).not.toContain('late');
@@ -55,7 +55,7 @@ it('a runtime that is added to daemon.json serves pods as soon as dockerd has re
   await expectFailure(runWith(test, 'late'), 'INVALID_ARGUMENT', /^runtime_handler: "late" is not among/);
 });
 
-it('a pod keeps its runtime when the default of daemon.json changes, for its new containers too', async () => {
+it('a pod keeps its runtime when the default of daemon.json changes, even for new containers', async () => {
   const test = await start();
   const runtimeOf = async (id: string): Promise<string> => {
     const inspect = await engineGet(engine.dockerHost, `/containers/${id}/json`);
@@ -80,7 +80,7 @@ it('a pod keeps its runtime when the default of daemon.json changes, for its new
 
 it('a runtime whose event was lost is found before a pod is refused', async () => {
   const test = await start({
-    // Whatever the Engine says of itself is not heard.
+    // The daemon receives no events of the Engine about itself.
     wrapDocker: (client) =>
       new Proxy(client, {
         get: (target, name): unknown => {

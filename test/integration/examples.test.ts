@@ -23,7 +23,7 @@ describe('pod.json and container.json', () => {
     const { image } = container.image;
     const at = image.lastIndexOf(':');
     const query = `repo=${image.slice(0, at)}&tag=${image.slice(at + 1)}`;
-    // No registry is in reach, so the image of that name is ours.
+    // No registry can be reached, so the test provides the image of that name.
     await engineCall(sharedDockerHost(), 'POST', `/images/${TEST_IMAGE}/tag?${query}`);
     await mkdir(dirname(pod.log_directory), { recursive: true });
   });
@@ -33,7 +33,7 @@ describe('pod.json and container.json', () => {
     await rm(pod.log_directory, { recursive: true, force: true });
   });
 
-  it('are a pod that runs, as they stand', async () => {
+  it('run as a pod without changes', async () => {
     const { pod_sandbox_id } = await test.client.call('RunPodSandbox', { config: pod });
     const { container_id } = await test.client.call('CreateContainer', {
       pod_sandbox_id,
@@ -51,22 +51,22 @@ describe('pod.json and container.json', () => {
   });
 });
 
-describe('the files of a node', () => {
+describe('the example files of a node', () => {
   const serving = new Serving();
 
-  it('config.yaml has no mistake', async () => {
+  it('include a config.yaml without errors', async () => {
     const check = serving.start(['config', 'check', '--config', join(EXAMPLES, 'config.yaml')]);
     expect(await check.exit()).toBe(0);
     expect(check.stdout).toContain('0 errors, 0 warnings');
   });
 
-  it('kubelet finds the socket that dockbridge has by default, by its file and by its flag', () => {
+  it("lead kubelet to dockbridge's default socket, in its file and by its flag", () => {
     const endpoint = 'unix:///var/run/cri-dockerd.sock';
     expect(parse(read('kubelet-config.yaml'))).toMatchObject({ containerRuntimeEndpoint: endpoint });
     expect(read('20-dockbridge.conf')).toContain(`--container-runtime-endpoint=${endpoint}"`);
   });
 
-  it('all that is YAML or JSON can be read', () => {
+  it('are valid YAML or JSON', () => {
     const names = readdirSync(EXAMPLES);
     expect(names.sort()).toEqual([
       '20-dockbridge.conf',

@@ -28,7 +28,7 @@ describe('ExecSync', () => {
     test = await TestDaemon.start();
     raw = new RawClient(test.endpoint);
     pod = await runPod(test);
-    // Not `sleep`: what is looked for below must be the command's.
+    // The command is not `sleep`, because the processes that the test looks for must be the command's.
     id = await startedContainer(test, pod, containerConfig('main', 'exec tail -f /dev/null'));
   });
   afterAll(async () => {
@@ -49,19 +49,19 @@ describe('ExecSync', () => {
     expect(await exec(test, id, 'true')).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 
-  it('passes words and bytes as they are', async () => {
+  it('passes arguments and bytes on unchanged', async () => {
     const { stdout } = await call(['/bin/printf', '%s|%s|', '$HOME "x"', '']);
     expect(Buffer.from(stdout).toString()).toBe('$HOME "x"||');
     const bytes = await call(['/bin/sh', '-c', "printf '\\000\\377\\r\\n'"]);
     expect([...bytes.stdout]).toEqual([0, 255, 13, 10]);
   });
 
-  it('says by its exit code that a command is absent', async () => {
+  it('reports a missing command by its exit code', async () => {
     const { exit_code } = await call(['/no/such/program']);
     expect([126, 127]).toContain(exit_code);
   });
 
-  it('gives up at the timeout, promptly, and leaves no process', async () => {
+  it('ends promptly at the timeout, and leaves no process', async () => {
     const began = Date.now();
     await expectFailure(
       call(['/bin/sh', '-c', 'echo begun; sleep 987 & (sleep 986 &); sleep 985'], 1),
@@ -74,8 +74,8 @@ describe('ExecSync', () => {
     expect(await sleepers()).toBe('');
   });
 
-  it('leaves no zombies by and by, although the first process reaps none', async () => {
-    // Where the pod shares its pids, the pause process reaps.
+  it('accumulates no zombies, although the first process reaps none', async () => {
+    // In a pod with a shared PID namespace, the pause process reaps.
     const namespace_options = { pid: NamespaceMode.CONTAINER };
     const config = containerConfig('reapless', 'exec tail -f /dev/null', {
       linux: { security_context: { namespace_options } },
@@ -86,12 +86,12 @@ describe('ExecSync', () => {
       await expectFailure(probe, 'DEADLINE_EXCEEDED');
     }
     const states = 'cat /proc/[0-9]*/stat 2>/dev/null | grep -c ") Z "';
-    // The first one tells that nobody reaps; the scheduler of a busy machine may cost us some.
+    // The first command shows that nobody reaps. A busy machine's scheduler may leave a few.
     const { stdout: zombies } = await exec(test, reapless, states);
     expect(Number(zombies)).toBeLessThanOrEqual(4);
   });
 
-  it('is not held up by one that ignores SIGTERM', async () => {
+  it('is not delayed by a command that ignores SIGTERM', async () => {
     await expectFailure(
       call(['/bin/sh', '-c', 'trap "" TERM HUP INT; while :; do sleep 984; done'], 1),
       'DEADLINE_EXCEEDED',
@@ -99,7 +99,7 @@ describe('ExecSync', () => {
     expect(await sleepers()).toBe('');
   });
 
-  it('is no timeout when the command itself has ended, whatever it left running', async () => {
+  it('does not time out when the command itself has ended, whatever it left running', async () => {
     const { exit_code, stdout } = await call(['/bin/sh', '-c', 'sleep 302 & echo ok'], 1);
     expect([exit_code, Buffer.from(stdout).toString()]).toEqual([0, 'ok\n']);
     await output(test, id, 'kill $(pgrep sleep)');
@@ -130,7 +130,7 @@ describe('ExecSync', () => {
     expect(await output(test, id, 'while pgrep sleep >/dev/null; do :; done; echo gone')).toBe('gone');
   });
 
-  it('cuts output that no message can carry, and does not fail', async () => {
+  it('drops output that no message can carry, and does not fail', async () => {
     const script = 'head -c 20000000 /dev/zero; echo done >/finished';
     const { stdout, stderr, exit_code } = await call(['/bin/sh', '-c', script], 60);
     expect(exit_code).toBe(0);
@@ -149,7 +149,7 @@ describe('ExecSync', () => {
   });
 
   it('answers when the container ends under the command', async () => {
-    // Engine 20.10 forgets about half of such commands, and leaves their streams open for ever.
+    // Engine 20.10 forgets about half of such commands, and never closes their streams.
     const calls = [1, 2, 3, 4, 5, 6].map(async (at) => {
       const config = containerConfig(`short-${at}`, 'until [ -e /stop ]; do :; done');
       const short = await startedContainer(test, pod, config);
@@ -165,7 +165,7 @@ describe('ExecSync', () => {
     }
   });
 
-  it('refuses containers that do not run, and requests that say nothing', async () => {
+  it('refuses containers that do not run, and empty requests', async () => {
     const created = await createContainer(test, pod, containerConfig('created', FOREVER));
     await expectFailure(call(['true'], 0, created), 'FAILED_PRECONDITION', /not running/);
     const stopped = await startedContainer(test, pod, containerConfig('stopped', FOREVER));
@@ -179,7 +179,7 @@ describe('ExecSync', () => {
   });
 });
 
-describe('ExecSync in trouble', () => {
+describe('ExecSync with an Engine in trouble', () => {
   let trouble: { startExec?: DockerClient['startExec'] } = {};
   let engine: DockerClient;
   let test: TestDaemon;
@@ -196,24 +196,24 @@ describe('ExecSync in trouble', () => {
     test.client.call('ExecSync', { container_id: id, cmd: ['/bin/sh', '-c', script], timeout });
   const descriptors = async (): Promise<number> => (await readdir('/proc/self/fd')).length;
 
-  it('a start that the Engine refuses leaves nothing open, and is not waited for', async () => {
+  it('leaves nothing open, and does not wait, after a start that the Engine refuses', async () => {
     const all = Array.from({ length: 60 });
     await Promise.all(all.map(() => call('true')));
     const before = await descriptors();
     trouble.startExec = (_, options) => engine.startExec('f'.repeat(64), options);
     const began = performance.now();
     for (let refusal = 0; refusal < 20; refusal++) await expectFailure(call('true'), 'FAILED_PRECONDITION');
-    // 2 s each, before.
+    // This took 2 s each in an earlier version.
     expect(performance.now() - began).toBeLessThan(30_000);
     await Promise.all(all.map(() => expectFailure(call('true'), 'FAILED_PRECONDITION')));
     while ((await descriptors()) > before) await new Promise((resolve) => setImmediate(resolve));
     delete trouble.startExec;
   });
 
-  it('a connection that is cut is an error, and ends the command', async () => {
+  it('fails and ends the command when the connection breaks', async () => {
     trouble.startExec = async (execId, options) => {
       const stream = await engine.startExec(execId, options);
-      // As much as tells that the command has begun.
+      // The output that shows that the command has begun.
       await once(stream, 'data');
       stream.destroy();
       return Readable.from([]) as Duplex;
@@ -223,7 +223,7 @@ describe('ExecSync in trouble', () => {
     expect((await exec(test, id, 'pgrep sleep')).stdout).toBe('');
   });
 
-  it('an Engine that is slow to start a command makes no timeout', async () => {
+  it('does not time out because an Engine is slow to start a command', async () => {
     trouble.startExec = async (execId, options) => {
       await new Promise((resolve) => setTimeout(resolve, 2_500));
       return engine.startExec(execId, options);

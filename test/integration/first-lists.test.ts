@@ -15,7 +15,7 @@ import {
 } from './support/pods';
 
 const PODS = 2;
-/** Nothing here is refused, or given up, because the machine is busy. */
+/** No call is refused or times out because the machine is busy. */
 const PATIENT = { linkTimes: { writePatience: 120_000, factsPatience: 120_000 }, inspectMs: 600_000 };
 
 interface Pod {
@@ -25,7 +25,7 @@ interface Pod {
   readonly others: readonly string[];
 }
 
-describe('The first lists after a restart', () => {
+describe('the first lists after a restart', () => {
   let test: TestDaemon;
   let proxy: EngineProxy;
   let pods: readonly Pod[];
@@ -87,9 +87,9 @@ describe('The first lists after a restart', () => {
     expect(await containers()).toEqual(before.containers);
     const filter = { state: { state: ContainerState.CONTAINER_RUNNING } };
     expect((await test.client.call('ListContainers', { filter })).containers).toHaveLength(running.length);
-    // They are in no table yet that anything else is answered from.
+    // They are in no table yet from which other calls are answered.
     expect(running.filter((id) => test.daemon.store.containers.get(id) !== undefined)).toEqual([]);
-    // What had ended is known completely.
+    // The data of ended containers is complete.
     expect(await statuses(others)).toEqual(before.others);
     // A status waits for its own inspect, and for no other.
     const [asked = ''] = running;
@@ -105,7 +105,7 @@ describe('The first lists after a restart', () => {
     expect(await containers()).toEqual(before.containers);
   });
 
-  it('wait for sandboxes: no list of the Engine says whether their network stands', async () => {
+  it('wait for sandboxes, because no list of the Engine says whether their network exists', async () => {
     const before = { containers: await containers(), sandboxes: await sandboxes() };
     const [hung] = pods.map(({ id }) => id);
     await test.relaunch(() => {
@@ -121,7 +121,7 @@ describe('The first lists after a restart', () => {
     expect(await waiting).toEqual(before.sandboxes);
   });
 
-  it('tell of a container that ends while the Engine is slow', async () => {
+  it('show that a container ends while the Engine is slow', async () => {
     const running = pods.flatMap((pod) => pod.running);
     await test.relaunch(() => {
       proxy.obey(onCalls(inspectOf(running), { kind: 'hang', when: 'before' }));

@@ -12,7 +12,7 @@ import { Incumbent } from './support/incumbent';
 
 const TICKER = 'n=0; while :; do echo "line $n"; n=$((n+1)); usleep 20000; done';
 
-// Up to four processes that start one after the other, and a pod's CNI: a busy machine takes its time.
+// Up to four processes start one after the other, with a pod's CNI, which takes long on a busy machine.
 jest.setTimeout(300_000);
 
 let node: CniNode;
@@ -30,7 +30,7 @@ afterEach(async () => {
   for (const command of commands) await command.kill();
   commands = [];
   try {
-    // A test that failed may have left it dead or without its node.
+    // A test that failed may have left the daemon dead or without its node.
     await daemon.kill9();
     await daemon.launch();
     await daemon.stop();
@@ -108,7 +108,7 @@ async function copyOf({ logPath }: Pod): Promise<string> {
 const numbers = (texts: readonly string[]): number[] =>
   texts.map((text) => Number(/^line (\d+)/.exec(text)?.[1] ?? NaN));
 
-/** Everything that cri-dockerd and whoever reads logs must find. */
+/** Checks everything that cri-dockerd and log readers must find. */
 async function expectHandedOver(pod: Pod): Promise<void> {
   expect((await lstat(pod.logPath)).isSymbolicLink()).toBe(true);
   expect(await readlink(pod.logPath)).toBe(await spoolOf(pod.container));
@@ -116,7 +116,7 @@ async function expectHandedOver(pod: Pod): Promise<void> {
   expect(copied).toEqual(copied.map((_, at) => at));
   const records = (await readFile(pod.logPath, 'utf8')).split('\n').slice(0, -1);
   const linked = numbers(records.map((record) => (JSON.parse(record) as { log: string }).log));
-  // The Engine's file begins where it begins: what both hold is in both, and between them nothing is missing.
+  // The Engine's file may begin before the end of the copy. Some lines may be in both, and none is missing.
   expect(linked).toEqual(linked.map((_, at) => at + linked[0]!));
   expect(linked[0]).toBeLessThanOrEqual(copied.length);
   expect(linked.length).toBeGreaterThanOrEqual(copied.length);
@@ -135,7 +135,7 @@ const dnat = async (hostPort: number): Promise<string[]> =>
     .filter((rule) => rule.includes(`--dport ${hostPort} `));
 
 describe('dockbridge hand-over', () => {
-  it('has the running daemon leave the node as cri-dockerd expects it, and refuse what comes after', async () => {
+  it('makes the running daemon leave the node as cri-dockerd expects it, and refuse later calls', async () => {
     const pod = await startPod(18_081);
     const told = changes(await handOver());
     expect(told.map((line) => line.split(' ')[1]).sort()).toEqual(['checkpoint', 'log', 'namespace']);
@@ -162,7 +162,7 @@ describe('dockbridge hand-over', () => {
     expect(changes(await handOver())).toEqual([]);
     await expectHandedOver(pod);
 
-    // cri-dockerd's way to end it: ports from the checkpoint alone.
+    // Ends the pod as cri-dockerd does, with ports from the checkpoint alone.
     expect(await dnat(18_081)).not.toEqual([]);
     const root = join(daemon.directory, 'cri-dockerd');
     const incumbent = await Incumbent.start({ kind: 'cri-dockerd-master', root, node });
@@ -172,7 +172,7 @@ describe('dockbridge hand-over', () => {
     expect(await node.traces()).toEqual([]);
   });
 
-  it('does it itself when no daemon runs, and completes what one that was killed has copied', async () => {
+  it('does the work itself when no daemon runs, and completes the copies of a killed one', async () => {
     const pod = await startPod(18_082);
     await daemon.kill9();
     const told = changes(await handOver());
@@ -181,7 +181,7 @@ describe('dockbridge hand-over', () => {
     expect(changes(await handOver())).toEqual([]);
   });
 
-  it('ends the same when the daemon is killed in the middle', async () => {
+  it('has the same result when the daemon is killed in the middle', async () => {
     const pods = [await startPod(18_083), await startPod(18_084), await startPod(18_085)];
     const first = begin();
     await first.prints('+ log');
@@ -191,7 +191,7 @@ describe('dockbridge hand-over', () => {
     for (const pod of pods) await expectHandedOver(pod);
   });
 
-  it('is taken back by a daemon that starts again: links stay, and the pods end without a trace', async () => {
+  it('is reversed by a daemon that starts again: links stay, and the pods end without a trace', async () => {
     const pod = await startPod(18_086);
     await handOver();
     await daemon.kill9();

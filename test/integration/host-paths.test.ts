@@ -30,10 +30,10 @@ import {
 
 const run = promisify(execFile);
 
-describe('a mount whose source is not there', () => {
+describe('a mount whose source does not exist', () => {
   let test: TestDaemon;
   let pod: string;
-  /** One that the pod must not be able to leave by. */
+  /** A link by which the pod must not escape. */
   let node: string;
   const umask = process.umask(0o077);
   beforeAll(async () => {
@@ -58,7 +58,7 @@ describe('a mount whose source is not there', () => {
   };
   const PLAIN = { mode: '755', uid: 0, gid: 0 };
 
-  it('gets it as a directory, with all above it, 0755 and root’s whatever the umask', async () => {
+  it('gets it as a directory with all parents, 0755 and root’s, whatever the umask', async () => {
     const id = await startedContainer(test, pod, config(at('lib/calico/data')));
     for (const path of ['lib', 'lib/calico', 'lib/calico/data'])
       expect(await modeOf(at(path))).toEqual(PLAIN);
@@ -67,7 +67,7 @@ describe('a mount whose source is not there', () => {
     expect((await containerStatus(test, id)).mounts).toMatchObject([{ host_path: at('lib/calico/data') }]);
   });
 
-  it('leaves what is there as it is', async () => {
+  it('leaves existing files unchanged', async () => {
     await mkdir(at('there'));
     await chmod(at('there'), 0o700);
     await writeFile(at('file'), 'kept');
@@ -77,13 +77,13 @@ describe('a mount whose source is not there', () => {
     expect(await readFile(at('file'), 'utf8')).toBe('kept');
   });
 
-  it('is made once by several containers at once', async () => {
+  it('gets it created once by several simultaneous containers', async () => {
     const paths = [at('shared/a'), at('shared/a/b'), at('shared/c')];
     await Promise.all([1, 2, 3].map(() => startedContainer(test, pod, config(...paths))));
     expect((await readdir(at('shared'))).sort()).toEqual(['a', 'c']);
   });
 
-  it('is made where a symlink to a directory leads', async () => {
+  it('gets it created where a symlink to a directory leads', async () => {
     await mkdir(at('real'));
     await symlink('real', at('link'));
     await startedContainer(test, pod, config(at('link/below')));
@@ -131,7 +131,7 @@ describe('a mount whose source is not there', () => {
       why: /read-only/,
     },
   ];
-  it.each(refusals)('is refused by field and path for $name, and nothing is made', async (row) => {
+  it.each(refusals)('is refused by field and path for $name, and nothing is created', async (row) => {
     await row.prepare();
     try {
       const refused = config(at('.'), at(row.path));

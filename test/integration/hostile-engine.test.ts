@@ -70,13 +70,13 @@ async function hostConfig(id: string): Promise<HostConfig> {
 }
 
 describe('an Engine whose configuration contradicts CRI', () => {
-  it('runs pods and containers all the same, and keeps every line of theirs', async () => {
+  it('still runs pods and containers, and keeps every line of their logs', async () => {
     const lines = Array.from({ length: 3_000 }, (_, at) => `line ${at}`);
     const text = await output('i=0; while [ $i -lt 3000 ]; do echo "line $i"; i=$((i+1)); done');
     expect(text.split('\n').slice(0, -1)).toEqual(lines);
   });
 
-  it('writes nothing but its output into a container’s spool, which would be full the sooner', async () => {
+  it('writes only the output into a container’s spool, which would otherwise fill up sooner', async () => {
     const id = await startedContainer(
       test,
       pod,
@@ -90,9 +90,9 @@ describe('an Engine whose configuration contradicts CRI', () => {
     ]);
   });
 
-  it('has the container’s own process as PID 1, in the pause container too', async () => {
+  it('runs the container’s own process as PID 1, and so does the pause container', async () => {
     const own = { linux: { security_context: { namespace_options: { pid: NamespaceMode.CONTAINER } } } };
-    // The shell stays, for there is more to do after tr.
+    // The shell stays, because it runs another command after tr.
     expect(await output("tr '\\0' ' ' </proc/1/cmdline; true", own)).toMatch(/^\/bin\/sh -c/);
     const { HostConfig } = (await engineGet(engine.dockerHost, `/containers/${pod}/json`)) as {
       HostConfig: { Init: boolean };
@@ -103,12 +103,12 @@ describe('an Engine whose configuration contradicts CRI', () => {
   it.each([
     { wanted: false, seen: '0' },
     { wanted: true, seen: '1' },
-  ])('no_new_privs $wanted is what the process has', async ({ wanted, seen }) => {
+  ])('sets no_new_privs to the requested $wanted', async ({ wanted, seen }) => {
     const linux = { security_context: { no_new_privs: wanted } };
     expect(await output('grep NoNewPrivs /proc/self/status', { linux })).toBe(`NoNewPrivs:\t${seen}\n`);
   });
 
-  it('a privileged container is not held back by the Engine’s no-new-privileges', async () => {
+  it('does not restrict a privileged container with its no-new-privileges', async () => {
     const privileged = await runPod(
       test,
       podConfig(test, { linux: { security_context: { privileged: true } } }),
@@ -117,11 +117,11 @@ describe('an Engine whose configuration contradicts CRI', () => {
     expect(await output('grep NoNewPrivs /proc/self/status', { linux }, privileged)).toBe('NoNewPrivs:\t0\n');
   });
 
-  it('/dev/shm has the size that Kubernetes’ pods have', async () => {
+  it('gives /dev/shm the size that Kubernetes’ pods have', async () => {
     expect(await output("df -k /dev/shm | awk 'NR==2 {print $2}'")).toBe('65536\n');
   });
 
-  it('a host port is bound to every address', async () => {
+  it('binds a host port to every address', async () => {
     const { NetworkSettings } = (await engineGet(engine.dockerHost, `/containers/${pod}/json`)) as {
       NetworkSettings: { Ports: Record<string, { HostIp: string; HostPort: string }[]> };
     };
@@ -130,7 +130,7 @@ describe('an Engine whose configuration contradicts CRI', () => {
     expect(bound.map(({ HostIp }) => HostIp)).not.toContain('127.0.0.1');
   });
 
-  it('decides neither servers nor searches of a pod, whether it gives some, none or empty ones', async () => {
+  it('decides neither servers nor search domains of a pod, whether it sets some, none or empty ones', async () => {
     const nodes = await nodeResolvConf();
     const servers = (text: string): string[] => text.match(/^nameserver .*$/gm) ?? [];
     const resolvConf = async (more: cri.IPodSandboxConfig): Promise<string> =>
@@ -145,7 +145,7 @@ describe('an Engine whose configuration contradicts CRI', () => {
     expect((await resolvConf({ dns_config: {} })).trim()).toBe('');
   });
 
-  it('decides none of the namespaces, and neither the parent group nor seccomp', async () => {
+  it('decides neither the namespaces, nor the cgroup parent or seccomp', async () => {
     const unconfined = { profile_type: SecurityProfileType.Unconfined };
     const linux = { security_context: { seccomp: unconfined } };
     const id = await startedContainer(test, pod, containerConfig('joins', FOREVER, { linux }));
@@ -172,8 +172,9 @@ describe('an Engine whose configuration contradicts CRI', () => {
   });
 });
 
-// It has an Engine of its own, because with this key Engines before 23 may lose the last write of a container that ends at once.
-describe('an Engine whose log-opts set max-buffer-size, which no request can take back', () => {
+// This test has an Engine of its own, because with this key Engines before 23 may lose the last write of a
+// container that ends at once.
+describe('an Engine whose log-opts set max-buffer-size, which no request can override', () => {
   let buffering: PrivateEngine;
   let watched: TestDaemon;
   const log = new LogWatch();
@@ -190,14 +191,14 @@ describe('an Engine whose log-opts set max-buffer-size, which no request can tak
     }
   }, 120_000);
 
-  it('runs containers with a large buffer, says so, and loses no line of one that goes on', async () => {
+  it('runs containers with a large buffer, logs that, and loses no line of one that keeps running', async () => {
     const sandbox = await runPod(watched);
     const script = `i=0; while [ $i -lt 3000 ]; do echo "line $i"; i=$((i+1)); done; ${FOREVER}`;
     let id = '';
     const calls = await watched.countEngineCalls(async () => {
       id = await createContainer(watched, sandbox, containerConfig('writes', script));
     });
-    // The probe of the image, the request that is refused and the one that is taken.
+    // The probe of the image, the refused request and the accepted one.
     expect(calls.createContainer).toBe(3);
     expect(log.lines.filter(({ message }) => message.includes('max-buffer-size'))).toHaveLength(1);
     await watched.client.call('StartContainer', { container_id: id });

@@ -5,10 +5,10 @@ import { containerConfig, containerStatus, createContainer, podConfig, runPod } 
 import type { TestRegistry } from './support/registry';
 
 /**
- * What critest demands of images ("Image Manager", "image consistency", "image id consistency", idempotence), restated:
- * critest itself needs images of public registries.
+ * critest's requirements for images ("Image Manager", "image consistency", "image id consistency",
+ * idempotence), restated here because critest itself needs images of public registries.
  */
-describe('Image conformance', () => {
+describe('image conformance', () => {
   let test: TestDaemon;
   let registry: TestRegistry;
   let images: TestImages;
@@ -18,7 +18,7 @@ describe('Image conformance', () => {
   });
   afterAll(() => stop());
 
-  /** Images of their own that only the registry has, under all these names. */
+  /** Images that only the registry has, under all these names. */
   const pushed = async (...names: string[]): Promise<string[]> => {
     const { id } = await images.make({ changes: ['CMD ["/file"]'] });
     const references: string[] = [];
@@ -30,7 +30,7 @@ describe('Image conformance', () => {
   it.each([
     { desc: 'with a tag', name: 'tagged:test' },
     { desc: 'without a tag', name: 'untagged:latest' },
-  ])('$desc: pulled, seen with exactly its tag, removed by id', async ({ name }) => {
+  ])('$desc is pulled, has exactly its tag, and is removed by id', async ({ name }) => {
     const [reference = ''] = await pushed(name);
     await images.pull(reference.replace(/:latest$/, ''));
     const image = await images.status(reference);
@@ -40,14 +40,14 @@ describe('Image conformance', () => {
     expect(await images.status(reference)).toBeNull();
   });
 
-  it('a pull that times out leaves a server that goes on', async () => {
+  it('a pull that times out leaves a server that still works', async () => {
     const [reference = ''] = await pushed('timed:test');
     const call = test.client.call('PullImage', { image: { image: reference } }, 1);
     await expectFailure(call, 'DEADLINE_EXCEEDED');
     expect(await images.pull(reference)).toBe((await images.status(reference))?.id);
   });
 
-  it('with a digest: no tags, exactly its digest', async () => {
+  it('an image by digest has no tags, and exactly its digest', async () => {
     await pushed('digest:test');
     const { digest } = await registry.manifest('digest', 'test');
     const reference = `${registry.host}/digest@${digest}`;
@@ -57,7 +57,7 @@ describe('Image conformance', () => {
     expect(await images.status(reference)).toBeNull();
   });
 
-  it('all kinds of references give the identical image', async () => {
+  it('all kinds of references give the same image', async () => {
     const [reference = ''] = await pushed('references:all');
     await images.pull(reference);
     const image = await images.status(reference);
@@ -71,7 +71,7 @@ describe('Image conformance', () => {
     { user: 'www-data', uid: 0, username: 'www-data' },
     { user: '1003:1004', uid: 1003, username: '' },
     { user: 'www-data:1004', uid: 0, username: 'www-data' },
-  ])('USER $user: uid $uid, name "$username"', async ({ user, uid, username }) => {
+  ])('USER $user has uid $uid and the name "$username"', async ({ user, uid, username }) => {
     const { id } = await images.make({ changes: [`USER ${user}`] });
     const reference = await registry.push(id, `user-${user.replace(':', '-')}:latest`);
     await images.remove(id);
@@ -80,7 +80,7 @@ describe('Image conformance', () => {
     expect([Number(image?.uid?.value ?? 0), image?.username]).toEqual([uid, username]);
   });
 
-  it('three images are three, each with its one tag', async () => {
+  it('three images stay separate, each with its one tag', async () => {
     const references = [
       ...(await pushed('one:latest')),
       ...(await pushed('two:latest')),
@@ -94,7 +94,7 @@ describe('Image conformance', () => {
       expect(listed.filter((image) => image.id === id)).toMatchObject([{ repo_tags: [reference] }]);
   });
 
-  it('three tags of one image are one, and go together whichever is removed', async () => {
+  it('three tags of one image are one image, and are removed together by any of them', async () => {
     const references = await pushed('tags:1', 'tags:2', 'tags:3');
     const ids = new Set<string>();
     for (const reference of references) ids.add(await images.pull(reference));
@@ -106,9 +106,9 @@ describe('Image conformance', () => {
     for (const name of [id, ...references]) expect(await images.status(name)).toBeNull();
   });
 
-  it('one image of two registries is one, with one id in all answers, and goes as a whole', async () => {
+  it('one image of two registries is one, with one id in all answers, and is removed completely', async () => {
     const [reference = ''] = await pushed('pause:3.9');
-    // The same registry by another name.
+    // The same registry under another name.
     const other = reference.replace('127.0.0.1', 'localhost');
     const id = await images.pull(reference);
     expect(await images.pull(other)).toBe(id);
@@ -119,7 +119,7 @@ describe('Image conformance', () => {
     for (const name of [id, reference, other]) expect(await images.status(name)).toBeNull();
   });
 
-  it('right after a pull an image is listed and has a status, right after a removal neither', async () => {
+  it('an image is listed and has a status right after a pull, and neither right after a removal', async () => {
     const [reference = ''] = await pushed('consistent:test');
     const id = await images.pull(reference);
     expect((await images.list()).map((image) => image.id)).toContain(id);
@@ -129,7 +129,7 @@ describe('Image conformance', () => {
     expect(await images.status(id)).toBeNull();
   });
 
-  it('five removals at once all succeed, and after each there is no status', async () => {
+  it('five simultaneous removals all succeed, and after each there is no status', async () => {
     const [reference = ''] = await pushed('removed:test');
     const id = await images.pull(reference);
     const removeAndLook = async (): Promise<unknown> => {
@@ -139,12 +139,12 @@ describe('Image conformance', () => {
     expect(await Promise.all([1, 2, 3, 4, 5].map(removeAndLook))).toEqual([null, null, null, null, null]);
   });
 
-  it('removal of what never was succeeds, twice', async () => {
+  it('the removal of an unknown image succeeds, twice', async () => {
     for (let time = 0; time < 2; time++) await images.remove('0'.repeat(64));
     expect(await images.status('0'.repeat(64))).toBeNull();
   });
 
-  it('the same id is in the image, the pull and the container made of it', async () => {
+  it('the image, the pull and the container have the same id', async () => {
     const [reference = ''] = await pushed('same-id:test');
     const id = await images.pull(reference);
     expect((await images.status(reference))?.id).toBe(id);
@@ -156,7 +156,7 @@ describe('Image conformance', () => {
     expect(created).toMatchObject({ image_id: id, image: { user_specified_image: reference } });
     const { containers } = await test.client.call('ListContainers', { filter: { id: container_id } });
     expect(containers).toMatchObject([{ image_id: id }]);
-    // What counts is the container itself, not our record.
+    // The test checks the container itself, not our record.
     await test.restart();
     expect(await containerStatus(test, container_id)).toMatchObject({ image_id: id });
     await test.client.call('RemoveContainer', { container_id });

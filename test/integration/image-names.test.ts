@@ -20,7 +20,7 @@ afterAll(async () => {
 const imageStatus = async (image: string): Promise<Decoded<cri.IImage> | null> =>
   (await test.client.call('ImageStatus', { image: { image } })).image;
 
-/** Gives an image another name, as `docker tag` does; resolves once it is known. */
+/** Gives an image another name, as `docker tag` does. Resolves once the name is known. */
 async function tag(image: string, name: string): Promise<void> {
   const [repo = '', version = ''] = name.split(':');
   await engineCall(
@@ -37,7 +37,7 @@ async function untag(name: string): Promise<void> {
   while ((await imageStatus(name)) !== null);
 }
 
-it('a container keeps the name that its pod gave to the image, whatever becomes of the tag', async () => {
+it("a container keeps its pod's name of the image, whatever happens to the tag", async () => {
   const [before = '', name = '', after = ''] = TAGS;
   const id = (await imageStatus(USER_IMAGE))?.id ?? '';
   for (const one of TAGS) await tag(USER_IMAGE, one);

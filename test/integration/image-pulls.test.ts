@@ -10,7 +10,7 @@ import { containerConfig, createContainer, runPod } from './support/pods';
 import { CREDENTIALS, type TestRegistry } from './support/registry';
 import { startTokenProxy, TOKENS } from './support/token-proxy';
 
-describe('Pulls', () => {
+describe('pulls', () => {
   let test: TestDaemon;
   let registry: TestRegistry;
   let images: TestImages;
@@ -28,7 +28,7 @@ describe('Pulls', () => {
     return { id, reference };
   };
 
-  it('give the id that everything else calls the image by', async () => {
+  it('return the id that all other calls use for the image', async () => {
     const { reference } = await pushed('pulled:1');
     expect(await images.status(reference)).toBeNull();
     const id = await images.pull(reference);
@@ -46,7 +46,7 @@ describe('Pulls', () => {
     await test.client.call('RemoveContainer', { container_id });
   });
 
-  it('are looked at without the question who signed them, for which Engines from 29 on leave the node', async () => {
+  it('are inspected without the request for signatures, for which Engines from 29 on call other servers', async () => {
     const { reference } = await pushed('unsigned:1');
     await images.pull(reference);
     const docker = new DockerodeClient({ endpoint: sharedDockerHost(), requestTimeoutMs: 30_000 });
@@ -56,13 +56,13 @@ describe('Pulls', () => {
     expect(image).not.toHaveProperty('Identity');
   });
 
-  it('take the tag latest where none is given', async () => {
+  it('use the tag latest by default', async () => {
     const { reference } = await pushed('plain:latest');
     const id = await images.pull(reference.replace(':latest', ''));
     expect(await images.status(id)).toMatchObject({ repo_tags: [reference] });
   });
 
-  it('by digest give no tag, not even the one beside the digest', async () => {
+  it('by digest set no tag, not even one that is given with the digest', async () => {
     const { reference } = await pushed('digested:1');
     const { digest } = await registry.manifest('digested', '1');
     const byDigest = `${registry.host}/digested@${digest}`;
@@ -74,7 +74,7 @@ describe('Pulls', () => {
     }
   });
 
-  describe('of a list of platforms', () => {
+  describe('from a list of platforms', () => {
     const index = async (tag: string, architectures: readonly string[]): Promise<void> => {
       const { type, digest, body } = await registry.manifest('platforms', 'here');
       const list = {
@@ -91,7 +91,7 @@ describe('Pulls', () => {
     };
     const here = { x64: 'amd64' }[process.arch as string] ?? process.arch;
 
-    it("take the node's", async () => {
+    it("use the node's platform", async () => {
       await pushed('platforms:here');
       await index('both', [here, 'riscv64']);
       const reference = `${registry.host}/platforms:both`;
@@ -99,7 +99,7 @@ describe('Pulls', () => {
       expect(await images.status(reference)).toMatchObject({ id });
     });
 
-    it("say so when there is nothing for the node's", async () => {
+    it("report that there is no image for the node's platform", async () => {
       await index('other', ['riscv64']);
       const reference = `${registry.host}/platforms:other`;
       await expectFailure(images.pull(reference), 'NOT_FOUND', /platforms:other: .*platform/);
@@ -142,7 +142,7 @@ describe('Pulls', () => {
       await expectFailure(images.pull(`${registry.host}/x:1`, { auth }), 'INVALID_ARGUMENT', /auth\.auth/);
     });
 
-    it('as tokens, of identity and of registry', async () => {
+    it('may be identity and registry tokens', async () => {
       const proxy = await startTokenProxy(registry.host);
       try {
         await pushed('tokens:1');
@@ -186,14 +186,14 @@ describe('Pulls', () => {
       return (await node.client.call('PullImage', request)).image_ref;
     };
 
-    it('in a file, read anew for each pull', async () => {
+    it('may come from a file, which is read again for each pull', async () => {
       const { reference } = await pushed('private/app:1', registry.privateHost);
       await expectFailure(pullFromNode(reference), 'UNAUTHENTICATED', /none were given/);
       await config({ auths: { [registry.privateHost]: { auth } } });
       expect(await pullFromNode(reference)).toMatch(/^sha256:/);
     });
 
-    it('from a credential helper', async () => {
+    it('may come from a credential helper', async () => {
       const { reference } = await pushed('private/app:1', registry.privateHost);
       for (const content of [{ credHelpers: { [registry.privateHost]: 'test' } }, { credsStore: 'test' }]) {
         await config(content);
@@ -204,7 +204,7 @@ describe('Pulls', () => {
       await expectFailure(pullFromNode(reference), 'UNAUTHENTICATED', /none were given/);
     });
 
-    it("but the request's own where it brings some", async () => {
+    it('rank below those in the request', async () => {
       const { reference } = await pushed('private/app:1', registry.privateHost);
       await config({ auths: { [registry.privateHost]: { auth } } });
       const wrong = { username: 'puller', password: 'wrong' };
@@ -218,8 +218,8 @@ describe('Pulls', () => {
     });
   });
 
-  describe('that fail say what was at fault', () => {
-    it('the tag', async () => {
+  describe('that fail name the cause', () => {
+    it('if it is the tag', async () => {
       await pushed('app:latest');
       const reference = `${registry.host}/app:nope`;
       await expectFailure(images.pull(reference), 'NOT_FOUND', /app:nope: .*has no tag nope/);
@@ -231,7 +231,7 @@ describe('Pulls', () => {
       );
     });
 
-    it('the name', async () => {
+    it('if it is the name', async () => {
       const reference = `${registry.host}/absent:1`;
       await expectFailure(images.pull(reference), 'NOT_FOUND', /absent:1: .*no repository .*absent/);
       const { username, password } = CREDENTIALS;
@@ -239,7 +239,7 @@ describe('Pulls', () => {
       await expectFailure(images.pull(hidden, { username, password }), 'NOT_FOUND', /no repository/);
     });
 
-    it('the request', async () => {
+    it('if it is the request', async () => {
       await expectFailure(images.pull('UPPER/Case'), 'INVALID_ARGUMENT', /image\.image/);
       await expectFailure(images.pull(''), 'INVALID_ARGUMENT', /image\.image/);
       await expectFailure(images.pull(`sha256:${'f'.repeat(64)}`), 'INVALID_ARGUMENT', /image\.image/);

@@ -7,12 +7,12 @@ import { RegistryProxy, type Interception } from './support/registry-proxy';
 import type { TestRegistry } from './support/registry';
 import { until } from '../unit/support/async';
 
-/** The containerd store tells of progress by the MiB. */
+/** The containerd store reports progress by the MiB. */
 const LAYER_BYTES = 8 * 1024 * 1024;
-/** Short enough to wait for, long enough for a busy machine to get a byte through. */
+/** Short enough to wait for, and long enough for a byte to arrive on a busy machine. */
 const PROGRESS_DEADLINE = '3s';
 
-describe('Pulls from a registry in trouble', () => {
+describe('pulls from a registry in trouble', () => {
   let test: TestDaemon;
   let registry: TestRegistry;
   let images: TestImages;
@@ -24,7 +24,7 @@ describe('Pulls from a registry in trouble', () => {
   });
   afterAll(() => stop());
 
-  /** That have ended, well or not. */
+  /** The pulls that have ended, with or without success. */
   const enginePulls = (): number =>
     test.engineCalls.filter(({ operation }) => operation === 'pullImage').length;
   const withProxy = async (work: (proxy: RegistryProxy) => Promise<void>): Promise<void> => {
@@ -35,7 +35,10 @@ describe('Pulls from a registry in trouble', () => {
       await proxy.stop();
     }
   };
-  /** Publishes an image of one layer that does not compress, in the registry only; it is seen through the proxy. */
+  /**
+   * Publishes an image of one incompressible layer only in the registry, which the Engine reaches through
+   * the proxy.
+   */
   const large = async (name: string, proxy: RegistryProxy): Promise<string> => {
     const { id } = await images.make({ tar: await tarOf(randomBytes(LAYER_BYTES)) });
     await registry.push(id, name);
@@ -44,7 +47,7 @@ describe('Pulls from a registry in trouble', () => {
   };
   const stall = { kind: 'stall', afterBytes: LAYER_BYTES / 2 } as const;
 
-  it('that stalls in mid-layer end after the deadline, and can be tried again', () =>
+  it('that stall in a layer end after the deadline, and can be tried again', () =>
     withProxy(async (proxy) => {
       const reference = await large('stalled:1', proxy);
       proxy.let(stall);
@@ -58,15 +61,15 @@ describe('Pulls from a registry in trouble', () => {
       expect(await images.pull(reference)).toMatch(/^sha256:/);
     }));
 
-  it('that is slow are let be, however long they take', () =>
+  it('that are slow are not cancelled, however long they take', () =>
     withProxy(async (proxy) => {
       const reference = await large('slow:1', proxy);
-      // Twice the deadline in all.
+      // Twice the deadline in total.
       proxy.let({ kind: 'trickle', bytes: LAYER_BYTES / 60, everyMs: 100 });
       expect(await images.pull(reference)).toMatch(/^sha256:/);
     }));
 
-  it('cancelled in mid-layer stop the Engine, and can be tried again', () =>
+  it('cancelled in a layer stop the Engine, and can be tried again', () =>
     withProxy(async (proxy) => {
       const reference = await large('cancelled:1', proxy);
       proxy.let(stall);
@@ -88,7 +91,7 @@ describe('Pulls from a registry in trouble', () => {
       expect((await images.status(reference))?.repo_tags).toEqual([reference]);
     }));
 
-  it('of one image, twenty at a time, are one pull of the Engine; who cancels leaves it to the others', () =>
+  it('of one image, twenty at a time, are one pull of the Engine, and a cancelled one leaves the others', () =>
     withProxy(async (proxy) => {
       const reference = await large('same:1', proxy);
       proxy.let(stall);
@@ -112,7 +115,7 @@ describe('Pulls from a registry in trouble', () => {
       expect(new Set(proxy.downloads).size).toBe(proxy.downloads.length);
     }));
 
-  it('of twenty different images at a time all arrive', () =>
+  it('of twenty different images at a time all succeed', () =>
     withProxy(async (proxy) => {
       const names = Array.from({ length: 20 }, (_, index) => `different-${index}:1`);
       for (const name of names) {
@@ -121,7 +124,8 @@ describe('Pulls from a registry in trouble', () => {
         await images.remove(id);
       }
       const references = names.map((name) => `${proxy.host}/${name}`);
-      // With the usual deadline: a busy machine may be silent for longer than ours.
+      // This test uses the usual deadline, because a busy machine may be silent for longer than the short
+      // one.
       const patient = await TestDaemon.start();
       try {
         const pulled = await TestImages.of(patient);
@@ -136,21 +140,22 @@ describe('Pulls from a registry in trouble', () => {
     }));
 });
 
-describe('Pulls that come to nothing', () => {
+describe('failed pulls', () => {
   let registry: TestRegistry;
   let images: TestImages;
   let stop: () => Promise<void>;
   beforeAll(async () => {
-    // With the usual deadline: on a busy machine an Engine may take longer than ours to be refused.
+    // This test uses the usual deadline, because on a busy machine an Engine may need longer to fail than
+    // the short one.
     ({ registry, images, stop } = await startImageTest());
   });
   afterAll(() => stop());
 
-  it('at a registry that accepts and never answers end soon after the Engine has given up', async () => {
+  it('from a registry that accepts and never answers end soon after the Engine has given up', async () => {
     const silent = createServer((socket) => socket.on('error', () => socket.destroy()));
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const host = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
-    // With the usual limits: of the deadline, and of the questions that follow a failed pull.
+    // This test uses the usual limits of the deadline, and of the questions that follow a failed pull.
     const usual = await TestDaemon.start({ pullQuestionsMs: undefined });
     try {
       const begunAt = performance.now();
@@ -167,7 +172,7 @@ describe('Pulls that come to nothing', () => {
       );
       const answeredAt = performance.now();
       expect(engineGaveUpAt).toBeGreaterThan(begunAt);
-      // One question after the other took 20 s, the Engine 15 to 25 s.
+      // One question after the other took 20 s, and the Engine 15 to 25 s.
       expect(answeredAt - engineGaveUpAt).toBeLessThan((engineGaveUpAt - begunAt) / 2);
     } finally {
       silent.close();
@@ -175,7 +180,7 @@ describe('Pulls that come to nothing', () => {
     }
   }, 180_000);
 
-  it('at a registry that is down are UNAVAILABLE', async () => {
+  it('from a registry that is down are UNAVAILABLE', async () => {
     const proxy = await RegistryProxy.start(registry.host);
     await proxy.stop();
     const reference = `${proxy.host}/down:1`;
@@ -204,12 +209,15 @@ describe('Pulls that come to nothing', () => {
     { status: 429, word: 'TOOMANYREQUESTS', code: 'RESOURCE_EXHAUSTED', says: /refuses more pulls/ },
     { status: 500, word: 'UNKNOWN', code: 'UNAVAILABLE', says: /does not answer correctly/ },
     { status: 503, word: 'UNAVAILABLE', code: 'UNAVAILABLE', says: /does not answer correctly/ },
-  ] as const)('at a registry that answers $status are $code', async ({ status, word, code, says: text }) => {
-    const proxy = await RegistryProxy.start(registry.host, says(status, word));
-    try {
-      await expectFailure(images.pull(`${proxy.host}/refused:1`), code, text);
-    } finally {
-      await proxy.stop();
-    }
-  });
+  ] as const)(
+    'from a registry that answers $status are $code',
+    async ({ status, word, code, says: text }) => {
+      const proxy = await RegistryProxy.start(registry.host, says(status, word));
+      try {
+        await expectFailure(images.pull(`${proxy.host}/refused:1`), code, text);
+      } finally {
+        await proxy.stop();
+      }
+    },
+  );
 });

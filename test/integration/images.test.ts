@@ -8,7 +8,7 @@ import { dockerImages, startImageTest, tarOf, type TestImages } from './support/
 import { containerConfig, createContainer, FOREVER, output, runPod, startedContainer } from './support/pods';
 import type { TestRegistry } from './support/registry';
 
-describe('Images', () => {
+describe('images', () => {
   let test: TestDaemon;
   let registry: TestRegistry;
   let images: TestImages;
@@ -18,7 +18,7 @@ describe('Images', () => {
   });
   afterAll(() => stop());
 
-  describe('looked up', () => {
+  describe('in a status request', () => {
     it('are the same by id, prefix, tag and digest', async () => {
       const { id } = await images.make();
       const reference = await registry.push(id, 'lookup:1');
@@ -33,21 +33,21 @@ describe('Images', () => {
       expect((await images.list()).filter((each) => each.id === id)).toEqual([image]);
     });
 
-    it('that are absent are unset, not an error', async () => {
+    it('are unset without an error if they do not exist', async () => {
       for (const name of ['absent.test/x:1', `sha256:${'f'.repeat(64)}`, 'f'.repeat(12)]) {
         expect(await images.status(name)).toBeNull();
         expect(await images.list(name)).toEqual([]);
       }
     });
 
-    it('are refused under names that are none', async () => {
+    it('are refused under invalid names', async () => {
       await expectFailure(images.status(''), 'INVALID_ARGUMENT', /image\.image/);
       await expectFailure(images.status('UPPER/Case:tag'), 'INVALID_ARGUMENT', /image\.image/);
       await expectFailure(test.client.call('ImageStatus', {}), 'INVALID_ARGUMENT', /image/);
       await expectFailure(images.list('a b'), 'INVALID_ARGUMENT', /filter\.image\.image/);
     });
 
-    it('tell their user as a number or a name', async () => {
+    it('have their user as a number or a name', async () => {
       expect(Number((await images.status(USER_IMAGE))?.uid?.value)).toBe(1000);
       expect((await images.status(USER_IMAGE))?.username).toBe('');
       expect(await images.status(TEST_IMAGE)).toMatchObject({ uid: null, username: '' });
@@ -55,7 +55,7 @@ describe('Images', () => {
       expect(await images.status(id)).toMatchObject({ uid: null, username: 'nobody' });
     });
 
-    it('say more when verbose', async () => {
+    it('have more data when verbose', async () => {
       const { info } = await test.client.call('ImageStatus', { image: { image: USER_IMAGE }, verbose: true });
       expect(JSON.parse(info.info ?? '')).toMatchObject({
         labels: { 'dockbridge.test.recipe': expect.any(String) as string },
@@ -63,7 +63,7 @@ describe('Images', () => {
       });
     });
 
-    it('by repository alone, in a list, are all of its tags', async () => {
+    it('are found in a list by repository with all tags', async () => {
       const { id } = await images.make();
       const { id: other } = await images.make();
       await dockerImages('POST', `${id}/tag?repo=made.test/bare&tag=1`);
@@ -77,19 +77,19 @@ describe('Images', () => {
       expect(await images.list('made.test/ba')).toEqual([]);
     });
 
-    it('are pinned when pods are made of them', async () => {
+    it('are pinned when pods are made from them', async () => {
       await runPod(test);
       expect((await images.status('dockbridge.local/pause:1'))?.pinned).toBe(true);
       expect((await images.status(TEST_IMAGE))?.pinned).toBe(false);
     });
 
-    it('are pinned while a container that is no pod has them', async () => {
+    it('are pinned while a foreign container uses them', async () => {
       const { id } = await images.make({ changes: ['CMD ["/file"]'] });
       expect((await images.status(id))?.pinned).toBe(false);
       const Id = await foreignContainer(id);
       await images.untilStatus(id, (image) => image?.pinned === true);
       await expectFailure(images.remove(id), 'FAILED_PRECONDITION', Id);
-      // Also those that were there before us.
+      // This includes containers that were there before the daemon.
       await test.restart();
       expect((await images.status(id))?.pinned).toBe(true);
       expect((await images.list()).find((image) => image.id === id)?.pinned).toBe(true);
@@ -99,8 +99,8 @@ describe('Images', () => {
     });
   });
 
-  describe('removed', () => {
-    it('go with all their tags, whichever name is given', async () => {
+  describe('in a remove request', () => {
+    it('are removed with all their tags, by any name', async () => {
       const { name, id } = await images.make();
       await dockerImages('POST', `${id}/tag?repo=made.test/second&tag=a`);
       await dockerImages('POST', `${id}/tag?repo=made.test/third&tag=b`);
@@ -111,7 +111,7 @@ describe('Images', () => {
       expect((await images.list()).map((image) => image.id)).not.toContain(id);
     });
 
-    it('again, by several at once, or when absent, are gone all the same', async () => {
+    it('are removed successfully again, by several calls at once, or if they do not exist', async () => {
       const { name, id } = await images.make();
       await Promise.all([images.remove(id), images.remove(name), images.remove(id), images.remove(name)]);
       expect(await images.status(id)).toBeNull();
@@ -119,7 +119,7 @@ describe('Images', () => {
       await images.remove('absent.test/x:1');
     });
 
-    it('are gone for us also when the Engine keeps them as parents of others', async () => {
+    it('are removed for CRI even if the Engine keeps them as parents of others', async () => {
       const { name, id } = await images.make({ changes: ['CMD ["/file"]'] });
       const container = await foreignContainer(id);
       await engineCall(
@@ -135,7 +135,7 @@ describe('Images', () => {
       expect(await images.status('made.test/child:1')).not.toBeNull();
     });
 
-    it('are refused whole while a container uses them', async () => {
+    it('are kept with all names while a container uses them', async () => {
       const { name, id } = await images.make({ changes: ['CMD ["/file"]'] });
       const config = { ...containerConfig('user', ''), image: { image: id } };
       const container_id = await createContainer(test, await runPod(test), config);
@@ -147,7 +147,7 @@ describe('Images', () => {
     });
   });
 
-  it('changed behind our back are seen without anybody asking', async () => {
+  it('changed by others are updated without a request', async () => {
     const { name, id } = await images.make();
     const listed = async (): Promise<string[]> =>
       (await images.list()).flatMap((image) => (image.id === id ? image.repo_tags : [])).sort();
@@ -173,21 +173,21 @@ describe('Images', () => {
     expect(await listed()).toEqual([name]);
   });
 
-  describe('take space, of which ImageFsInfo tells', () => {
+  describe('on disk, as ImageFsInfo reports them,', () => {
     const usage = async () => {
       const { image_filesystems, container_filesystems } = await test.client.call('ImageFsInfo', {});
       expect([image_filesystems.length, container_filesystems.length]).toEqual([1, 1]);
       return { images: image_filesystems[0]!, containers: container_filesystems[0]! };
     };
 
-    it('where it is, and the inodes of that file system', async () => {
+    it('have a directory, and the inodes of that file system', async () => {
       const { images: ofImages, containers } = await usage();
       const { DockerRootDir } = (await engineCall(sharedDockerHost(), 'GET', '/info')) as {
         DockerRootDir: string;
       };
       const mountpoint = ofImages.fs_id?.mountpoint ?? '';
       expect(mountpoint.startsWith(`${DockerRootDir}/`)).toBe(true);
-      // That of the layers: a running container's are below it.
+      // The directory of the layers, which contains that of a running container.
       const pod = await runPod(test);
       const { pid } = test.daemon.store.sandboxes.get(pod)!;
       const mounts = await readFile(`/proc/${pid}/mountinfo`, 'utf8');
@@ -199,7 +199,7 @@ describe('Images', () => {
       }
     });
 
-    it('each layer once, and what containers have written', async () => {
+    it('count each layer once, and what containers have written', async () => {
       const MIB = 1024 * 1024;
       const measured = async (): Promise<{ ofImages: number; ofContainers: number }> => {
         // A daemon that starts measures at once.
@@ -216,7 +216,7 @@ describe('Images', () => {
       await output(test, id, 'until [ -e /done ]; do sleep 0.1; done');
       const before = await measured();
       expect(before.ofContainers).toBeGreaterThanOrEqual(16 * MIB);
-      // Two images with the same large layer. (The Engine may clear away what older tests removed meanwhile.)
+      // Two images have the same large layer. (The Engine may remove leftovers of earlier tests meanwhile.)
       const { id: base } = await images.make({
         tar: await tarOf(randomBytes(8 * MIB)),
         changes: ['CMD ["/file"]'],
@@ -235,7 +235,7 @@ describe('Images', () => {
       for (const size of sizes) expect(size).toBeGreaterThanOrEqual(8 * MIB);
       const after = await measured();
       expect(after.ofImages).toBeGreaterThanOrEqual(8 * MIB);
-      // The containerd store keeps a layer packed and unpacked.
+      // The containerd store keeps a layer both packed and unpacked.
       const copies = test.daemon.store.engine?.containerdStore === true ? 2 : 1;
       expect(after.ofImages - before.ofImages).toBeLessThan((copies + 0.5) * 8 * MIB);
     });

@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const ROOT = join(__dirname, '../..');
 const IMAGE = 'dockbridge.test/installer:1';
 
-/** A systemctl that writes down what it is told, and knows which units run. */
+/** A systemctl that records its arguments, and knows which units run. */
 const SYSTEMCTL = `#!/bin/sh
 echo "$*" >>/told
 case $1 in
@@ -96,11 +96,11 @@ beforeEach(async () => {
 interface Outcome {
   readonly code: number;
   readonly said: string;
-  /** What systemctl was told meanwhile. */
+  /** The calls to systemctl since the last check. */
   readonly told: readonly string[];
 }
 
-/** The manifest's init container, with its rights, on `node`. */
+/** Runs the manifest's init container with its rights on `node`. */
 async function installOn(
   env: Readonly<Record<string, string>> = {},
   capabilities: { readonly drop: readonly string[]; readonly add: readonly string[] } = install
@@ -123,7 +123,7 @@ async function installOn(
       envs: Object.entries(env).map(([key, value]) => ({ key, value: Buffer.from(value) })),
       mounts: [
         { host_path: node, container_path: '/host' },
-        // A node's root has its devices in it.
+        // A node's root directory contains its devices.
         { host_path: '/dev/null', container_path: '/host/dev/null' },
       ],
       log_path: 'install.log',
@@ -150,7 +150,7 @@ async function installOn(
 }
 
 describe("the installer's pod", () => {
-  it('installs with the rights of its manifest, starts the unit, and then leaves all as it is', async () => {
+  it('installs with the rights of its manifest, starts the unit, and then changes nothing', async () => {
     const first = await installOn();
     expect(first).toMatchObject({
       code: 0,
@@ -171,7 +171,7 @@ describe("the installer's pod", () => {
     expect((await run('ls', [join(node, 'var/tmp')])).stdout).toBe('');
   });
 
-  it('upgrades a node with another build, restarts what runs, and leaves settings alone', async () => {
+  it('upgrades a node with another build, restarts a running daemon, and keeps settings', async () => {
     await installOn();
     const program = join(node, 'usr/lib/dockbridge/main.js');
     const settings = join(node, 'etc/dockbridge/config.yaml');
@@ -187,7 +187,7 @@ describe("the installer's pod", () => {
   });
 
   it.each(['cri-docker.service', 'cri-docker.socket', 'cri-dockerd.service', 'cri-dockerd.socket'])(
-    'does not take a node from the %s of cri-dockerd before it is told to',
+    'does not take a node from the %s of cri-dockerd unless it is told to',
     async (unit) => {
       for (const state of ['active', 'enabled']) await writeFile(join(node, state), `${unit}\n`);
       for (const companion of ['yes', 'no']) {
@@ -204,19 +204,19 @@ describe("the installer's pod", () => {
     },
   );
 
-  it("puts cri-dockerd's command and units there when it is told to, and starts these", async () => {
+  it("installs cri-dockerd's command and units and starts them when it is told to", async () => {
     const { code, told } = await installOn({ CRI_DOCKERD: 'yes' });
     expect(code).toBe(0);
     expect(told).toContain('enable --now cri-docker.service');
     expect(await readFile(join(node, 'usr/bin/cri-dockerd'), 'utf8')).toContain('dockbridge');
-    // They serve the node from then on, whoever forgets to say so.
+    // They serve the node from then on, even if the variable is missing in a later run.
     const later = await installOn();
     expect(later.code).toBe(0);
     expect(later.said).toContain('cri-docker.service runs');
     expect(later.told).not.toContain('enable --now dockbridge.service');
   });
 
-  it('cannot do with less rights', async () => {
+  it('fails with fewer rights', async () => {
     const { code, said } = await installOn({}, { drop: ['ALL'], add: [] });
     expect(code).not.toBe(0);
     expect(said).toContain('chroot');
@@ -229,12 +229,12 @@ describe('installer.sh', () => {
       env: { ...process.env, HOST: node, PAYLOAD: payload, ...env },
     });
 
-  it('only copies where START=no', async () => {
+  it('only copies with START=no', async () => {
     expect((await script({ START: 'no' })).stdout).toContain('nothing is started');
     expect(await readFile(join(node, 'told'), 'utf8')).not.toMatch(/^(enable|start)/m);
   });
 
-  it('changes nothing on a node of another kind, without systemd it says so', async () => {
+  it('changes nothing on an incompatible node, and reports a missing systemd', async () => {
     const other = join(directory, 'other');
     await cp(payload, other, { recursive: true });
     await writeFile(join(other, `dockbridge-${DOCKBRIDGE_VERSION}/machine`), 'pdp11\n');
@@ -248,7 +248,7 @@ describe('installer.sh', () => {
     });
   });
 
-  it('does not take a node from a cri-dockerd whose unit it does not know', async () => {
+  it('does not take a node from a cri-dockerd whose unit is unknown', async () => {
     await mkdir(join(node, 'proc/17'), { recursive: true });
     await writeFile(join(node, 'proc/17/comm'), 'cri-dockerd\n');
     await expect(script({})).rejects.toMatchObject({

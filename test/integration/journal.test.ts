@@ -16,7 +16,10 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** Runs dockbridge with a file as stderr, which stands in for the journal's stream; the environment names that stream or another. */
+/**
+ * Runs dockbridge with a file as stderr, which stands in for the journal's stream. The environment names
+ * that stream or another.
+ */
 function start(args: readonly string[], isTheirs: boolean): { readonly log: () => string } {
   const path = join(directory, 'stderr');
   const file = openSync(path, 'w');
@@ -36,7 +39,7 @@ const nodeArgs = (): string[] => [
 it.each([
   [true, /^<6>\{.*"message":"Serving CRI"/m, /^<3>\{.*"message":"Docker Engine is not available"/m],
   [false, /^\{.*"message":"Serving CRI"/m, /^\{.*"message":"Docker Engine is not available"/m],
-])('lines have priorities if stderr is the journal: %s', async (isTheirs, info, error) => {
+])('log lines have priorities if stderr is the journal: %s', async (isTheirs, info, error) => {
   const { log } = start(nodeArgs(), isTheirs);
   await until(() => error.test(log()));
   expect(log()).toMatch(info);
@@ -45,11 +48,8 @@ it.each([
 it.each([
   [true, /^<3>dockbridge: .*log-level/],
   [false, /^dockbridge: .*log-level/],
-])(
-  'the reason why it does not start has a priority if stderr is the journal: %s',
-  async (isTheirs, reason) => {
-    const { log } = start([...nodeArgs(), '--log-level', 'loud'], isTheirs);
-    await once(child!, 'exit');
-    expect(log()).toMatch(reason);
-  },
-);
+])('the reason for a failed start has a priority if stderr is the journal: %s', async (isTheirs, reason) => {
+  const { log } = start([...nodeArgs(), '--log-level', 'loud'], isTheirs);
+  await once(child!, 'exit');
+  expect(log()).toMatch(reason);
+});

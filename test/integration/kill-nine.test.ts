@@ -8,12 +8,12 @@ import { engineGet, sharedDockerHost, TEST_IMAGE } from './support/engine';
 
 const PODS = 5;
 const KILLS = 12;
-/** Seeds the moments at which we kill. To repeat a failure, put in the one it printed. */
+/** Seeds the moments of the kills. To repeat a failure, set the printed value. */
 const SEED = Number(process.env.DOCKBRIDGE_TEST_SEED ?? Date.now() % 1_000_000);
 const OURS = encodeURIComponent(JSON.stringify({ label: ['io.kubernetes.docker.type'] }));
 
 let daemon: ChildDaemon;
-/** Daemons so far, and the promise of the present one. */
+/** The number of daemons so far, and the promise of the present one. */
 let generation = 0;
 let up: Promise<void> = Promise.resolve();
 const interrupted: Record<string, number> = {};
@@ -50,7 +50,9 @@ async function expectListsEqualTheEngine(): Promise<{ pods: string[]; containers
   return listed;
 }
 
-/** A call as kubelet makes it: one that a kill interrupts is made again, as it was, and must succeed then. */
+/**
+ * Makes a call as kubelet does: a call that a kill interrupts is repeated unchanged, and must then succeed.
+ */
 async function insist<T>(name: string, call: (client: CriClient) => Promise<T>): Promise<T> {
   for (;;) {
     await up;
@@ -65,7 +67,7 @@ async function insist<T>(name: string, call: (client: CriClient) => Promise<T>):
   }
 }
 
-/** Succeeds also when an interrupted start has taken effect: the caller finds its container running. */
+/** Succeeds also if an interrupted start has taken effect, because the caller finds its container running. */
 async function start(container_id: string): Promise<void> {
   await insist('StartContainer', async (client) => {
     try {
@@ -78,7 +80,7 @@ async function start(container_id: string): Promise<void> {
   });
 }
 
-/** One pod after the other, until told to stop; the last one is left in the middle of its life. */
+/** Makes one pod after the other until it is stopped. The last pod is left in the middle of its life. */
 async function live(worker: number, ended: () => boolean): Promise<number> {
   for (let attempt = 0; ; attempt++) {
     const metadata = { name: `kill-${worker}`, namespace: 'test', uid: `uid-${worker}`, attempt };
@@ -101,7 +103,7 @@ async function live(worker: number, ended: () => boolean): Promise<number> {
       containers.push(container_id);
       await start(container_id);
     }
-    // No second one was made for any of them, whatever was interrupted and made again.
+    // No pod exists twice, whichever calls were interrupted and repeated.
     const filter = { pod_sandbox_id };
     const listed = await insist('ListContainers', (client) => client.call('ListContainers', { filter }));
     expect(listed.containers.map(({ id }) => id).sort()).toEqual([...containers].sort());
@@ -111,7 +113,7 @@ async function live(worker: number, ended: () => boolean): Promise<number> {
   }
 }
 
-it('a daemon that is killed again and again loses nothing, doubles nothing and leaves nothing behind', async () => {
+it('a daemon that is killed repeatedly loses nothing, duplicates nothing and leaves nothing', async () => {
   let seed = SEED;
   const random = (below: number): number => {
     seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff;
@@ -122,14 +124,14 @@ it('a daemon that is killed again and again loses nothing, doubles nothing and l
   const workers = Promise.all(Array.from({ length: PODS }, (_, worker) => live(worker, () => over)));
   workers.catch((error: unknown) => failed.abort(error));
   for (let kill = 0; kill < KILLS; kill++) {
-    // The moment is the point: there is no event that would stand for any of them.
+    // The kills come at random moments, so there is no event to wait for.
     await delay(random(400));
     failed.signal.throwIfAborted();
     let launched!: () => void;
     up = new Promise((resolve) => (launched = resolve));
     generation++;
     await daemon.kill9();
-    // The socket of the dead is still there; the next daemon takes its place.
+    // The socket of the dead daemon is still there. The next daemon replaces it.
     expect(existsSync(daemon.endpoint.slice('unix://'.length))).toBe(true);
     await daemon.launch();
     launched();
@@ -138,7 +140,7 @@ it('a daemon that is killed again and again loses nothing, doubles nothing and l
   over = true;
   const rounds = await workers;
 
-  // One more, with everything at rest: all of it comes from the Engine.
+  // Another kill without calls under way. The next daemon gets all data from the Engine.
   await daemon.kill9();
   await daemon.launch();
   const { pods, containers } = await expectListsEqualTheEngine();
@@ -152,14 +154,14 @@ it('a daemon that is killed again and again loses nothing, doubles nothing and l
     const { status } = await daemon.client.call('ContainerStatus', { container_id: id });
     expect(status?.state).toBe(ContainerState.CONTAINER_RUNNING);
   }
-  // The kills have met calls under way, or this has proved nothing.
+  // The kills must have interrupted calls. Otherwise this test proves nothing.
   expect(Object.values(interrupted).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0);
 
   for (const id of pods) await daemon.client.call('RemovePodSandbox', { pod_sandbox_id: id });
   expect(await expectListsEqualTheEngine()).toEqual({ pods: [], containers: [] });
 }, 240_000);
 
-/** Right after a start, with calls arriving: what we list is or was in the Engine. */
+/** Right after a start, while calls arrive, the lists contain only objects that are or were in the Engine. */
 async function expectNoStranger(): Promise<void> {
   const before = new Set([...(await engineIds('podsandbox')), ...(await engineIds('container'))]);
   const { items } = await daemon.client.call('ListPodSandbox', {});
@@ -169,7 +171,7 @@ async function expectNoStranger(): Promise<void> {
 }
 
 describe('the socket', () => {
-  it('of a live daemon is refused to a second one, which says why and harms nothing', async () => {
+  it('of a live daemon is refused to a second one, which gives the reason and changes nothing', async () => {
     await expect(ChildDaemon.start(['--container-runtime-endpoint', daemon.endpoint])).rejects.toThrow(
       /another process already answers on .*cri\.sock: stop it or choose another endpoint/,
     );
@@ -179,7 +181,7 @@ describe('the socket', () => {
     fresh.close();
   });
 
-  it('of one that is killed while calls are under way serves the next one’s clients', async () => {
+  it('of a daemon that is killed during calls serves the next daemon’s clients', async () => {
     const calls = Array.from({ length: 50 }, () => daemon.client.call('Version', {}));
     const all = Promise.allSettled(calls);
     await daemon.kill9();

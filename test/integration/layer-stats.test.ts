@@ -14,7 +14,7 @@ describe('writable layers', () => {
   });
   afterAll(() => test.stop());
 
-  /** The first reading that `accept` takes; rejects after 20 s. */
+  /** Returns the first reading that `accept` accepts. Rejects after 20 s. */
   async function layerOf(container_id: string, accept: (layer: Layer) => boolean): Promise<Layer> {
     const end = Date.now() + 20_000;
     while (Date.now() < end) {
@@ -39,7 +39,7 @@ describe('writable layers', () => {
     };
     expect(SizeRw).toBeGreaterThanOrEqual(5_000_000);
     expect(bytes(after) - SizeRw).toBeLessThan(100_000);
-    // As ImageFsInfo names it: for kubelet the same name is the same file system.
+    // The name is the same as in ImageFsInfo, and for kubelet the same name is the same file system.
     const { image_filesystems } = await test.client.call('ImageFsInfo', {});
     expect(after.fs_id?.mountpoint).toBe(image_filesystems[0]?.fs_id?.mountpoint);
     await output(test, id, 'rm /written');

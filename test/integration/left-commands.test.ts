@@ -14,7 +14,7 @@ async function run(container_id: string, script: string): Promise<string> {
   return Buffer.from(stdout).toString().trim();
 }
 
-it('a daemon that is killed leaves its commands to the next one, which ends them', async () => {
+it('the commands of a killed daemon are ended by the next one', async () => {
   const config = {
     metadata: { name: 'left', uid: 'left', namespace: 'test', attempt: 0 },
     log_directory: daemon.logDirectory,
@@ -27,7 +27,7 @@ it('a daemon that is killed leaves its commands to the next one, which ends them
     sandbox_config: config,
   });
   await daemon.client.call('StartContainer', { container_id });
-  // One of each kind, and one that has ended but for a child that it left on purpose.
+  // One command of each kind, and one that has ended except for a child that it left on purpose.
   const cmd = ['/bin/sh', '-c', 'touch /begun; sleep 4325; true'];
   const call = daemon.client.call('ExecSync', { container_id, cmd, timeout: 0 });
   call.catch(() => undefined);

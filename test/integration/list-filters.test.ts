@@ -15,9 +15,9 @@ import {
 const { SANDBOX_READY, SANDBOX_NOTREADY } = PodSandboxState;
 const { CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_EXITED } = ContainerState;
 
-describe('Filters of lists', () => {
+describe('filters of lists', () => {
   let test: TestDaemon;
-  /** Two ready, one stopped. */
+  /** Two ready pods and one stopped pod. */
   let web: string;
   let job: string;
   let gone: string;
@@ -54,34 +54,34 @@ describe('Filters of lists', () => {
       .sort();
 
   describe('of pod sandboxes', () => {
-    it('list all without one, or with an empty one', async () => {
+    it('return all if there is no filter, or an empty one', async () => {
       const all = [web, job, gone].sort();
       expect(await pods()).toEqual(all);
       expect(await pods({})).toEqual(all);
       expect(await pods({ id: '', label_selector: {} })).toEqual(all);
     });
 
-    it('go by id and id prefix', async () => {
+    it('select by id and id prefix', async () => {
       expect(await pods({ id: web })).toEqual([web]);
       expect(await pods({ id: web.slice(0, 20) })).toEqual([web]);
       expect(await pods({ id: 'f'.repeat(64) })).toEqual([]);
     });
 
-    it('go by state, of which 0 is READY', async () => {
+    it('select by state, where 0 is READY', async () => {
       expect(await pods({ state: { state: SANDBOX_READY } })).toEqual([web, job].sort());
       expect(await pods({ state: {} })).toEqual([web, job].sort());
       expect(await pods({ state: { state: SANDBOX_NOTREADY } })).toEqual([gone]);
       await expectFailure(pods({ state: { state: 7 as PodSandboxState } }), 'INVALID_ARGUMENT', /state/);
     });
 
-    it('go by labels, all of which must match', async () => {
+    it('select by labels, all of which must match', async () => {
       expect(await pods({ label_selector: { app: 'web' } })).toEqual([web, gone].sort());
       expect(await pods({ label_selector: { app: 'web', tier: 'b' } })).toEqual([gone]);
       expect(await pods({ label_selector: { app: 'web', tier: 'c' } })).toEqual([]);
       expect(await pods({ label_selector: { absent: '' } })).toEqual([]);
     });
 
-    it('are all demanded at once', async () => {
+    it('must all match together', async () => {
       const label_selector = { app: 'web' };
       expect(await pods({ state: { state: SANDBOX_READY }, label_selector })).toEqual([web]);
       expect(await pods({ id: job, label_selector })).toEqual([]);
@@ -89,19 +89,19 @@ describe('Filters of lists', () => {
   });
 
   describe('of containers', () => {
-    it('list all states without one, and no sandboxes', async () => {
+    it('return all states and no sandboxes without a filter', async () => {
       const all = [created, running, exited, other].sort();
       expect(await containers()).toEqual(all);
       expect(await containers({})).toEqual(all);
     });
 
-    it('go by id and id prefix', async () => {
+    it('select by id and id prefix', async () => {
       expect(await containers({ id: exited })).toEqual([exited]);
       expect(await containers({ id: exited.slice(0, 20) })).toEqual([exited]);
       expect(await containers({ id: web })).toEqual([]);
     });
 
-    it('go by state, of which 0 is CREATED', async () => {
+    it('select by state, where 0 is CREATED', async () => {
       expect(await containers({ state: { state: CONTAINER_CREATED } })).toEqual([created]);
       expect(await containers({ state: {} })).toEqual([created]);
       expect(await containers({ state: { state: CONTAINER_RUNNING } })).toEqual([running, other].sort());
@@ -110,13 +110,13 @@ describe('Filters of lists', () => {
       await expectFailure(containers({ state: { state: 7 as ContainerState } }), 'INVALID_ARGUMENT', /state/);
     });
 
-    it('go by sandbox, in full or by prefix', async () => {
+    it('select by sandbox, by its full id or a prefix', async () => {
       expect(await containers({ pod_sandbox_id: web })).toEqual([created, running, exited].sort());
       expect(await containers({ pod_sandbox_id: job.slice(0, 20) })).toEqual([other]);
       expect(await containers({ pod_sandbox_id: gone })).toEqual([]);
     });
 
-    it('go by labels and by all at once', async () => {
+    it('select by labels and by all fields together', async () => {
       expect(await containers({ label_selector: { c: '1' } })).toEqual([created, running, other].sort());
       expect(await containers({ label_selector: { c: '1', d: '' } })).toEqual([created]);
       expect(
@@ -129,7 +129,7 @@ describe('Filters of lists', () => {
       expect(await containers({ pod_sandbox_id: web, label_selector: { c: '3' } })).toEqual([]);
     });
 
-    it('give all that kubelet reads of a container', async () => {
+    it('return every field of a container that kubelet reads', async () => {
       const { containers: found } = await test.client.call('ListContainers', { filter: { id: exited } });
       expect(found[0]).toMatchObject({
         id: exited,

@@ -9,10 +9,10 @@ import {
 } from './support/pods';
 
 const REPLACEMENT = '\ufffd';
-/** Where the Engine cuts long lines. */
+/** The length at which the Engine cuts long lines. */
 const PART = 16_384;
 
-describe('Bytes that are not UTF-8 (docs/adr/0007)', () => {
+describe('bytes that are not UTF-8 (docs/adr/0007)', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
@@ -34,7 +34,7 @@ describe('Bytes that are not UTF-8 (docs/adr/0007)', () => {
       });
   }
 
-  it('pass unchanged where they are UTF-8, control characters and all', async () => {
+  it('in valid UTF-8 text pass unchanged, including control characters', async () => {
     const octal = [...Buffer.from('é€😀\u2028\ufffd"\\<&>\u0001\u001b\u007f\t|')].map(
       (byte) => `\\${byte.toString(8).padStart(3, '0')}`,
     );
@@ -43,7 +43,7 @@ describe('Bytes that are not UTF-8 (docs/adr/0007)', () => {
     ]);
   });
 
-  it('are replaced by the Engine, one for one: it keeps logs as JSON', async () => {
+  it('are replaced one by one by the Engine, which keeps logs as JSON', async () => {
     const script = String.raw`printf 'a\377b\200\201c\303\n'; printf '\355\240\200\n'`;
     expect(await linesOf('invalid', script)).toEqual([
       ['F', `a${REPLACEMENT}b${REPLACEMENT.repeat(2)}c${REPLACEMENT}`],

@@ -18,7 +18,7 @@ import {
   untilLogged,
 } from './support/pods';
 
-/** Counts until /stop appears, then says end. */
+/** Counts until /stop appears, and then writes end. */
 const COUNT = 'i=0; until [ -e /stop ]; do i=$((i+1)); echo $i; done; echo end';
 
 function expectCounted(texts: readonly string[]): void {
@@ -41,7 +41,7 @@ describe('ReopenContainerLog', () => {
   });
   afterAll(() => test.stop());
 
-  it('makes the new file, leaves the old one alone, loses and doubles nothing', async () => {
+  it('creates the new file, leaves the old one unchanged, and loses or repeats nothing', async () => {
     const id = await startedContainer(test, pod, containerConfig('counter', COUNT));
     const path = await pathOf(test, id);
     const rotated: string[] = [];
@@ -62,7 +62,7 @@ describe('ReopenContainerLog', () => {
     expectCounted(await Promise.all([...rotated, path].map(readLogText)));
   });
 
-  it('goes on in the same file where nothing was renamed, and in a new one where it is missing', async () => {
+  it('continues in the same file if it was not renamed, and in a new one if it is missing', async () => {
     const id = await startedContainer(test, pod, containerConfig('kept', `echo one; ${FOREVER}`));
     const path = await pathOf(test, id);
     const { ino } = await stat(path);
@@ -73,7 +73,7 @@ describe('ReopenContainerLog', () => {
     expect((await stat(path)).size).toBe(0);
   });
 
-  it('refuses what it does not know, what does not run, and what has no log', async () => {
+  it('refuses an unknown container, one that does not run, and one without a log', async () => {
     await expectFailure(reopen(test, 'f'.repeat(64)), 'NOT_FOUND', 'does not exist');
     const created = await createContainer(test, pod, containerConfig('created', FOREVER));
     await expectFailure(reopen(test, created), 'FAILED_PRECONDITION', 'not running');
@@ -87,7 +87,7 @@ describe('ReopenContainerLog', () => {
     await expectFailure(reopen(test, silent), 'FAILED_PRECONDITION', 'log_path');
   });
 
-  it('works for a terminal, all of which is stdout', async () => {
+  it('works for a terminal, all of whose output is stdout', async () => {
     const script = 'echo one; echo two >&2; until [ -e /go ]; do sleep 0.01; done; echo three';
     const id = await startedContainer(test, pod, containerConfig('terminal', script, { tty: true }));
     const path = await pathOf(test, id);
@@ -106,14 +106,14 @@ describe('ReopenContainerLog', () => {
   });
 });
 
-describe('The files around a log', () => {
+describe('the files around a log', () => {
   let test: TestDaemon;
   beforeAll(async () => {
     test = await TestDaemon.start();
   });
   afterAll(() => test.stop());
 
-  it('are made anew when the directory is removed while the container runs', async () => {
+  it('are created again when the directory is removed while the container runs', async () => {
     const config = podConfig(test);
     const pod = await runPod(test, config);
     const script = 'echo one; until [ -e /go ]; do sleep 0.01; done; echo two';
@@ -125,7 +125,7 @@ describe('The files around a log', () => {
     expect(await readLogText(await pathOf(test, id))).toBe('two\n');
   });
 
-  it("go with the container where they are ours, and stay with the sandbox where they are kubelet's", async () => {
+  it("are removed with the container if they are ours, and with the sandbox if they are kubelet's", async () => {
     const config = podConfig(test);
     const pod = await runPod(test, config);
     const id = await startedContainer(test, pod, containerConfig('short', 'echo kept'));

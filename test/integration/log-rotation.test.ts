@@ -16,8 +16,9 @@ const LINES_PER_STREAM = KILLS * LINES_A_KILL;
 const PERIOD_MS = 1_000;
 
 /**
- * Two million lines, a write each, as programs do that flush their logs. As fast as it can, but 200,000 lines (15 MB
- * of the spool's 64) a kill: however slow the machine restarts the daemon, the spool must not wrap (docs/logs.md).
+ * Two million lines with one write each, like programs that flush their logs. The speed is not limited,
+ * except to 200,000 lines (15 MB of the spool's 64) per kill. The spool must not wrap, however slowly the
+ * machine restarts the daemon (docs/logs.md).
  */
 const SCRIPT = `
 count() {
@@ -37,10 +38,12 @@ beforeAll(async () => {
 });
 afterAll(() => daemon.stop());
 
-/** `renamed` and `rotated`: so that kills can be aimed at rotations. */
+/** `renamed` and `rotated` let kills hit rotations. */
 const rotation = new EventEmitter();
 
-/** What kubelet does once a second here: rename, reopen, gzip; the rename is taken back when the reopen fails. */
+/**
+ * Rotates once a second as kubelet does: rename, reopen, gzip. It undoes the rename when the reopen fails.
+ */
 async function rotate(containerId: string, logPath: string, generation: number): Promise<boolean> {
   const rotated = `${logPath}.${String(generation).padStart(4, '0')}`;
   await rename(logPath, rotated);
@@ -48,7 +51,8 @@ async function rotate(containerId: string, logPath: string, generation: number):
   try {
     await daemon.client.call('ReopenContainerLog', { container_id: containerId });
   } catch {
-    // The daemon is being killed. The new file may exist already: kubelet's rename would overwrite it, and so do we.
+    // The daemon is being killed. The new file may already exist, and kubelet's rename would overwrite it,
+    // so this does too.
     await rename(rotated, logPath);
     return false;
   }
@@ -58,7 +62,7 @@ async function rotate(containerId: string, logPath: string, generation: number):
   return true;
 }
 
-test('two million lines survive rotation every second and ten kills, each once and in order', async () => {
+test('two million lines survive rotation every second and ten kills, each line once and in order', async () => {
   const name = 'flood';
   const logDirectory = join(daemon.logDirectory, name);
   const config = {
@@ -92,7 +96,7 @@ test('two million lines survive rotation every second and ten kills, each once a
     for (let kills = 1; kills <= KILLS; kills++) {
       await writeFile(join(gate, String(kills)), '');
       await once(rotation, 'rotated');
-      // Every other one in the middle of a rotation, the rest anywhere between two.
+      // Every other kill hits the middle of a rotation, and the rest hit any moment between two.
       if (kills % 2 === 0) await once(rotation, 'renamed');
       await delay(Math.random() * (kills % 2 === 0 ? 20 : PERIOD_MS));
       await daemon.kill9();
@@ -102,7 +106,7 @@ test('two million lines survive rotation every second and ten kills, each once a
   let rotations = 0;
   const rotateEverySecond = async (): Promise<void> => {
     for (let generation = 0; !ended; generation++) {
-      // A schedule, not a wait: kubelet's period.
+      // This is a schedule and not a wait: kubelet's period.
       await delay(PERIOD_MS);
       if (await rotate(container_id, logPath, generation)) rotations++;
     }

@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 afterEach(() => busy.expectUntouched());
 
-/** Bytes to a method, bytes back. */
+/** Sends bytes to a method, and returns bytes. */
 async function send(path: string, bytes: Buffer): Promise<Buffer> {
   const same = (message: Buffer): Buffer => message;
   return new Promise((resolve, reject) => {
@@ -41,7 +41,7 @@ async function send(path: string, bytes: Buffer): Promise<Buffer> {
   });
 }
 
-/** The messages of a stream, all of them or, of an endless one, those before its handler has answered. */
+/** The messages of a stream: all of them, or those of an endless one before its handler has answered. */
 async function receive(path: string, bytes: Buffer, endless: boolean): Promise<Buffer[]> {
   const same = (message: Buffer): Buffer => message;
   const call = raw.makeServerStreamRequest(path, same, same, bytes, new Metadata(), {
@@ -49,7 +49,7 @@ async function receive(path: string, bytes: Buffer, endless: boolean): Promise<B
   });
   const messages: Buffer[] = [];
   call.on('data', (message: Buffer) => messages.push(message));
-  // A cancel ends it with an error, too.
+  // A cancellation ends it with an error, too.
   const ended = once(call, 'end');
   if (!endless) await ended;
   else {
@@ -69,7 +69,7 @@ const METHODS = [...Object.entries(RUNTIME_SERVICE), ...Object.entries(IMAGE_SER
 );
 const UNARY = METHODS.filter(({ streams }) => !streams);
 
-/** What an empty request means; a pattern: INVALID_ARGUMENT naming the field. */
+/** The result of an empty request. A pattern means INVALID_ARGUMENT with the name of the field. */
 const EMPTY: Record<string, 'OK' | 'endless' | 'UNIMPLEMENTED' | RegExp> = {
   Version: 'OK',
   Status: 'OK',
@@ -96,7 +96,7 @@ const EMPTY: Record<string, 'OK' | 'endless' | 'UNIMPLEMENTED' | RegExp> = {
   UpdateContainerResources: /^container_id: /,
   UpdatePodSandboxResources: /^pod_sandbox_id: /,
   Exec: /^(container_id|cmd): /,
-  // At least one of the streams is wanted.
+  // At least one of the streams is required.
   Attach: /^(container_id|stdin)\b/,
   PortForward: /^pod_sandbox_id: /,
   ContainerStats: /^container_id: /,
@@ -127,12 +127,12 @@ describe('an empty request', () => {
     else await expect(answer()).resolves.toBeDefined();
   });
 
-  it('is known of every method', () => {
+  it('has an expected result for every method', () => {
     expect(Object.keys(EMPTY).sort()).toEqual(METHODS.map(({ name }) => name).sort());
   });
 });
 
-describe('bytes that are no message', () => {
+describe('bytes that are not a message', () => {
   const GARBAGE: [string, Buffer][] = [
     ['a field cut off', Buffer.from([0x0a, 0x7f, 0x01])],
     ['an endless varint', Buffer.alloc(100, 0xff)],
@@ -149,7 +149,7 @@ describe('bytes that are no message', () => {
     }
   });
 
-  it('are named as such', async () => {
+  it('are refused with an error that says so', async () => {
     await expectFailure(
       send(RUNTIME_SERVICE.RunPodSandbox.path, Buffer.from([0x0a, 0x7f])),
       'INVALID_ARGUMENT',
@@ -157,14 +157,14 @@ describe('bytes that are no message', () => {
     );
   });
 
-  it('of a nested depth that would overflow a stack are refused', async () => {
-    // Groups, one in another: what unknown fields may be made of.
+  it('are refused if they nest deeply enough to overflow a stack', async () => {
+    // Groups, one inside the other, which unknown fields may consist of.
     for (const bytes of [Buffer.alloc(200_000, 0xfb), Buffer.alloc(1_000_000, 0x0b)])
       await expectFailure(send(RUNTIME_SERVICE.RunPodSandbox.path, bytes), 'INVALID_ARGUMENT', /^request: /);
   });
 
-  it('random ones never end the daemon', async () => {
-    // A generator of our own: a failure can be repeated.
+  it('never end the daemon if they are random', async () => {
+    // The generator is our own, so that a failure can be repeated.
     let seed = 42;
     const random = (below: number): number => {
       seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff;
@@ -183,14 +183,14 @@ describe('bytes that are no message', () => {
     }
   });
 
-  it('more than 16 MiB are RESOURCE_EXHAUSTED', async () => {
+  it('beyond 16 MiB are RESOURCE_EXHAUSTED', async () => {
     const bytes = RUNTIME_SERVICE.RunPodSandbox.requestSerialize({
       config: { hostname: 'x'.repeat(17 * 1024 * 1024) },
     });
     await expectFailure(send(RUNTIME_SERVICE.RunPodSandbox.path, bytes), 'RESOURCE_EXHAUSTED');
   });
 
-  it('that are no HTTP/2 at all end the connection only', async () => {
+  it('that are not HTTP/2 end only their connection', async () => {
     for (const bytes of [
       'GET / HTTP/1.1\r\n\r\n',
       '\0'.repeat(100),
@@ -205,21 +205,24 @@ describe('bytes that are no message', () => {
 });
 
 describe('other requests', () => {
-  // The greatest number is no mistake: it is given a year.
-  it.each([-1, '-9223372036854775808'])('StopContainer with a timeout of %s', async (timeout) => {
-    const request = { container_id: busy.container, timeout } as cri.IStopContainerRequest;
-    await expectFailure(busy.client.call('StopContainer', request), 'INVALID_ARGUMENT', /^timeout: /);
-  });
+  // The largest number is valid and becomes a year.
+  it.each([-1, '-9223372036854775808'])(
+    'accept or refuse StopContainer with a timeout of %s',
+    async (timeout) => {
+      const request = { container_id: busy.container, timeout } as cri.IStopContainerRequest;
+      await expectFailure(busy.client.call('StopContainer', request), 'INVALID_ARGUMENT', /^timeout: /);
+    },
+  );
 
   it.each([-1, '-9223372036854775808', '9223372036854775807'])(
-    'ExecSync with a timeout of %s',
+    'accept or refuse ExecSync with a timeout of %s',
     async (timeout) => {
       const request = { container_id: busy.container, cmd: ['true'], timeout } as cri.IExecSyncRequest;
       await expectFailure(busy.client.call('ExecSync', request), 'INVALID_ARGUMENT', /^timeout: /);
     },
   );
 
-  it('ExecSync without a command, with an empty one, and with a NUL', async () => {
+  it('include ExecSync without a command, with an empty one, and with a NUL', async () => {
     const exec = (cmd: string[]): Promise<unknown> =>
       busy.client.call('ExecSync', { container_id: busy.container, cmd });
     await expectFailure(exec([]), 'INVALID_ARGUMENT', /^cmd: /);
@@ -228,7 +231,7 @@ describe('other requests', () => {
   });
 
   it.each(['UPPER', 'a b', 'x:', '@', 'a\0b', '../../etc', 'http://x/y', 'a@sha256:12', '😀', LARGE])(
-    'an image named %#',
+    'include an image named %#',
     async (image) => {
       for (const method of ['ImageStatus', 'PullImage', 'RemoveImage'] as const) {
         await expectFailure(
@@ -246,7 +249,7 @@ describe('other requests', () => {
     },
   );
 
-  it('PullImage with credentials that are none does not repeat them', async () => {
+  it('include PullImage with invalid credentials, which are not repeated in the error', async () => {
     const call = busy.client.call('PullImage', { image: { image: 'a' }, auth: { auth: 'c2VjcmV0' } });
     const error = await failureOf(call);
     expect(status[error.code]).toBe('INVALID_ARGUMENT');
@@ -257,27 +260,30 @@ describe('other requests', () => {
   it.each([
     ['ListContainers', { filter: { state: { state: 9 as 0 } } }],
     ['ListPodSandbox', { filter: { state: { state: 9 as 0 } } }],
-  ] as const)('%s with an unknown state', async (method, request) => {
+  ] as const)('include %s with an unknown state', async (method, request) => {
     await expectFailure(busy.client.call(method, request), 'INVALID_ARGUMENT', /^filter\.state\.state: .*9/);
   });
 
-  it.each(['no-such', '../x', '\0', 'x'.repeat(1024 * 1024), '%2e%2e'])('ids such as %#', async (id) => {
-    // What is no id is unknown; only a NUL cannot be one.
-    const code = id === '\0' ? 'INVALID_ARGUMENT' : 'NOT_FOUND';
-    await expectFailure(busy.client.call('ContainerStatus', { container_id: id }), code);
-    await expectFailure(busy.client.call('PodSandboxStatus', { pod_sandbox_id: id }), code);
-    await expectFailure(busy.client.call('StartContainer', { container_id: id }), code);
-    await expectFailure(busy.client.call('ExecSync', { container_id: id, cmd: ['true'] }), code);
-  });
+  it.each(['no-such', '../x', '\0', 'x'.repeat(1024 * 1024), '%2e%2e'])(
+    'include ids such as %#',
+    async (id) => {
+      // An invalid id is unknown. Only a NUL makes it invalid as an argument.
+      const code = id === '\0' ? 'INVALID_ARGUMENT' : 'NOT_FOUND';
+      await expectFailure(busy.client.call('ContainerStatus', { container_id: id }), code);
+      await expectFailure(busy.client.call('PodSandboxStatus', { pod_sandbox_id: id }), code);
+      await expectFailure(busy.client.call('StartContainer', { container_id: id }), code);
+      await expectFailure(busy.client.call('ExecSync', { container_id: id, cmd: ['true'] }), code);
+    },
+  );
 
-  it('UpdateRuntimeConfig with what is no CIDR', async () => {
+  it('include UpdateRuntimeConfig with an invalid CIDR', async () => {
     for (const pod_cidr of ['x', '10.0.0.0', '10.0.0.0/33', '10.0.0.0/8,', '::/129', '10.0.0.0/8/8']) {
       const request = { runtime_config: { network_config: { pod_cidr } } };
       await expectFailure(busy.client.call('UpdateRuntimeConfig', request), 'INVALID_ARGUMENT', /pod_cidr: /);
     }
   });
 
-  it('a hundred clients that go away in the middle of a request', async () => {
+  it('include a hundred clients that disconnect in the middle of a request', async () => {
     const path = busy.endpoint.slice('unix://'.length);
     await Promise.all(
       Array.from({ length: 100 }, async () => {

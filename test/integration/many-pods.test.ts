@@ -16,7 +16,7 @@ import {
 const PODS = 20;
 const numbers = Array.from({ length: PODS }, (_, at) => at);
 
-describe('Twenty pods at once', () => {
+describe('twenty pods at once', () => {
   let test: TestDaemon;
   beforeEach(async () => (test = await TestDaemon.start()));
   afterEach(() => test.stop());
@@ -67,14 +67,14 @@ describe('Twenty pods at once', () => {
     expect(await readLogText(seven!.log_path)).toBe('7\n');
   });
 
-  it('survive a restart in the middle of their creation: what is tried again is there once', async () => {
+  it('survive a restart in the middle of their creation, and a retry makes each of them once', async () => {
     const configs = numbers.map(() => podConfig(test));
     let sandboxes = 0;
     let reachMiddle!: () => void;
     const middle = new Promise<void>((resolve) => (reachMiddle = resolve));
     const run = async (config: (typeof configs)[number]): Promise<string> => {
       const pod = await runPod(test, config);
-      // The daemon that stops ends what it has begun: the other pods' next calls find nobody.
+      // The daemon that stops finishes calls under way. The next calls of the other pods find no daemon.
       if (++sandboxes === PODS / 4) reachMiddle();
       const id = await createContainer(test, pod, containerConfig('main', FOREVER));
       await test.client.call('StartContainer', { container_id: id });
@@ -94,12 +94,12 @@ describe('Twenty pods at once', () => {
     const failed = configs.filter((_, at) => first[at] !== undefined);
     expect(failed.length).toBeGreaterThan(0);
     for (const error of first.filter((one) => one !== undefined) as Partial<ServiceError>[]) {
-      // Without a code it is our own client's, which was closed with the daemon.
+      // An error without a code comes from our own client, which was closed with the daemon.
       if (error.code === undefined) expect(error.message).toMatch(/clos|shut ?down/i);
       else expect([status.UNAVAILABLE, status.CANCELLED]).toContain(error.code);
     }
 
-    // What kubelet does: the same pod again, and the container it does not see running.
+    // kubelet does the same: it makes the same pod again, and the container that it does not see running.
     await Promise.all(
       failed.map(async (config) => {
         const pod = await runPod(test, config);

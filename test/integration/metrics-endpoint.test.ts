@@ -14,7 +14,7 @@ async function page(test: TestDaemon, path: string): Promise<string> {
   return String(await engineGet(addressOf(test), path));
 }
 
-/** Lines of the page that begin so. */
+/** The lines of the page that begin with this text. */
 async function lines(test: TestDaemon, start: string): Promise<string[]> {
   return (await page(test, '/metrics')).split('\n').filter((line) => line.startsWith(start));
 }
@@ -22,7 +22,7 @@ async function lines(test: TestDaemon, start: string): Promise<string[]> {
 const isAboutAddress = (fields: unknown): boolean =>
   typeof fields === 'object' && fields !== null && 'address' in fields && !('metrics' in fields);
 
-describe('The metrics endpoint', () => {
+describe('the metrics endpoint', () => {
   let test: TestDaemon;
   beforeEach(async () => {
     test = await TestDaemon.start();
@@ -30,7 +30,7 @@ describe('The metrics endpoint', () => {
   });
   afterEach(() => test.stop());
 
-  it('tells of calls, the Engine, the store, logs and events', async () => {
+  it('shows calls, the Engine, the store, logs and events', async () => {
     const watch = await EventWatch.open(test.client);
     const pod = await runPod(test);
     const id = await startedContainer(test, pod, containerConfig('main', `echo hello; ${FOREVER}`));
@@ -59,7 +59,7 @@ describe('The metrics endpoint', () => {
     await watch.close();
   });
 
-  it('times the events of the Engine', async () => {
+  it('measures the delay of Engine events', async () => {
     const count = async (): Promise<number> =>
       Number((await lines(test, 'dockbridge_engine_event_lag_seconds_count'))[0]?.split(' ')[1]);
     const before = await count();
@@ -71,7 +71,7 @@ describe('The metrics endpoint', () => {
     await watch.close();
   });
 
-  it('gives what cAdvisor would give of the pods, without kubelet', async () => {
+  it("returns cAdvisor's series for pods, without kubelet", async () => {
     const config = podConfig(test);
     const pod = await runPod(test, config);
     const id = await startedContainer(
@@ -95,7 +95,7 @@ describe('The metrics endpoint', () => {
     expect(valueOf(first, 'container_spec_memory_limit_bytes')).toBe(64 << 20);
     expect(valueOf(first, 'container_memory_working_set_bytes')).toBeGreaterThan(0);
     const before = valueOf(first, 'container_cpu_usage_seconds_total');
-    // Fractions of seconds, which CRI's integers cannot tell.
+    // Fractions of seconds, which CRI's integers cannot hold.
     let now = before;
     while (now - before < 0.05) {
       now = valueOf(await page(test, '/metrics/cadvisor'), 'container_cpu_usage_seconds_total');
@@ -105,7 +105,7 @@ describe('The metrics endpoint', () => {
       .split('\n')
       .filter((line) => line.startsWith('container_network_receive_bytes_total{'));
     expect(network).toEqual([expect.stringContaining('interface="eth0"')]);
-    // A family is one block: its name is announced once.
+    // A family is one block, whose name is declared once.
     const announced = first.match(/^# TYPE \S+/gm) ?? [];
     expect(new Set(announced).size).toBe(announced.length);
   });
@@ -120,7 +120,7 @@ describe('The metrics endpoint', () => {
     ).toEqual({});
   });
 
-  it('is on a TCP address as well when it is told one, and warns of one that is not loopback', async () => {
+  it('also listens on a configured TCP address, and warns of one that is not loopback', async () => {
     const warnings: unknown[] = [];
     const logger = {
       ...silentLogger,
@@ -147,7 +147,7 @@ describe('The metrics endpoint', () => {
     expect(warnings.filter(isAboutAddress)).toEqual([{ address: '0.0.0.0:0' }]);
   });
 
-  it('is not there when it is turned off, nor in the way when its address is taken', async () => {
+  it('does not exist when it is switched off, and a taken address does not stop the daemon', async () => {
     const off = await TestDaemon.start({ given: { 'metrics-address': 'off' } });
     await expect(page(off, '/healthz')).rejects.toThrow(/ENOENT/);
     await off.stop();
@@ -163,7 +163,7 @@ describe('The metrics endpoint', () => {
   });
 });
 
-it('says that the daemon cannot serve while the Engine is gone, and why', async () => {
+it('healthz says that the daemon cannot serve while the Engine is gone, and why', async () => {
   const engine = await startPrivateEngine('health', { images: false });
   const test = await TestDaemon.start({ dockerHost: engine.dockerHost, linkTimes: { reconnect: 50 } });
   try {

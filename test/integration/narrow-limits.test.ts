@@ -68,7 +68,7 @@ async function restartThrough(...through: string[]): Promise<void> {
   await daemon.launch();
 }
 
-/** What the process has open that matches. */
+/** The open files of the process that match. */
 async function held(pattern: RegExp): Promise<number> {
   const { stdout } = await run('find', [`/proc/${daemon.pid}/fd`, '-printf', '%l\n']);
   return stdout.split('\n').filter((target) => pattern.test(target)).length;
@@ -83,7 +83,7 @@ async function runtimeReady() {
 
 const WELL = { status: true, reason: '', message: '' };
 
-/** Each line once and in order. */
+/** Each line occurs once and in order. */
 async function linesOf({ logPath }: Running): Promise<number> {
   const lines = (await readFile(logPath, 'latin1')).split('\n').slice(0, -1);
   const wrong = lines.findIndex((line, at) => !line.endsWith(` stdout F line ${at}`));
@@ -100,7 +100,7 @@ async function logsGrow(): Promise<void> {
   }
 }
 
-/** All but the logs. */
+/** All files except the logs. */
 async function answers(): Promise<void> {
   expect((await daemon.client.call('ListContainers', {})).containers).toHaveLength(running.length);
   const { stats } = await daemon.client.call('ListContainerStats', {});
@@ -119,21 +119,24 @@ async function serves(): Promise<void> {
 const complaints = (): string[] =>
   daemon.log.filter(({ level }) => level === 'warn' || level === 'error').map(({ message }) => message);
 
-it.each([256, 1_024])('serves with %i open files at most, and says that they are few', async (limit) => {
-  await restartThrough('prlimit', `--nofile=${limit}:${limit}`);
-  await serves();
-  expect(await held(/^\/sys\/fs\/cgroup\//)).toBeLessThanOrEqual(limit / 8);
-  expect(complaints()).toEqual([
-    'The limit of open files is low; with many containers, logs and calls will fail',
-  ]);
-});
+it.each([256, 1_024])(
+  'a daemon serves with at most %i open files, and warns that they are few',
+  async (limit) => {
+    await restartThrough('prlimit', `--nofile=${limit}:${limit}`);
+    await serves();
+    expect(await held(/^\/sys\/fs\/cgroup\//)).toBeLessThanOrEqual(limit / 8);
+    expect(complaints()).toEqual([
+      'The limit of open files is low; with many containers, logs and calls will fail',
+    ]);
+  },
+);
 
-it('goes on when it may open no more files, and catches up', async () => {
+it('a daemon that may open no more files continues, and catches up later', async () => {
   await restartThrough('prlimit', '--nofile=256:20000');
   await serves();
   const open = await held(/./);
   await run('prlimit', ['--pid', String(daemon.pid), `--nofile=${open - 40}:20000`]);
-  // What it holds open goes on, whatever else it cannot open.
+  // Its open files still work, whatever else it cannot open.
   expect((await daemon.client.call('ListContainers', {})).containers).toHaveLength(running.length);
   expect(await runtimeReady()).toMatchObject({ type: 'RuntimeReady' });
   await run('prlimit', ['--pid', String(daemon.pid), '--nofile=20000:20000']);
@@ -145,7 +148,7 @@ it('goes on when it may open no more files, and catches up', async () => {
   async () => {
     await restartThrough();
     await serves();
-    // Without those of logs and disks: with fewer Node.js itself does not start.
+    // The files without those of logs and disks. With fewer, Node.js itself does not start.
     const fewest = (await threads()) - 2;
     await mkdir(GROUP);
     try {
@@ -154,7 +157,7 @@ it('goes on when it may open no more files, and catches up', async () => {
       await answers();
       const message = expect.stringMatching(/^cannot start a thread .*TasksMax/) as string;
       expect(await runtimeReady()).toMatchObject({ status: true, reason: 'LogsWithoutThread', message });
-      // Once, however many containers there are.
+      // Once, for any number of containers.
       expect(complaints().filter((words) => /log/i.test(words))).toEqual(['Container logs are not written']);
       expect(complaints().length).toBeLessThan(4);
       await writeFile(join(GROUP, 'pids.max'), 'max');

@@ -20,7 +20,7 @@ jest.setTimeout(300_000);
 let directory: string;
 let socket: string;
 let listener: ChildProcess;
-/** `PID MESSAGE`, as systemd would hear them. */
+/** `PID MESSAGE`, as systemd would receive them. */
 let heard: string[];
 let wake: () => void = () => undefined;
 
@@ -49,7 +49,7 @@ async function hears(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise<void>((resolve) => (wake = resolve));
 }
 
-/** A daemon that systemd waits for each second, without an Engine. */
+/** A daemon without an Engine that owes systemd a sign of life each second. */
 function startDaemon(through: readonly string[] = []): Command {
   const place = (name: string): string => join(directory, name);
   return new Command(
@@ -84,7 +84,7 @@ async function helpersOf(daemon: Command): Promise<string[]> {
   return found.flat();
 }
 
-it('speaks for the daemon from one process, which ends with the daemon', async () => {
+it('the helper is one process that speaks for the daemon, and ends with it', async () => {
   const daemon = startDaemon();
   try {
     await moreSigns(daemon, 3);
@@ -92,7 +92,7 @@ it('speaks for the daemon from one process, which ends with the daemon', async (
     expect(helpers).toHaveLength(1);
     await moreSigns(daemon, 3);
     expect(await helpersOf(daemon)).toEqual(helpers);
-    // NotifyAccess=main hears it too: the kernel vouches for the daemon's pid.
+    // A unit with NotifyAccess=main accepts it too, because the kernel passes on the daemon's pid.
     const signs = heard.filter((line) => line.includes('WATCHDOG'));
     expect(new Set(signs)).toEqual(new Set([`${daemon.pid} WATCHDOG=1`]));
     await daemon.kill();
@@ -102,7 +102,7 @@ it('speaks for the daemon from one process, which ends with the daemon', async (
   }
 });
 
-it('is started again after it was killed', async () => {
+it('the helper is started again after it was killed', async () => {
   const daemon = startDaemon();
   try {
     await moreSigns(daemon, 1);
@@ -120,17 +120,17 @@ it('is started again after it was killed', async () => {
   }
 });
 
-// The controller is in a hierarchy of its own on cgroup v1 alone.
+// Only on cgroup v1 does the controller have a hierarchy of its own.
 (existsSync(PIDS) ? it : it.skip)('gets through while the node cannot fork', async () => {
   const group = join(PIDS, `dockbridge-notify-${process.pid}`);
   await mkdir(group);
   const daemon = startDaemon(['sh', '-c', `echo $$ >${group}/cgroup.procs; exec "$@"`, 'sh']);
   try {
     await moreSigns(daemon, 2);
-    // Fewer than there are, so that nothing new begins whatever ends.
+    // This is fewer than there are, so that no new process can start even if some end.
     await writeFile(join(group, 'pids.max'), '1');
     await moreSigns(daemon, 12);
-    // It would not get through the other way.
+    // The message could not be sent in the other way.
     await expect(
       run('sh', ['-c', `echo $$ >${group}/cgroup.procs; systemd-notify WATCHDOG=1; true`]),
     ).rejects.toThrow(/[Ff]ork/);
@@ -141,7 +141,7 @@ it('is started again after it was killed', async () => {
   }
 });
 
-it('refuses an address that no socket can have, and what the socket refuses', async () => {
+it("the helper refuses an address that no socket can have, and reports the socket's errors", async () => {
   const told: string[] = [];
   const logger = {
     ...silentLogger,

@@ -21,7 +21,7 @@ let packed: Packed;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'dockbridge-npm-'));
   await mkdir(join(directory, 'node'));
-  // dist/ is what `make build` has made: to build it again would take it away from the tests that run beside this one.
+  // `make build` has made dist/. Another build would remove it under the tests that run at the same time.
   const words = ['pack', '--json', '--ignore-scripts', '--pack-destination', directory];
   const { stdout } = await run('npm', words, { cwd: ROOT });
   packed = (JSON.parse(stdout) as Packed[])[0]!;
@@ -33,13 +33,13 @@ beforeAll(async () => {
     '--no-fund',
     join(directory, packed.filename),
   ];
-  // Scripts would compile what ssh2 has for speed, which dockbridge never loads.
+  // The scripts would compile ssh2's native code, which dockbridge never loads.
   await run('npm', install, { cwd: join(directory, 'node'), timeout: 280_000 });
 }, 300_000);
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 const NPX = ['--no-install', 'dockbridge'];
-/** What npx runs, without npx as a parent that would keep our signals for itself. */
+/** Runs what npx runs, without npx as a parent that would catch our signals. */
 const installed = (...args: string[]): Command =>
   new Command(
     args,
@@ -49,7 +49,7 @@ const installed = (...args: string[]): Command =>
   );
 
 describe('npm pack', () => {
-  it('holds one file for each source, the codecs, the pause image, the notify helper, and nothing else', async () => {
+  it('contains one file for each source, the codecs, the pause image and the notify helper, and nothing else', async () => {
     const sources = await readdir(join(ROOT, 'src'), { recursive: true });
     const compiled = sources
       .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
@@ -71,8 +71,8 @@ describe('npm pack', () => {
   });
 });
 
-describe('what npm installs from it', () => {
-  it('explains itself', async () => {
+describe('the command that npm installs', () => {
+  it('prints its help', async () => {
     const { stdout } = await run('npx', [...NPX, '--help'], { cwd: join(directory, 'node') });
     expect(stdout).toContain('Usage: dockbridge');
   });
@@ -85,7 +85,7 @@ describe('what npm installs from it', () => {
     expect(checks.find(({ check }) => check === 'engine')).toMatchObject({ level: 'ok' });
   });
 
-  it('serves, with a pause image of its own', async () => {
+  it('serves with a pause image of its own', async () => {
     const socket = `unix://${join(directory, 'cri.sock')}`;
     await engineCall(sharedDockerHost(), 'DELETE', '/images/dockbridge.local/pause:1').catch(() => undefined);
     const daemon = installed(

@@ -20,7 +20,7 @@ import {
 import { filesBelow, snapshotOf } from './support/snapshot';
 
 const CHURN_MS = 10_000;
-/** How long the Engine's first answer may take on a busy machine. */
+/** The time limit of the Engine's first answer on a busy machine. */
 const PATIENT = { writePatience: 40_000 };
 const DNS = { servers: ['192.0.2.53'], searches: [], options: [] };
 
@@ -45,7 +45,7 @@ afterEach(async () => {
   }
 });
 
-/** On the incumbent's own directories: it must not want them. */
+/** It gets the incumbent's own directories, and must not claim them. */
 async function observer(): Promise<TestDaemon> {
   const given = { ...node.options, 'state-dir': `${incumbent.directory}/state`, observe: 'true' };
   const test = await TestDaemon.start({ dockerHost: engine.dockerHost, given, linkTimes: PATIENT });
@@ -53,7 +53,7 @@ async function observer(): Promise<TestDaemon> {
   return test;
 }
 
-/** Counted where they arrive. */
+/** Calls are counted where they arrive. */
 const methodsSeen = (): Set<string> => new Set(engine.calls.map(({ method }) => method));
 
 async function answersOf({ client }: TestDaemon): Promise<object> {
@@ -75,7 +75,7 @@ function byId<T extends { id: string }>(all: readonly T[]): T[] {
   return [...all].sort((a, b) => a.id.localeCompare(b.id));
 }
 
-it('finds a node as it is, says so, and leaves it alone', async () => {
+it('an observer reports a node as it is, and changes nothing', async () => {
   const pod = await runPod(incumbent, podConfig(incumbent, { dns_config: DNS }));
   await startedContainer(incumbent, pod, containerConfig('main', `echo started; ${FOREVER}`));
   const failed = await startedContainer(incumbent, pod, containerConfig('failed', 'exit 3'));
@@ -84,7 +84,7 @@ it('finds a node as it is, says so, and leaves it alone', async () => {
     sharedDockerHost(),
     `/containers/${pod}/json`,
   )) as EngineContainerInspect;
-  // Whatever a daemon that serves would do at its start: a resolv.conf to mend, a probe to remove.
+  // A serving daemon would change these at its start: a resolv.conf to correct, and a probe to remove.
   const probe = '/containers/create?name=dockbridge-probe-0123456789ab';
   const labels = { 'io.dockbridge.probe': 'of-a-killed-daemon', 'io.kubernetes.docker.type': 'probe' };
   let observed: object = {};
@@ -95,7 +95,7 @@ it('finds a node as it is, says so, and leaves it alone', async () => {
     const before = await snapshotOf(node, sharedDockerHost(), directories);
     for (let round = 0; round < 2; round++) {
       const test = await observer();
-      // Each makes a daemon look again.
+      // Each of these makes a daemon look again.
       for (const verb of ['pause', 'unpause']) {
         await engineCall(sharedDockerHost(), 'POST', `/containers/${pod}/${verb}`);
         await untilStore(
@@ -119,7 +119,7 @@ it('finds a node as it is, says so, and leaves it alone', async () => {
   expect(observed).toEqual(await answersOf(incumbent));
 });
 
-it('refuses every call that does more than answer, and says why', async () => {
+it('an observer refuses every call that changes something, with the reason', async () => {
   const pod = await runPod(incumbent);
   const container = await startedContainer(incumbent, pod, containerConfig('main', FOREVER));
   const test = await observer();
@@ -150,7 +150,7 @@ it('refuses every call that does more than answer, and says why', async () => {
   }
 });
 
-it('changes nothing beside a runtime whose pods come and go, and sees each of them with its address', async () => {
+it('an observer changes nothing next to a runtime whose pods come and go, and sees each pod with its address', async () => {
   const test = await observer();
   const seen: string[] = [];
   const live = async (index: number): Promise<void> => {
@@ -173,7 +173,7 @@ it('changes nothing beside a runtime whose pods come and go, and sees each of th
       await test.client.call(method, {});
   };
   try {
-    // The first pod brings what the plugins set up once for the node.
+    // The first pod adds what the plugins set up once for the node.
     await live(0);
     const directories = [`${incumbent.directory}/state`, node.runDir, node.cacheDir];
     const before = (await snapshotOf(node, sharedDockerHost(), directories)).map(withoutTime);
@@ -187,12 +187,12 @@ it('changes nothing beside a runtime whose pods come and go, and sees each of th
   }
 });
 
-/** The incumbent does write in its directories: what stays there must be the same. */
+/** The incumbent writes in its directories, but the files that stay must be the same. */
 function withoutTime(line: string): string {
   return /^\/\S+ \d+ \d+ \d+ \d+ /.test(line) ? line.split(' ').slice(0, 2).join(' ') : line;
 }
 
-it('does not take a socket where kubelet looks for its runtime', async () => {
+it('an observer does not use a socket where kubelet looks for its runtime', async () => {
   for (const path of ['fd://', 'unix:///var/run/cri-dockerd.sock', 'unix:///run/dockershim.sock']) {
     const given = { ...node.options, observe: 'true', 'container-runtime-endpoint': path };
     await expect(TestDaemon.start({ given })).rejects.toThrow(/--container-runtime-endpoint: .*--observe/);

@@ -29,7 +29,10 @@ afterEach(async () => {
   }
 });
 
-/** As grpc-go does: preface, wait for the server's SETTINGS, then calls. Sends the raw socket path as :authority. */
+/**
+ * Behaves like grpc-go: it sends the preface, waits for the server's SETTINGS, and then makes calls. It
+ * sends the raw socket path as :authority.
+ */
 async function oldClient(): Promise<RawHttp2Client> {
   const client = new RawHttp2Client(test.endpoint.slice('unix://'.length));
   clients.push(client);
@@ -46,7 +49,7 @@ function ok({ headers, messages }: RawResponse): Buffer {
 
 const EMPTY = Buffer.alloc(0);
 
-it('the harness does what old clients do: the socket path is the authority', async () => {
+it('the test client sends the socket path as the authority, as old clients do', async () => {
   const sent: Buffer[] = [];
   const path = test.endpoint.slice('unix://'.length);
   const client = new RawHttp2Client(path, (socket, bytes) => {
@@ -64,7 +67,7 @@ it('the harness does what old clients do: the socket path is the authority', asy
 it.each([
   ['v1', RUNTIME_SERVICE, IMAGE_SERVICE],
   ['v1alpha2', ALPHA_RUNTIME_SERVICE, ALPHA_IMAGE_SERVICE],
-])('%s: version, status, lists and statuses', async (api, runtime, image) => {
+])('%s clients get version, status, lists and statuses', async (api, runtime, image) => {
   const client = await oldClient();
   expect(runtime.Version.path).toBe(`/runtime.${api}.RuntimeService/Version`);
   const version = runtime.Version.responseDeserialize(ok(await client.call(runtime.Version.path, EMPTY)));
@@ -94,7 +97,7 @@ it.each([
   expect(images.flatMap(({ repo_tags }) => repo_tags)).toContain(TEST_IMAGE);
 });
 
-it('a pod’s whole life over v1alpha2', async () => {
+it('a pod lives its whole life over v1alpha2', async () => {
   const client = await oldClient();
   const runtime = ALPHA_RUNTIME_SERVICE;
   const config = podConfig(test);
@@ -137,7 +140,7 @@ it('a pod’s whole life over v1alpha2', async () => {
       runtime.RemovePodSandbox.requestSerialize({ pod_sandbox_id }),
     ),
   );
-  // The same pods for everybody.
+  // Everybody sees the same pods.
   const { items } = await test.client.call('ListPodSandbox', {});
   expect(items.map(({ id }) => id)).toEqual([pod]);
 });
@@ -153,7 +156,7 @@ it('errors reach an old client with their code and text', async () => {
   expect(unknown.headers['grpc-status']).toBe('12');
 });
 
-it('old and new clients at the same time, on many connections, many calls each', async () => {
+it('old and new clients make many simultaneous calls on many connections', async () => {
   const olds = await Promise.all(Array.from({ length: 10 }, oldClient));
   const news = Array.from({ length: 10 }, () => new CriClient(test.endpoint));
   try {
@@ -177,7 +180,7 @@ it('old and new clients at the same time, on many connections, many calls each',
   }
 });
 
-it('an answer of megabytes over a repaired connection is whole', async () => {
+it('an answer of megabytes over a repaired connection is complete', async () => {
   const client = await oldClient();
   const bytes = 3 * 1024 * 1024;
   const { stdout } = RUNTIME_SERVICE.ExecSync.responseDeserialize(
@@ -195,7 +198,7 @@ it('an answer of megabytes over a repaired connection is whole', async () => {
   expect(Buffer.from(stdout).equals(Buffer.alloc(bytes, 'x'))).toBe(true);
 });
 
-it('an old client that dies in the middle of a call takes its call with it, not the others', async () => {
+it('an old client that dies in the middle of a call ends only its own call', async () => {
   const dying = await oldClient();
   const staying = await oldClient();
   const request = RUNTIME_SERVICE.ExecSync.requestSerialize({

@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
-/** @returns the path of the one package that is made. */
+/** @returns the path of the one package in the output. */
 async function make(kind: 'deb' | 'rpm' | 'tarball', arch: string, out: string): Promise<string> {
   await run('bash', [join(PACKAGING, `${kind}.sh`), arch, join(directory, out)], { env });
   const [name = '', ...others] = await readdir(join(directory, out));
@@ -48,7 +48,7 @@ describe('two builds give the same bytes', () => {
     ['tarball', 'arm64'],
   ] as const)('%s of %s', async (kind, arch) => {
     const first = await make(kind, arch, `${kind}-${arch}-1`);
-    // Other times of the files, and another order in their directory.
+    // With other file times, and another order in the directory.
     await layOut(join(directory, 'tree'));
     const second = await make(kind, arch, `${kind}-${arch}-2`);
     expect(await digest(second)).toBe(await digest(first));
@@ -62,42 +62,45 @@ describe('the RPM', () => {
   it.each([
     ['amd64', 'x86_64'],
     ['arm64', 'aarch64'],
-  ])('of %s is for %s, has its files where such systems look, and keeps settings', async (arch, machine) => {
-    const rpm = await make('rpm', arch, `rpm-${arch}`);
-    expect(await query(rpm, '--qf', '%{NAME} %{VERSION} %{ARCH} %{LICENSE}\n')).toEqual([
-      `dockbridge ${DOCKBRIDGE_VERSION} ${machine} Apache-2.0`,
-    ]);
-    const listed = await query(rpm, '-l');
-    expect(listed).toEqual(
-      expect.arrayContaining([
-        '/usr/lib/systemd/system/dockbridge.service',
-        '/usr/lib/systemd/system/dockbridge.socket',
-        '/usr/share/zsh/site-functions/_dockbridge',
-        '/usr/share/licenses/dockbridge/LICENSE',
-        '/usr/lib/dockbridge/pause',
-        '/etc/dockbridge',
-        '/etc/dockbridge/config.d',
-      ]),
-    );
-    // A directory of the system's belongs to others.
-    expect(
-      listed.filter(
-        (path) => /^\/(?:lib|usr|etc|usr\/lib|usr\/bin)(?:\/|$)/.test(path) && !/\/.+\/.+/.test(path),
-      ),
-    ).toEqual([]);
-    expect(await query(rpm, '-c')).toEqual(['/etc/default/dockbridge', '/etc/dockbridge/config.yaml']);
-    const flags = await query(rpm, '--qf', '[%{FILENAMES} %{FILEFLAGS:fflags}\n]');
-    // c: a setting; n: one that was changed is not replaced.
-    expect(flags.filter((line) => line.startsWith('/etc/'))).toEqual([
-      '/etc/default/dockbridge cn',
-      '/etc/dockbridge ',
-      '/etc/dockbridge/config.d ',
-      '/etc/dockbridge/config.yaml cn',
-    ]);
-    const scripts = (await query(rpm, '--scripts')).join('\n');
-    expect(scripts).toContain('systemctl try-restart dockbridge.service');
-    expect(scripts).not.toMatch(/systemctl (?:re)?start/);
-  });
+  ])(
+    'for %s has the architecture %s, has its files in the usual places, and keeps settings',
+    async (arch, machine) => {
+      const rpm = await make('rpm', arch, `rpm-${arch}`);
+      expect(await query(rpm, '--qf', '%{NAME} %{VERSION} %{ARCH} %{LICENSE}\n')).toEqual([
+        `dockbridge ${DOCKBRIDGE_VERSION} ${machine} Apache-2.0`,
+      ]);
+      const listed = await query(rpm, '-l');
+      expect(listed).toEqual(
+        expect.arrayContaining([
+          '/usr/lib/systemd/system/dockbridge.service',
+          '/usr/lib/systemd/system/dockbridge.socket',
+          '/usr/share/zsh/site-functions/_dockbridge',
+          '/usr/share/licenses/dockbridge/LICENSE',
+          '/usr/lib/dockbridge/pause',
+          '/etc/dockbridge',
+          '/etc/dockbridge/config.d',
+        ]),
+      );
+      // System directories belong to other packages.
+      expect(
+        listed.filter(
+          (path) => /^\/(?:lib|usr|etc|usr\/lib|usr\/bin)(?:\/|$)/.test(path) && !/\/.+\/.+/.test(path),
+        ),
+      ).toEqual([]);
+      expect(await query(rpm, '-c')).toEqual(['/etc/default/dockbridge', '/etc/dockbridge/config.yaml']);
+      const flags = await query(rpm, '--qf', '[%{FILENAMES} %{FILEFLAGS:fflags}\n]');
+      // c: a setting; n: a changed setting is not replaced.
+      expect(flags.filter((line) => line.startsWith('/etc/'))).toEqual([
+        '/etc/default/dockbridge cn',
+        '/etc/dockbridge ',
+        '/etc/dockbridge/config.d ',
+        '/etc/dockbridge/config.yaml cn',
+      ]);
+      const scripts = (await query(rpm, '--scripts')).join('\n');
+      expect(scripts).toContain('systemctl try-restart dockbridge.service');
+      expect(scripts).not.toMatch(/systemctl (?:re)?start/);
+    },
+  );
 
   it("in cri-dockerd's place replaces its package", async () => {
     const rpm = await make('rpm', 'all', 'rpm-all');
@@ -113,12 +116,12 @@ describe('the RPM', () => {
   });
 
   it.each([
-    ['that ran', 'is-enabled is-active', ['enable', 'start']],
-    ['not where dockbridge.service serves', 'is-enabled is-active dockbridge', []],
+    ['that were running', 'is-enabled is-active', ['enable', 'start']],
+    ['but not if dockbridge.service serves', 'is-enabled is-active dockbridge', []],
     ['that were stopped', 'is-enabled', ['enable']],
     ['that were disabled', '', []],
   ])(
-    "in cri-dockerd's place brings units back %s, though the package that goes disables them",
+    "in cri-dockerd's place restores units %s, although the replaced package disables them",
     async (_, yes, what) => {
       const rpm = await make('rpm', 'all', `rpm-scripts-${yes.replaceAll(' ', '-')}`);
       const bin = await mkdtemp(join(directory, 'bin-'));
@@ -144,7 +147,7 @@ describe('the RPM', () => {
 });
 
 describe("Debian's package in cri-dockerd's place", () => {
-  it('replaces cri-dockerd, needs dockbridge of its own version, and has what tools call', async () => {
+  it('replaces cri-dockerd, requires dockbridge in its own version, and has the files that tools use', async () => {
     const deb = await make('deb', 'all', 'deb-all');
     const fields = ['Package', 'Architecture', 'Depends', 'Conflicts', 'Replaces', 'Provides'];
     expect((await run('dpkg-deb', ['-f', deb, ...fields])).stdout.split('\n').filter(Boolean).sort()).toEqual(
@@ -165,7 +168,7 @@ describe("Debian's package in cri-dockerd's place", () => {
       'usr/bin/cri-dockerd',
       'usr/share/man/man8/cri-dockerd.8.gz',
     ]);
-    // What minikube, guides and scripts tell systemd.
+    // The systemctl commands of minikube, guides and scripts.
     const systemctl = (...words: string[]): Promise<unknown> =>
       run('systemctl', [`--root=${root}`, ...words]);
     await systemctl('enable', 'cri-docker.socket', 'cri-docker.service');
@@ -190,7 +193,7 @@ describe('the tarball', () => {
     root = await mkdtemp(join(directory, 'root-'));
   });
 
-  it('installs what the packages have, says what comes next, and removes all of it', async () => {
+  it("installs the packages' files, prints the next steps, and removes everything again", async () => {
     const { stdout } = await install();
     expect(stdout).toContain(`dockbridge ${DOCKBRIDGE_VERSION} is in ${root}`);
     expect(stdout).toContain('systemctl enable --now dockbridge.service');
@@ -208,7 +211,7 @@ describe('the tarball', () => {
     });
   });
 
-  it("takes cri-dockerd's place when it is told to, and leaves it only when it is told to", async () => {
+  it("takes cri-dockerd's place, and leaves it, only when it is told to", async () => {
     const companion = ['usr/bin/cri-dockerd', 'usr/lib/systemd/system/cri-docker.socket'];
     await install('--cri-dockerd');
     expect(await files(root)).toEqual(expect.arrayContaining(companion));
@@ -221,8 +224,8 @@ describe('the tarball', () => {
     expect(await files(root)).toEqual([]);
   });
 
-  it('removes what an installation that failed midway has left', async () => {
-    // Nothing can be written at the place of one command: a directory of its name is there, with a file in it.
+  it('removes the files of an installation that failed midway', async () => {
+    // One command's path cannot be written, because a directory of its name with a file in it is there.
     const obstacle = join(root, 'usr/bin/dockbridge.new/dockbridge');
     await mkdir(obstacle, { recursive: true });
     await writeFile(join(obstacle, 'file'), '');
@@ -232,7 +235,7 @@ describe('the tarball', () => {
     expect(await files(root)).toEqual([]);
   });
 
-  it('still knows the files of the version before after an upgrade that failed midway', async () => {
+  it('still knows the files of the previous version after an upgrade that failed midway', async () => {
     await install();
     const record = join(root, 'usr/lib/dockbridge/installed-files');
     const gone = 'usr/lib/dockbridge/of-the-version-before';
@@ -250,7 +253,7 @@ describe('the tarball', () => {
     ['variables', 'etc/default/dockbridge', 'DOCKBRIDGE_LOG_LEVEL=debug\n'],
     ['a file', 'etc/dockbridge/config.yaml', 'log-level: debug\n'],
     ['a file of their own', 'etc/dockbridge/config.d/10-node.yaml', 'log-level: debug\n'],
-  ])('keeps settings that were changed, in %s, over an upgrade and a removal', async (_, place, text) => {
+  ])('keeps changed settings, in %s, over an upgrade and a removal', async (_, place, text) => {
     await install();
     const settings = join(root, place);
     await writeFile(settings, text);
@@ -261,12 +264,12 @@ describe('the tarball', () => {
     expect(await readFile(settings, 'utf8')).toBe(text);
   });
 
-  it('refuses whoever may not write there, and words that it does not know', async () => {
+  it('refuses users without write access, and unknown arguments', async () => {
     await expect(install('--remove')).rejects.toMatchObject({
       code: 2,
       stderr: expect.stringContaining('--uninstall') as string,
     });
-    // As somebody who is not root, who can read it.
+    // Runs as a user other than root who can read the file.
     await chmod(directory, 0o755);
     const words = ['--reuid=65534', '--regid=65534', '--clear-groups', 'sh', installer];
     await expect(run('setpriv', words)).rejects.toMatchObject({
@@ -274,7 +277,7 @@ describe('the tarball', () => {
     });
   });
 
-  it('is the same for each architecture, but for the machine that it asks for', async () => {
+  it('is the same for each architecture, except for the required machine', async () => {
     const tarball = await make('tarball', 'arm64', 'tarball-arm64');
     const other = join(directory, 'other');
     await mkdir(other);

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import { OPTIONS } from '../../src/config/options';
 import { CriClient } from '../../src/server/client/cri-client';
 import { SpdyClient } from '../fakes/streaming-client';
 import { TraceCollector } from '../fakes/trace-collector';
@@ -53,8 +54,8 @@ const packaged = (args: readonly string[]): Command =>
     [join(lib, 'node'), join(lib, 'main.js')],
   );
 
-describe('what a package holds', () => {
-  it('runs a pod with its own Node.js: log, exec, stats and port-forward, each in its thread or process', async () => {
+describe('the contents of a package', () => {
+  it('run a pod with their own Node.js: log, exec, stats and port-forward, each in its thread or process', async () => {
     const socket = `unix://${join(directory, 'cri.sock')}`;
     const daemon = packaged([
       ...['serve', '--container-runtime-endpoint', socket, '--docker-endpoint', sharedDockerHost()],
@@ -117,13 +118,13 @@ describe('what a package holds', () => {
     [['doctor', '--help']],
     [['switch', 'check', '--help']],
     [['hand-over', '--help']],
-  ])('has all that %j loads', async (args) => {
+  ])('include every file that %j loads', async (args) => {
     const command = packaged(args);
     expect(await command.exit()).toBe(0);
     expect(command.stderr).toBe('');
   });
 
-  it('traces when it is told to, with what lies beside the program', async () => {
+  it('can trace with the files next to the program', async () => {
     const collector = await TraceCollector.start();
     const socket = `unix://${join(directory, 'traced.sock')}`;
     const traced = ['OTEL_BSP_SCHEDULE_DELAY=50', `OTEL_EXPORTER_OTLP_ENDPOINT=${collector.endpoint}`];
@@ -151,7 +152,7 @@ describe('what a package holds', () => {
     }
   });
 
-  it('has a configuration file of comments with all options, a directory for more, and reads both kinds', async () => {
+  it('include a configuration file of comments with all options and a directory for more, which are both read', async () => {
     const file = join(directory, 'tree/etc/dockbridge/config.yaml');
     const written = packaged(['config', 'default']);
     expect(await written.exit()).toBe(0);
@@ -166,7 +167,7 @@ describe('what a package holds', () => {
     expect(shown.stdout).toMatch(/^log-level +debug +\S+\/changed\.yaml:\d+$/m);
   });
 
-  it('completes the names and options of all commands in bash', async () => {
+  it('complete the names and options of all commands in bash', async () => {
     const script = join(directory, 'tree/usr/share/bash-completion/completions/dockbridge');
     const completed = async (...words: string[]): Promise<string[]> => {
       const complete =
@@ -182,7 +183,7 @@ describe('what a package holds', () => {
     expect(await completed('doctor', '--bun')).toEqual(['--bundle']);
   });
 
-  it('names all files of its settings in the manual page', async () => {
+  it('name all settings files in the manual page', async () => {
     const page = gunzipSync(await readFile(join(directory, 'tree/usr/share/man/man8/dockbridge.8.gz')));
     for (const path of [
       '/etc/dockbridge/config.yaml',
@@ -192,7 +193,7 @@ describe('what a package holds', () => {
       expect(page.toString()).toContain(`.I ${path}\n`);
   });
 
-  it('is complete: program, unit, settings, manual page, completions, manuals and licences', async () => {
+  it('include program, unit, settings, manual page, completions, manuals and licences', async () => {
     const { stdout } = await run('find', [join(directory, 'tree'), '-type', 'f', '-printf', '%m %P\n']);
     expect(
       stdout
@@ -238,7 +239,7 @@ describe('what a package holds', () => {
       expect(licences).toContain(`${name} ${version} (`);
   });
 
-  it('has manuals whose links and paths lead to files that it has, examples, alerts and a dashboard', async () => {
+  it('include manuals whose links lead to existing files, examples, alerts and a dashboard', async () => {
     const doc = join(directory, 'tree/usr/share/doc/dockbridge');
     const files = await readdir(doc, { recursive: true });
     expect(files.filter((file) => /\.(ya?ml|json|conf|conflist|service)$/.test(file)).sort()).toEqual([
@@ -282,12 +283,41 @@ describe('what a package holds', () => {
     const paths = new Set(named.map(([, path = '']) => path.replaceAll('\\', '')));
     expect([...paths]).toEqual(expect.arrayContaining(['troubleshooting.md.gz', 'examples/pod.json']));
     expect([...paths].filter((path) => !files.includes(path))).toEqual([]);
-    // The repository's names of these pages would lead nowhere.
+    // The repository's names of these pages would be dead links.
     const own = pages.map((page) => `docs/${page.replace(/\.gz$/, '')}`);
     expect(own.filter((name) => texts.some((one) => one.includes(name)))).toEqual([]);
   });
 
-  it('names the installed manuals in its messages', async () => {
+  describe('the script after the installation', () => {
+    /** Runs the script as dpkg does, with stand-ins for the commands of systemd. */
+    const configure = async (...args: string[]): Promise<string[]> => {
+      const control = join(directory, 'postinst');
+      await run('dpkg-deb', ['-e', deb, control]);
+      const bin = join(directory, 'bin');
+      await mkdir(bin, { recursive: true });
+      for (const name of ['systemctl', 'deb-systemd-invoke'])
+        await writeFile(join(bin, name), '#!/bin/sh\n', { mode: 0o755 });
+      const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
+      const { stdout } = await run(join(control, 'postinst'), args, { env });
+      return stdout.split('\n').filter((line) => line !== '');
+    };
+
+    it('prints the next steps in three lines, which the RPM prints too', async () => {
+      const lines = await configure('configure', '');
+      expect(lines).toEqual([
+        expect.stringMatching(/\/etc\/dockbridge\/config\.yaml, then: systemctl enable --now dockbridge$/),
+        expect.stringContaining('`dockbridge doctor`'),
+        `kubelet needs --container-runtime-endpoint=${OPTIONS.endpoint.fallback}`,
+      ]);
+      const spec = await readFile(join(ROOT, 'packaging/rpm/dockbridge.spec'), 'utf8');
+      expect(spec).toContain(lines.join('\n'));
+    });
+
+    it('prints nothing after an upgrade', async () =>
+      expect(await configure('configure', '0.0.1')).toEqual([]));
+  });
+
+  it('include messages that name the installed manuals', async () => {
     const doctor = packaged(['doctor', '--output', 'json', '--docker-endpoint', 'unix:///none.sock']);
     await doctor.exit();
     const { checks } = JSON.parse(doctor.stdout) as { checks: { check: string; link: string }[] };
@@ -296,12 +326,12 @@ describe('what a package holds', () => {
     );
   });
 
-  it('lists in its bill of materials what is bundled, with checksums, and Node.js with what that has built in', async () => {
+  it('include a bill of materials with all bundled packages, checksums, and Node.js with its built-in libraries', async () => {
     const text = await readFile(join(lib, 'sbom.cdx.json'), 'utf8');
     const { bomFormat, metadata, components, dependencies } = JSON.parse(text) as Bill;
     expect([bomFormat, metadata.component.name]).toEqual(['CycloneDX', 'dockbridge']);
     const { sources } = JSON.parse(await readFile(join(lib, 'main.js.map'), 'utf8')) as { sources: string[] };
-    // winston is a dependency and named so; what it needs in turn is bundled as well.
+    // winston is a direct dependency and is marked as one. Its own dependencies are bundled as well.
     const bundled = new Set(
       sources.flatMap(
         (source) => /(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/.@][^/]*)/.exec(source)?.[1] ?? [],
@@ -323,7 +353,7 @@ describe('what a package holds', () => {
     );
   });
 
-  it('tells dpkg its version, architecture, settings and scripts, and its sources are those of the tree', async () => {
+  it('include version, architecture, settings and scripts for dpkg, and sources equal to the tree', async () => {
     const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
     const { stdout } = await run('dpkg-deb', ['-f', deb, 'Package', 'Version', 'Architecture']);
     expect(stdout).toBe(`Package: dockbridge\nVersion: ${version}\nArchitecture: ${ARCH}\n`);

@@ -7,7 +7,10 @@ import { TestDaemon } from './support/daemon';
 import { containerConfig, exec, output, podConfig, runPod, startedContainer } from './support/pods';
 
 const MIB = 2 ** 20;
-/** What kubelet's /metrics/cadvisor has; critest asks for all of them, for values of all but the device counters. */
+/**
+ * The series of kubelet's /metrics/cadvisor. critest requires all of them, and values for all except the
+ * device counters.
+ */
 const NAMES = `blkio_device_usage_total cpu_cfs_periods_total cpu_cfs_throttled_periods_total
   cpu_cfs_throttled_seconds_total cpu_system_seconds_total cpu_usage_seconds_total cpu_user_seconds_total
   file_descriptors fs_inodes_free fs_inodes_total fs_limit_bytes fs_reads_bytes_total fs_reads_total fs_usage_bytes
@@ -69,7 +72,7 @@ describe('metrics of pods', () => {
   }
   const labels = ({ name, label_values }: Metric): Record<string, string> =>
     Object.fromEntries((keys.get(name) ?? []).map((key, at) => [key, label_values[at] ?? '']));
-  /** The value of the one sample with that name and these labels. */
+  /** Returns the value of the only sample with that name and these labels. */
   function value(all: Metric[], name: string, wanted: Record<string, string> = {}): number {
     const found = all.filter(
       (metric) =>
@@ -89,7 +92,7 @@ describe('metrics of pods', () => {
     }
   });
 
-  it('have a value for each, with as many labels as keys', async () => {
+  it('have a value for each descriptor, with as many labels as keys', async () => {
     const all = await metrics();
     const found = [...all.pod, ...all.container];
     const missing = NAMES.filter(
@@ -102,7 +105,7 @@ describe('metrics of pods', () => {
     }
   });
 
-  it('say whose they are', async () => {
+  it('name their pod and container', async () => {
     const all = await metrics();
     const record = test.daemon.store.containers.get(container);
     const sandbox = test.daemon.store.sandboxes.get(pod);
@@ -122,7 +125,7 @@ describe('metrics of pods', () => {
   });
 
   it('agree with the kernel', async () => {
-    // Some seconds of work at a fifth of a processor: the integers of CRI are whole seconds.
+    // Some seconds of work at a fifth of a processor, because CRI's integers are whole seconds.
     let all = await metrics();
     while (value(all.container, 'cpu_usage_seconds_total', { cpu: 'total' }) < 1) all = await metrics();
     const { container: of } = all;
@@ -156,7 +159,7 @@ describe('metrics of pods', () => {
     expect(value(of, 'fs_limit_bytes', { device })).toBe(Number(size) * 1024);
   });
 
-  it('count up and down as their types say', async () => {
+  it('rise and fall as their types say', async () => {
     const { container: of } = await metrics();
     const type = (name: string): MetricType | undefined =>
       of.find((metric) => metric.name === `container_${name}`)?.metric_type;

@@ -35,7 +35,7 @@ describe('stats of pods', () => {
     return Number(/^usage_usec (\d+)/.exec(text)?.[1]) * 1000;
   }
 
-  it('of a pod with a cgroup parent are its own group', async () => {
+  it('of a pod with a cgroup parent are those of its own cgroup', async () => {
     const labels = { tier: 'back' };
     const pod = await runPod(test, podConfig(test, { linux: { cgroup_parent: group.cgroupParent }, labels }));
     const id = await startedContainer(test, pod, containerConfig('one', 'while :; do :; done'));
@@ -48,14 +48,14 @@ describe('stats of pods', () => {
     expect(containers.map(({ attributes }) => attributes?.id)).toEqual([id]);
   });
 
-  it('of a pod without one are the sum of its containers, and do not go back when one ends', async () => {
+  it('of a pod without one are the sum of its containers, and do not decrease when one ends', async () => {
     const pod = await runPod(test);
     const burner = await startedContainer(test, pod, containerConfig('burner', 'while :; do :; done'));
     await startedContainer(test, pod, containerConfig('idle', FOREVER));
     const before = await statsOf(pod);
     const parts = before.containers.map(({ memory }) => value(memory?.usage_bytes));
     expect(parts).toHaveLength(2);
-    // The pause container is in it as well.
+    // The sum includes the pause container.
     expect(value(before.memory?.usage_bytes)).toBeGreaterThan(parts.reduce((sum, part) => sum + part, 0));
     await test.client.call('StopContainer', { container_id: burner, timeout: 0 });
     const after = await statsOf(pod);
@@ -71,11 +71,12 @@ describe('stats of pods', () => {
     const script = 'sleep 1000 & sleep 1000 & touch /ready; wait';
     const id = await startedContainer(test, pod, containerConfig('three', script));
     await exec(test, id, 'until [ -e /ready ]; do sleep 0.1; done');
-    // Shell, two sleeps and the pause process.
+    // The shell, two sleeps and the pause process.
     expect(value((await statsOf(pod)).process?.process_count)).toBe(4);
   });
 
-  // The hostile daemon.json has `icc: false`: pods on the Engine's own network do not reach each other, as its operator has it.
+  // The hostile daemon.json has `icc: false`, with which pods on the Engine's own network cannot reach each
+  // other.
   (IS_HOSTILE ? it.skip : it)('of 10 MB sent over the network, on both ends', async () => {
     const [from, to] = await Promise.all([runPod(test), runPod(test)]);
     const { status } = await test.client.call('PodSandboxStatus', { pod_sandbox_id: from });
@@ -95,7 +96,7 @@ describe('stats of pods', () => {
       expect(sent).toBeGreaterThan(10_000_000);
       expect(sent).toBeLessThan(11_000_000);
     }
-    // The kernel's own words, from inside.
+    // The kernel's own data, read from inside the pod.
     const inside = await output(test, server, "sed -n 's/^ *eth0: *//p' /proc/net/dev");
     expect(value(after[0].network?.default_interface?.tx_bytes)).toBeLessThanOrEqual(
       Number(inside.split(/\s+/)[8]),
@@ -103,7 +104,7 @@ describe('stats of pods', () => {
     expect(after[0].network?.interfaces.map(({ name }) => name)).not.toContain('lo');
   });
 
-  it("say nothing of the network on the host's", async () => {
+  it("omit the network on the host's network", async () => {
     const namespaces = { options: { network: NamespaceMode.NODE } };
     const pod = await runPod(
       test,
@@ -114,7 +115,7 @@ describe('stats of pods', () => {
     expect(value(stats.memory?.usage_bytes)).toBeGreaterThan(0);
   });
 
-  it('as a list: what is ready, by id and labels, without an Engine call', async () => {
+  it('as a list contain ready pods, by id and labels, without an Engine call', async () => {
     const mine = await runPod(test, podConfig(test, { labels: { list: 'mine' } }));
     const stopped = await runPod(test, podConfig(test, { labels: { list: 'mine' } }));
     await test.client.call('StopPodSandbox', { pod_sandbox_id: stopped });
@@ -131,7 +132,7 @@ describe('stats of pods', () => {
     expect(calls).toEqual({});
   });
 
-  it('of one that does not run are its attributes; of an unknown one an error', async () => {
+  it('of a pod that does not run are its attributes, and of an unknown pod an error', async () => {
     const pod = await runPod(test);
     await test.client.call('StopPodSandbox', { pod_sandbox_id: pod });
     const { stats } = await test.client.call('PodSandboxStats', { pod_sandbox_id: pod });

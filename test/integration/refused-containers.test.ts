@@ -360,7 +360,7 @@ describe('CreateContainer with', () => {
     await busy.client.call('RemoveContainer', { container_id });
   });
 
-  it('a label __proto__, and the daemon’s objects are as they were', async () => {
+  it('a label __proto__ leaves the daemon’s objects unchanged', async () => {
     const labels = JSON.parse('{"__proto__": "polluted"}') as Record<string, string>;
     const call = busy.client.call('CreateContainer', {
       pod_sandbox_id: busy.pod,

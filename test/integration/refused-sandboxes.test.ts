@@ -221,7 +221,7 @@ describe('RunPodSandbox with', () => {
     await expectFailure(call, 'INVALID_ARGUMENT', /^runtime_handler: /);
   });
 
-  it('an attempt of 2^32-1, which is a valid one', async () => {
+  it('an attempt of 2^32-1 succeeds', async () => {
     const config = podConfig(busy.test);
     config.metadata!.attempt = 2 ** 32 - 1;
     const id = await runPod(busy.test, config);

@@ -17,7 +17,7 @@ const REFUSED = 'Cannot read the configuration again';
 const configFile = (): string => join(serving.directory, 'config.yaml');
 const write = (...lines: string[]): Promise<void> => writeFile(configFile(), `${lines.join('\n')}\n`);
 
-/** SIGHUP; resolves with the line that says what has come of it. */
+/** Sends SIGHUP, and resolves with the log line about the result. */
 async function reload(command: Command, answer = READ): Promise<object> {
   const before = command.log.filter(({ message }) => message.includes(answer)).length;
   command.signal('SIGHUP');
@@ -29,7 +29,7 @@ const tlsLines = ({ certFile, keyFile }: TlsFiles): string[] => [
   `streaming-tls-private-key-file: ${keyFile}`,
 ];
 
-/** The name in the certificate that the streaming server shows. */
+/** The name in the certificate that the streaming server sends. */
 async function certificateOf(url: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = { host: '127.0.0.1', port: Number(new URL(url).port), rejectUnauthorized: false };
@@ -41,7 +41,7 @@ async function certificateOf(url: string): Promise<string> {
   });
 }
 
-/** Calls of every kind, over and over, until it is stopped. */
+/** Makes calls of every kind repeatedly until it is stopped. */
 class Load {
   calls = 0;
   readonly failures: unknown[] = [];
@@ -72,7 +72,7 @@ class Load {
 }
 
 describe('SIGHUP', () => {
-  it('under load takes up log level and certificate, keeps the old where a file is broken, and no call fails', async () => {
+  it('under load applies log level and certificate, keeps the old values if a file is broken, and fails no call', async () => {
     const [first, second] = [
       await selfSigned(serving.directory, 'first'),
       await selfSigned(serving.directory, 'second'),
@@ -141,7 +141,7 @@ describe('SIGHUP', () => {
     expect(load.calls).toBeGreaterThan(40);
     const calls = command.log.filter(({ level, message }) => level === 'debug' && message === 'Call').length;
     expect(calls).toBeGreaterThan(0);
-    // The level of the last file that was right.
+    // The level from the last valid file.
     await setUp.call('Version', {});
     expect(command.log.filter(({ message }) => message === 'Call')).toHaveLength(calls);
     await setUp.call('RemovePodSandbox', { pod_sandbox_id });
@@ -150,7 +150,7 @@ describe('SIGHUP', () => {
     expect(await command.exit()).toBe(0);
   }, 180_000);
 
-  it('names in one line what needs a restart, and leaves it as it was', async () => {
+  it('names in one line the options that need a restart, and keeps their values', async () => {
     await write('log-level: info');
     const command = await serve(['--config', configFile()]);
     await write('metrics-address: 127.0.0.1:1', 'pod-cidr: 10.9.0.0/24', 'log-level: debug');
@@ -163,7 +163,7 @@ describe('SIGHUP', () => {
     await command.says('Call');
   });
 
-  it('does not take what a flag or a variable says from a file', async () => {
+  it('does not override a flag or a variable with a file', async () => {
     await write('');
     const command = await serve(['--config', configFile(), '--cni-timeout', '3m'], {
       DOCKBRIDGE_IMAGE_PULL_PROGRESS_DEADLINE: '3m',
@@ -174,7 +174,7 @@ describe('SIGHUP', () => {
 });
 
 describe('a configuration file', () => {
-  it('that is broken keeps dockbridge from starting, with all that is wrong', async () => {
+  it('with errors prevents the start, and all errors are reported', async () => {
     await write('log-levle: debug', 'cni-timeout: soon');
     const command = serving.start(['serve', ...serving.basics(), '--config', configFile()]);
     expect(await command.exit()).toBe(1);
@@ -185,19 +185,54 @@ describe('a configuration file', () => {
     expect(command.stderr).not.toMatch(/^\s+at /m);
   });
 
-  it('gives hand-over what it gives serve', async () => {
+  it('applies to hand-over as to serve', async () => {
     await write('observe: true');
     const command = serving.start(['hand-over', ...serving.basics(), '--config', configFile()]);
     expect(await command.exit()).toBe(1);
     expect(command.stderr).toContain('--observe: has nothing to hand over');
   });
 
-  it('and a variable that nobody knows are told of at the start', async () => {
+  it('and an unknown variable are logged at the start', async () => {
     const command = await serve([], { DOCKBRIDGE_LOGLEVEL: 'debug' });
     expect(await command.says('Something in the configuration has no effect')).toMatchObject({
       level: 'warn',
       warning: expect.stringContaining('the nearest one is DOCKBRIDGE_LOG_LEVEL') as string,
     });
+  });
+});
+
+describe('a variable that overrides a value of the file', () => {
+  const env = { DOCKBRIDGE_CNI_TIMEOUT: '50s' };
+  const override = () => ({
+    file: `${configFile()}:1`,
+    fileValue: '40s',
+    by: 'DOCKBRIDGE_CNI_TIMEOUT',
+    value: '50s',
+  });
+
+  it('is logged at the start and at a reload', async () => {
+    await write('cni-timeout: 40s');
+    const command = await serve(['--config', configFile()], env);
+    const message = 'A flag or a variable overrides an option of a configuration file';
+    const logged = { level: 'info', message, option: '--cni-timeout', ...override() };
+    expect(await command.says(message)).toMatchObject(logged);
+    await write('cni-timeout: 45s');
+    await reload(command);
+    expect(await command.says(message, 1)).toMatchObject({ ...logged, fileValue: '45s' });
+  });
+
+  it('is a note of config check, which does not change the exit code', async () => {
+    await write('cni-timeout: 40s');
+    const args = ['config', 'check', '--config', configFile()];
+    const text = serving.start(args, env);
+    expect(await text.exit()).toBe(0);
+    expect(text.stdout).toBe(
+      `note: ${configFile()}:1: cni-timeout: 40s has no effect, because DOCKBRIDGE_CNI_TIMEOUT sets 50s\n` +
+        `Read: ${configFile()}. 0 errors, 0 warnings.\n`,
+    );
+    const json = serving.start([...args, '-o', 'json'], env);
+    expect(await json.exit()).toBe(0);
+    expect(JSON.parse(json.stdout)).toMatchObject({ overrides: [{ option: 'cni-timeout', ...override() }] });
   });
 });
 
@@ -207,7 +242,7 @@ describe('dockbridge config', () => {
     return { code: await command.exit(), stdout: command.stdout, stderr: command.stderr };
   };
 
-  it('default prints a file that check finds nothing wrong with', async () => {
+  it('default prints a file in which check finds no error', async () => {
     const { code, stdout } = await run(['default']);
     expect(code).toBe(0);
     await write(stdout);
@@ -218,7 +253,7 @@ describe('dockbridge config', () => {
     });
   });
 
-  it('check says what is wrong where, by its exit code too', async () => {
+  it('check reports errors with their place, and by its exit code', async () => {
     await write('network-plugin: calico');
     const place = `${configFile()}:1: network-plugin: "calico" is none of auto, cni, no-op`;
     const text = await run(['check', '--config', configFile()]);
@@ -254,7 +289,7 @@ describe('dockbridge config', () => {
     });
   });
 
-  it('show says what is wrong where nothing can be shown', async () => {
+  it('show reports the errors when there is nothing to show', async () => {
     await write('a: b');
     const { code, stdout, stderr } = await run(['show', '--config', configFile()]);
     expect([code, stdout]).toEqual([2, '']);

@@ -20,7 +20,9 @@ import {
 } from './support/pods';
 import { otherRuntimes, type OtherRuntimes } from './support/runtimes';
 
-/** Engines from 25 on write an OCI version into their bundles that Debian 12's crun and runsc may not know. */
+/**
+ * Engines from 25 on write an OCI version into their bundles that Debian 12's crun and runsc may not know.
+ */
 const WANTED = process.env.DOCKBRIDGE_TEST_ENGINE ?? '';
 const IS_OLD = WANTED === '' || WANTED === '20.10';
 
@@ -54,7 +56,7 @@ describe('runtime handlers', () => {
     expect(await pods()).toBe(before);
   };
 
-  it('are told by Status, the default first, each with what it can', async () => {
+  it('are listed in Status, the default first, each with its features', async () => {
     const { runtime_handlers } = await test.client.call('Status', {});
     const names = runtime_handlers.map(({ name }) => name);
     expect(names[0]).toBe('');
@@ -104,12 +106,12 @@ describe('runtime handlers', () => {
     expect((await callsFor(id)).some((call) => /^runsc .*\bcreate\b/.test(call))).toBe(true);
     const running = await startedContainer(test, pod, containerConfig('main', FOREVER));
     expect(await output(test, running, 'uname -r')).toBe('4.4.0');
-    // Each container has a kernel of its own, whatever namespaces the pod shares (docs/runtimes.md).
+    // Each container has a kernel of its own, even if the pod shares namespaces (docs/runtimes.md).
     const alone = containerConfig('alone', 'grep -lx sleep /proc/[0-9]*/comm | wc -l');
     expect((await logOf(test, pod, alone)).text).toBe('0\n');
   });
 
-  it('are names of shims for Engines that look for them', async () => {
+  it('may be names of shims on Engines that look for them', async () => {
     const failure = runWith('io.containerd.absent.v1');
     if (IS_OLD) await expectFailure(failure, 'INVALID_ARGUMENT', /runtime_handler.*Docker Engine 23\.0/);
     else await noPodStays(failure, /^runtime "io\.containerd\.absent\.v1" is not installed.*shim-absent-v1/);
@@ -121,7 +123,7 @@ describe('runtime handlers', () => {
     await expectFailure(runWith('kata'), 'INVALID_ARGUMENT', /^runtime_handler: "kata".*crun.*daemon\.json/);
   });
 
-  it('hand CDI devices over where the Engine has the feature, and refuse them elsewhere', async () => {
+  it('pass CDI devices on if the Engine has the feature, and refuse them otherwise', async () => {
     const pod = await runWith('');
     const withDevice = (name: string): cri.IContainerConfig =>
       containerConfig('cdi', 'test -c /dev/thing && echo $THING', { CDI_devices: [{ name }] });

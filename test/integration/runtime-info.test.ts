@@ -3,11 +3,11 @@ import { TestDaemon } from './support/daemon';
 import { engineGet, sharedDockerHost } from './support/engine';
 import { expectFailure } from './support/grpc';
 
-describe('Version, Status and configuration of the runtime', () => {
+describe('the version, status and configuration of the runtime', () => {
   let test: TestDaemon;
   beforeAll(async () => {
     test = await TestDaemon.start();
-    // Status tells how things are, also before the images are listed.
+    // Status answers even before the images are listed.
     await test.synced();
   });
   afterAll(() => test.stop());
@@ -22,7 +22,7 @@ describe('Version, Status and configuration of the runtime', () => {
     });
   });
 
-  it('is ready, claims no feature it lacks and names all runtimes of the Engine', async () => {
+  it('is ready, claims no missing feature and names all runtimes of the Engine', async () => {
     const { Runtimes } = (await engineGet(sharedDockerHost(), '/info')) as { Runtimes: object };
     const reply = await test.client.call('Status', {});
     expect(reply.status?.conditions).toMatchObject([
@@ -30,7 +30,7 @@ describe('Version, Status and configuration of the runtime', () => {
       { type: 'NetworkReady', status: true, reason: '', message: '' },
     ]);
     expect(reply.runtime_handlers.map(({ name }) => name)).toEqual(['', ...Object.keys(Runtimes).sort()]);
-    // Whether recursive_read_only_mounts is true of each: container-mounts.test.ts.
+    // container-mounts.test.ts checks whether recursive_read_only_mounts is right for each.
     for (const { features } of reply.runtime_handlers)
       expect(features).toMatchObject({ user_namespaces: false });
     expect(reply.features).toMatchObject({ supplemental_groups_policy: true });
@@ -44,7 +44,7 @@ describe('Version, Status and configuration of the runtime', () => {
     expect(JSON.parse(info.dockbridge ?? '')).toMatchObject({ sandboxes: 0, containers: 0 });
   });
 
-  it("says the Engine's cgroup driver, which is no default", async () => {
+  it("returns the Engine's cgroup driver, which has no default", async () => {
     const { CgroupDriver: driver } = (await engineGet(sharedDockerHost(), '/info')) as {
       CgroupDriver: string;
     };
@@ -53,7 +53,7 @@ describe('Version, Status and configuration of the runtime', () => {
     expect(linux?.cgroup_driver).toBe(driver === 'systemd' ? CgroupDriver.SYSTEMD : CgroupDriver.CGROUPFS);
   });
 
-  it('takes the pod CIDR, keeps it when none is given, and refuses what is none', async () => {
+  it('accepts the pod CIDR, keeps it when none is given, and refuses an invalid one', async () => {
     const podCidr = async (): Promise<unknown> => {
       const { info } = await test.client.call('Status', { verbose: true });
       return (JSON.parse(info.config ?? '') as { podCidr: string }).podCidr;

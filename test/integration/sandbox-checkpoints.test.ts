@@ -17,7 +17,7 @@ const PORTS: cri.IPortMapping[] = [
 ];
 
 let test: TestDaemon;
-/** What was in the checkpoint's file when the Engine was asked to start the container. */
+/** The checkpoint's file at the moment when the Engine was asked to start the container. */
 let atStart: Map<string, string>;
 
 const directory = (): string => join(test.directory, 'cri-dockerd/sandbox');
@@ -27,7 +27,7 @@ const textOf = (id: string): Promise<string> => readFile(join(directory(), id), 
 async function start(): Promise<TestDaemon> {
   atStart = new Map();
   return TestDaemon.start({
-    // A busy machine may need longer for the first look than calls usually wait.
+    // A busy machine may need longer for the first inspect than calls usually wait.
     linkTimes: { writePatience: 30_000 },
     wrapDocker: (client) => {
       const startContainer = client.startContainer.bind(client);
@@ -48,7 +48,7 @@ beforeAll(async () => {
 afterAll(() => test.stop());
 
 describe("cri-dockerd's checkpoint of a pod", () => {
-  it('is there before the sandbox starts, with all its ports, and goes with it', async () => {
+  it('exists before the sandbox starts, with all its ports, and is removed with it', async () => {
     const config = podConfig(test, { port_mappings: PORTS });
     const id = await runPod(test, config);
     expect(decodeCheckpoint(atStart.get(id) ?? '')).toEqual({
@@ -76,14 +76,14 @@ describe("cri-dockerd's checkpoint of a pod", () => {
     await test.client.call('RemovePodSandbox', { pod_sandbox_id: id });
   });
 
-  it('goes with a sandbox that somebody removes behind our back', async () => {
+  it('is removed with a sandbox that somebody removes outside CRI', async () => {
     const id = await runPod(test);
     await engineCall(sharedDockerHost(), 'DELETE', `/containers/${id}?force=1`);
     await untilStore(test, () => test.daemon.store.sandboxes.get(id) === undefined);
     await until(() => readdirSync(directory()).length === 0, 'the checkpoint to go');
   });
 
-  it('is completed after a restart where it was lost or torn, and removed where its sandbox is gone', async () => {
+  it('is completed after a restart if it was lost or torn, and removed if its sandbox is gone', async () => {
     const [lost, torn, gone] = [
       await runPod(test, podConfig(test, { port_mappings: PORTS })),
       await runPod(test),
@@ -95,7 +95,7 @@ describe("cri-dockerd's checkpoint of a pod", () => {
       await writeFile(join(directory(), torn), whole.slice(0, 40));
       await writeFile(join(directory(), lost), '');
       await engineCall(sharedDockerHost(), 'DELETE', `/containers/${gone}?force=1`);
-      // A daemon that was killed between its steps.
+      // Stands for a daemon that was killed between its steps.
       await writeFile(join(directory(), `.${gone}.dockbridge`), '{');
       await mkdir(dockershims, { recursive: true });
       const stranger = { name: 'old', namespace: 'x', hostNetwork: false, ports: [] };
@@ -105,7 +105,7 @@ describe("cri-dockerd's checkpoint of a pod", () => {
     expect((await readdir(directory())).sort()).toEqual([lost, torn].sort());
     expect(await readdir(dockershims)).toEqual([]);
     expect(await textOf(torn)).toBe(whole);
-    // What was published, which is what a DEL needs.
+    // The published ports, which a DEL needs.
     expect(decodeCheckpoint(await textOf(lost))).toMatchObject({
       isSound: true,
       ports: expect.arrayContaining([

@@ -35,7 +35,7 @@ describe('RunPodSandbox', () => {
   const withNamespaces = (options: cri.INamespaceOption): cri.IPodSandboxConfig =>
     podConfig(test, { linux: { security_context: { namespace_options: options } } });
 
-  it('is READY with metadata, time and handler', async () => {
+  it('makes a READY sandbox with metadata, time and handler', async () => {
     const before = Date.now();
     const config = podConfig(test, { metadata: { name: 'a.b-c', uid: 'u-1', namespace: 'ns', attempt: 3 } });
     const id = await runPod(test, config);
@@ -52,7 +52,7 @@ describe('RunPodSandbox', () => {
     expect(createdMs).toBeLessThanOrEqual(Date.now() + 1000);
   });
 
-  it('says more when verbose', async () => {
+  it('returns more in a verbose status', async () => {
     const id = await runPod(test);
     const plain = await test.client.call('PodSandboxStatus', { pod_sandbox_id: id });
     expect(plain.info).toEqual({});
@@ -60,7 +60,7 @@ describe('RunPodSandbox', () => {
     expect(JSON.parse(info.info ?? '')).toMatchObject({ pid: (await inspect(id)).State.Pid });
   });
 
-  it('gives labels and annotations back byte for byte, also after a restart', async () => {
+  it('returns labels and annotations byte for byte, even after a restart', async () => {
     const labels = {
       app: 'web',
       empty: '',
@@ -155,7 +155,7 @@ describe('RunPodSandbox', () => {
     expect(lines.filter((line) => /^(nameserver|search|domain)/.test(line))).toEqual(['nameserver 10.9.8.7']);
   });
 
-  it('takes an empty value of a sysctl that is a list', async () => {
+  it('accepts an empty value of a sysctl that is a list', async () => {
     const sysctls = { 'net.ipv4.ip_local_reserved_ports': '' };
     const pod = await runPod(test, podConfig(test, { linux: { sysctls } }));
     const id = await startedContainer(test, pod, containerConfig('main', FOREVER));
@@ -175,7 +175,7 @@ describe('RunPodSandbox', () => {
     ).toBe('79\n1');
   });
 
-  // systemd has slices only.
+  // systemd has only slices.
   it.each([...(CGROUP_VERSION === 1 ? ['/pod1'] : []), '.slice', '.slice/'])(
     'puts sandbox and containers below cgroup_parent …%s',
     async (end) => {
@@ -197,7 +197,7 @@ describe('RunPodSandbox', () => {
     },
   );
 
-  it('clamps oom_score_adj to what the kernel allows, and keeps what it allows', async () => {
+  it("clamps oom_score_adj to the kernel's limit, and keeps allowed values", async () => {
     const { oomFloor: floor } = await readNodeRights();
     const score = async (id: string): Promise<number> =>
       Number(await readFile(`/proc/${(await inspect(id)).State.Pid}/oom_score_adj`, 'utf8'));
@@ -213,7 +213,7 @@ describe('RunPodSandbox', () => {
     expect(await score(await started('best-effort', 1000))).toBe(1000);
   });
 
-  it('runs with the runtime asked for, and so do its containers', async () => {
+  it('uses the requested runtime for the pod and its containers', async () => {
     const { pod_sandbox_id: pod } = await test.client.call('RunPodSandbox', {
       config: podConfig(test),
       runtime_handler: 'runc',
@@ -241,7 +241,7 @@ describe('RunPodSandbox', () => {
         }),
       );
 
-    it('shares all of a POD, which has its own', async () => {
+    it('are shared in the mode POD, where the pod has its own', async () => {
       const options = { network: NamespaceMode.POD, pid: NamespaceMode.POD, ipc: NamespaceMode.POD };
       const pod = await runPod(test, withNamespaces(options));
       const [one, two] = await Promise.all([
@@ -256,7 +256,7 @@ describe('RunPodSandbox', () => {
       expect((await sandboxStatus(test, pod)).linux?.namespaces?.options).toMatchObject(options);
     });
 
-    it('isolates processes with pid=CONTAINER, and shows them to a TARGET container', async () => {
+    it('isolate processes with pid=CONTAINER, and show them to a TARGET container', async () => {
       const options = { pid: NamespaceMode.CONTAINER };
       const pod = await runPod(test, withNamespaces(options));
       const [one, two] = await Promise.all([
@@ -271,7 +271,7 @@ describe('RunPodSandbox', () => {
       expect((await sandboxStatus(test, pod)).linux?.namespaces?.options?.pid).toBe(NamespaceMode.CONTAINER);
     });
 
-    it('refuses a TARGET that is absent, stopped or in another pod', async () => {
+    it('refuse a TARGET that is absent, stopped or in another pod', async () => {
       const [pod, other] = await Promise.all([runPod(test), runPod(test)]);
       const stranger = await containerWith(other, 'stranger', undefined);
       const stopped = await containerWith(pod, 'stopped', undefined);
@@ -284,7 +284,7 @@ describe('RunPodSandbox', () => {
       await expectFailure(target(stranger), 'FAILED_PRECONDITION', /target_id.* is not running in this pod/);
     });
 
-    it("joins the node's with NODE", async () => {
+    it("are the node's in the mode NODE", async () => {
       const options = { network: NamespaceMode.NODE, pid: NamespaceMode.NODE, ipc: NamespaceMode.NODE };
       const pod = await runPod(test, {
         ...withNamespaces(options),
@@ -299,7 +299,7 @@ describe('RunPodSandbox', () => {
       expect(status.linux?.namespaces?.options).toMatchObject(options);
     });
 
-    it('gives a container without a word on namespaces the host network of its pod', async () => {
+    it('give a container without namespace options the host network of its pod', async () => {
       const pod = await runPod(test, withNamespaces({ network: NamespaceMode.NODE }));
       expect(await namespace(await containerWith(pod, 'main', undefined), 'net')).toBe(await own('net'));
     });

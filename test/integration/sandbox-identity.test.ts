@@ -34,7 +34,7 @@ const createOnEngine = async (name: string, body: object): Promise<string> =>
 const inspectOnEngine = async (id: string): Promise<Body> =>
   (await engineGet(sharedDockerHost(), `/containers/${id}/json`)) as Body;
 
-describe('The identity of a pod sandbox', () => {
+describe('the identity of a pod sandbox', () => {
   let test: TestDaemon;
   let raw: RawClient;
   let engine!: DockerClient;
@@ -57,7 +57,7 @@ describe('The identity of a pod sandbox', () => {
     await test.stop();
   });
 
-  /** What a lost call would have created, made by hand. */
+  /** Makes by hand what a lost call would have created. */
   const leftoverOf = async (config: cri.IPodSandboxConfig): Promise<object> => {
     const id = await runPod(test, config);
     const { Config } = await inspectOnEngine(id);
@@ -72,14 +72,14 @@ describe('The identity of a pod sandbox', () => {
     expect(await runPod(test, { ...config, metadata: { ...config.metadata, attempt: 1 } })).not.toBe(id);
   });
 
-  it('makes one sandbox of identical requests at once', async () => {
+  it('makes one sandbox from identical simultaneous requests', async () => {
     const config = podConfig(test);
     const ids = await Promise.all([1, 2, 3, 4, 5, 6].map(() => runPod(test, config)));
     expect(new Set(ids).size).toBe(1);
     expect(await named(engineName(config))).toHaveLength(1);
   });
 
-  it('replaces one that was created and never started', async () => {
+  it('replaces a sandbox that was created and never started', async () => {
     const config = podConfig(test);
     const left = await createOnEngine(engineName(config), await leftoverOf(config));
     await untilStore(test, () => test.daemon.store.sandboxes.get(left) !== undefined);
@@ -93,7 +93,7 @@ describe('The identity of a pod sandbox', () => {
   it.each([
     { name: 'created', started: false },
     { name: 'running', started: true },
-  ])('does the same with a $name one that it learns of by the conflict', async ({ started }) => {
+  ])('does the same with a $name sandbox that only the conflict reveals', async ({ started }) => {
     const config = podConfig(test);
     const body = await leftoverOf(config);
     let left = '';
@@ -111,7 +111,7 @@ describe('The identity of a pod sandbox', () => {
     expect((await sandboxStatus(test, id)).state).toBe(PodSandboxState.SANDBOX_READY);
   });
 
-  it('refuses a stopped one that still has containers', async () => {
+  it('refuses a stopped sandbox that still has containers', async () => {
     const config = podConfig(test);
     const id = await runPod(test, config);
     await createContainer(test, id, containerConfig('main', 'true'));
@@ -119,7 +119,7 @@ describe('The identity of a pod sandbox', () => {
     await expectFailure(runPod(test, config), 'ALREADY_EXISTS', id);
   });
 
-  it('replaces a stopped one without containers', async () => {
+  it('replaces a stopped sandbox without containers', async () => {
     const config = podConfig(test);
     const id = await runPod(test, config);
     await test.client.call('StopPodSandbox', { pod_sandbox_id: id });
@@ -128,7 +128,7 @@ describe('The identity of a pod sandbox', () => {
     expect((await named(engineName(config))).map(({ Id }) => Id)).toEqual([next]);
   });
 
-  it('goes round a stranger that has the name, and remembers after a restart', async () => {
+  it('avoids the name of a foreign container, and remembers that after a restart', async () => {
     const config = podConfig(test);
     const stranger = await createOnEngine(engineName(config), { Image: TEST_IMAGE });
     try {
@@ -144,7 +144,7 @@ describe('The identity of a pod sandbox', () => {
   });
 
   describe('when the client gives up', () => {
-    /** Lets the Engine do `step`, then holds its answer back until the call is given up. */
+    /** Lets the Engine do `step`, then delays its answer until the call is abandoned. */
     const loseReplyOf = (step: 'createContainer' | 'startContainer'): { reached: Promise<void> } => {
       let arrive!: () => void;
       const reached = new Promise<void>((resolve) => (arrive = resolve));
@@ -178,7 +178,7 @@ describe('The identity of a pod sandbox', () => {
     };
 
     it.each(['createContainer', 'startContainer'] as const)(
-      'during %s nothing READY is left, and a retry works',
+      'during %s leaves nothing READY, and a retry works',
       async (step) => {
         const config = podConfig(test);
         const { reached } = loseReplyOf(step);
@@ -194,7 +194,7 @@ describe('The identity of a pod sandbox', () => {
     );
 
     it.each(['createContainer', 'startContainer'] as const)(
-      'without a retry, a deadline during %s leaves nothing READY',
+      'leaves nothing READY without a retry, after a deadline during %s',
       async (step) => {
         const config = podConfig(test);
         const { reached } = loseReplyOf(step);
@@ -202,12 +202,13 @@ describe('The identity of a pod sandbox', () => {
           [...test.daemon.store.sandboxes.values()].some(
             ({ metadata }) => metadata.uid === config.metadata?.uid,
           );
-        // Longer than a busy machine needs to come that far.
+        // Longer than a busy machine needs to reach that step.
         const call = test.client.call('RunPodSandbox', { config }, 10_000);
         const failure = expectFailure(call, 'DEADLINE_EXCEEDED');
         await reached;
         await failure;
-        // A lost create becomes known, so that kubelet's GC finds it; a lost start is taken back.
+        // A lost create becomes known, so that kubelet's garbage collection finds it. A lost start is
+        // undone.
         if (step === 'createContainer') await untilStore(test, ofPod);
         else await untilGoneFromEngine(engineName(config));
         expect(await ready(config)).toEqual([]);
@@ -216,7 +217,7 @@ describe('The identity of a pod sandbox', () => {
   });
 });
 
-/** Asks again until there is none: the Engine itself is watched, not the daemon. */
+/** Polls until there is none. The test watches the Engine itself, not the daemon. */
 async function untilGoneFromEngine(name: string): Promise<void> {
   const end = Date.now() + 30_000;
   while ((await named(name)).length > 0) if (Date.now() > end) throw new Error(`${name} stays`);

@@ -14,10 +14,10 @@ import {
 } from './support/pods';
 
 const UNKNOWN = 'f'.repeat(64);
-/** As PID 1 of its own namespace a shell without a trap ignores SIGTERM anyway. */
+/** A shell without a trap ignores SIGTERM as PID 1 of its own namespace. */
 const STUBBORN = 'trap "" TERM; while :; do sleep 1; done';
 
-describe('The life of a pod sandbox', () => {
+describe('the life of a pod sandbox', () => {
   let test: TestDaemon;
   beforeAll(async () => (test = await TestDaemon.start()));
   afterAll(() => test.stop());
@@ -32,7 +32,7 @@ describe('The life of a pod sandbox', () => {
     return (found as unknown[]).length > 0;
   };
 
-  it('stops with its containers killed, stays queryable, and stops again', async () => {
+  it('stops with its containers killed, stays visible, and can be stopped again', async () => {
     const pod = await runPod(test);
     const ids = await Promise.all(
       ['one', 'two', 'three'].map((name) => startedContainer(test, pod, containerConfig(name, STUBBORN))),
@@ -52,7 +52,7 @@ describe('The life of a pod sandbox', () => {
     expect((await sandboxStatus(test, pod)).state).toBe(PodSandboxState.SANDBOX_NOTREADY);
   });
 
-  it('takes no new containers once stopped, nor starts those it has', async () => {
+  it('accepts no new containers once stopped, and starts none of its own', async () => {
     const pod = await runPod(test);
     const waiting = await createContainer(test, pod, containerConfig('waiting', FOREVER));
     await stop(pod);
@@ -68,7 +68,7 @@ describe('The life of a pod sandbox', () => {
     );
   });
 
-  it('is removed with running, exited and created containers, and removed again', async () => {
+  it('is removed with running, exited and created containers, and can be removed again', async () => {
     const pod = await runPod(test);
     const ids = await Promise.all([
       startedContainer(test, pod, containerConfig('running', STUBBORN)),
@@ -87,21 +87,21 @@ describe('The life of a pod sandbox', () => {
     await stop(pod);
   });
 
-  it('is removed by several calls at once', async () => {
+  it('is removed by several simultaneous calls', async () => {
     const pod = await runPod(test);
     await startedContainer(test, pod, containerConfig('main', STUBBORN));
     await Promise.all([stop(pod), stop(pod), remove(pod), remove(pod)]);
     expect(await existsOnEngine(pod)).toBe(false);
   });
 
-  it('is nothing to worry about when unknown', async () => {
+  it('needs no error when it is unknown', async () => {
     await stop(UNKNOWN);
     await remove(UNKNOWN);
     await expectFailure(sandboxStatus(test, UNKNOWN), 'NOT_FOUND', UNKNOWN);
     await expectFailure(createContainer(test, UNKNOWN, containerConfig('x', 'true')), 'NOT_FOUND', UNKNOWN);
   });
 
-  it('goes by a unique prefix of its id', async () => {
+  it('is found by a unique prefix of its id', async () => {
     const pod = await runPod(test);
     const prefix = pod.slice(0, 13);
     expect((await sandboxStatus(test, prefix)).id).toBe(pod);
@@ -118,7 +118,7 @@ describe('The life of a pod sandbox', () => {
     expect(await existsOnEngine(pod)).toBe(false);
   });
 
-  it('refuses an empty id and one that several share', async () => {
+  it('refuses an empty id and an ambiguous prefix', async () => {
     await expectFailure(stop(''), 'INVALID_ARGUMENT', /pod_sandbox_id/);
     await expectFailure(remove(''), 'INVALID_ARGUMENT', /pod_sandbox_id/);
     const pods = await Promise.all(Array.from({ length: 17 }, () => runPod(test)));
@@ -129,13 +129,13 @@ describe('The life of a pod sandbox', () => {
       expect((await sandboxStatus(test, pod)).state).toBe(PodSandboxState.SANDBOX_READY);
   });
 
-  it('may be of an earlier attempt of its pod beside the present one', async () => {
+  it('may be an earlier attempt of its pod next to the present one', async () => {
     const config = podConfig(test);
     const first = await runPod(test, config);
     const old = await startedContainer(test, first, containerConfig('main', FOREVER));
     await stop(first);
     const second = await runPod(test, { ...config, metadata: { ...config.metadata, attempt: 1 } });
-    // The same name on the Engine as the first pod's.
+    // Its name in the Engine is the same as the first pod's.
     const next = await startedContainer(test, second, containerConfig('main', FOREVER));
     expect(next).not.toBe(old);
     await expectFailure(

@@ -4,12 +4,12 @@ import { TestDaemon } from './support/daemon';
 import { engineGet, sharedDockerHost } from './support/engine';
 import { containerConfig, output, podConfig, runPod, sandboxStatus, startedContainer } from './support/pods';
 
-describe("A pod on the Engine's bridge", () => {
+describe("a pod on the Engine's bridge", () => {
   let test: TestDaemon;
   beforeAll(async () => (test = await TestDaemon.start()));
   afterAll(() => test.stop());
 
-  /** A web server in the pod that answers when this resolves. */
+  /** Starts a web server in the pod, which answers when this resolves. */
   const serve = async (pod: string): Promise<void> => {
     const id = await startedContainer(test, pod, containerConfig('web', 'exec httpd -f -p 80 -h /www'));
     await output(test, id, 'until wget -q -O - http://127.0.0.1/ 2>/dev/null; do :; done');
@@ -51,7 +51,7 @@ describe("A pod on the Engine's bridge", () => {
     expect(inspect.NetworkSettings.Ports).toEqual({});
   });
 
-  it('leaves nothing behind when its host port is taken, and can be tried again', async () => {
+  it('leaves nothing when its host port is taken, and can be tried again', async () => {
     const holder = createServer();
     await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
     const host_port = (holder.address() as AddressInfo).port;
@@ -70,7 +70,7 @@ describe("A pod on the Engine's bridge", () => {
     expect(await runPod(test, config)).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  it('gives its IP back when stopped', async () => {
+  it('releases its IP when it is stopped', async () => {
     const pod = await runPod(test);
     await test.client.call('StopPodSandbox', { pod_sandbox_id: pod });
     expect((await sandboxStatus(test, pod)).network?.ip).toBe('');
@@ -87,7 +87,7 @@ async function fetchText(host: string, port: number): Promise<string> {
   });
 }
 
-/** Free a moment ago: the kernel hands it to nobody else so soon. */
+/** The port was free a moment ago, and the kernel gives it to nobody else so soon. */
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

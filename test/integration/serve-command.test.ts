@@ -17,14 +17,14 @@ async function isReady(client: CriClient): Promise<boolean> {
   return answer?.status?.conditions.every(({ status }) => status) === true;
 }
 
-describe('words without a daemon', () => {
+describe('commands without a daemon', () => {
   it.each([['--version'], ['version']])('%s prints the version', async (word) => {
     const command = start([word]);
     expect(await command.exit()).toBe(0);
     expect([command.stdout, command.stderr]).toEqual([`${DOCKBRIDGE_VERSION}\n`, '']);
   });
 
-  it('--buildinfo tells version, Node and platform', async () => {
+  it('--buildinfo prints version, Node.js and platform', async () => {
     const command = start(['--buildinfo']);
     expect(await command.exit()).toBe(0);
     expect(command.stdout).toContain(DOCKBRIDGE_VERSION);
@@ -43,7 +43,7 @@ describe('words without a daemon', () => {
     expect(text).toContain('unix:///var/run/docker.sock');
   });
 
-  it('hand-over --help explains the options that it does something with, and no others', async () => {
+  it('hand-over --help explains only the options that it uses', async () => {
     const command = start(['hand-over', '--help']);
     expect(await command.exit()).toBe(0);
     const named = [...command.stdout.matchAll(/^ {2}--([a-z-]+)/gm)].map(([, name]) => name);
@@ -59,7 +59,7 @@ describe('words without a daemon', () => {
     ]);
   });
 
-  it('hand-over takes what serve is given, but not --observe', async () => {
+  it("hand-over accepts serve's options, but not --observe", async () => {
     const command = start(['hand-over', ...basics(), '--log-level', 'debug', '--observe']);
     expect(await command.exit()).toBe(1);
     expect(command.stderr).toContain('--observe: has nothing to hand over');
@@ -84,7 +84,7 @@ describe('words without a daemon', () => {
   });
 });
 
-describe('a bad value', () => {
+describe('an invalid value', () => {
   const BAD: [flag: string, value: string][] = [
     ['log-level', 'loud'],
     ['runtime-request-timeout', 'soon'],
@@ -104,11 +104,11 @@ describe('a bad value', () => {
     ['pod-infra-container-image', 'A B'],
   ];
 
-  it.each(BAD)('of --%s (%j) ends the command, naming the flag', async (flag, value) => {
+  it.each(BAD)('of --%s (%j) ends the command with an error that names the flag', async (flag, value) => {
     const command = start(['serve', ...basics(), `--${flag}=${value}`]);
     expect(await command.exit()).toBe(1);
     expect(command.stderr).toContain(`--${flag}`);
-    // One line for a human, no stack.
+    // One line for people, without a stack.
     expect(command.stderr).not.toMatch(/^\s+at /m);
     expect(existsSync(socket())).toBe(false);
   });
@@ -127,7 +127,7 @@ describe('a bad value', () => {
     expect(command.stderr).not.toMatch(/^\s+at /m);
   });
 
-  it('of a variable names the variable', async () => {
+  it('of a variable leads to an error that names the variable', async () => {
     const command = start(['serve', ...basics()], { DOCKBRIDGE_LOG_LEVEL: 'loud' });
     expect(await command.exit()).toBe(1);
     expect(command.stderr).toContain('DOCKBRIDGE_LOG_LEVEL');
@@ -135,7 +135,7 @@ describe('a bad value', () => {
 });
 
 describe('options', () => {
-  /** cri-dockerd's flags, all but --version, --buildinfo and --help. */
+  /** cri-dockerd's flags, except --version, --buildinfo and --help. */
   const CRI_DOCKERD = (): Record<string, string> => ({
     'container-runtime-endpoint': `unix://${socket()}`,
     'docker-endpoint': sharedDockerHost(),
@@ -160,7 +160,7 @@ describe('options', () => {
       option.ignored === undefined ? [] : [`--${option.name}`],
     );
 
-  it('of cri-dockerd are all taken, with and without `serve`, and those without effect are named once each', async () => {
+  it('of cri-dockerd are all accepted, with and without `serve`, and those without effect are named once each', async () => {
     const flags = Object.entries(CRI_DOCKERD()).flatMap(([name, value]) => [`--${name}`, value]);
     const command = start([...flags, '--state-dir', join(serving.directory, 'state'), '--log-level=info']);
     await command.says('Connected to Docker Engine');
@@ -176,7 +176,7 @@ describe('options', () => {
     expect(await command.exit()).toBe(0);
   });
 
-  it('--name=value, and a switch without a value', async () => {
+  it('may be written as --name=value, and boolean ones without a value', async () => {
     const flags = Object.entries(CRI_DOCKERD()).map(([name, value]) => `--${name}=${value}`);
     const command = start([
       'serve',
@@ -190,12 +190,12 @@ describe('options', () => {
     await expectServes();
   });
 
-  it('that are not given are not warned of', async () => {
+  it('that are not given cause no warning', async () => {
     const command = await serve();
     expect(command.log.filter(({ option }) => option !== undefined)).toEqual([]);
   });
 
-  it('can be set by variables; the command line wins', async () => {
+  it('can be set by variables, and the command line has priority', async () => {
     const other = join(serving.directory, 'other.sock');
     const command = start(
       ['serve', '--container-runtime-endpoint', `unix://${socket()}`, '--log-level', 'info'],
@@ -215,7 +215,7 @@ describe('options', () => {
     expect(command.log.filter(({ option }) => option === '--hairpin-mode')).toHaveLength(1);
   });
 
-  it('an empty --docker-endpoint takes DOCKER_HOST', async () => {
+  it('let an empty --docker-endpoint use DOCKER_HOST', async () => {
     const command = start(['serve', ...basics(), '--docker-endpoint', ''], {
       DOCKER_HOST: sharedDockerHost(),
     });
@@ -223,7 +223,7 @@ describe('options', () => {
     await expectServes();
   });
 
-  it('--log-level error is quiet, debug tells each call', async () => {
+  it('make the daemon quiet with --log-level error, and log each call with debug', async () => {
     const loud = await serve(['--log-level', 'debug']);
     await expectServes();
     expect(await loud.says('Call')).toMatchObject({ level: 'debug', method: 'Version' });
@@ -243,7 +243,7 @@ describe('options', () => {
     );
     const quiet = start(['serve', ...basics(), '--log-level', 'error']);
     const client = new CriClient(`unix://${socket()}`);
-    // It says nothing when it serves.
+    // It logs nothing when it serves.
     while (!(await isReady(client))) await delay(100);
     client.close();
     quiet.signal('SIGTERM');
@@ -253,7 +253,7 @@ describe('options', () => {
 });
 
 describe('the socket', () => {
-  it('is 0660 in a directory that is made, and gone after the end', async () => {
+  it('has mode 0660 in a directory that is created, and is removed at the end', async () => {
     const command = await serve();
     const stats = await lstat(socket());
     expect([stats.isSocket(), stats.mode & 0o777]).toEqual([true, 0o660]);
@@ -263,7 +263,7 @@ describe('the socket', () => {
     expect(await readdir(join(serving.directory, 'run'))).toEqual([]);
   });
 
-  it('replaces what a killed one left', async () => {
+  it('replaces the socket of a killed daemon', async () => {
     const killed = await serve();
     await killed.kill();
     expect(existsSync(socket())).toBe(true);
@@ -273,7 +273,7 @@ describe('the socket', () => {
 
   it.each([
     [
-      'the socket of a live one',
+      'the socket of a live daemon',
       () => [
         '--state-dir',
         join(serving.directory, 'other'),
@@ -283,17 +283,17 @@ describe('the socket', () => {
       /another process already answers on .*cri\.sock/,
     ],
     [
-      'the state of a live one',
+      'the state of a live daemon',
       () => ['--container-runtime-endpoint', `${socket()}2`],
       /another dockbridge.* uses .*state/,
     ],
     [
-      'the handles of a live one',
+      'the handles of a live daemon',
       () => ['--state-dir', join(serving.directory, 'other'), '--container-runtime-endpoint', `${socket()}2`],
       /another dockbridge.* uses .*run-dir: stop it first, or give --run-dir/,
     ],
-    ['all of it', () => [], /another/],
-  ])('%s is refused, clearly and at once', async (_what, more, message) => {
+    ['everything of a live daemon', () => [], /another/],
+  ])('is refused clearly and at once to a daemon that uses %s', async (_what, more, message) => {
     await serve();
     const second = start(['serve', ...basics(), ...more()]);
     expect(await second.exit()).toBe(1);
@@ -303,7 +303,7 @@ describe('the socket', () => {
     expect(await readdir(join(serving.directory, 'run'))).toEqual(['cri.sock']);
   });
 
-  it('does not replace a file that is none', async () => {
+  it('does not replace another kind of file', async () => {
     const path = join(serving.directory, 'precious');
     await writeFile(path, 'data');
     const command = start(['serve', ...basics(), '--container-runtime-endpoint', path]);

@@ -9,7 +9,7 @@ const serving = new Serving();
 const { start, serve, socket, basics, expectServes } = serving;
 
 describe('the end of serve', () => {
-  /** Less than the 10 s that a stop may take when something hangs, more than a busy machine needs. */
+  /** Less than the 10 s that a stop may take when something hangs, and more than a busy machine needs. */
   const SOON_MS = 8_000;
 
   async function timed(command: Command, signal: NodeJS.Signals): Promise<number> {
@@ -19,17 +19,20 @@ describe('the end of serve', () => {
     return Date.now() - started;
   }
 
-  it.each(['SIGTERM', 'SIGINT'] as const)('%s ends it soon, with clients connected', async (signal) => {
-    const command = await serve();
-    const client = new CriClient(`unix://${socket()}`);
-    await client.call('Version', {});
-    expect(await timed(command, signal)).toBeLessThan(SOON_MS);
-    client.close();
-    expect(existsSync(socket())).toBe(false);
-    expect((await command.says('Stopped')).level).toBe('info');
-  });
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'comes soon after %s, even with connected clients',
+    async (signal) => {
+      const command = await serve();
+      const client = new CriClient(`unix://${socket()}`);
+      await client.call('Version', {});
+      expect(await timed(command, signal)).toBeLessThan(SOON_MS);
+      client.close();
+      expect(existsSync(socket())).toBe(false);
+      expect((await command.says('Stopped')).level).toBe('info');
+    },
+  );
 
-  it('ends soon while there is no Engine', async () => {
+  it('comes soon while there is no Engine', async () => {
     const command = start([
       'serve',
       ...basics(),
@@ -42,13 +45,13 @@ describe('the end of serve', () => {
   });
 
   describe('with an Engine that hangs', () => {
-    /** Far more than the 10 s of a stop, far less than the two minutes of an Engine call. */
+    /** Far more than the 10 s of a stop, and far less than the two minutes of an Engine call. */
     const STOPS_WITHIN_MS = 30_000;
     let proxy: EngineProxy;
     beforeEach(async () => (proxy = await EngineProxy.start(sharedDockerHost())));
     afterEach(() => proxy.stop());
 
-    /** A daemon that has connected, and whose every call of the Engine from now on hangs; one is under way. */
+    /** A daemon that has connected. Every later Engine call hangs, and one is under way. */
     async function hungDaemon(): Promise<{ command: Command; client: CriClient }> {
       const command = start(['serve', ...basics(), '--docker-endpoint', proxy.dockerHost]);
       await command.says('Connected to Docker Engine');
@@ -59,14 +62,14 @@ describe('the end of serve', () => {
       return { command, client };
     }
 
-    it('SIGTERM ends it all the same, and the socket is gone', async () => {
+    it('comes with SIGTERM nevertheless, and the socket is removed', async () => {
       const { command, client } = await hungDaemon();
       expect(await timed(command, 'SIGTERM')).toBeLessThan(STOPS_WITHIN_MS);
       expect(existsSync(socket())).toBe(false);
       client.close();
     });
 
-    it('a daemon that is started while it stops waits for its end, and then serves', async () => {
+    it('delays a daemon that is started meanwhile, which serves afterwards', async () => {
       const { command, client } = await hungDaemon();
       command.signal('SIGTERM');
       await command.says('Stopping');
@@ -78,7 +81,7 @@ describe('the end of serve', () => {
     });
   });
 
-  it('is not brought about by signals that mean nothing to it', async () => {
+  it('does not follow signals without a meaning', async () => {
     const command = await serve();
     for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGHUP'] as const) command.signal(signal);
     await command.says('The configuration was read again');
@@ -87,11 +90,12 @@ describe('the end of serve', () => {
     client.close();
     expect(await timed(command, 'SIGQUIT')).toBeLessThan(10_000);
     expect(existsSync(socket())).toBe(false);
-    // Node.js opens its debugger for SIGUSR1: whoever reaches that port is root. Where the port is taken, it says so.
+    // Node.js opens its debugger for SIGUSR1, and whoever reaches that port is root. If the port is taken,
+    // Node.js prints that.
     expect(command.stderr).not.toMatch(/debugger|inspector/i);
   });
 
-  it('a signal as soon as it serves ends it as well', async () => {
+  it('also follows a signal that comes as soon as the daemon serves', async () => {
     const command = start(['serve', ...basics()]);
     await command.says('Serving CRI');
     expect(await timed(command, 'SIGTERM')).toBeLessThan(SOON_MS);

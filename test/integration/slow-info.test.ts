@@ -6,10 +6,10 @@ import { expectFailure } from './support/grpc';
 const INFO = /^GET (\/v[\d.]+)?\/info$/;
 const HANG = { kind: 'hang', when: 'before' } as const;
 
-// A busy machine takes its time, but not as long as a call of the Engine that hangs may take.
+// A busy machine takes its time, but not as long as an Engine call that hangs may take.
 jest.setTimeout(110_000);
 
-describe('an Engine that does not say what it is', () => {
+describe('an Engine that does not answer /info', () => {
   let proxy: EngineProxy;
   let daemon: ChildDaemon;
 
@@ -32,14 +32,14 @@ describe('an Engine that does not say what it is', () => {
     return (await daemon.client.call('RunPodSandbox', { config })).pod_sandbox_id;
   };
 
-  it('because the first question was lost: it is asked again, and the node is served', async () => {
+  it('because the first question was lost is asked again, and the node is served', async () => {
     proxy.obey(onCalls(INFO, HANG, 1));
     daemon = await ChildDaemon.start([], proxy.dockerHost);
     expect(await runtimeReady()).toMatchObject({ status: true, reason: '', message: '' });
     await runPod('lost');
   });
 
-  it('to the first daemon of a node: Status says what is missing, and what needs no facts goes on', async () => {
+  it('to the first daemon of a node is reported in Status, and calls without facts work', async () => {
     proxy.obey(onCalls(INFO, HANG));
     daemon = await ChildDaemon.start([], proxy.dockerHost, 'Serving CRI');
     expect((await daemon.client.call('ListContainers', {})).containers).toEqual([]);
@@ -54,7 +54,7 @@ describe('an Engine that does not say what it is', () => {
     await runPod('late');
   });
 
-  it('to the next daemon: what it said to the one before counts', async () => {
+  it('to the next daemon is served with its earlier facts', async () => {
     daemon = await ChildDaemon.start([], proxy.dockerHost);
     const before = await runPod('before');
     await daemon.kill9();
@@ -63,7 +63,7 @@ describe('an Engine that does not say what it is', () => {
     const after = await runPod('after');
     const { items } = await daemon.client.call('ListPodSandbox', {});
     expect(items.map(({ id }) => id).sort()).toEqual([before, after].sort());
-    // That may have changed, and kubelet asks once.
+    // The driver may have changed, and kubelet asks once.
     await expectFailure(daemon.client.call('RuntimeConfig', {}), 'UNAVAILABLE', /cgroup driver/);
     await proxy.until(({ hanging }) => hanging.length === 2);
     expect(await runtimeReady()).toMatchObject({

@@ -10,9 +10,9 @@ import { TestDaemon } from './support/daemon';
 import { containerConfig, freshConfig, runPod, startedContainer } from './support/pods';
 
 const MEBIBYTE = 1024 * 1024;
-/** More than all buffers between a container and its client hold. */
+/** This is more than all buffers between a container and its client hold. */
 const FLOOD = 48 * MEBIBYTE;
-/** Far below the Engine's own 10 s of patience with a client, and still generous for a busy machine. */
+/** Far below the Engine's own limit of 10 s for a client, and still generous for a busy machine. */
 const PROMPT_MS = 8_000;
 
 let test: TestDaemon;
@@ -24,9 +24,9 @@ beforeAll(async () => {
 });
 afterAll(() => test.stop());
 
-/** A client that takes nothing until it is told to. */
+/** A client that reads nothing until the test says so. */
 interface Stalled {
-  /** Takes what is left. @returns how the session ended, as its client is told. */
+  /** Reads the rest. @returns the end of the session as its client sees it. */
   outcome(): Promise<string>;
   leave(): void;
 }
@@ -76,13 +76,16 @@ async function untilEnded(id: string, ms = 60_000): Promise<void> {
   await test.daemon.store.containers.waitFor(id, ({ state }) => state === 'exited', AbortSignal.timeout(ms));
 }
 
-/** Resolves when a container's `yes` writes no more: it has ended, or nothing fits into the buffers on the way to its client. */
+/**
+ * Resolves when a container's `yes` writes no more, because it has ended or because all buffers to its
+ * client are full.
+ */
 async function untilBlocked(container_id: string): Promise<void> {
   let before = '';
   for (;;) {
     const now = await writtenBy('yes', container_id);
     if (before !== '' && (now === before || now === '')) return;
-    // It has ended before we could see it.
+    // It ended before the test could see it.
     if ((await writtenBy('cat', container_id)) !== '') return;
     before = now;
     await delay(500);
@@ -97,17 +100,17 @@ async function writtenBy(name: string, containerId: string): Promise<string> {
         comm.trim() === name && (await readFile(`/proc/${pid}/cgroup`, 'utf8')).includes(containerId);
       if (isIts) return /wchar: \d+/.exec(await readFile(`/proc/${pid}/io`, 'utf8'))?.[0] ?? '';
     } catch {
-      // No process, or none any more.
+      // There is no process, or none any more.
     }
   }
   return '';
 }
 
-/** Blocks for untilBlocked to see. */
+/** It blocks, and untilBlocked detects that. */
 const FLOODS = 'exec yes 0123456789012345678901234567890';
 
 describe.each<Wire>(['SPDY', 'WebSocket'])('an attached client over %s that does not read', (wire) => {
-  it('does not hold up the container, and is told why it was let go', async () => {
+  it('does not stop the container, and gets the reason why it was disconnected', async () => {
     const script = `until [ -e /go ]; do sleep 0.1; done; yes 0123456789012345678901234567890 | head -c ${FLOOD}; echo the end`;
     const id = await startedContainer(test, pod, freshConfig(script));
     const client = await stalledClient(await attachUrl(id), wire);
@@ -117,12 +120,12 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('an attached client over %s that does
     client.leave();
   }, 120_000);
 
-  it('does not hold up StopContainer', async () => {
+  it('does not delay StopContainer', async () => {
     const script = `until [ -e /go ]; do sleep 0.1; done; yes 0123456789012345678901234567890 | head -c ${FLOOD}; mkfifo /end; exec cat /end`;
     const id = await startedContainer(test, pod, freshConfig(script));
     const client = await stalledClient(await attachUrl(id), wire);
     await touchIn(id, '/go');
-    // Until then the Engine has something that it wants to write to the client.
+    // By then the Engine has data to write to the client.
     await untilBlocked(id);
     await test.client.call('StopContainer', { container_id: id, timeout: 0 });
     expect(await client.outcome()).toMatch(/"status"/);
@@ -131,7 +134,7 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('an attached client over %s that does
 });
 
 describe.each<Wire>(['SPDY', 'WebSocket'])('a command whose client does not read, over %s', (wire) => {
-  it('is held up as long as it likes, and not longer than its container', async () => {
+  it('is blocked as long as the client likes, and not longer than its container lives', async () => {
     const id = await startedContainer(test, pod, freshConfig('exec tail -f /dev/null'));
     const client = await stalledClient(await execUrl(id, FLOODS), wire);
     await untilBlocked(id);
@@ -141,7 +144,7 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('a command whose client does not read
     expect(await client.outcome()).toMatch(/"status":"Failure"/);
   }, 120_000);
 
-  it('does not delay the news that its container has ended by itself', async () => {
+  it('does not delay the report that its container has ended by itself', async () => {
     const id = await startedContainer(test, pod, freshConfig('until [ -e /stop ]; do sleep 0.1; done'));
     const client = await stalledClient(await execUrl(id, FLOODS), wire);
     await untilBlocked(id);
@@ -153,7 +156,7 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('a command whose client does not read
   }, 120_000);
 });
 
-describe('a container that is removed, a pod that is stopped', () => {
+describe('a container that is removed, or a pod that is stopped,', () => {
   it('ends its sessions, whatever their clients do', async () => {
     const other = await runPod(test);
     const ids = [

@@ -3,7 +3,7 @@ import { type Logger, type LogFields, silentLogger } from '../../src/lib/logger'
 import { TestDaemon } from './support/daemon';
 import { containerConfig, FOREVER, output, runPod, startedContainer } from './support/pods';
 
-describe('stats of an Engine whose cgroup files cannot be seen', () => {
+describe('stats with an Engine whose cgroup files cannot be read', () => {
   const said: LogFields[] = [];
   let test: TestDaemon;
   let pod: string;
@@ -20,7 +20,7 @@ describe('stats of an Engine whose cgroup files cannot be seen', () => {
   });
   afterAll(() => test.stop());
 
-  it('are the one-shot stats of the Engine, and the log says so', async () => {
+  it('are the one-shot stats of the Engine, as the log says', async () => {
     expect(said).toContainEqual({
       message: expect.stringMatching(/^Reading stats from Docker Engine/) as string,
       reason: '--stats-source=engine',

@@ -19,7 +19,7 @@ import {
 
 type ContainerStats = Decoded<cri.IContainerStats>;
 const MIB = 2 ** 20;
-/** The kernel's counters of memory move by 32 pages a processor at a time. */
+/** The kernel updates its memory counters by 32 pages per processor at a time. */
 const SLACK = 256 * 1024;
 
 describe('stats of containers', () => {
@@ -36,13 +36,13 @@ describe('stats of containers', () => {
     return stats;
   }
 
-  /** Nanoseconds of processor time, in the kernel's words. */
+  /** Nanoseconds of processor time, as the kernel reports them. */
   async function burntBy(id: string): Promise<number> {
     const text = await groupFile(id, 'cpuacct', 'cpuacct.usage', 'cpu.stat');
     return CGROUP_VERSION === 1 ? Number(text) : Number(/^usage_usec (\d+)/.exec(text)?.[1]) * 1000;
   }
 
-  it('say whose they are, and are younger each time', async () => {
+  it('name their container, and have a later time in each reading', async () => {
     const config = containerConfig('named', FOREVER, { labels: { app: 'x' }, annotations: { note: 'y' } });
     const id = await startedContainer(test, pod, config);
     const [first, second] = [await statsOf(id), await statsOf(id)];
@@ -57,7 +57,7 @@ describe('stats of containers', () => {
     expect(second.memory?.timestamp.greaterThan(first.memory?.timestamp ?? 0)).toBe(true);
   });
 
-  it('of a CPU burner at 20 %: usage and rate', async () => {
+  it('of a CPU burner at 20 % have its usage and rate', async () => {
     const id = await startedContainer(
       test,
       pod,
@@ -76,14 +76,14 @@ describe('stats of containers', () => {
     expect(usage).toBeLessThanOrEqual(high);
     const elapsed = Number(after.cpu?.timestamp.sub(before.cpu?.timestamp ?? 0));
     const share = (usage - Number(before.cpu?.usage_core_nano_seconds?.value)) / elapsed;
-    // A busy machine may leave it less; the quota leaves it no more.
+    // A busy machine may give it less. The quota never gives it more.
     expect(share).toBeGreaterThan(0);
     expect(share).toBeLessThan(0.25);
     expect(Number(after.cpu?.usage_nano_cores?.value) / 1e9 / share).toBeCloseTo(1, 0);
   });
 
-  it('of 64 resident MiB and 10 MB of page cache: the cache is not in the working set', async () => {
-    // tail keeps what it may have to print; the file is read once: inactive page cache.
+  it('of 64 resident MiB and 10 MB of page cache do not count the cache in the working set', async () => {
+    // tail keeps the text that it may have to print. The file is read once, so its page cache is inactive.
     const script = `head -c 10000000 /dev/zero > /cached; sync; cat /cached > /dev/null;
       { head -c ${64 * MIB} /dev/zero; touch /full; sleep 1000; } | tail -c ${64 * MIB}`;
     const id = await startedContainer(
@@ -97,7 +97,8 @@ describe('stats of containers', () => {
     const after = await groupFile(id, 'memory', 'memory.stat', 'memory.stat');
     const linesOf = (key: string): number[] =>
       [before, after].map((stat) => Number(new RegExp(`^${key} (\\d+)$`, 'm').exec(stat)?.[1]));
-    // The kernel counts in batches and the two reads are not one: a page more or less, but no 10 MB.
+    // The kernel counts in batches, and the two reads are not simultaneous, so they may differ by a page
+    // but not by 10 MB.
     const expectBetween = (given: number, lines: number[]): void => {
       expect(given).toBeGreaterThanOrEqual(Math.min(...lines) - SLACK);
       expect(given).toBeLessThanOrEqual(Math.max(...lines) + SLACK);
@@ -119,14 +120,14 @@ describe('stats of containers', () => {
     expect(Math.abs(value(memory?.working_set_bytes) - shown)).toBeLessThan(MIB);
   });
 
-  it('without a limit say nothing of available memory', async () => {
+  it('without a limit omit available memory', async () => {
     const id = await startedContainer(test, pod, containerConfig('unlimited', FOREVER));
     const { memory } = await statsOf(id);
     expect(memory?.available_bytes).toBeNull();
     expect(Number(memory?.usage_bytes?.value)).toBeGreaterThan(0);
   });
 
-  it('of one that does not run are its attributes; of an unknown one an error', async () => {
+  it('of a container that does not run are its attributes, and of an unknown one an error', async () => {
     const id = await createContainer(test, pod, containerConfig('short', 'exit 0'));
     expect((await statsOf(id)).cpu).toBeNull();
     await test.client.call('StartContainer', { container_id: id });
@@ -137,7 +138,7 @@ describe('stats of containers', () => {
     await expectFailure(test.client.call('ContainerStats', {}), 'INVALID_ARGUMENT', /container_id/);
   });
 
-  it('survive a restart of the container in its cgroup of the same name', async () => {
+  it('survive a restart of the container with the same cgroup name', async () => {
     const id = await startedContainer(test, pod, containerConfig('again', FOREVER));
     const before = await statsOf(id);
     const { pid } = test.daemon.store.containers.get(id) ?? {};
@@ -167,7 +168,7 @@ describe('stats of containers', () => {
       return stats.map(({ attributes }) => attributes?.id ?? '').sort();
     }
 
-    it('holds what runs, filtered by id, pod and labels', async () => {
+    it('contain running containers, filtered by id, pod and labels', async () => {
       const [one = '', two = ''] = ids;
       expect(await list({ pod_sandbox_id: other })).toEqual([one, two].sort());
       expect(await list({ id: one.slice(0, 12) })).toEqual([one]);
@@ -177,7 +178,7 @@ describe('stats of containers', () => {
       expect(await list(null)).toEqual(expect.arrayContaining(ids));
     });
 
-    it('makes no Engine call', async () => {
+    it('make no Engine call', async () => {
       expect(
         await test.countEngineCalls(async () => {
           await list(null);

@@ -15,7 +15,7 @@ const statusOf = async (daemon: ChildDaemon): Promise<StatusReport> => {
   return JSON.parse(command.stdout) as StatusReport;
 };
 
-it('shows pods and containers, a call that hangs and what it is about, and that the Engine went away', async () => {
+it('status shows pods and containers, a hanging call and its subject, and the loss of the Engine', async () => {
   const proxy = await EngineProxy.start(sharedDockerHost());
   const daemon = await ChildDaemon.start([], proxy.dockerHost);
   try {
@@ -74,13 +74,13 @@ it('shows pods and containers, a call that hangs and what it is about, and that 
   } finally {
     await daemon.kill9();
     await proxy.stop();
-    // The pod is removed by one that has the Engine.
+    // A daemon with a working Engine removes the pod.
     await daemon.launch(undefined, sharedDockerHost());
     await daemon.stop();
   }
 });
 
-it('says that no daemon runs, and what to do', async () => {
+it('status says that no daemon runs, and gives advice', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-status-'));
   try {
     const command = new Command([

@@ -13,7 +13,7 @@ import {
 } from './support/pods';
 import { expectFailure } from './support/grpc';
 
-/** Together 20 MiB: more than the 16 MiB that one message may have. */
+/** Together 20 MiB, more than the 16 MiB that one message may have. */
 const MANY = 5_000;
 const FILLER = { filler: 'x'.repeat(4_096) };
 
@@ -23,13 +23,13 @@ async function all<Message>(messages: AsyncIterable<Message>): Promise<Message[]
   return taken;
 }
 
-/** Whether both were read, and are more than nothing. */
+/** Returns whether both were read and are not empty. */
 function isMeasured(stats: cri.IContainerStats | cri.ILinuxPodSandboxStats | null | undefined): boolean {
   const values = [stats?.cpu?.usage_core_nano_seconds?.value, stats?.memory?.usage_bytes?.value];
   return values.every((value) => Number(value ?? 0) > 0);
 }
 
-describe('Lists as streams', () => {
+describe('lists as streams', () => {
   let test: TestDaemon;
   beforeEach(async () => {
     test = await TestDaemon.start();
@@ -37,7 +37,7 @@ describe('Lists as streams', () => {
   });
   afterEach(() => test.stop());
 
-  it('say what the lists say, with the same filters', async () => {
+  it('return the same as the lists, with the same filters', async () => {
     const pods = await Promise.all(
       ['one', 'two'].map(async (name) => {
         const labels = { name };
@@ -67,7 +67,7 @@ describe('Lists as streams', () => {
     expect(chosen?.pod_sandboxes.map(({ id }) => id)).toEqual([pods[1]]);
   });
 
-  it('of stats say what the lists of stats say', async () => {
+  it('of stats return the same as the lists of stats', async () => {
     const { client } = test;
     const labels = { name: 'counted' };
     const pod = await runPod(test, podConfig(test, { labels }));
@@ -121,8 +121,8 @@ describe('Lists as streams', () => {
     );
   });
 
-  it('carry more than one message can hold, each message bounded', async () => {
-    // Nobody has to hold containers that the Engine does not know.
+  it('carry more than one message can hold, in messages of limited size', async () => {
+    // The records need no real containers.
     const { sandboxes, containers, images } = test.daemon.store as WritableStore;
     const ids = Array.from({ length: MANY }, (_, at) => `many-${at}`);
     for (const id of ids) {
@@ -147,7 +147,7 @@ describe('Lists as streams', () => {
           .map(({ id }) => id)
           .filter((id) => id.startsWith('many-')),
       ).toEqual(ids);
-      // 256 KiB a message.
+      // 256 KiB per message.
       expect(Math.max(...list.map(({ length }) => length))).toBeLessThan(70);
     }
     for (const id of ids) {

@@ -45,7 +45,7 @@ function sha(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** `size` bytes that are no pattern, made as they are read. */
+/** Returns `size` bytes without a pattern, generated while they are read. */
 function noise(size: number): { stream: Readable; digest: () => string } {
   const hash = createHash('sha256');
   let left = size;
@@ -69,7 +69,7 @@ async function fetchBody(url: string): Promise<Buffer> {
   });
 }
 
-/** The first line that matches; the stream goes on being read. */
+/** Returns the first matching line. The stream is read further. */
 async function lineOf(stream: Readable, pattern: RegExp): Promise<RegExpExecArray> {
   const lines = createInterface({ input: stream });
   const seen: string[] = [];
@@ -85,7 +85,7 @@ async function lineOf(stream: Readable, pattern: RegExp): Promise<RegExpExecArra
 }
 
 describe.each<Wire>(['SPDY', 'WebSocket'])('kubectl over %s', (wire) => {
-  it('exec: both outputs, and speaks what it should', async () => {
+  it('exec returns both outputs, and uses the expected protocol', async () => {
     const from = api.spoken.length;
     const result = await kubectl.run(
       wire,
@@ -102,7 +102,7 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('kubectl over %s', (wire) => {
     expect(api.spoken.slice(from)).toEqual([expect.stringMatching(wanted)]);
   });
 
-  it.each([0, 1, 7, 137])('exec: exit code %d', async (code) => {
+  it.each([0, 1, 7, 137])('exec returns exit code %d', async (code) => {
     const result = await kubectl.run(
       wire,
       undefined,
@@ -118,13 +118,13 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('kubectl over %s', (wire) => {
     if (code !== 0) expect(result.stderr).toBe(`command terminated with exit code ${code}\n`);
   });
 
-  it('exec: a command that is not there is an error with its reason', async () => {
+  it('exec reports a missing command with the reason', async () => {
     const result = await kubectl.run(wire, undefined, 'exec', 'web', '--', '/no/such/command');
     expect(result.code).not.toBe(0);
     expect(result.stderr).toMatch(/no such file|not found|exit code 12[67]/);
   });
 
-  it('exec -i: 100 MB through cat come back the same', async () => {
+  it('exec -i passes 100 MB through cat unchanged', async () => {
     const { stream, digest } = noise(100 * 1000 * 1000);
     const { code, stdout } = await kubectl.run(wire, stream, 'exec', '-i', 'web', '--', 'cat');
     expect(code).toBe(0);
@@ -132,7 +132,7 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('kubectl over %s', (wire) => {
     expect(sha(stdout)).toBe(digest());
   });
 
-  it('exec: the tail of a fast writer is never lost', async () => {
+  it('exec never loses the tail of a fast writer', async () => {
     const line = 'x'.repeat(99);
     const command = `yes ${line} | head -n 20000; echo end`;
     for (let round = 0; round < 10; round++) {
@@ -142,9 +142,9 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('kubectl over %s', (wire) => {
     }
   });
 
-  it('exec -it: the terminal has its size, and follows it', async () => {
-    // An Engine before 23 cannot start a command with a size: there it comes right after the start. The other stty sets
-    // columns and rows one after the other, and each is a change.
+  it('exec -it gives the terminal its size, and follows changes', async () => {
+    // An Engine before 23 cannot start a command with a size, which then comes right after the start. stty
+    // in the other terminal sets columns and rows separately, and each is a change.
     const ttyFile = join(test.directory, `tty-${wire}`);
     const inside = `until stty size 2>/dev/null | grep .; do :; done; trap '[ "$(stty size)" != "45 123" ] || { stty size; exit 7; }' WINCH; echo ready; while :; do sleep 0.1; done`;
     const args = kubectl.arguments('exec', '-it', 'web', '--', 'sh', '-c', inside);
@@ -168,7 +168,7 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('kubectl over %s', (wire) => {
     expect(code).toBe(7);
   });
 
-  it('attach: hears and is heard; the end of its input ends the container', async () => {
+  it('attach passes output and input, and the end of its input ends the container', async () => {
     const script = 'while read line; do echo "heard $line"; done; echo bye; sleep 0.2';
     const config = containerConfig(`attached-${wire}`, script, { stdin: true, stdin_once: true });
     const id = await startedContainer(test, pod, config);
@@ -179,7 +179,7 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('kubectl over %s', (wire) => {
     await untilExited(test, id);
   });
 
-  it('port-forward: 100 parallel requests of 1 MiB', async () => {
+  it('port-forward handles 100 parallel requests of 1 MiB', async () => {
     const from = api.spoken.length;
     const expected = sha(await fileIn('/www/mebibyte'));
     const child = kubectl.start(wire, 'port-forward', 'web', ':8080');
@@ -194,7 +194,7 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('kubectl over %s', (wire) => {
     expect(api.spoken.slice(from)).toEqual([expect.stringMatching(wanted)]);
   });
 
-  it('cp: there and back', async () => {
+  it('cp copies in both directions', async () => {
     const file = join(test.directory, `sent-${wire}`);
     const back = join(test.directory, `back-${wire}`);
     const bytes = randomBytes(5 * MEBIBYTE);

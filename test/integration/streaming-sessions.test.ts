@@ -44,7 +44,7 @@ async function forwardUrl(pod_sandbox_id: string): Promise<string> {
   return (await test.client.call('PortForward', { pod_sandbox_id, port: [] })).url;
 }
 
-/** Looks after each turn of the loop that something outside us changes; for what no event tells. */
+/** Polls in each turn of the loop for a change outside this process without an event. */
 async function until(
   condition: () => Promise<boolean> | boolean,
   limitMs: number,
@@ -59,7 +59,7 @@ async function until(
   }
 }
 
-/** Open descriptors, timers and children of this process, which is also the daemon's. */
+/** The open descriptors, timers and children of this process, which is also the daemon's. */
 async function holdings(): Promise<{ descriptors: number; timers: number; children: number }> {
   const resources = process.getActiveResourcesInfo();
   const children = await readFile(`/proc/self/task/${process.pid}/children`, 'utf8');
@@ -71,7 +71,7 @@ async function holdings(): Promise<{ descriptors: number; timers: number; childr
 }
 
 describe('tokens', () => {
-  it('wrong and used ones are 404, and a URL is absolute and on loopback', async () => {
+  it('return 404 when they are wrong or used, and URLs are absolute and on loopback', async () => {
     const url = await execUrl('true');
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/exec\/[\w-]{22}$/);
     const wrong = url.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
@@ -86,7 +86,7 @@ describe('tokens', () => {
     expect(await upgradeToSpdy(once, 'v4.channel.k8s.io')).toMatchObject({ status: 404 });
   });
 
-  it('protocols that we do not know are refused with those that we do', async () => {
+  it('with unknown protocols are refused with the list of known ones', async () => {
     expect(await upgradeToSpdy(await execUrl('true'), 'v9.channel.k8s.io')).toMatchObject({
       status: 403,
       headers: {
@@ -97,7 +97,7 @@ describe('tokens', () => {
   });
 });
 
-describe('the calls themselves', () => {
+describe('the session calls themselves', () => {
   it('make no Engine call', async () => {
     const calls = await test.countEngineCalls(async () => {
       await execUrl('true');
@@ -107,7 +107,7 @@ describe('the calls themselves', () => {
     expect(calls).toEqual({});
   });
 
-  it('refuse what cannot be', async () => {
+  it('refuse invalid requests', async () => {
     const call = (more: cri.IExecRequest): Promise<unknown> =>
       test.client.call('Exec', { container_id: main, cmd: ['true'], ...more });
     await expectFailure(call({}), 'INVALID_ARGUMENT');
@@ -116,7 +116,7 @@ describe('the calls themselves', () => {
     await expectFailure(call({ stdout: true, container_id: 'f'.repeat(64) }), 'NOT_FOUND');
   });
 
-  it('a stopped container is FAILED_PRECONDITION', async () => {
+  it('return FAILED_PRECONDITION for a stopped container', async () => {
     const container_id = await startedContainer(test, pod, containerConfig('ended', 'true'));
     await untilExited(test, container_id);
     const calls = [
@@ -128,7 +128,7 @@ describe('the calls themselves', () => {
 });
 
 describe('a client that leaves', () => {
-  it('takes its command along, children and all', async () => {
+  it('ends its command with all children', async () => {
     const { client, stdout } = await execOverSpdy(
       await execUrl('sleep 4321 & setsid sleep 4322 & echo started; wait'),
     );
@@ -142,17 +142,17 @@ describe('a client that leaves', () => {
     );
   });
 
-  it('is noticed although nothing can be read from it: a command that does not read its input', async () => {
+  it('is noticed even if its command reads no input, so that nothing can be read from the client', async () => {
     const session = await execOverSpdy(await execUrl('echo up; exec sleep 4323', { stdin: true }), [
       'stdin',
       'stdout',
     ]);
     await new Promise((resolve) => session.stdout.once('data', resolve));
-    // More than all buffers on the way hold.
+    // This is more than all buffers on the way hold.
     session.stdin.write(Buffer.alloc(32 * MEBIBYTE));
     const socket = session.client.socket as Socket;
     await until(() => socket.writableNeedDrain, 5_000, 'the way is full');
-    // Not only for a moment: nothing moves any more.
+    // The flow stops for good, not only for a moment.
     await new Promise<void>((resolve) => {
       const watch = setInterval(() => {
         if (socket.bytesWritten !== moved) moved = socket.bytesWritten;
@@ -173,13 +173,13 @@ describe('a client that leaves', () => {
 });
 
 describe.each(['SPDY', 'WebSocket'])('a flood of output over %s that nobody reads', (wire) => {
-  it('costs bounded memory, disturbs nobody and is over soon after the leaving', async () => {
+  it('costs limited memory, disturbs nobody, and ends soon after the client leaves', async () => {
     await warmUp();
     const before = await holdings();
     const url = await execUrl('exec yes 0123456789012345678901234567890123456789');
     let leave: () => void;
     if (wire === 'SPDY') {
-      // Its stream is never read: what our framing holds for it is bounded, too.
+      // Its stream is never read, so the memory of our framing for it is limited, too.
       const session = await execOverSpdy(url);
       leave = () => session.client.close();
     } else {
@@ -194,7 +194,7 @@ describe.each(['SPDY', 'WebSocket'])('a flood of output over %s that nobody read
       return external + heapUsed - start.external - start.heapUsed;
     };
     let most = 0;
-    // Others go on meanwhile: as many sessions as fit into two seconds.
+    // Other sessions continue meanwhile, as many as fit into two seconds.
     const end = performance.now() + 2_000;
     while (performance.now() < end) {
       const session = await execOverSpdy(await execUrl('echo other'));
@@ -219,7 +219,7 @@ describe.each(['SPDY', 'WebSocket'])('a flood of output over %s that nobody read
 });
 
 describe('port-forward', () => {
-  it('tells of a port where nobody listens; the session lives on', async () => {
+  it('reports a port where nobody listens, and the session continues', async () => {
     const client = await SpdyClient.dial(await forwardUrl(pod), 'portforward.k8s.io');
     const refused = client.forward(8099, 0);
     const { metadata } = await sandboxStatus(test, pod);
@@ -236,7 +236,7 @@ describe('port-forward', () => {
     client.close();
   });
 
-  it('reaches listeners on ::1, and hears what they say first', async () => {
+  it('reaches listeners on ::1, and receives what they send first', async () => {
     const six = await runPod(test);
     const script = 'httpd -p [::1]:8091 -h /www; echo greeting | nc -l -p 8092; exec sleep 1000';
     const id = await startedContainer(test, six, containerConfig('six', script));
@@ -254,7 +254,7 @@ describe('port-forward', () => {
     client.close();
   });
 
-  it('uses one helper a pod, that goes with the pod', async () => {
+  it('uses one helper per pod, which ends with the pod', async () => {
     const other = await runPod(test);
     await startedContainer(test, other, containerConfig('web', 'exec httpd -f -p 8080 -h /www'));
     const before = (await holdings()).children;
@@ -290,12 +290,15 @@ describe('port-forward', () => {
   });
 });
 
-/** A thousand commands take half a minute, on a busy machine ten: what is looked at is what they leave behind. */
+/**
+ * A thousand commands take half a minute, or ten minutes on a busy machine. The test checks what they
+ * leave.
+ */
 const LONG_MS = 900_000;
 
 describe('many sessions', () => {
   it(
-    '500 execs leave nothing behind',
+    'for 500 execs leave nothing',
     async () => {
       const sessions = async (count: number): Promise<void> => {
         await forEachLimited(Array.from({ length: count }), 20, async () => {
@@ -314,7 +317,7 @@ describe('many sessions', () => {
   );
 
   it(
-    '1000 ExecSync, 50 in parallel, leave nothing behind',
+    'of ExecSync, 1000 with 50 in parallel, leave nothing',
     async () => {
       await warmUp();
       const before = await holdings();
@@ -332,7 +335,7 @@ describe('many sessions', () => {
   );
 
   it(
-    'timeouts leave neither processes nor timers',
+    'that time out leave neither processes nor timers',
     async () => {
       await warmUp();
       const before = await holdings();
@@ -347,12 +350,13 @@ describe('many sessions', () => {
       console.log(
         `the slowest of 1000 timeouts of 1 s, 50 in parallel, was answered after ${slowest.toFixed(0)} ms`,
       );
-      // A busy Engine starts some of them after their end; they are killed all the same.
+      // A busy Engine starts some of them after their end, and they are killed too.
       await until(async () => (await commandsIn(main, 'sleep')) === 0, 30_000, 'all sleeps end');
       let now = before;
       await until(
         async () => !isMore((now = await holdings()), before),
-        // A start that was cut off on its way to the Engine is watched for 30 s: it may have arrived.
+        // A start that was interrupted on its way to the Engine is watched for 30 s, because it may have
+        // arrived.
         40_000,
         () => `all is closed: ${JSON.stringify({ before, now })}`,
       );
@@ -361,17 +365,23 @@ describe('many sessions', () => {
   );
 });
 
-/** Opens the connections that are kept for the next calls, as many as there can be. */
+/** Opens the maximum number of connections that are kept for later calls. */
 async function warmUp(): Promise<void> {
   await forEachLimited(Array.from({ length: 50 }), 50, async () => {
     await exec(test, main, 'true');
   });
 }
 
-/** Connections that the daemon keeps for its next Engine calls; how many there are depends on how busy the Engine was. */
+/**
+ * The connections that the daemon keeps for its next Engine calls. Their number depends on how busy the
+ * Engine was.
+ */
 const IDLE_CONNECTIONS = 32;
 
-/** Whether there is more than before; each of the hundreds of calls that leaves something would show. */
+/**
+ * Returns whether there is more than before. If each of the hundreds of calls left something, this would
+ * show it.
+ */
 function isMore(now: Awaited<ReturnType<typeof holdings>>, before: typeof now): boolean {
   return (
     now.descriptors > before.descriptors + IDLE_CONNECTIONS ||
@@ -380,7 +390,7 @@ function isMore(now: Awaited<ReturnType<typeof holdings>>, before: typeof now): 
   );
 }
 
-/** Processes of a container by their command's name, without asking anything inside. */
+/** The processes of a container by their command's name, without running a command in it. */
 async function commandsIn(id: string, name: string): Promise<number> {
   const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
   const found = await Promise.all(

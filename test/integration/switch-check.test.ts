@@ -15,7 +15,10 @@ const FOREVER = 'while :; do sleep 1; done';
 const PORTS = [{ protocol: Protocol.TCP, container_port: 80, host_port: 8080, host_ip: '' }];
 const HOST_NETWORK = { security_context: { namespace_options: { network: NamespaceMode.NODE } } };
 
-/** What is said of each container: under the hostile daemon.json the incumbent's logs are compressed. */
+/**
+ * The expected note about each container. Under the hostile daemon.json the incumbent's logs are
+ * compressed.
+ */
 const LOG_NOTES = IS_HOSTILE
   ? [{ severity: 'warning', text: expect.stringMatching(/compress=true.*cannot be followed/) as string }]
   : [];
@@ -23,7 +26,7 @@ const LOG_NOTES = IS_HOSTILE
 let node: CniNode;
 let directory: string;
 let engine: EngineProxy;
-/** A cri-dockerd with CNI, and one without. */
+/** One cri-dockerd with CNI, and one without. */
 let onCni: Incumbent;
 let onBridge: Incumbent;
 let pods: { by: Incumbent; id: string }[];
@@ -87,7 +90,7 @@ async function reported(): Promise<{ code: number | null; report: SwitchReport }
   return { code, report: JSON.parse(output) as SwitchReport };
 }
 
-it('says what a switch does to each pod, changes nothing, and exits by the worst of it', async () => {
+it('switch-check reports the effect of a switch on each pod, changes nothing, and exits by the worst of them', async () => {
   const cni = await run(onCni, 'cni-pod');
   const bridge = await run(onBridge, 'bridge-pod');
   await run(onCni, 'host-pod', HOST_NETWORK);
@@ -133,7 +136,7 @@ it('says what a switch does to each pod, changes nothing, and exits by the worst
   expect(new Set(engine.calls.map(({ method }) => method))).toEqual(new Set(['GET']));
 });
 
-it('warns of a pod without a cache entry, and of new pods without a network', async () => {
+it('switch-check warns of a pod without a cache entry, and of new pods without a network', async () => {
   const pod = await run(onCni, 'cni-pod');
   const entry = join(node.cacheDir, 'results', `test-net-${pod}-eth0`);
   await rename(entry, `${directory}/entry`);
@@ -152,12 +155,12 @@ it('warns of a pod without a cache entry, and of new pods without a network', as
   const refused = await check();
   expect(refused.output).toMatch(/^problem +node +new pods will get no network/m);
   expect(refused.code).toBe(2);
-  // Its DEL needs both again.
+  // The pod's DEL needs both again.
   await rename(`${directory}/entry`, entry);
   await node.configure(node.network(['10.96.0.0/24']));
 });
 
-it('exits with 2 when the Engine cannot be asked', async () => {
+it('switch-check exits with 2 when the Engine does not answer', async () => {
   const command = new Command(['switch', 'check', '--docker-endpoint', `unix://${directory}/none.sock`]);
   expect(await command.exit()).toBe(2);
   expect(command.stderr).toMatch(/^dockbridge switch check: .+/);

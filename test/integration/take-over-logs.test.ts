@@ -15,12 +15,13 @@ jest.setTimeout(300_000);
 
 let engine: PrivateEngine;
 let test: TestDaemon;
-/** A directory of the host in which a file ends the container of that name. */
+/** A directory of the host. A file with a container's name in it ends that container. */
 let gate: string;
 let podSandboxConfig: cri.IPodSandboxConfig;
 
 beforeAll(async () => {
-  // The logs that are taken over are made by the Engine's own options: a hostile daemon.json's cannot be followed.
+  // The Engine's own options make the logs that are taken over. A hostile daemon.json's logs cannot be
+  // followed.
   const config = { 'log-opts': {} };
   engine = await startPrivateEngine('take-over-logs', { dockerd: ['--live-restore'], config });
 });
@@ -38,26 +39,29 @@ afterEach(async () => {
   expect(await engineLeftovers(engine.dockerHost)).toEqual([]);
 });
 
-/** Writes the numbers up to `quick` at once, then one after the other until it is told to end. */
+/** Writes the numbers up to `quick` at once, and then one after the other until it is stopped. */
 const counting = (name: string, quick = 0): string =>
   `seq 1 ${quick}; i=${quick}; until [ -e /gate/${name} ]; do i=$((i+1)); echo $i; usleep 20000; done; echo end`;
 
 interface Wanted {
   readonly script: string;
-  /** LogConfig of the Engine's HostConfig; default: what the Engine gives. */
+  /** LogConfig of the Engine's HostConfig. By default it is the Engine's own. */
   readonly LogConfig?: { readonly Type: string; readonly Config?: Readonly<Record<string, string>> };
-  /** Awaited before we come: it has ended, or what its spool must look like. */
+  /** The state to wait for before dockbridge starts: an ended container, or a certain spool. */
   readonly until?: 'ended' | ((spool: string) => Promise<void>);
 }
 
 interface Made {
   readonly id: string;
   readonly path: string;
-  /** '' for a driver that has none. */
+  /** '' for a driver without a log path. */
   readonly spool: string;
 }
 
-/** While none of ours runs, another runtime runs a pod with these containers; then we come. */
+/**
+ * Lets another runtime run a pod with these containers while no dockbridge runs, and then starts
+ * dockbridge.
+ */
 async function takeOver<Name extends string>(wanted: Record<Name, Wanted>): Promise<Record<Name, Made>> {
   const made: Partial<Record<Name, Made>> = {};
   await test.restart(async () => {
@@ -79,7 +83,10 @@ async function takeOver<Name extends string>(wanted: Record<Name, Wanted>): Prom
   return made as Record<Name, Made>;
 }
 
-/** Resolves once `condition` holds, which is asked again whenever inotify tells of `path`; synchronous, to miss no change. */
+/**
+ * Resolves once `condition` holds. It is checked whenever inotify reports `path`, synchronously, so that no
+ * change is missed.
+ */
 async function untilChanged(path: string, condition: () => boolean): Promise<void> {
   const changes = watch(path);
   try {
@@ -89,7 +96,7 @@ async function untilChanged(path: string, condition: () => boolean): Promise<voi
   }
 }
 
-/** Resolves once the file, or the one that a link leads to, has more in it, or is another. */
+/** Resolves once the file, or the target of a link, has grown or is another file. */
 async function untilMore(path: string): Promise<void> {
   const { size } = statSync(path);
   await untilChanged(path, () => statSync(path).size !== size);
@@ -98,7 +105,10 @@ async function untilMore(path: string): Promise<void> {
 const untilNamed = (directory: string, ...names: string[]): Promise<void> =>
   untilChanged(directory, () => names.every((name) => readdirSync(directory).includes(name)));
 
-/** The log is the other runtime's link, beside which nothing was copied, and which we tell kubelet of. */
+/**
+ * Checks that the log is the other runtime's link, that nothing was copied next to it, and that kubelet
+ * gets its path.
+ */
 async function expectLink({ id, path, spool }: Made): Promise<void> {
   expect((await containerStatus(test, id)).log_path).toBe(path);
   expect(await readlink(path)).toBe(spool);
@@ -107,7 +117,7 @@ async function expectLink({ id, path, spool }: Made): Promise<void> {
   expect(positions).not.toContain(`${id}.json`);
 }
 
-/** As kubelet does it, with output between its two steps. @returns where the old log is now. */
+/** Rotates as kubelet does, with output between the two steps. @returns the path of the old log. */
 async function rotate({ id, path }: Made, stamp: string): Promise<string> {
   const old = `${path}.${stamp}`;
   await rename(path, old);
@@ -128,14 +138,14 @@ async function texts(...paths: string[]): Promise<string[]> {
   return all.flat().map(({ text }) => text);
 }
 
-/** Where a number does not follow the one before it. */
+/** Returns the places where a number does not follow the one before it. */
 const breaks = (lines: readonly string[], first: number): string[] =>
   lines.flatMap((line, at) => {
     const expected = at === 0 ? first : Number(lines[at - 1]) + 1;
     return line === String(expected) ? [] : [`${line} in the place of ${expected}`];
   });
 
-/** All numbers from `first` on, each once and in order, and the end. */
+/** Checks that all numbers from `first` on are there once and in order, up to the end. */
 function expectCounted(lines: readonly string[], first = 1): void {
   expect(lines.at(-1)).toBe('end');
   expect(lines.length).toBeGreaterThan(1);
@@ -143,8 +153,9 @@ function expectCounted(lines: readonly string[], first = 1): void {
 }
 
 /**
- * All that the Engine has, and that to the end. What an Engine had read and not yet written when it was stopped is in no
- * log of its own either, so only what it kept can be asked for after a restart of it.
+ * Checks that the log has everything that the Engine has, up to the end. Output that an Engine had read and
+ * not yet written when it was stopped is in no log, so after an Engine restart only the part that it kept
+ * is compared.
  */
 async function expectAllOfTheEngine({ spool }: Made, ...paths: string[]): Promise<void> {
   const name = basename(spool);
@@ -162,7 +173,7 @@ async function expectAllOfTheEngine({ spool }: Made, ...paths: string[]): Promis
   expect(lines).toEqual(kept);
 }
 
-/** A restart of ours, one of the Engine, and both at once. */
+/** A restart of dockbridge, one of the Engine, and both at once. */
 async function restartAll(): Promise<void> {
   await test.restart();
   await untilSynced(test);
@@ -179,10 +190,10 @@ async function restartAll(): Promise<void> {
 
 const untilCounting = (spool: string): Promise<void> =>
   untilChanged(spool, () => readFileSync(spool, 'utf8').includes('"20\\n"'));
-/** 60 MiB that Docker has within a few seconds. */
+/** 60 MiB, which Docker has within a few seconds. */
 const BIG = `yes $(printf %4000s | tr ' ' x) | head -n 15500`;
 
-describe('The log of a running container taken over', () => {
+describe('the log of a running container from another runtime', () => {
   const spun = { Type: 'json-file', Config: { 'max-size': '200k', 'max-file': '8' } };
   const untilSpun = (spool: string): Promise<void> => untilNamed(dirname(spool), `${basename(spool)}.2`);
   const wanted = {
@@ -190,12 +201,12 @@ describe('The log of a running container taken over', () => {
     spun: { script: counting('spun', 6000), LogConfig: spun, until: untilSpun },
   };
 
-  it('stays a link, and is a whole CRI log when kubelet is told that the container has ended', async () => {
+  it('stays a link, and is a complete CRI log when kubelet is told that the container has ended', async () => {
     const { plain, spun } = await takeOver(wanted);
     for (const made of [plain, spun]) await expectLink(made);
     await restartAll();
     for (const made of [plain, spun]) await expectLink(made);
-    // Nobody renamed it.
+    // Nobody has renamed it.
     await test.client.call('ReopenContainerLog', { container_id: plain.id });
     await expectLink(plain);
     for (const [name, made] of Object.entries({ plain, spun })) {
@@ -207,7 +218,7 @@ describe('The log of a running container taken over', () => {
     }
   });
 
-  it('goes on over the rotations of kubelet with each line once and in order', async () => {
+  it("survives kubelet's rotations with each line once and in order", async () => {
     const { plain, spun } = await takeOver(wanted);
     for (const [name, made] of Object.entries({ plain, spun })) {
       const old = [await rotate(made, '20261128-100000')];
@@ -230,7 +241,7 @@ describe('The log of a running container taken over', () => {
     expectCounted(await texts(...old, flood.path));
   });
 
-  it('does so when we and the Engine restart before and after, and when it ends while we are away', async () => {
+  it('does so when dockbridge and the Engine restart before and after, and when it ends while dockbridge is stopped', async () => {
     const { plain, spun } = await takeOver(wanted);
     await restartAll();
     const old = {
@@ -248,7 +259,7 @@ describe('The log of a running container taken over', () => {
     await expectAllOfTheEngine(spun, old.spun, spun.path);
   });
 
-  it('stays a whole link when the container ends while we are away and nobody has rotated', async () => {
+  it('stays a complete link when the container ends while dockbridge is stopped and nobody has rotated', async () => {
     const { plain } = await takeOver({ plain: wanted.plain });
     await test.restart(async () => {
       await writeFile(join(gate, 'plain'), '');
@@ -260,7 +271,7 @@ describe('The log of a running container taken over', () => {
     expectCounted(records.map((record) => (JSON.parse(record) as { log: string }).log.trimEnd()));
   });
 
-  it('is put back as a link when kubelet and we died between its rename and its call', async () => {
+  it("is put back as a link when kubelet and dockbridge died between kubelet's rename and its call", async () => {
     const { plain } = await takeOver({ plain: wanted.plain });
     const old = `${plain.path}.20261128-100000`;
     await test.restart(() => rename(plain.path, old));
@@ -271,8 +282,8 @@ describe('The log of a running container taken over', () => {
     expectCounted(await texts(old, plain.path));
   });
 
-  it('says so where Docker has compressed what came before', async () => {
-    // After 45,000 lines its newest file has room for minutes: no rotation comes in between.
+  it('says that output is missing if Docker has compressed it', async () => {
+    // After 45,000 lines its newest file has room for minutes, so no rotation comes in between.
     const LogConfig = { Type: 'json-file', Config: { 'max-size': '1m', 'max-file': '3', compress: 'true' } };
     const until = async (spool: string): Promise<void> => {
       await untilChanged(
@@ -293,8 +304,8 @@ describe('The log of a running container taken over', () => {
   });
 });
 
-describe('The log of a container that had ended before we came', () => {
-  it('stays a link however big it is, also over restarts, and goes with the container', async () => {
+describe('the log of a container that had ended before dockbridge started', () => {
+  it('stays a link whatever its size, even over restarts, and is removed with the container', async () => {
     const { big } = await takeOver({ big: { script: BIG, until: 'ended' } });
     expect((await lstat(big.spool)).size).toBeGreaterThan(60 * 1024 * 1024);
     await expectLink(big);
@@ -305,8 +316,8 @@ describe('The log of a container that had ended before we came', () => {
   });
 });
 
-describe('The log of a running container with much output', () => {
-  it('goes back 50 MiB when kubelet rotates, and says so', async () => {
+describe('the log of a running container with much output', () => {
+  it('contains the last 50 MiB when kubelet rotates, and says so', async () => {
     const script = `${BIG}; touch /gate/written; ${counting('big')}`;
     const { big } = await takeOver({ big: { script, until: () => untilNamed(gate, 'written') } });
     await expectLink(big);
@@ -320,11 +331,11 @@ describe('The log of a running container with much output', () => {
   });
 });
 
-describe('The log of a container with another log driver', () => {
+describe('the log of a container with another log driver', () => {
   it.each([
     ['local', /the log driver local, not json-file/],
     ['none', /discards the output of this container/],
-  ])('is a line that says so: %s', async (Type, why) => {
+  ])('has one line that says so: %s', async (Type, why) => {
     const { runs, done } = await takeOver({
       runs: { script: counting('runs'), LogConfig: { Type } },
       done: { script: 'echo done', LogConfig: { Type }, until: 'ended' },

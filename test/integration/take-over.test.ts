@@ -58,7 +58,7 @@ afterEach(async () => {
   }
 });
 
-/** While none of ours runs, another runtime makes what `make` says. */
+/** Lets another runtime run `make` while no dockbridge runs. */
 async function takeOver<T>(
   options: Omit<IncumbentOptions, 'root' | 'dockerHost'>,
   make: (incumbent: Incumbent) => Promise<T>,
@@ -73,7 +73,7 @@ async function takeOver<T>(
   return made[0]!;
 }
 
-/** What kubelet is told of all pods. */
+/** Returns all that kubelet sees of the pods. */
 async function answers(): Promise<object> {
   const { items } = await test.client.call('ListPodSandbox', {});
   const { containers } = await test.client.call('ListContainers', {});
@@ -88,7 +88,10 @@ async function answers(): Promise<object> {
   };
 }
 
-/** Whatever makes us look again, the answers stay: our restart, an event, the Engine's restart, and both restarts. */
+/**
+ * The answers stay the same after each cause of another inspect: a restart of dockbridge, an event, a
+ * restart of the Engine, and both restarts.
+ */
 async function expectSteady(pods: readonly string[]): Promise<void> {
   const before = await answers();
   await test.restart();
@@ -109,7 +112,10 @@ async function expectSteady(pods: readonly string[]): Promise<void> {
   expect(await answers()).toEqual(before);
 }
 
-/** Resolves once we have heard of it: events of one container are dealt with in order, and a new name can be seen. */
+/**
+ * Resolves once dockbridge has handled earlier events. Events of one container are handled in order, and a
+ * new name is visible.
+ */
 async function update(id: string): Promise<void> {
   const { sandboxes } = test.daemon.store;
   const name = sandboxes.get(id)!.engineName.split('_').slice(0, 6).join('_');
@@ -122,8 +128,8 @@ async function update(id: string): Promise<void> {
 
 const ipOf = async (pod: string): Promise<string> => (await sandboxStatus(test, pod)).network?.ip ?? '';
 
-describe.each(KINDS)('A pod that %s made', (kind) => {
-  it('keeps its address and all else on CNI, and is freed with its host port', async () => {
+describe.each(KINDS)('a pod that %s made', (kind) => {
+  it('keeps its address and everything else on CNI, and is freed with its host port', async () => {
     const config = podConfig(test, {
       metadata: { name: 'web', namespace: 'shop', uid: 'u-1', attempt: 4 },
       labels: { app: 'web' },
@@ -146,7 +152,7 @@ describe.each(KINDS)('A pod that %s made', (kind) => {
     await test.client.call('RemovePodSandbox', { pod_sandbox_id: pod });
   });
 
-  it("keeps the Engine's address where it has one, and none on the host's network", async () => {
+  it("keeps the Engine's address if it has one, and has none on the host's network", async () => {
     const pods = await takeOver({ kind }, async (incumbent) => [
       await incumbent.runPod(podConfig(test, { port_mappings: [{ ...PORTS[0], host_ip: '127.0.0.1' }] })),
       await incumbent.runPod(podConfig(test, { ...HOST_NETWORK, port_mappings: PORTS })),
@@ -161,7 +167,7 @@ describe.each(KINDS)('A pod that %s made', (kind) => {
     await expectSteady(pods);
   });
 
-  it('is there, not ready, and can be removed when it was never started', async () => {
+  it('is visible, not ready, and can be removed if it was never started', async () => {
     const config = podConfig(test, { port_mappings: PORTS });
     const pod = await takeOver({ kind, node }, (incumbent) => incumbent.createPod(config));
     expect(await sandboxStatus(test, pod)).toMatchObject({
@@ -176,7 +182,7 @@ describe.each(KINDS)('A pod that %s made', (kind) => {
   });
 });
 
-describe.each(KINDS)('A container that %s made', (kind) => {
+describe.each(KINDS)('a container that %s made', (kind) => {
   const identity = {
     metadata: { name: 'app', attempt: 2 },
     labels: { 'io.kubernetes.container.name': 'app' },
@@ -189,7 +195,7 @@ describe.each(KINDS)('A container that %s made', (kind) => {
 
   let source: string;
 
-  // A machine without systemd shares no mounts, and the Engine refuses propagation from those that are not shared.
+  // A machine without systemd has no shared mounts, and the Engine refuses propagation from private mounts.
   beforeEach(async () => {
     source = await mkdtemp(join(test.directory, 'volumes-'));
     await run('mount', ['--bind', source, source]);
@@ -197,7 +203,7 @@ describe.each(KINDS)('A container that %s made', (kind) => {
   });
   afterEach(() => run('umount', ['-l', source]));
 
-  it('keeps its identity, state, times and mounts, running or ended or never started', async () => {
+  it('keeps its identity, state, times and mounts, whether it is running, ended or never started', async () => {
     await writeFile(join(source, 'message'), '');
     const mounts = [
       { container_path: '/dev/termination-log', host_path: join(source, 'message') },
@@ -238,8 +244,8 @@ describe.each(KINDS)('A container that %s made', (kind) => {
   });
 });
 
-describe('The times of a container', () => {
-  it('are for ever what kubelet was told first, whoever ends it', async () => {
+describe('the times of a container', () => {
+  it('stay those that kubelet got first, whoever ends the container', async () => {
     const pod = await runPod(test, podConfig(test, HOST_NETWORK));
     const config = containerConfig('ours', FOREVER);
     const ours = await createContainer(test, pod, config);
@@ -253,7 +259,7 @@ describe('The times of a container', () => {
   });
 });
 
-describe("A CNI pod of another runtime's", () => {
+describe('a CNI pod of another runtime', () => {
   const kind = 'cri-dockerd-0.4';
   const damages: [string, (file: string, result: () => Promise<string>) => Promise<void>][] = [
     ['was lost', (file) => rm(file)],
@@ -281,11 +287,11 @@ describe("A CNI pod of another runtime's", () => {
     await test.client.call('RemovePodSandbox', { pod_sandbox_id: pod });
   });
 
-  it('is freed though it vanished while nobody looked', async () => {
+  it('is freed even if it vanished while no runtime ran', async () => {
     const pod = await takeOver({ kind, node }, (incumbent) =>
       incumbent.runPod(podConfig(test, { port_mappings: PORTS })),
     );
-    // From the first look on its namespace is held: without one, the bridge plugin cannot find its rules.
+    // Its namespace is held from the first look on. Without it, the bridge plugin cannot find its rules.
     expect(await ipOf(pod)).toMatch(/^10\.90\.0\.\d+$/);
     await test.restart(async () => {
       await engineCall(engine.dockerHost, 'DELETE', `/containers/${pod}?force=1`);
@@ -294,7 +300,7 @@ describe("A CNI pod of another runtime's", () => {
     expect(await node.traces()).toEqual([]);
   });
 
-  it('keeps a second interface to itself when its cache entry was lost', async () => {
+  it('does not report a second interface when its cache entry was lost', async () => {
     const pod = await takeOver({ kind, node }, async (incumbent) => {
       const id = await incumbent.runPod(podConfig(test));
       const inside = ['nsenter', `--net=/proc/${(await incumbent.inspect(id)).State.Pid}/ns/net`];

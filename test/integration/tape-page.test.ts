@@ -40,7 +40,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** Runs the command, and opens what it wrote. */
+/** Runs the command, and opens its page. */
 async function opened(name: string, lines: readonly object[], size = {}): Promise<string> {
   const [tape, page] = [join(directory, `${name}.tape`), join(directory, `${name}.html`)];
   await writeFile(tape, [HEAD, ...lines].map((line) => `${JSON.stringify(line)}\n`).join(''));
@@ -53,7 +53,7 @@ async function opened(name: string, lines: readonly object[], size = {}): Promis
 const text = (selector: string): Promise<string> =>
   browser.value(`document.querySelector(${JSON.stringify(selector)}).innerText`);
 const focused = (): Promise<void> => browser.value(`document.querySelector('.waterfall').focus()`);
-/** Sets a field of the filters, as somebody who types it, and waits until the page shows so many calls. */
+/** Types a value into a filter, and waits until the page shows that many calls. */
 async function ask(id: string, value: string, count: string): Promise<void> {
   await browser.value(`document.getElementById('${id}').select(), document.getElementById('${id}').focus()`);
   await (value === ''
@@ -61,7 +61,7 @@ async function ask(id: string, value: string, count: string): Promise<void> {
     : browser.type(value));
   await browser.until(`document.getElementById('count').textContent === ${JSON.stringify(count)}`);
 }
-/** Whether the canvas has a pixel of a colour of the style. */
+/** Returns whether the canvas has a pixel in a colour of the style. */
 const isDrawn = (name: string): Promise<boolean> =>
   browser.value(`(() => {
     const probe = document.body.appendChild(document.createElement('i'));
@@ -77,7 +77,7 @@ const isDrawn = (name: string): Promise<boolean> =>
     return false;
   })()`);
 
-it('a page of a tape: what it tells, by keys alone, and nothing of a tape is HTML', async () => {
+it('the page of a tape shows its contents, works with the keyboard alone, and escapes all text', async () => {
   const page = await opened('small', LINES);
   expect((await stat(page)).mode & 0o777).toBe(0o600);
   expect(await text('#title')).toContain(`small.tape, ${HOSTILE} 2.1, unix:///run/x.sock`);
@@ -92,7 +92,7 @@ it('a page of a tape: what it tells, by keys alone, and nothing of a tape is HTM
   const details = await text('#details');
   for (const part of ['✕ UNKNOWN', 'the client', 'hang, by faults[0]', '2000 ms', '"container_id": "c"'])
     expect(details).toContain(part);
-  expect(details.split(HOSTILE)).toHaveLength(4); // its pod, its container, and the details of its status
+  expect(details.split(HOSTILE)).toHaveLength(4); // Its pod, its container, and the details of its status.
   await browser.press('Escape');
   expect(await browser.value(`document.getElementById('details').hidden`)).toBe(true);
   expect(await browser.value(`document.activeElement.className`)).toBe('waterfall');
@@ -111,7 +111,7 @@ it('a page of a tape: what it tells, by keys alone, and nothing of a tape is HTM
   expect(browser.incidents).toEqual([]);
 });
 
-it('a page that is there stays, and what is wrong with the tape is told', async () => {
+it('an existing page is not overwritten, and errors in the tape are reported', async () => {
   const [tape, page] = [join(directory, 'cut.tape'), join(directory, 'cut.html')];
   await writeFile(tape, [HEAD, ...LINES.slice(0, -1)].map((line) => `${JSON.stringify(line)}\n`).join(''));
   const first = new Command(['cri', 'show', tape, '--html', page]);
@@ -130,7 +130,7 @@ it('a page that is there stays, and what is wrong with the tape is told', async 
 
 it('a click opens the call under the pointer, and the wheel zooms there', async () => {
   await opened('pointer', LINES);
-  // The first row of calls, and the middle of the first call, of a run of 7 s with 2 % of room.
+  // The first row of calls, and the middle of the first call, in a run of 7 s with a margin of 2 %.
   const at = await browser.value<{ x: number; y: number }>(`(() => {
     const { left, top, width } = document.querySelector('canvas').getBoundingClientRect();
     return { x: left + 200 + (0.39 / 7.28) * (width - 200), y: top + 24 + 22 + 6 };
@@ -147,7 +147,7 @@ it('a click opens the call under the pointer, and the wheel zooms there', async 
   expect(await text('#details')).toContain('"pod_sandbox_id": "p"');
 });
 
-it('two runs side by side: a difference opens both calls, and a call opens the other one', async () => {
+it("a page of two runs opens both calls of a difference, and the other run's call", async () => {
   const run = (source: string, name: string): PageSource =>
     observationSource({
       ...{ source, runtime: { name, version: '1' } },
@@ -165,7 +165,7 @@ it('two runs side by side: a difference opens both calls, and a call opens the o
   await writePage(page, [run('a.tape', 'one'), run('unix:///b', 'two')], differences, template);
   await browser.open(page);
   expect(await browser.value(`document.querySelectorAll('.waterfall').length`)).toBe(2);
-  // What no rule allows comes first.
+  // Differences that no rule allows come first.
   expect(await text('#differences tbody tr:nth-child(1)')).toMatch(/✕ differs\s+Version\s+told\s+y\s+z/);
   expect(await text('#differences tbody tr:nth-child(2)')).toContain(HOSTILE);
   await browser.value(`document.querySelector('#differences tbody tr:nth-child(2) button').click()`);
@@ -177,14 +177,14 @@ it('two runs side by side: a difference opens both calls, and a call opens the o
   expect(browser.incidents).toEqual([]);
 });
 
-it('is readable in the dark too', async () => {
+it('the page is readable in dark mode too', async () => {
   await opened('dark', LINES, { dark: true });
   expect(await browser.value(`getComputedStyle(document.body).backgroundColor`)).toBe('rgb(22, 24, 29)');
   for (const colour of ['call', 'failed', 'open'])
     expect([colour, await isDrawn(colour)]).toEqual([colour, true]);
 });
 
-it('20,000 calls are drawn as what is in view', async () => {
+it('the page draws only the visible part of 20,000 calls', async () => {
   const calls = Array.from({ length: 20_000 }, (_, n) => {
     const [t, method] = [n / 10, n % 7 === 0 ? 'ListContainers' : 'PodSandboxStatus'];
     const about = n % 7 === 0 ? {} : { pod_sandbox_id: `p${n % 100}` };
@@ -202,7 +202,7 @@ it('20,000 calls are drawn as what is in view', async () => {
   await browser.press('Enter');
   expect(await text('#details')).toContain('NOT_FOUND');
   expect(await browser.value<number>(`document.querySelectorAll('body *').length`)).toBeLessThan(600);
-  // The thread's own time, so that what else runs on the machine does not count.
+  // The time of this thread, so that other load on the machine does not count.
   await browser.send('Performance.enable', { timeDomain: 'threadTicks' });
   const busy = async (): Promise<number> => {
     const { metrics } = (await browser.send('Performance.getMetrics')) as {

@@ -28,7 +28,7 @@ afterEach(async () => {
   await collector.close();
 });
 
-/** Calls as a kubelet does that traces: with its trace context in the metadata. */
+/** Makes calls as a kubelet with tracing does, with its trace context in the metadata. */
 async function runPodTraced(daemon: ChildDaemon, config: object): Promise<string> {
   const client = new (makeClientConstructor(RUNTIME_SERVICE, 'RuntimeService'))(
     daemon.endpoint.replace('unix://', 'unix:'),
@@ -55,8 +55,8 @@ async function runPodTraced(daemon: ChildDaemon, config: object): Promise<string
 
 const namesOf = (spans: readonly CollectedSpan[]): string[] => spans.map(({ name }) => name);
 
-describe('A daemon whose environment names a collector', () => {
-  it('has a span for each CRI call, whose parent is kubelet, whose children are the Engine and the CNI plugins', async () => {
+describe('a daemon whose environment names a collector', () => {
+  it('has a span for each CRI call, with kubelet as its parent, and the Engine and CNI plugins as its children', async () => {
     const node = await CniNode.create();
     try {
       await node.configure(node.network(['10.99.0.0/16']));
@@ -97,7 +97,7 @@ describe('A daemon whose environment names a collector', () => {
           },
         );
         const plugins = children.filter(({ name }) => name.startsWith('CNI ADD'));
-        // Not every kernel leaves lo to a plugin.
+        // Some kernels do not leave lo to a plugin.
         expect(namesOf(plugins).filter((name) => !name.endsWith('loopback'))).toEqual([
           ...['CNI ADD bridge', 'CNI ADD portmap', 'CNI ADD firewall', 'CNI ADD bandwidth', 'CNI ADD tuning'],
         ]);
@@ -107,7 +107,7 @@ describe('A daemon whose environment names a collector', () => {
           'cni.network': 'test-net',
           'cni.exit': '0',
         });
-        // All of it belongs to the call, and happened during it. The SDK begins spans at whole milliseconds.
+        // All spans belong to the call, and lie within it. The SDK begins spans at whole milliseconds.
         for (const { traceId, start, end } of children) {
           expect(traceId).toBe(TRACE);
           expect(start >= run.start && end <= run.end + 1_000_000n).toBe(true);
@@ -144,7 +144,7 @@ describe('A daemon whose environment names a collector', () => {
     }
   });
 
-  it('has the codes of failures, and no spans of event streams', async () => {
+  it('records the codes of failures, and has no spans of event streams', async () => {
     const daemon = await ChildDaemon.start();
     try {
       const events = daemon.client.stream('GetContainerEvents', {});
@@ -157,14 +157,14 @@ describe('A daemon whose environment names a collector', () => {
     } finally {
       await daemon.stop();
     }
-    // Stopped, so everything was sent.
+    // The daemon has stopped, so everything was sent.
     expect(namesOf(collector.spans)).toContain('runtime.v1.RuntimeService/ListPodSandbox');
     expect(namesOf(collector.spans).filter((name) => name.includes('GetContainerEvents'))).toEqual([]);
   });
 });
 
-describe('A daemon whose collector is dead', () => {
-  it('answers as ever, warns once, says when the collector is back, and ends in time', async () => {
+describe('a daemon whose collector is dead', () => {
+  it("answers as usual, warns once, reports the collector's return, and ends in time", async () => {
     const { port } = collector;
     await collector.close();
     process.env.OTEL_EXPORTER_OTLP_TIMEOUT = '500';
@@ -194,7 +194,7 @@ describe('A daemon whose collector is dead', () => {
     }
   });
 
-  it('serves without traces when it cannot speak the protocol, and says so', async () => {
+  it('serves without traces when it cannot use the protocol, and says so', async () => {
     process.env.OTEL_EXPORTER_OTLP_PROTOCOL = 'grpc';
     const daemon = await ChildDaemon.start();
     try {
@@ -210,8 +210,8 @@ describe('A daemon whose collector is dead', () => {
   });
 });
 
-describe('What is loaded', () => {
-  /** Loads the daemon's code, opens tracing as it does, and prints the packages of OpenTelemetry that are there. */
+describe('the loaded packages', () => {
+  /** Loads the daemon's code, opens tracing as it does, and prints the loaded packages of OpenTelemetry. */
   const PROBE = `
     require('./daemon.js');
     const { openTracing } = require('./tracing/tracing.js');
@@ -230,7 +230,7 @@ describe('What is loaded', () => {
     return JSON.parse(stdout);
   };
 
-  it('is nothing of OpenTelemetry without its variables, but the interface that prom-client asks for', async () => {
+  it('include only the interface that prom-client needs from OpenTelemetry, unless its variables are set', async () => {
     const { PATH } = process.env;
     expect(loaded({ PATH })).toEqual(['api']);
     expect(

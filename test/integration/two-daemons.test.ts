@@ -9,11 +9,11 @@ import { engineLeftovers, sharedDockerHost, TEST_IMAGE } from './support/engine'
 import { EngineProxy } from './support/engine-proxy';
 
 const TAKEN = 'Another dockbridge serves this Docker Engine; waiting for it to end';
-// Ten lines at a time: each sleep is a process that a busy machine takes its time for.
+// Ten lines at a time, because each sleep is a process, which is slow on a busy machine.
 const TICKER =
   'n=0; while :; do for i in 0 1 2 3 4 5 6 7 8 9; do echo "line $n"; n=$((n+1)); done; usleep 20000; done';
 
-// Up to four processes that start one after the other: a busy machine takes its time.
+// Up to four processes start one after the other, which takes long on a busy machine.
 jest.setTimeout(300_000);
 
 let proxy: EngineProxy;
@@ -73,7 +73,7 @@ async function grown({ logPath }: Pod, before: number, more = 50): Promise<numbe
   for (;;) {
     const text = await readFile(logPath, 'latin1');
     const lines = parseCri(text.slice(0, text.lastIndexOf('\n') + 1)).map((line) => line.text);
-    // Not the whole of them: a few thousand lines say nothing to whoever reads a failure.
+    // This does not print the whole logs, because a few thousand lines do not help to analyse a failure.
     const wrong = lines.findIndex((line, at) => line !== `line ${at}`);
     if (wrong >= 0)
       throw new Error(`line ${wrong} reads "${lines[wrong]}":\n${daemons.map(lastWords).join('\n\n')}`);
@@ -105,8 +105,8 @@ async function page({ directory }: ChildDaemon, path: string): Promise<string> {
 describe.each([
   ['the same way', () => sharedDockerHost()],
   ['another way', () => proxy.dockerHost],
-])('a second daemon with directories of its own that reaches the Engine %s', (_, dockerHost) => {
-  it('is refused, says who has it, and changes nothing', async () => {
+])('a second daemon with directories of its own that reaches the Engine by %s', (_, dockerHost) => {
+  it('is refused, names the first daemon, and changes nothing', async () => {
     const pod = await ticker();
     const second = await start([], dockerHost(), TAKEN);
     const who = `process ${first.pid}, run directory ${first.directory}/run, socket ${first.endpoint}`;
@@ -128,7 +128,7 @@ describe.each([
   it.each([
     ['was stopped', () => first.terminate()],
     ['was killed', () => first.kill9()],
-  ])('serves once the first %s, and lets it wait in its turn', async (__, end) => {
+  ])('serves once the first %s, which then has to wait itself', async (__, end) => {
     const pod = await ticker();
     const second = await start([], dockerHost(), TAKEN);
     const before = await grown(pod, 0);
@@ -137,7 +137,7 @@ describe.each([
     await second.says();
     expect(await runtimeReady(second)).toMatchObject({ status: true });
     const after = await grown(pod, before);
-    // It was stopped at positions in logs that are the other's by now.
+    // It was stopped with positions in logs that now belong to the other daemon.
     await first.launch(TAKEN);
     await grown(pod, after, 100);
     await second.kill9();
@@ -146,7 +146,7 @@ describe.each([
   });
 });
 
-it('daemons that only observe are in nobody’s way', async () => {
+it('observing daemons claim nothing, and are not refused', async () => {
   const pod = await ticker();
   const watcher = await start(['--observe']);
   expect(await runtimeReady(watcher)).toMatchObject({ status: true });

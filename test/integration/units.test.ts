@@ -41,7 +41,7 @@ beforeEach(async () => {
       .replace('/usr/bin/dockbridge', program),
     { mode: 0o755 },
   );
-  // Node.js has no sockets of systemd's kind: a systemd-notify that writes down what it is told.
+  // A systemd-notify that records its arguments, because Node.js has no sockets of systemd's kind.
   notified = join(directory, 'notified');
   await writeFile(notified, '');
   await mkdir(join(directory, 'bin'));
@@ -65,12 +65,14 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** A socket unit's socket, of which the daemon that `startWith` starts has the only descriptor then; its file stays. */
+/**
+ * A socket unit's socket, whose only descriptor goes to the daemon that `startWith` starts. Its file stays.
+ */
 async function throughSocketUnit<T>(startWith: (fd: number) => T): Promise<T> {
   const bound = createServer().listen(socket);
   await once(bound, 'listening');
   const started = startWith((bound as unknown as { _handle: { fd: number } })._handle.fd);
-  // libuv removes the name of what it closes, so it moves out of the way meanwhile.
+  // libuv removes the name of a socket that it closes, so the socket is moved away meanwhile.
   await rename(socket, `${socket}.kept`);
   bound.close();
   await rename(`${socket}.kept`, socket);
@@ -79,13 +81,13 @@ async function throughSocketUnit<T>(startWith: (fd: number) => T): Promise<T> {
 
 interface Started {
   readonly main: Command;
-  /** As systemd would on `systemctl reload`. */
+  /** Reloads as `systemctl reload` does. */
   readonly reload: () => Promise<unknown>;
 }
 
 /**
- * Starts what the units say, with places of the test's own for those of the node.
- * @param given a socket unit's socket, or the words of a command that executes what the units say.
+ * Starts the unit's command with the test's own paths in place of the node's. @param given a socket unit's
+ * socket, or a command that executes the unit's.
  */
 function start(files: readonly string[], given: { fd?: number; through?: readonly string[] } = {}): Started {
   const service = readUnit('Service', files);
@@ -108,7 +110,7 @@ function start(files: readonly string[], given: { fd?: number; through?: readonl
   return { main, reload };
 }
 
-/** It serves, goes on when it is reloaded, and ends when it is told to. */
+/** Checks that it serves, continues after a reload, and ends on request. */
 async function liveAndEnd(
   { main, reload }: Started,
   whileServing?: (client: CriClient) => Promise<void>,
@@ -133,7 +135,7 @@ async function networkReady(client: CriClient): Promise<boolean | undefined> {
   return status?.conditions.find(({ type }) => type === 'NetworkReady')?.status;
 }
 
-/** Names with a folder are of units that a package of ours has. */
+/** Names with a folder belong to units in our packages. */
 const unit = (name: string): string => join(name.includes('/') ? PACKAGING : THEIRS, name);
 
 describe('a unit starts, reloads and stops dockbridge', () => {
@@ -153,25 +155,26 @@ describe('a unit starts, reloads and stops dockbridge', () => {
     const { main } = started;
     const before = lstatSync(socket).ino;
     await untilLogged(notified, `--ready --pid=${main.pid}`);
-    // Programs that it starts must not inherit it: a CNI plugin that lives on would keep the socket.
+    // Programs that it starts must not inherit the socket, because a CNI plugin that lives on would keep
+    // it.
     expect(await readFile(`/proc/${main.pid}/fdinfo/3`, 'utf8')).toMatch(/^flags:\s*0?2[0-7]{6}$/m);
     await liveAndEnd(started, async (client) => {
       if (ready !== undefined) expect(await networkReady(client)).toBe(ready);
     });
     expect(await readFile(notified, 'utf8')).toContain(`STOPPING=1 --pid=${main.pid}`);
-    // It is systemd's: what calls meanwhile waits for the next daemon.
+    // The socket is systemd's, so later calls wait for the next daemon.
     expect(lstatSync(socket).ino).toBe(before);
   });
 
   it.each([
     ["RKE's", 'rke.service'],
     ["kubespray's", 'kubespray.service'],
-  ])("without a socket unit, where the flags name the socket's path: %s", async (_whose, file) => {
+  ])('without a socket unit, whose path the flags name: %s', async (_whose, file) => {
     await liveAndEnd(start([unit(file)]));
     expect(() => lstatSync(socket)).toThrow('ENOENT');
   });
 
-  it("dockbridge's own, with its options in variables and in a file", async () => {
+  it("for dockbridge's own unit, with its options in variables and in a file", async () => {
     const config = join(directory, 'config.yaml');
     await writeFile(config, `network-plugin: no-op\ncontainer-runtime-endpoint: unix://${socket}\n`);
     env = { ...env, DOCKBRIDGE_CONFIG: config };
@@ -182,12 +185,12 @@ describe('a unit starts, reloads and stops dockbridge', () => {
     expect(() => lstatSync(socket)).toThrow('ENOENT');
   });
 
-  it("cri-dockerd's own, with a socket of systemd's own making", async () => {
+  it("for cri-dockerd's own unit, with a socket that systemd makes", async () => {
     const variables = Object.entries({ ...env, DOCKBRIDGE_CONFIG: '' });
     const through = ['/usr/bin/systemd-socket-activate', '-l', socket];
     for (const [name, value] of variables) through.push('-E', `${name}=${value}`);
     const started = start([unit('cri-docker.service')], { through });
-    // It starts the service when somebody connects, as the .socket unit does; the bytes are nobody's.
+    // It starts the service when somebody connects, as the .socket unit does. The bytes do not matter.
     await until(() => existsSync(socket), 'the socket');
     const caller = connect(socket);
     await once(caller, 'connect');
@@ -203,7 +206,7 @@ describe("systemd's watchdog", () => {
   it.each([
     ['while the Engine answers', () => sharedDockerHost()],
     ['while there is no Engine', () => `unix://${join(directory, 'no-engine.sock')}`],
-  ])('hears again and again that the daemon lives, %s', async (_when, engine) => {
+  ])('gets signs of life repeatedly %s', async (_when, engine) => {
     env = { ...env, WATCHDOG_USEC: '1000000', DOCKBRIDGE_DOCKER_ENDPOINT: engine() };
     const { main } = start([unit('rke.service')]);
     await untilLogged(notified, 'WATCHDOG=1');
@@ -213,7 +216,7 @@ describe("systemd's watchdog", () => {
     expect(await main.exit()).toBe(0);
   });
 
-  it('hears nothing where it does not listen', async () => {
+  it('gets none if it does not listen', async () => {
     const { main } = start([unit('rke.service')]);
     await main.says('Connected to Docker Engine');
     main.signal('SIGTERM');
@@ -223,13 +226,13 @@ describe("systemd's watchdog", () => {
 });
 
 describe("cri-dockerd's command", () => {
-  it('tells its version in the form that scripts cut apart', async () => {
+  it('prints its version in the form that scripts parse', async () => {
     const { stdout } = await run(command, ['--version']);
     expect(stdout).toBe(`cri-dockerd ${DOCKBRIDGE_VERSION} (dockbridge)\n`);
     expect(stdout).toMatch(/^cri-dockerd \d+\.\d+\.\d+\S* \(\S+\)$/m);
   });
 
-  it('explains the flags, and refuses those that nobody knows', async () => {
+  it('explains the flags, and refuses unknown ones', async () => {
     expect((await run(command, ['--help'])).stdout).toContain('--pod-infra-container-image');
     await expect(run(command, ['--no-such-flag'])).rejects.toMatchObject({ code: 1 });
   });

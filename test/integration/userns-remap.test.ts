@@ -9,13 +9,13 @@ import { startPrivateEngine, USER_IMAGE, type PrivateEngine } from './support/en
 import { containerConfig, FOREVER, output, podConfig, runPod, startedContainer } from './support/pods';
 
 const { NODE } = NamespaceMode;
-/** The Engine takes this user's ranges; `default` would make a user of the machine that stays. */
+/** The Engine uses this user's ranges. `default` would create a user on the machine that stays. */
 const OWNER = 'daemon';
 const FIRST = 1_345_294_336;
 const RANGE = `${OWNER}:${FIRST}:65536\n`;
 const FILES = ['/etc/subuid', '/etc/subgid'];
 
-/** As they were, without what a run that was killed has left. */
+/** The ranges as they were, without leftovers of a killed run. */
 const texts = new Map<string, string | undefined>();
 let engine: PrivateEngine | undefined;
 let test: TestDaemon;
@@ -60,7 +60,7 @@ async function running(
 const see = (id: string, script: string): Promise<string> => output(test, id, script);
 
 describe('an Engine with userns-remap', () => {
-  it('runs a pod with the users of the node, as CRI means one without a user namespace', async () => {
+  it('runs a pod with the users of the node, which CRI requires for a pod without a user namespace', async () => {
     const id = await running();
     expect((await see(id, 'cat /proc/self/uid_map')).split(/\s+/).filter(Boolean)).toEqual([
       '0',
@@ -75,12 +75,12 @@ describe('an Engine with userns-remap', () => {
       expect(await see(id, `readlink /proc/self/ns/${kind}`)).toBe(await readlink(`/proc/self/ns/${kind}`));
   });
 
-  it('lets a privileged container do what the node’s root may', async () => {
+  it('lets a privileged container do what the node’s root may do', async () => {
     const id = await running({ privileged: true });
     expect(await see(id, 'mkdir /m && mount -t tmpfs none /m && echo mounted')).toBe('mounted');
   });
 
-  it('leaves the files of volumes to those who made them', async () => {
+  it('leaves the owners of files in volumes unchanged', async () => {
     const volume = join(directory, 'volume');
     await mkdir(volume, { mode: 0o700 });
     const mounts = [{ host_path: volume, container_path: '/volume' }];
@@ -93,7 +93,7 @@ describe('an Engine with userns-remap', () => {
     expect(await stat(join(volume, 'user'))).toMatchObject({ uid: 1000, gid: 1000 });
   });
 
-  it('keeps files of images for the remapped users, which dockbridge warns of', async () => {
+  it('keeps image files owned by the remapped users, which dockbridge warns of', async () => {
     const id = await running();
     expect(await see(id, 'stat -c %u:%g /bin/busybox')).toBe(`${FIRST}:${FIRST}`);
     expect(warnings.filter((text) => text.startsWith('Docker Engine uses userns-remap'))).toHaveLength(1);

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * npm, when it writes the lock file beside a node_modules of one platform, can leave the native packages of all others out
- * (npm/cli#4828): `npm ci` then succeeds there, and jest cannot load its compiler.
+ * When npm writes the lock file next to a node_modules of one platform, it can omit the native packages of
+ * all others (npm/cli#4828). `npm ci` then succeeds there, but jest cannot load its compiler.
  */
 interface LockedPackage {
   readonly integrity?: string;
@@ -18,7 +18,7 @@ const { packages } = JSON.parse(readFileSync(join(__dirname, '../../package-lock
   packages: Readonly<Record<string, LockedPackage>>;
 };
 
-/** What Node.js would load in a package's place: the nearest node_modules above it has it. */
+/** Returns the package that Node.js would load, from the nearest node_modules above. */
 function locked(name: string, from: string): LockedPackage | undefined {
   for (let above = from; ; above = above.slice(0, Math.max(0, above.lastIndexOf('/node_modules/')))) {
     const found = packages[`${above}/node_modules/${name}`.replace(/^\//, '')];
@@ -46,7 +46,7 @@ const natives = Object.entries(packages).flatMap(([path, { optionalDependencies 
 });
 
 describe('package-lock.json', () => {
-  it('has each package that another one asks for, also those of other platforms', () => {
+  it('has each package that another one requires, including those of other platforms', () => {
     const missing = Object.entries(packages).flatMap(([path, { dependencies, optionalDependencies }]) =>
       Object.keys({ ...dependencies, ...optionalDependencies })
         .filter((name) => locked(name, path) === undefined)
@@ -55,12 +55,12 @@ describe('package-lock.json', () => {
     expect(missing).toEqual([]);
   });
 
-  it('says what each package must be', () => {
+  it('has a checksum for each package', () => {
     const open = Object.entries(packages).filter(([path, { integrity }]) => path !== '' && !integrity);
     expect(open).toEqual([]);
   });
 
-  it('knows packages with native parts', () => {
+  it('lists packages with native parts', () => {
     expect(natives.map(({ path }) => path)).toContain('node_modules/@swc/core');
   });
 

@@ -7,22 +7,22 @@ const HANGS = { reason: 'LogsHang', message: 'the disk hangs' } as const;
 const late = (): Promise<never> =>
   Promise.reject(deadlineExceeded('the log worker did not answer stats in time'));
 
-describe('the logs answer', () => {
+describe('the log part of the watchdog answers', () => {
   it.each([
-    ['where they do', { stats: () => Promise.resolve(emptyLogStats()) }],
-    ['where there is nothing to ask', {}],
-    ['by a refusal', { stats: () => Promise.reject(unavailable('cannot start a thread')) }],
-    ['by a trouble of the node that is known', { stats: late, trouble: HANGS }],
+    ['if the logs answer', { stats: () => Promise.resolve(emptyLogStats()) }],
+    ['if there are no logs to ask', {}],
+    ['if the logs refuse', { stats: () => Promise.reject(unavailable('cannot start a thread')) }],
+    ['if the node has a known problem', { stats: late, trouble: HANGS }],
   ])('%s', async (_what, logs) => {
     expect(await watchedLogs(logs).problem()).toBeUndefined();
   });
 
-  it('not when nothing comes back and nobody knows why', async () => {
+  it('no longer when nothing comes back for an unknown reason', async () => {
     expect(await watchedLogs({ stats: late }).problem()).toContain('did not answer');
   });
 });
 
-describe('the loop of the Engine link answers', () => {
+describe('the Engine part of the watchdog answers', () => {
   const TEN_MINUTES = 600_000;
   const IDLE = { underWay: 0, waiting: 0 } as LaneLoad;
   let link: { steps: number | 'ended' };
@@ -40,7 +40,7 @@ describe('the loop of the Engine link answers', () => {
     cniTimeout = 120_000;
   });
 
-  it('not once it has stood still for half an hour, and again with its next step', async () => {
+  it('until the loop has stood still for half an hour, and again after its next step', async () => {
     const part = watchedLink(link, lanes, TEN_MINUTES, () => cniTimeout);
     expect(await look(part, 2)).toBeUndefined();
     expect(await look(part, 1)).toContain('made no step');
@@ -48,7 +48,7 @@ describe('the loop of the Engine link answers', () => {
     expect(await look(part, 1)).toBeUndefined();
   });
 
-  it('is granted two runs of CNI plugins, also after a reload with a longer limit', async () => {
+  it('for twice the limit of CNI plugins, even after a reload with a longer limit', async () => {
     const part = watchedLink(link, lanes, TEN_MINUTES, () => cniTimeout);
     cniTimeout = 2 * TEN_MINUTES;
     expect(await look(part, 3)).toBeUndefined();
@@ -58,7 +58,7 @@ describe('the loop of the Engine link answers', () => {
   it.each([
     ['while a call is under way', () => (lanes.load = [IDLE, { ...IDLE, underWay: 1 }])],
     ['while a call waits for its turn', () => (lanes.load = [{ ...IDLE, waiting: 1 }])],
-    ['after the end that it was told', () => (link.steps = 'ended')],
+    ['after the end of the link', () => (link.steps = 'ended')],
   ])('%s, however long', async (_what, arrange) => {
     arrange();
     expect(
@@ -69,7 +69,7 @@ describe('the loop of the Engine link answers', () => {
     ).toBeUndefined();
   });
 
-  it('the time before counts for nothing', async () => {
+  it('without counting the time before its start', async () => {
     const part = watchedLink(link, lanes, TEN_MINUTES, () => cniTimeout);
     await look(part, 2);
     lanes.load = [{ ...IDLE, underWay: 1 }];

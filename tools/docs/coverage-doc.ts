@@ -13,7 +13,7 @@ silently. If "Needs" is empty, Docker Engine 20.10 (API 1.41) is enough. Fields 
 fields, and set every field to see that it has the effect described here.
 `;
 
-/** docs/cri-coverage.md, as Prettier would format it. */
+/** Returns docs/cri-coverage.md in Prettier's format. */
 export function renderCoverageDoc(): string {
   const sections = Object.entries(COVERAGE).map(([message, fields]) => {
     const rows = Object.entries(fields).map(([field, coverage]) => [`\`${field}\``, ...columns(coverage)]);

@@ -1,4 +1,4 @@
-/** A Markdown table as Prettier would format it. */
+/** Returns a Markdown table in Prettier's format. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [head, ...rows].map((row) => row.map((cell) => cell.replaceAll('|', '\\|')));
   const widths = head.map((_, column) => Math.max(3, ...cells.map((row) => row[column]?.length ?? 0)));

@@ -32,7 +32,9 @@ A scrape needs no Engine call, with one exception. Where stats come from the Eng
 \`/metrics/cadvisor\` asks the Engine for a reading of each pod and each container, four at a time. Counters begin at 0 when the process starts.
 `;
 
-/** Renders docs/metrics.md: every series with its labels, read from the registry itself, formatted as Prettier would. */
+/**
+ * Renders docs/metrics.md in Prettier's format, with every series and its labels from the registry itself.
+ */
 export function renderMetricsDoc(): string {
   const all = Object.values(createMetrics()).flatMap((metric) =>
     'inc' in metric || 'observe' in metric ? [metric] : [],

@@ -15,7 +15,7 @@ dockbridge accepts these options so that units written for cri-dockerd work unch
 them were set.
 `;
 
-/** docs/options.md: every option with its variable, default and help, as Prettier would format it. */
+/** Returns docs/options.md in Prettier's format, with the variable, default and help of every option. */
 export function renderOptionsDoc(): string {
   const all: Option<unknown>[] = Object.values(OPTIONS);
   const working = all.filter(({ ignored }) => ignored === undefined);

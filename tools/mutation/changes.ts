@@ -43,7 +43,7 @@ const LOGICAL = new Set<ts.SyntaxKind>([
   SyntaxKind.BarBarToken,
   SyntaxKind.QuestionQuestionToken,
 ]);
-/** A map, because an object would answer for `toString` too. */
+/** This is a map, because an object would also have `toString`. */
 const OTHER_METHOD: ReadonlyMap<string, string> = new Map(
   Object.entries({
     some: 'every',
@@ -60,7 +60,7 @@ const OTHER_METHOD: ReadonlyMap<string, string> = new Map(
     floor: 'ceil',
   }),
 );
-/** Methods whose result has the type of what they are called on. */
+/** Methods whose result has the type of the object that they are called on. */
 const DROPPED_METHODS = new Set([
   'filter',
   'sort',
@@ -73,7 +73,7 @@ const DROPPED_METHODS = new Set([
   'replace',
 ]);
 
-/** The faults that a node itself can have; those of its children are their own. */
+/** The faults of a node itself, without those of its children. */
 export function changesOf(node: ts.Node): Change[] {
   if (ts.isBinaryExpression(node)) return ofBinary(node);
   if (ts.isPrefixUnaryExpression(node)) return ofPrefix(node);
@@ -111,7 +111,7 @@ function ofBinary(node: ts.BinaryExpression): Change[] {
     ];
   const arithmetic = ARITHMETIC[operator.kind];
   if (arithmetic === undefined) return [];
-  // A sum with text in it is no arithmetic.
+  // A sum with text in it is not arithmetic.
   if (operator.kind === SyntaxKind.PlusToken && /['"`]/.test(node.getText())) return [];
   return [replaced('arithmetic', operator, arithmetic)];
 }
@@ -143,7 +143,7 @@ function ofCondition(condition: ts.Expression): Change[] {
     .map((value) => replaced('condition', condition, value));
 }
 
-/** A loop that never ends costs a time limit and tells nothing. */
+/** A loop that never ends would only reach the time limit. */
 function ofLoop(condition: ts.Expression): Change[] {
   return condition.kind === SyntaxKind.TrueKeyword ? [] : [replaced('condition', condition, 'false')];
 }
@@ -151,7 +151,7 @@ function ofLoop(condition: ts.Expression): Change[] {
 function ofStatement(node: ts.ExpressionStatement): Change[] {
   const { expression } = node;
   if (ts.isStringLiteral(expression)) return [];
-  // Without it `this` cannot be used: every test of the class notices.
+  // Without this call `this` cannot be used, so every test of the class would notice.
   if (ts.isCallExpression(expression) && expression.expression.kind === SyntaxKind.SuperKeyword) return [];
   const changes = [replaced('statement removed', node, ';')];
   if (ts.isAwaitExpression(expression))
@@ -185,7 +185,7 @@ function ofArray(node: ts.ArrayLiteralExpression): Change[] {
 }
 
 function ofObject(node: ts.ObjectLiteralExpression): Change[] {
-  // What is assigned to, `({ a } = b)`, is a pattern.
+  // The target of an assignment, `({ a } = b)`, is a pattern.
   if (ts.isBinaryExpression(node.parent) && node.parent.left === node) return [];
   if (node.properties.length === 0) return [];
   if (node.properties.length === 1) return [replaced('object emptied', node, '({})')];
@@ -226,7 +226,7 @@ function ofRegExp(node: ts.RegularExpressionLiteral): Change[] {
   return changes;
 }
 
-/** Reports whether a text names a property or a module. */
+/** Returns whether a text names a property or a module. */
 function isName(node: ts.StringLiteralLike): boolean {
   const { parent } = node;
   return (

@@ -1,7 +1,10 @@
 import ts from 'typescript';
 
 const LEVELS = new Set(['debug', 'info', 'warn', 'error']);
-/** Makers of `src/lib/errors.ts`; the field of the last two is mutated, it is no prose. */
+/**
+ * Functions of `src/lib/errors.ts` that make errors. The field of the last two is mutated, because it is
+ * not prose.
+ */
 const PROSE_FROM: Readonly<Record<string, number>> = {
   notFound: 0,
   alreadyExists: 0,
@@ -15,7 +18,7 @@ const PROSE_FROM: Readonly<Record<string, number>> = {
 };
 const METRIC_MAKERS = new Set(['counter', 'gauge', 'histogram']);
 
-/** Reports whether a node is a line of the log: neither its text nor its absence is a fault that tests must find. */
+/** Returns whether a node is a log line. Tests need not notice a fault in its text or its absence. */
 export function isExcludedCall(node: ts.Node): boolean {
   const call = ts.isExpressionStatement(node) ? node.expression : node;
   return (
@@ -26,7 +29,7 @@ export function isExcludedCall(node: ts.Node): boolean {
   );
 }
 
-/** Reports whether a node is text for people: the prose of an error, or the help of a metric. */
+/** Returns whether a node is text for people: the prose of an error, or the help of a metric. */
 export function isExcludedText(node: ts.Node): boolean {
   if (!ts.isStringLiteralLike(node) && !ts.isTemplateExpression(node) && !isConcatenation(node)) return false;
   for (
@@ -47,7 +50,7 @@ export function isExcludedText(node: ts.Node): boolean {
   return false;
 }
 
-/** Walks up through what only makes one text of several. */
+/** Walks up through nodes that only join several texts into one. */
 function isArgument(parent: ts.Node, child: ts.Node): boolean {
   return (
     ts.isTemplateSpan(parent) ||

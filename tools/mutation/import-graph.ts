@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import ts from 'typescript';
 
-/** Which files import which, by what their text says; paths are relative to the repository. */
+/** The import graph of the source texts. Paths are relative to the repository. */
 export class ImportGraph {
   private readonly imports = new Map<string, readonly string[]>();
 
@@ -41,13 +41,16 @@ export class ImportGraph {
   }
 }
 
-/** A test file, and how far it is from the file of a mutant. */
+/** A test file, and its distance from the file of a mutant. */
 interface Candidate {
   readonly test: string;
   readonly distance: number;
 }
 
-/** The test files that import a file of `src`, directly or not; the likeliest to notice a fault in it come first. */
+/**
+ * The test files that import a file of `src`, directly or not. Those that will most probably notice a fault
+ * come first.
+ */
 export class TestsByDistance {
   private readonly distances: readonly (readonly [test: string, reached: ReadonlyMap<string, number>])[];
 
@@ -66,7 +69,7 @@ export class TestsByDistance {
   }
 }
 
-/** The test of the same name, then those of the same folder, then the others; each by distance. */
+/** First the test of the same name, then those of the same folder, then the others, each by distance. */
 function rank({ test, distance }: Candidate, file: string): number {
   const nameOfTest = basename(test, '.test.ts');
   const name = basename(file, '.ts');
@@ -83,7 +86,7 @@ function roomOf(file: string, depth: number): string | undefined {
   return file.split('/')[depth];
 }
 
-/** All files under a folder whose names end so, sorted; paths are relative to the repository. */
+/** All files under a folder whose names have this ending, sorted. Paths are relative to the repository. */
 export function filesUnder(root: string, folder: string, suffix: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(suffix))

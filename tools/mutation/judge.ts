@@ -5,25 +5,28 @@ import type { TestsByDistance } from './import-graph';
 import type { TestProcess } from './test-process';
 import type { Run } from './worker';
 
-/** How a mutant ended; `unreached` survived because no test runs the function that it is in. */
+/** The result of a mutant. `unreached` means that it survived because no test runs its function. */
 export type Fate = 'killed' | 'timeout' | 'survived' | 'unreached';
 
 export interface Verdict {
   readonly mutant: Mutant;
   readonly fate: Fate;
-  /** The test file that noticed. */
+  /** The test file that noticed it. */
   readonly by?: string;
   readonly filesRun: number;
   readonly ms: number;
 }
 
-/** How many of the nearest test files are looked at for those that reach a mutant; more only while none does. */
+/**
+ * How many of the nearest test files are checked for whether they reach a mutant. More are checked only
+ * while none does.
+ */
 const MAX_LOOKS = 12;
 const MAX_LOOKS_FOR_ONE = 40;
 
 /** Finds out whether tests notice a mutant. */
 export class Judge {
-  /** @param maxFiles test files that may run for one mutant. */
+  /** @param maxFiles the maximum number of test files that run for one mutant. */
   constructor(
     private readonly tests: TestProcess,
     private readonly near: TestsByDistance,

@@ -4,18 +4,21 @@ import { dirname, join } from 'node:path';
 import type { ImportGraph } from './import-graph';
 import type { TestProcess } from './test-process';
 
-/** What a test file does without a mutant. */
+/** The behaviour of a test file without a mutant. */
 export interface Baseline {
   readonly failures: readonly string[];
   readonly ms: number;
-  /** Positions of the functions of `src` that ran, by file. */
+  /** The positions of the functions of `src` that ran, by file. */
   readonly reached: Readonly<Record<string, readonly number[]>>;
 }
 
 /** A test file that takes longer is not run for every mutant. */
 const LIMIT_MS = 60_000;
 
-/** Baselines of test files, measured when they are asked for, and kept on disk while no file that they import changes. */
+/**
+ * Baselines of test files. They are measured on demand, and kept on disk while no file that they import
+ * changes.
+ */
 export class KnownTests {
   private readonly known: Record<string, { readonly state: string; readonly baseline: Baseline } | undefined>;
   private readonly asked = new Map<string, Promise<Baseline>>();
@@ -30,7 +33,7 @@ export class KnownTests {
     this.known = readJson(cacheFile);
   }
 
-  /** A promise for each test file asked for: a file that changes meanwhile is not noticed. */
+  /** A promise for each requested test file. A change of a file during the run is not noticed. */
   of(test: string): Promise<Baseline> {
     let baseline = this.asked.get(test);
     if (baseline === undefined) {

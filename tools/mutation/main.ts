@@ -1,4 +1,4 @@
-/** `make mutation`: tells which small faults in `src` the unit tests would not notice (docs/testing.md). */
+/** `make mutation`: reports small faults in `src` that the unit tests would not notice (docs/testing.md). */
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Judge, type Verdict } from './judge';
@@ -10,10 +10,10 @@ import { sampleOf } from './sample';
 import { TestProcess } from './test-process';
 
 const ROOMS = ['translate', 'store', 'containers', 'sync', 'logs', 'network', 'streaming', 'stats', 'server'];
-/** What is generated, and what is only types. */
+/** Generated files, and files with nothing but types. */
 const NOT_MUTATED = /(^src\/proto\/gen\/|\.d\.ts$)/;
 
-/** A mutant that does what the original does: nobody could notice it. */
+/** A mutant that behaves like the original, which no test can notice. */
 interface Equivalent {
   readonly id: string;
   /** Without its folder. */
@@ -21,11 +21,11 @@ interface Equivalent {
   readonly reason: string;
 }
 
-/** What the environment asks for. */
+/** The settings in the environment. */
 interface Options {
-  /** Rooms of `src`, or single files, by the name that the report gives them. */
+  /** Rooms of `src`, or single files, under their names in the report. */
   readonly parts: readonly (readonly [name: string, files: readonly string[]])[];
-  /** Ids of mutants, instead of a sample. */
+  /** Ids of mutants, in place of a sample. */
   readonly ids: readonly string[];
   readonly sampleSize: number;
   readonly seed: string;

@@ -4,9 +4,12 @@ import ts from 'typescript';
 import { isExcludedCall, isExcludedText } from './excluded';
 import { changesOf, type Change } from './changes';
 
-/** One small fault that could be in a source file. */
+/** One possible small fault in a source file. */
 export interface Mutant {
-  /** Stays when lines move or the file changes its folder: kind, place in the code and text make it. */
+  /**
+   * Stays the same when lines move or the file changes its folder. It consists of kind, place in the code
+   * and text.
+   */
   readonly id: string;
   readonly file: string;
   readonly line: number;
@@ -17,10 +20,7 @@ export interface Mutant {
   readonly replacement: string;
 }
 
-/**
- * Every mutant of a file, in the order of the text.
- * @param file path relative to the repository.
- */
+/** Returns every mutant of a file, in the order of the text. @param file path relative to the repository. */
 export function mutantsOf(file: string, text: string): Mutant[] {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.TS);
   const found: { readonly change: Change; readonly scope: string }[] = [];
@@ -53,7 +53,7 @@ export function mutated(text: string, mutant: Pick<Mutant, 'start' | 'end' | 're
   return text.slice(0, mutant.start) + mutant.replacement + text.slice(mutant.end);
 }
 
-/** Types are gone at run time, and a changed import is no fault that could pass the compiler. */
+/** Types do not exist at run time, and a changed import would not compile. */
 function isWithoutEffect(node: ts.Node): boolean {
   return (
     ts.isTypeNode(node) ||

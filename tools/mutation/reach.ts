@@ -4,8 +4,8 @@ import ts from 'typescript';
 export const HOOK = '__mutationReach';
 
 /**
- * The text of a file that tells which of its functions run: the position of each is given to the hook, and -1 when the
- * file is loaded.
+ * Returns the text of a file that reports which of its functions run. The hook gets the position of each,
+ * and -1 when the file is loaded.
  */
 export function instrumented(file: string, text: string): string {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.TS);
@@ -36,7 +36,10 @@ export function instrumented(file: string, text: string): string {
   return result + text.slice(last);
 }
 
-/** Where the innermost function around a position begins, -1 outside of all functions: what the hook is told. */
+/**
+ * Returns the position that the hook gets for the innermost function around a place, or -1 outside all
+ * functions.
+ */
 export function functionAround(file: string, text: string): (position: number) => number {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.TS);
   const functions: { readonly start: number; readonly end: number }[] = [];

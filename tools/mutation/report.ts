@@ -2,7 +2,7 @@ import type { Verdict } from './judge';
 
 const LONGEST = 100;
 
-/** One survivor: where it is, what was changed, and how many test files did not notice. */
+/** One survivor: its place, the change, and how many test files did not notice. */
 export function describe({ mutant, fate, filesRun }: Verdict): string {
   const { id, file, line, kind, original, replacement } = mutant;
   const why =
@@ -10,7 +10,7 @@ export function describe({ mutant, fate, filesRun }: Verdict): string {
   return `  ${id} ${file}:${line} ${kind}: ${short(original)} → ${short(replacement)} (${why})`;
 }
 
-/** Killed mutants of all that were judged. */
+/** The share of killed mutants among all that were judged. */
 export function scoreLine(room: string, verdicts: readonly Verdict[], equivalents: number): string {
   const count = (fate: Verdict['fate']): number => verdicts.filter((verdict) => verdict.fate === fate).length;
   const killed = count('killed') + count('timeout');

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
 /**
- * Takes a random part that is the same for the same seed; an item keeps its place in the lot when others come or go, so
- * that a sample drawn after a change is mostly the one drawn before.
+ * Returns a random part, which is the same for the same seed. An item keeps its rank when others are added
+ * or removed, so a sample after a change is mostly the earlier one.
  */
 export function sampleOf<Item extends { readonly id: string }>(
   items: readonly Item[],

@@ -4,23 +4,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Outcome, Run } from './worker';
 
-/** jest leaks a little with every test file; a fresh process costs two seconds. */
+/** jest leaks a little with every test file, and a fresh process costs two seconds. */
 const MAX_RSS_MIB = 900;
 const MAX_RUNS = 400;
 
 /**
- * Runs as root in a mount and a PID namespace of its own: a mutant that signals or unmounts what it should not, or
- * leaves a process behind, does it there; and it cannot write to the tree. The shell is the process 1 of that namespace:
- * some tests would take their own number for another's, were it 1.
+ * As root, it runs in a mount and a PID namespace of its own. A mutant that sends signals, unmounts or
+ * leaves a process affects only these namespaces, and it cannot write to the tree. The shell is process 1
+ * of that namespace, because some tests would confuse their own pid with another's if it were 1.
  */
 const NAMESPACES = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];
 const READ_ONLY_TREE =
   'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$1" && shift && "$@"; exit $?';
 
-/** A worker that a mutant holds in a loop would not notice that it is alone: the kernel ends it with us. */
+/** A worker that a mutant holds in a loop would not notice its parent's end, so the kernel ends it. */
 const ENDS_WITH_US = ['setpriv', '--pdeathsig', 'KILL'];
 
-/** The worker, started when it is needed and again after it was killed; one run at a time. */
+/** The worker, which is started on demand and again after it was killed. It makes one run at a time. */
 export class TestProcess {
   private child: ChildProcess | undefined;
   private runs = 0;

@@ -1,7 +1,7 @@
 /**
- * The process that runs test files, one after another, with jest's parts: what jest prepares for a run is prepared
- * once. A file of `src` may have another text than on disk. It is a process of its own because a mutant may hang it,
- * exit, or break what it shares.
+ * The process that runs test files, one after another, with jest's parts. What jest prepares for a run is
+ * prepared once. A file of `src` may have another text than on disk. It is a process of its own because a
+ * mutant may hang it, exit, or break shared state.
  */
 import type { Circus, Config } from '@jest/types';
 import { createScriptTransformer, type ScriptTransformer } from '@jest/transform';
@@ -18,18 +18,18 @@ import { HOOK, instrumented } from './reach';
 /** One run of one test file. */
 export interface Run {
   readonly test: string;
-  /** A file of `src` that is to have another text than on disk. */
+  /** A file of `src` whose text is replaced. */
   readonly instead?: { readonly file: string; readonly text: string };
-  /** Makes every file of `src` tell which of its functions run. */
+  /** Makes every file of `src` report which of its functions run. */
   readonly instrument: boolean;
-  /** Ends a test that waits for what never comes. */
+  /** Ends a test that waits for something that never comes. */
   readonly testTimeoutMs: number;
 }
 
 export interface Outcome {
-  /** Names of the tests that failed, or what kept the file from running. */
+  /** The names of the failed tests, or the reason why the file could not run. */
   readonly failures: readonly string[];
-  /** Positions of the functions that ran, by file, when they were asked for. */
+  /** The positions of the functions that ran, by file, if they were requested. */
   readonly reached: Readonly<Record<string, readonly number[]>>;
   readonly rssMiB: number;
 }
@@ -48,13 +48,13 @@ type Framework = (
   testPath: string,
 ) => Promise<TestResult>;
 
-/** Where jest-circus looks for the time limit of a test. */
+/** The place where jest-circus looks for the time limit of a test. */
 const TIMEOUT = Symbol.for('TEST_TIMEOUT_SYMBOL') as never;
 const CONSOLE = new console.Console({ stdout: process.stderr, stderr: process.stderr });
 for (const level of ['log', 'info', 'warn', 'error', 'debug', 'trace', 'dir'] as const)
   CONSOLE[level] = () => undefined;
 
-/** After the first failure of a file its other tests are skipped: one is enough. */
+/** After the first failure the other tests of a file are skipped, because one is enough. */
 class BailingEnvironment extends NodeEnvironment {
   private failed = false;
 
@@ -157,7 +157,7 @@ async function main(root: string): Promise<void> {
     }
   };
 
-  // What a mutant left running may fail at any time later.
+  // Work that a mutant left running may fail at any later time.
   process.on('uncaughtException', () => undefined);
   process.on('unhandledRejection', () => undefined);
   process.on('disconnect', () => process.exit());

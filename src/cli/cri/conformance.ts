@@ -14,7 +14,7 @@ export interface ConformanceCommand {
   readonly output: 'text' | 'json';
   /** A regular expression of Go for the names of specs. */
   readonly run?: string | undefined;
-  /** One more list of skips. */
+  /** A file with specs to skip, in addition to the suite's own list. */
   readonly skips?: string | undefined;
   /** The directory of a built suite. */
   readonly suite?: string | undefined;
@@ -24,11 +24,11 @@ export interface ConformanceCommand {
   readonly registry?: string | undefined;
 }
 
-/** Where the suite may be. */
+/** The directories in which the suite is looked for. */
 export interface Places {
-  /** Beside the program: a built suite. */
+  /** The directory of a built suite next to the program. */
   readonly built: string;
-  /** Where build.sh is, in a tree of ours. */
+  /** The directory of build.sh in a git tree of dockbridge. */
   readonly sources: string;
 }
 
@@ -42,12 +42,12 @@ const VERSION_MS = 10_000;
 const PROGRAM = 'suite';
 const END_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP'] as const;
 const HOW_TO_GET_IT =
-  'Where dockbridge is in git, "bash test/conformance/build.sh DIR" builds it. DIR can be copied to any machine of the same architecture; ' +
-  'give it with --suite DIR or DOCKBRIDGE_CONFORMANCE=DIR, or put it there (docs/harness.md)';
+  'In a git tree of dockbridge, "bash test/conformance/build.sh DIR" builds it. DIR can be copied to any machine of the same architecture. ' +
+  'Name it with --suite DIR or DOCKBRIDGE_CONFORMANCE=DIR, or copy it to that path (docs/harness.md)';
 
 /**
  * `dockbridge cri conformance`: runs the conformance suite, which is a program in Go, on a runtime of this machine.
- * @returns the exit code: 0 if all specs passed or were skipped, 1 if one failed, 2 if that cannot be said.
+ * @returns the exit code: 0 if all specs passed or were skipped, 1 if a spec failed, 2 if the suite could not run.
  */
 export async function conformance(
   command: ConformanceCommand,
@@ -71,7 +71,7 @@ export async function conformance(
   }
 }
 
-/** @throws an error that names the endpoint if nothing there answers. */
+/** Returns the runtime's answer to Version. @throws an error that names the endpoint if it does not answer. */
 async function versionOf(endpoint: string): Promise<Version> {
   if (!endpoint.startsWith('unix://'))
     throw invalidArgument('--endpoint', `"${endpoint}" is not unix:///path`);
@@ -90,8 +90,9 @@ async function versionOf(endpoint: string): Promise<Version> {
 }
 
 /**
- * What the user gives wins; then sources, from which the suite is built, so that a developer never runs an old one; then what is beside the program.
- * @returns the directory of a built suite.
+ * Returns the directory of a built suite. The user's directory comes first. In a git tree, the suite is built from the sources, so that a
+ * developer never runs an old one. Otherwise the suite next to the program is used.
+ * @throws an error that says how to get the suite if there is none.
  */
 async function suiteIn(given: string | undefined, { built, sources }: Places): Promise<string> {
   if (given !== undefined) {
@@ -113,12 +114,12 @@ async function buildSuite(script: string): Promise<string> {
   const code = await exitCodeOf('bash', [script, directory], ['ignore', 2, 2]);
   if (code === 0) return directory;
   throw failedPrecondition(
-    `${script} failed. It needs Go (GO=FILE names one; without it Debian's is fetched), Debian's busybox, gcc and libc6-dev ` +
-      '("make setup" installs them), and at the first time a Go module proxy. --suite DIR uses a suite that was built elsewhere',
+    `${script} failed. It needs Go (GO=FILE selects a Go binary; without it, Debian's is downloaded), Debian's busybox, gcc and libc6-dev ` +
+      '("make setup" installs them), and the first time also a Go module proxy. --suite DIR uses a suite that was built elsewhere',
   );
 }
 
-/** Signals go on to the child, which knows what to leave tidy. @returns undefined if a signal ended it. */
+/** Runs a program and passes signals on to it, because the suite removes its pods when it gets one. @returns its exit code; undefined if a signal ended it. */
 async function exitCodeOf(
   program: string,
   args: readonly string[],

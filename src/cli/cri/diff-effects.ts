@@ -21,9 +21,9 @@ export interface DiffEffectsCommand extends LookCommand {
 const NAME = 'diff';
 
 /**
- * `dockbridge cri diff A B --effects`: makes the same pods on two runtimes, one after the other, and compares what their containers
- * got. A signal ends it, with the pods removed.
- * @returns the exit code: 0 if all differences are explained, 1 if one is not, 2 if a runtime cannot be looked at
+ * `dockbridge cri diff A B --effects`: creates the same pods on two runtimes, one after the other, and compares what their containers
+ * are given. A signal ends the command, which then removes the pods.
+ * @returns the exit code: 0 if all differences are explained, 1 if one is not, 2 if a runtime cannot be examined
  * or something is left behind.
  */
 export async function diffEffects(a: string, b: string, command: DiffEffectsCommand): Promise<number> {

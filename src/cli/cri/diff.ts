@@ -18,7 +18,7 @@ export interface DiffCommand {
   readonly rules?: string | undefined;
   readonly junit?: string | undefined;
   readonly output: 'text' | 'json';
-  /** Writes a page of both runs too. */
+  /** The file for an HTML page of both runs. */
   readonly html?: string | undefined;
   readonly scenario?: string | undefined;
   readonly image: readonly string[];
@@ -30,7 +30,8 @@ const ALL = { method: undefined, pod: undefined, slowMs: undefined, failed: fals
 
 /**
  * `dockbridge cri diff`.
- * @returns the exit code: 0 if the runtimes behave the same, 1 if not or if a scenario is not met, 2 if that cannot be said.
+ * @returns the exit code: 0 if the runtimes behave the same, 1 if they differ or do not do what the scenario expects, 2 if they could
+ * not be compared.
  */
 export async function diff(a: string, b: string, command: DiffCommand): Promise<number> {
   const { rules, junit, html, output, scenario, scratch } = command;
@@ -44,7 +45,7 @@ export async function diff(a: string, b: string, command: DiffCommand): Promise<
       for (const what of unmet) say(NAME, `${observation.source}: ${what}`);
     const [left, right] = [sides[0].observation, sides[1].observation];
     if (left.calls.length === 0 || right.calls.length === 0)
-      throw invalidArgument(left.calls.length === 0 ? a : b, 'has no call that could be compared');
+      throw invalidArgument(left.calls.length === 0 ? a : b, 'contains no call that could be compared');
     const comparison = compare(left, right, rulesFor(left.runtime, right.runtime, users));
     await print(output === 'text' ? renderText(comparison) : renderJson(comparison));
     if (junit !== undefined) await writeReport(junit, renderJunit(comparison));

@@ -11,7 +11,7 @@ import { say } from './proxied';
 import { stoppedBySignal } from './stop';
 import { REPORT_MODE } from './write-report';
 
-/** How containers are made and looked at. */
+/** The options that say how containers are created and examined. */
 export interface LookCommand {
   readonly busybox: string;
   readonly scratch?: string | undefined;
@@ -22,18 +22,18 @@ export interface EffectsCommand extends LookCommand {
 }
 
 const NAME = 'effects';
-/** Where volumes and logs of the containers are made if nothing else is given. */
+/** The default directory for the containers' volumes and logs. */
 const SCRATCH = '/var/tmp';
 
 /**
- * `dockbridge cri effects ENDPOINT`: writes down what containers get on one runtime, to be compared elsewhere.
- * @returns the exit code: 0, or 2 if the runtime cannot be looked at or something is left behind.
+ * `dockbridge cri effects ENDPOINT`: writes to a file what containers are given on one runtime, for a comparison elsewhere.
+ * @returns the exit code: 0, or 2 if the runtime cannot be examined or something is left behind.
  */
 export async function effects(endpoint: string, { output, ...look }: EffectsCommand): Promise<number> {
   let file: FileHandle | undefined;
   let isWritten = false;
   try {
-    // A run takes minutes, and is lost if the file cannot be made.
+    // The file is created first, because a run takes minutes and its result would be lost if the file could not be created.
     file = output === undefined ? undefined : await open(output, 'wx', REPORT_MODE);
     const { seen, isLeft } = await effectsAt(NAME, endpoint, look, stoppedBySignal(NAME));
     const text = writeSeen(seen);
@@ -52,13 +52,13 @@ export async function effects(endpoint: string, { output, ...look }: EffectsComm
 
 export interface LookedAt {
   readonly seen: SeenRuntime;
-  /** Whether something could not be removed, which was told. */
+  /** Whether something could not be removed. It has been reported already. */
   readonly isLeft: boolean;
 }
 
 /**
- * What was seen of a side: a file of `cri effects`, or what is seen now at a socket.
- * @param name of the command, for what it tells meanwhile.
+ * Returns what containers are given on one side: reads it from a file of `cri effects`, or examines the runtime at a socket.
+ * @param name of the command, for its progress messages.
  * @throws an error that names the side.
  */
 export async function effectsAt(
@@ -68,7 +68,7 @@ export async function effectsAt(
   signal: AbortSignal,
 ): Promise<LookedAt> {
   if (!side.startsWith('unix://')) {
-    // Without this check, an address of another kind would be reported as a missing file.
+    // Without this check, an address such as tcp://… would be reported as a missing file.
     if (/^\w+:\/\//.test(side)) throw invalidArgument(side, 'is not unix:///path');
     return { seen: readSeen(await readFile(side, 'utf8'), side), isLeft: false };
   }
@@ -78,7 +78,7 @@ export async function effectsAt(
     let isLeft = false;
     const seen = await collectEffects(client, {
       ...{ source: side, image: busybox, signal, scratchRoot: resolve(scratch) },
-      onPod: (pod) => say(name, `${side}: pod ${pod} is done`),
+      onPod: (pod) => say(name, `${side}: pod ${pod} is examined`),
       onNote: (note) => say(name, `${side}: ${note}`),
       onLeft: (what) => {
         isLeft = true;

@@ -7,7 +7,7 @@ import type { Recorded } from '../../harness/record';
 import { nextEndSignal, outliveOtherSignals } from '../end-process';
 import { print } from './print';
 
-/** What `record` and `fault` have in common. */
+/** The options that `record` and `fault` share. */
 export interface ProxiedCommand {
   readonly listen: string;
   readonly upstream: string;
@@ -20,7 +20,7 @@ export interface Running {
 
 /**
  * Runs a proxy until a signal ends it, and prints a summary.
- * @returns the exit code: 0, 1 if the tape is not whole, 2 if the proxy could not begin.
+ * @returns the exit code: 0 if the tape is complete, 1 if it is incomplete, 2 if the proxy could not start.
  */
 export async function runProxied(
   name: string,
@@ -39,14 +39,16 @@ export async function runProxied(
     say(name, messageOf(error));
     return 2;
   }
-  say(name, `${listen} passes calls on to ${upstream}; Ctrl-C ends it`);
+  say(name, `${listen} passes calls on to ${upstream}; press Ctrl-C to end this`);
   await ended;
   const recorded = await running.stop();
   await print(summary(recorded, tape));
   return recorded.isWhole ? 0 : 1;
 }
 
-/** Prints a line for a person on stderr, because stdout is for the result. The text may be of a tape. */
+/**
+ * Prints a line to stderr, because stdout is for the result. Control characters are replaced, because the text may come from a tape.
+ */
 export function say(name: string, text: string): void {
   process.stderr.write(`dockbridge cri ${name}: ${printable(text)}\n`);
 }
@@ -68,8 +70,8 @@ function summary({ calls, lost, bytes, isWhole, overhead }: Recorded, tape: stri
   return [
     tape === undefined
       ? `${calls} calls\n`
-      : `${calls} calls, ${bytes} bytes in ${tape}, ${lost} lines lost${isWhole ? '' : ': the tape is not whole'}\n`,
-    `Time of a call inside this process: p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)}, over ${overhead.calls} answered calls; `,
+      : `${calls} calls, ${bytes} bytes in ${tape}, ${lost} lines lost${isWhole ? '' : ': the tape is incomplete'}\n`,
+    `Time that calls spent inside this process: p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)}, over ${overhead.calls} answered calls; `,
     `event loop delay p99 ${ms(loopDelayP99)}\n`,
   ].join('');
 }

@@ -28,12 +28,12 @@ export interface ReplayCommand {
 }
 
 const NAME = 'replay';
-/** More are not told one by one. */
+/** How many problems of a tape are printed. */
 const TOLD = 10;
 
 /**
  * `dockbridge cri replay`.
- * @returns the exit code: 0 if the endpoint behaves as the tape tells, 1 if not, 2 if that cannot be said or something is left behind.
+ * @returns the exit code: 0 if the endpoint behaves as recorded, 1 if it differs, 2 if that could not be determined or something is left behind.
  */
 export async function replay(file: string, command: ReplayCommand): Promise<number> {
   const signal = stoppedBySignal(NAME);
@@ -48,7 +48,7 @@ export async function replay(file: string, command: ReplayCommand): Promise<numb
     if (tape.problems.length > 0 && !command.incomplete) {
       for (const problem of tape.problems.slice(0, TOLD)) say(NAME, problem);
       throw failedPrecondition(
-        `${file} is not whole: --incomplete replays it as far as it goes, and may find differences that are none`,
+        `${file} is incomplete. --incomplete replays its readable part, and may then report differences that the missing part would explain`,
       );
     }
     const done = await replayTape(file, tape, { to, speed, scratch, images, waitMs, signal });
@@ -56,7 +56,8 @@ export async function replay(file: string, command: ReplayCommand): Promise<numb
     const comparison = compare(recorded, live, rulesFor(recorded.runtime, live.runtime, users));
     await print(output === 'text' ? renderText(comparison) : renderJson(comparison));
     for (const note of notes) say(NAME, note);
-    if (collapsed > 0) say(NAME, `${collapsed} polling calls said nothing new and were not made`);
+    if (collapsed > 0)
+      say(NAME, `${collapsed} polling calls were not replayed, because their answers reported nothing new`);
     for (const line of told(skipped)) say(NAME, line);
     for (const what of left) say(NAME, `left behind on ${to}: ${what}`);
     if (junit !== undefined) await writeReport(junit, renderJunit(comparison));
@@ -68,7 +69,7 @@ export async function replay(file: string, command: ReplayCommand): Promise<numb
   }
 }
 
-/** Calls that were not made for the same reason are told together. */
+/** Returns one line for all calls of a method that were not replayed for the same reason. */
 function told(skipped: readonly NotReplayed[]): readonly string[] {
   const byReason = new Map<string, NotReplayed[]>();
   for (const call of skipped) {

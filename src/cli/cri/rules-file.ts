@@ -3,7 +3,7 @@ import { readRules } from '../../harness/compare/rules';
 import type { Rule } from '../../harness/compare/rule';
 import { invalidArgument, messageOf } from '../../lib/errors';
 
-/** The rules in a file of the user's; none without one. @throws an error that names the file, and the key in it. */
+/** Returns the rules in the user's file, or none if no file is given. @throws an error that names the file, and the key in it. */
 export async function rulesIn(file: string | undefined): Promise<readonly Rule[]> {
   if (file === undefined) return [];
   try {

@@ -7,12 +7,12 @@ import type { Observation } from '../../harness/observation';
 import { failedPrecondition, invalidArgument, messageOf } from '../../lib/errors';
 import { parseEndpoint } from '../../server/listener/socket-listener';
 
-/** A side of a comparison. */
+/** One of the two sides that `diff` compares. */
 export interface Side {
   readonly observation: Observation;
-  /** What a reader must know, a sentence each: what is wrong with a tape. */
+  /** What is wrong with the tape, one sentence each. */
   readonly problems: readonly string[];
-  /** What the endpoint did not do as the scenario expects it. */
+  /** Which expectations of the scenario the endpoint did not meet. */
   readonly unmet: readonly string[];
 }
 
@@ -28,24 +28,27 @@ export function isEndpoint(side: string): boolean {
 }
 
 /**
- * Both sides: tapes are read, and on endpoints a scenario is run, on one after the other.
- * @throws an error that names what is wrong; also when something is left behind on an endpoint.
+ * Returns both sides: reads two tapes, or runs a scenario on two endpoints, one after the other.
+ * @throws an error that names what is wrong, or what was left behind on an endpoint.
  */
 export async function bothSides(a: string, b: string, options: SideOptions): Promise<readonly [Side, Side]> {
   const endpoints = [a, b].filter(isEndpoint);
   if (endpoints.length === 1)
     throw invalidArgument(
       'diff',
-      'one side is a tape and the other an endpoint: dockbridge cri replay TAPE --to URL compares these',
+      'one side is a tape and the other is an endpoint: to compare these, use dockbridge cri replay TAPE --to URL',
     );
   const { scenario } = options;
   if (endpoints.length === 0) {
     if (scenario !== undefined)
-      throw invalidArgument('--scenario', 'is for endpoints, and both sides are tapes');
+      throw invalidArgument('--scenario', 'can only be used with endpoints, and both sides are tapes');
     return [await tapeSide(a), await tapeSide(b)];
   }
   if (scenario === undefined)
-    throw invalidArgument('--scenario', 'is missing: say what to do on the endpoints, smoke or a file');
+    throw invalidArgument(
+      '--scenario',
+      'is missing: give the steps to run on the endpoints, either smoke or a file',
+    );
   for (const endpoint of endpoints) parseEndpoint(endpoint, {}, process.pid);
   const read = await scenarioOf(scenario);
   return [await endpointSide(a, read, options), await endpointSide(b, read, options)];
@@ -75,7 +78,7 @@ async function scenarioOf(name: string): Promise<Scenario> {
   }
 }
 
-/** What `--image RECORDED=LOCAL` says. */
+/** Returns the local name for each recorded image name of `--image RECORDED=LOCAL`. */
 export function imagesOf(given: readonly string[]): ReadonlyMap<string, string> {
   return new Map(
     given.map((pair): [string, string] => {

@@ -13,7 +13,7 @@ export interface ShowCommand {
   readonly slow?: string | undefined;
   readonly failed: boolean;
   readonly output: 'text' | 'json';
-  /** Writes a page in place of the text. */
+  /** The file for an HTML page, which replaces the text. */
   readonly html?: string | undefined;
 }
 

@@ -3,16 +3,16 @@ import { nextEndSignal } from '../end-process';
 import { say } from './proxied';
 
 /**
- * A signal that fires when the process is asked to end, or when its terminal is closed. The command then removes what it has made.
- * @param name of the command, which tells this.
+ * Returns an abort signal that fires when SIGINT, SIGTERM, SIGQUIT or SIGHUP arrives. The command then removes what it created.
+ * @param name of the command, for the message about this.
  */
 export function stoppedBySignal(name: string): AbortSignal {
   const controller = new AbortController();
-  // The shell and the kernel both send SIGHUP when a terminal is closed, and nothing can be written to it any more.
+  // When a terminal is closed, the shell and the kernel both send SIGHUP, and every later write to the terminal fails.
   process.on('SIGHUP', () => undefined);
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   void nextEndSignal(['SIGHUP']).then((signal) => {
-    say(name, `${signal}: what was made is removed; a second signal ends this at once`);
+    say(name, `${signal}: removing everything that was created; a second signal ends this at once`);
     controller.abort(cancelled(`ended by ${signal}`));
   });
   return controller.signal;

@@ -175,7 +175,10 @@ function networkOf(sandbox: EngineContainerInspect, found: PodNetworkFound | und
   return { kind, state, notes: networkNotes(kind, state.ready) };
 }
 
-/** A running pod's namespace shows whether the cache entry is right. A stopped pod has none, so its entry is believed. */
+/**
+ * Whether the entry in CNI's cache is right, which a running pod's namespace shows. A stopped pod has no namespace, so its
+ * entry is believed.
+ */
 function isKnownToCache({ source, ips, networkName }: PodNetworkFound): boolean {
   return source === 'cache' || (ips.length === 0 && networkName !== '');
 }

@@ -63,7 +63,7 @@ export interface SwitchReport {
   };
 }
 
-/** The exit code: 0 for neither warnings nor problems; 1 for warnings; 2 for problems. */
+/** Returns the exit code: 0 for neither warnings nor problems; 1 for warnings; 2 for problems. */
 export function exitCodeOf({ summary }: SwitchReport): 0 | 1 | 2 {
   if (summary.problems > 0) return 2;
   return summary.warnings > 0 ? 1 : 0;

@@ -55,7 +55,7 @@ export async function collect(items: readonly Item[], limitMs: number, head: str
   return [{ name: placed('README.txt'), text: `${head}\n${missing}` }, ...files];
 }
 
-/** JSON is not redacted here, because `redactText` would also remove quotes and brackets. */
+/** Whether the file is JSON. JSON is not redacted here, because `redactText` would also remove quotes and brackets. */
 function isJson(name: string): boolean {
   return name.endsWith('.json');
 }
@@ -85,7 +85,10 @@ export class Archive {
     private readonly file: FileHandle,
   ) {}
 
-  /** @throws FAILED_PRECONDITION when the path exists already. */
+  /**
+   * Creates the archive at a path that does not exist yet.
+   * @throws FAILED_PRECONDITION when the path exists already.
+   */
   static async create(path: string): Promise<Archive> {
     try {
       return new Archive(path, await open(path, 'wx', MODE));
@@ -115,7 +118,10 @@ export class Archive {
   }
 }
 
-/** @param name of at most 100 bytes. */
+/**
+ * Returns one entry of a tar archive.
+ * @param name of at most 100 bytes.
+ */
 function entry(name: string, content: Buffer, time: Date): Buffer[] {
   const header = Buffer.alloc(BLOCK);
   const octal = (value: number, length: number): string => `${value.toString(8).padStart(length - 1, '0')}\0`;

@@ -177,7 +177,7 @@ async function kubelet({ kubelet: facts }: BundleSources): Promise<string> {
   });
 }
 
-/** A file that cannot be parsed is omitted, because its secrets could not be removed. */
+/** Parses a configuration. A file that cannot be parsed is left out, because its secrets could not be removed. */
 function parsed(config: string): unknown {
   try {
     return parse(config) as unknown;
@@ -209,7 +209,7 @@ async function json(path: string): Promise<string | undefined> {
   return asJson(value);
 }
 
-/** Undefined when the file does not exist. */
+/** Reads a file. Returns undefined when the file does not exist. */
 async function text(path: string): Promise<string | undefined> {
   try {
     return await new SmallFile(path, MAX_BYTES).text();

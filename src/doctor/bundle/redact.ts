@@ -12,7 +12,7 @@ const SHORT_WORDS = '(?<![a-z])(?:pass|pwd|psk|dsn|sig)(?![a-z])|(?:pass|pwd|psk
 
 /** Keys whose values always count as secrets, such as `auths` in a docker config and the headers of requests. */
 const SECRET = new RegExp(`${LONG_WORDS}|${SHORT_WORDS}|^pass|^auths?$|_auth$|bearer|cookie|header`, 'i');
-/** Such names contain only the place of a secret, which helps maintainers. */
+/** The endings of keys whose values are no secrets themselves, such as the path of a token. Such values help maintainers. */
 const PLACE = /(file|path|dir|directory|endpoint|uri|ttl|timeout|enabled|mode|name)$/i;
 
 function isSecret(key: string): boolean {
@@ -40,7 +40,7 @@ export function redactJson(value: unknown, key = ''): unknown {
   );
 }
 
-/** An object under such a key is kept, because kubelet's configuration has a section of that name. */
+/** Whether the value is kubelet's section `authorization`, which is kept although its key marks a secret. */
 function isSection(key: string, value: unknown): boolean {
   return /^authorization$/i.test(key) && typeof value === 'object';
 }
@@ -49,7 +49,7 @@ function isEnvironment(key: string): boolean {
   return /^env(ironment|s)?$/i.test(key);
 }
 
-/** Environment variables have the form `NAME=value` or, in Kubernetes, `{name, value}`. */
+/** Redacts an environment variable, which has the form `NAME=value` or, in Kubernetes, `{name, value}`. */
 function redactVariable(item: unknown): unknown {
   if (typeof item === 'string') return item.replace(/=.*$/s, `=${REMOVED}`);
   if (typeof item !== 'object' || item === null) return item;

@@ -18,16 +18,16 @@ export interface CniFacts {
   readonly missing: readonly MissingPlugin[];
 }
 
-/** A plugin of the configuration that is not there or cannot be executed. */
+/** A plugin of the configuration that is missing or cannot be executed. */
 export interface MissingPlugin {
   readonly type: string;
-  /** A sentence that says so. */
+  /** A sentence that reports the plugin as missing. */
   readonly text: string;
-  /** Whether it is in Debian's directory, where dockbridge was not told to look. */
+  /** Whether the plugin is in Debian's directory, which dockbridge was not told to search. */
   readonly isInDebians: boolean;
 }
 
-/** Debian's package containernetworking-plugins puts its plugins there. */
+/** The directory in which Debian's package containernetworking-plugins installs its plugins. */
 const DEBIANS = '/usr/lib/cni';
 
 /** Checks whether pods get a network. */
@@ -43,8 +43,8 @@ export const cni: Check = {
 };
 
 /**
- * The plugins that are in none of the directories.
- * @param debians where Debian's plugins are; tests have their own.
+ * Finds the plugins that are in none of the directories.
+ * @param debians the directory of Debian's plugins; tests replace it.
  */
 export async function missingPlugins(
   config: NetworkConfig,
@@ -115,7 +115,7 @@ export function judgeCni(facts: CniFacts): readonly Finding[] {
   return [ok(`network "${config.name}" (CNI ${config.cniVersion}) of ${file}: ${types}`)];
 }
 
-/** One finding for all plugins that Debian's package brought, because one option finds them all. */
+/** Makes one finding for all plugins of Debian's package, because a single option makes dockbridge find them all. */
 function judgeElsewhere(plugins: readonly MissingPlugin[], binDirs: readonly string[]): Finding {
   const names = plugins.map(({ type }) => `"${type}"`).join(', ');
   const [are, they] =

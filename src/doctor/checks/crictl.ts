@@ -6,31 +6,33 @@ import { isSameSocket } from '../../node/disk/socket-file';
 import type { Check } from '../check';
 import { ok, warn, type Finding } from '../report';
 
-/** The file that crictl reads unless it is told another. */
+/** The configuration file that crictl reads by default. */
 const CONFIG = '/etc/crictl.yaml';
 const MAX_BYTES = 1 << 20;
-/** Without a configuration, crictl asks the first of these that it finds, before it tries cri-dockerd's. */
+/** Without a configuration, crictl connects to the first of these sockets that exists, and only then tries cri-dockerd's. */
 const OTHERS = ['/run/containerd/containerd.sock', '/run/crio/crio.sock'];
 
-/** What crictl would do on this node. */
+/** The facts about crictl on this node. */
 export interface CrictlFacts {
   readonly path: string;
-  /** Text of its configuration; undefined when there is no such file. */
+  /** The text of crictl's configuration file; undefined when there is no such file. */
   readonly text: string | undefined;
-  /** Sockets of other runtimes that exist. */
+  /** The sockets of other runtimes that exist on this node. */
   readonly others: readonly string[];
-  /** Where dockbridge listens. */
+  /** The endpoint on which dockbridge listens. */
   readonly endpoint: string;
 }
 
-/** Whether crictl asks dockbridge. Docker's packages bring containerd, whose socket crictl prefers. */
+/** Checks whether crictl connects to dockbridge. Docker's packages install containerd, whose socket crictl prefers. */
 export const crictl: Check = {
   id: 'crictl',
   run: async ({ settings: { endpoint } }) => [judgeCrictl(await readCrictl(endpoint))],
 };
 
 /**
- * @param path crictl's configuration, and `sockets` those that it prefers; tests have their own.
+ * Reads the facts about crictl.
+ * @param path crictl's configuration file; tests replace it.
+ * @param sockets the sockets that crictl prefers to dockbridge's; tests replace them.
  * @throws Error if the configuration cannot be read.
  */
 export async function readCrictl(endpoint: string, path = CONFIG, sockets = OTHERS): Promise<CrictlFacts> {
@@ -74,7 +76,10 @@ interface Endpoints {
   readonly image: string;
 }
 
-/** @throws Error if the text is not a map, without quoting it. */
+/**
+ * Reads the endpoints in crictl's configuration.
+ * @throws Error if the text is not a map. The message does not quote the text.
+ */
 function endpointsIn(text: string): Endpoints {
   const config: unknown = parse(text, { prettyErrors: false, logLevel: 'error' }) ?? {};
   if (typeof config !== 'object' || config === null || Array.isArray(config))

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { faultLine, type Fault } from '../../config/fault';
 import { OPTIONS } from '../../config/options';
+import { overrideLine, type Override } from '../../config/overrides';
 import { errnoOf, messageOf } from '../../lib/errors';
 import { flagOf } from '../../lib/flags';
 import { isSameSocket, socketPath } from '../../node/disk/socket-file';
@@ -11,20 +12,31 @@ import { atMost, type Check, type Sources } from '../check';
 import { fail, ok, warn, type Finding } from '../report';
 import { cni } from './cni';
 
-/** Checks whether dockbridge could start with its configuration files. */
+/** Checks whether dockbridge could start with its configuration files, and whether each value in them has an effect. */
 export const configuration: Check = {
   id: 'configuration',
-  run: ({ faults }) => Promise.resolve(judgeConfiguration(faults)),
+  run: ({ faults, overrides }) => Promise.resolve(judgeConfiguration(faults, overrides)),
 };
 
-export function judgeConfiguration(faults: readonly Fault[]): readonly Finding[] {
-  if (faults.length === 0) return [ok('the configuration files have no mistakes')];
-  return faults.map((fault) =>
-    fail(
-      faultLine(fault),
-      'Correct the file, then run `dockbridge config check`. dockbridge does not start with such a file. The other checks ignored this setting.',
+export function judgeConfiguration(
+  faults: readonly Fault[],
+  overrides: readonly Override[],
+): readonly Finding[] {
+  if (faults.length === 0 && overrides.length === 0) return [ok('the configuration files have no mistakes')];
+  return [
+    ...faults.map((fault) =>
+      fail(
+        faultLine(fault),
+        'Correct the file, then run `dockbridge config check`. dockbridge does not start with such a file. The other checks ignored this setting.',
+      ),
     ),
-  );
+    ...overrides.map((override) => warn(overrideLine(override), cureOfOverride(override))),
+  ];
+}
+
+function cureOfOverride({ by }: Override): string {
+  const place = by.startsWith('--') ? "the unit's ExecStart=" : '/etc/default/dockbridge or the unit';
+  return `Remove ${by} from ${place}, then run: systemctl restart dockbridge. Or remove the line from the file.`;
 }
 
 /** The socket's mode, with which only root and root's group can open it. */
@@ -141,7 +153,7 @@ export function judgeSocket(facts: SocketFacts): readonly Finding[] {
       ),
     );
   for (const { type, status, reason, message } of conditions) {
-    // The check cni says what is wrong and what to do; one cause is one failure.
+    // The check cni reports the cause and the remedy, so the same problem is not reported twice.
     if (type === 'NetworkReady' && isCniBroken) continue;
     if (!status) findings.push(fail(`${type} is false: ${reason}: ${message}`, cureOf(type)));
     else if (reason !== '') findings.push(warn(`${type}, but ${reason}: ${message}`, cureOf(type)));
@@ -268,7 +280,7 @@ export interface PodTrial {
   readonly kubeletRuns: boolean;
 }
 
-/** The finding about a pod that was run through CRI. */
+/** Makes the finding about a pod that was run through CRI. */
 export function judgePod({ image, failure, times, kubeletRuns }: PodTrial): Finding {
   if (failure === undefined) {
     const steps = times.map(([step, ms]) => `${step} ${(ms / 1000).toFixed(1)} s`).join(', ');

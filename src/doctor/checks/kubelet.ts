@@ -58,7 +58,10 @@ export const kubeletEndpoint: Check = {
   run: async ({ kubelet, settings }) => [judgeEndpoint(await kubelet(), settings.endpoint)],
 };
 
-/** @param endpoint the endpoint on which dockbridge listens. */
+/**
+ * Judges whether kubelet connects to dockbridge's endpoint.
+ * @param endpoint the endpoint on which dockbridge listens.
+ */
 export function judgeEndpoint(kubelet: KubeletFacts, endpoint: string): Finding {
   const { from, isRunning, args, problems } = kubelet;
   const wanted = `Start kubelet with --container-runtime-endpoint=${endpoint}, or give dockbridge kubelet's endpoint.`;
@@ -98,13 +101,16 @@ export const cgroupDriver: Check = {
   },
 };
 
-/** @param driver the Engine's cgroup driver. */
+/**
+ * Judges whether kubelet and the Engine use the same cgroup driver.
+ * @param driver the Engine's cgroup driver.
+ */
 export function judgeDriver(kubelet: KubeletFacts, driver: string): Finding {
   const { from, file, problems } = kubelet;
   const { cgroupDriver: told, gates } = effectiveKubelet(kubelet);
   const own = told === '' ? DEFAULT_DRIVER : told;
   const inKubelet = `Set "cgroupDriver: ${driver}" in ${file === '' ? "kubelet's configuration" : file}`;
-  // Only the check kubelet-stats warns of a kubelet that is not there.
+  // The check kubelet-stats alone warns when no kubelet is found.
   if (from === '')
     return ok(
       `the Engine uses ${driver}; no kubelet was found to compare it with (see kubelet-stats)`,

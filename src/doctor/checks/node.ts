@@ -244,11 +244,17 @@ async function look(path: string, answerMs: number): Promise<DiskFacts> {
         freeInodesPercent: inodes === 0 ? 100 : (freeInodes / inodes) * 100,
       };
     } catch (error) {
-      const why = messageOf(error);
+      const why = reasonOf(error);
       // A directory that does not exist yet will be on the same disk as its parent.
       if (!why.includes('No such file') || place === '/') return { ...nothing, problem: why };
     }
   }
+}
+
+/** Returns what `stat` printed in one line, or else why it gave no answer. */
+function reasonOf(error: unknown): string {
+  const { stderr = '' } = error as { stderr?: string };
+  return stderr.trim() === '' ? messageOf(error) : stderr.trim();
 }
 
 export function judgeDisks(disks: readonly DiskFacts[]): readonly Finding[] {

@@ -1,12 +1,13 @@
-/** Holds the ids of A against those of B: over a whole run, each id of one side is one id of the other. */
+/** Checks that in the whole run, each id of A corresponds to exactly one id of B, and the reverse. */
 export class Bijection {
   readonly #toB = new Map<string, Bound>();
   readonly #toA = new Map<string, Bound>();
   readonly #told = new Set<string>();
 
   /**
-   * @param where for the sentence about a later contradiction.
-   * @returns what this pair contradicts, once for a pair; undefined if nothing.
+   * Records that an id of A corresponds to an id of B.
+   * @param where the path of this pair, for the message about a later contradiction.
+   * @returns a sentence about an earlier pair that contradicts this one; undefined if there is none, or if it was already returned.
    */
   bind(space: string, a: string, b: string, where: string): string | undefined {
     const [ofA, ofB] = [this.#toB.get(key(space, a)), this.#toA.get(key(space, b))];
@@ -20,8 +21,8 @@ export class Bijection {
     if (this.#told.has(pair)) return undefined;
     this.#told.add(pair);
     return ofA === undefined
-      ? `B's ${b} already stands for A's ${ofB?.other ?? ''}, since ${ofB?.where ?? ''}`
-      : `A's ${a} already stands for B's ${ofA.other}, since ${ofA.where}`;
+      ? `B's ${b} already corresponds to A's ${ofB?.other ?? ''}, according to ${ofB?.where ?? ''}`
+      : `A's ${a} already corresponds to B's ${ofA.other}, according to ${ofA.where}`;
   }
 }
 

@@ -14,9 +14,9 @@ import { Stopped } from './stopped';
 import { GONE, isEmpty, named, toldBy, type Told, type ToldBySide } from './told';
 
 /**
- * Compares what was seen of two runtimes. Calls belong together if they are about the same pod, container or image, by its name, and
- * not by when they came.
- * @param rules in the order in which they are asked (`rulesFor`); what no rule is for must be equal.
+ * Compares the observations of two runtimes. Calls are paired by the name of the pod, container or image that they are about, and not by
+ * their times.
+ * @param rules in the order in which they are tried (`rulesFor`). Values that no rule matches must be equal.
  */
 export function compare(a: Observation, b: Observation, rules: readonly Rule[]): Comparison {
   return new Run(a, b, rules).compare();
@@ -48,7 +48,7 @@ class Run {
     };
   }
 
-  /** The calls that make something come first: they say which ids belong together, and all others must keep to that. */
+  /** Compares the calls that change something first, because their answers determine which ids of A and B correspond. */
   compare(): Comparison {
     const { a, b } = this.#told;
     const actions = [...new Set([...a.actions.keys(), ...b.actions.keys()])].flatMap((key) => {
@@ -100,7 +100,7 @@ class Run {
     }
   }
 
-  /** The answers of two calls that succeeded. A call that is not a stream has one then, even if it is empty. */
+  /** Compares the answers of two calls that succeeded. Only a stream can succeed without an answer; an empty message is an answer. */
   #responses(type: string, a: ObservedCall, b: ObservedCall, place: Place, into: Findings): void {
     const [has, hasB] = [a, b].map(({ response }) => response !== undefined);
     if (has === hasB || typesOf(place.method)?.streams === true) {
@@ -134,7 +134,7 @@ class Run {
     }
   }
 
-  /** An item that one list alone has, or a poll that one side alone has made. */
+  /** Reports a list item that only one side has, or a poll that only one side made. */
   #lone(told: Told, isA: boolean, into: Findings): void {
     const { method, type = '', identity, steps, answers } = told;
     const isItem = steps.length > 0;
@@ -144,7 +144,7 @@ class Run {
     }
     const side = isA ? 'A' : 'B';
     if (this.#isStranger(identity)) {
-      into.notes.push(`only ${side} lists it, and no call of the run is about it`);
+      into.notes.push(`only ${side} lists it, and no other call is about it`);
       return;
     }
     const last = answers.findLast(({ message }) => message !== undefined)?.message;
@@ -153,7 +153,7 @@ class Run {
     this.#messages.pseudo(PSEUDO.item, type, values, place, `only ${side} lists it`, into);
   }
 
-  /** What was there before, and nobody does anything with, belongs to the node and not to the run. */
+  /** Returns true for a pod or an image that no call of either side acts on: it belongs to the node and not to the run. */
   #isStranger({ pod, image }: Told['identity']): boolean {
     const name = pod ?? image;
     return name === undefined || ![this.#told.a, this.#told.b].some(({ acted }) => acted.has(name));
@@ -180,14 +180,14 @@ class Run {
         this.#messages.message(type, one.message, other.message, place, into);
   }
 
-  /** Polling may miss what passes, but not what a call has made and is there until the next call. */
+  /** Compares the last states between a stop and the removal. Polling can miss a short state, but a stopped container stays stopped. */
   #afterStop(a: Told, b: Told): StateTrouble | undefined {
     const [ofA, ofB] = [this.#stopped.a.lastAnswer(a)?.state, this.#stopped.b.lastAnswer(b)?.state];
     if (ofA === undefined || ofB === undefined || ofA === ofB) return undefined;
-    return { kind: 'state', a: ofA, b: ofB, why: 'the last answers after the stop tell other states' };
+    return { kind: 'state', a: ofA, b: ofB, why: 'the last answers after the stop report different states' };
   }
 
-  /** An answer that is missing or could not be read is no state that polling may miss. */
+  /** Reports answers that are missing or unreadable on one side. Unlike a short state, they always count as a difference. */
   #empty(a: Told, b: Told, place: Place, into: Findings): void {
     const [ofA, ofB] = [a.answers.find(isEmpty), b.answers.find(isEmpty)];
     if (ofA?.state === ofB?.state) return;
@@ -203,7 +203,7 @@ class Run {
     this.#messages.pseudo(PSEUDO.unknown, a.type ?? '', values, place, why.join(', '), into);
   }
 
-  /** What no runtime may do is a difference even if the other one does it too. */
+  /** Reports returns to an earlier state. No runtime may do this, so it is a difference even if both sides do it. */
   #lives(a: Told, b: Told, place: Place, into: Findings): void {
     const isNote = a.steps.length > 0 && this.#isStranger(a.identity);
     for (const [side, told] of [
@@ -283,12 +283,12 @@ class Run {
         this.#messages.message(type, one.message, other.message, place, into);
       } else if (isStranger) {
         into.notes.push(
-          `only ${one === undefined ? 'B' : 'A'} tells an event, and no call of the run is about it`,
+          `only ${one === undefined ? 'B' : 'A'} sends an event, and no other call is about its pod`,
         );
       } else {
         const missing = one === undefined ? 'A' : 'B';
         const what = (one ?? other)?.type ?? '';
-        const why = `${missing} misses the event ${what} of ${name}`;
+        const why = `${missing} lacks the event ${what} of ${name}`;
         this.#messages.pseudo(PSEUDO.event, type, { a: one?.type, b: other?.type }, place, why, into);
       }
     }
@@ -310,7 +310,7 @@ class Run {
   }
 }
 
-/** How a stream ends that the client has read as long as it liked, or that went down with the runtime. */
+/** The codes of streams that the client ended, or that ended because the runtime did. They are not errors. */
 const ENDS: readonly string[] = ['OK', 'CANCELLED', 'DEADLINE_EXCEEDED', 'UNAVAILABLE'];
 
 function noFindings(): Findings {

@@ -1,18 +1,18 @@
 import type { Json } from '../../proto/fields';
 import type { Rule } from './rule';
 
-/** What came of comparing two observations. */
+/** The result of comparing two observations. */
 export interface Comparison {
   readonly a: ComparedSide;
   readonly b: ComparedSide;
-  /** What was compared, in the order of time of A; what only B has stands where its time is. */
+  /** The compared calls in order of their times in A, or in B for calls that only B has. */
   readonly calls: readonly ComparedCall[];
   /** Sums over all calls. The runtimes behave the same if there are no differences. */
   readonly differences: number;
   readonly allowed: number;
-  /** Values that a tape hides, which therefore nobody can compare. */
+  /** How many values could not be compared because a tape hides them. */
   readonly hidden: number;
-  /** How often each rule was applied, in the order in which rules are asked. */
+  /** How often each rule was applied, in the order in which rules are tried. */
   readonly rules: readonly RuleUse[];
 }
 
@@ -24,8 +24,8 @@ export interface ComparedSide {
 }
 
 /**
- * One call of A and the call of B that is the same one; or, for a method that is polled, all calls about one thing. A call of
- * a list becomes one of these for each pod, container or image in it.
+ * A call of A and the corresponding call of B. For a polled method, this stands for all calls about the same pod, container or image,
+ * and a list is divided into one entry for each of its items.
  */
 export interface ComparedCall {
   readonly method: string;
@@ -33,43 +33,43 @@ export interface ComparedCall {
   readonly pod?: string;
   readonly container?: string;
   readonly image?: string;
-  /** From 0 on: calls of one method about one thing are counted. */
+  /** The number of this call among the calls of the method about the same pod, container or image, counted from 0. */
   readonly occurrence: number;
-  /** Undefined where a side has no such call. */
+  /** Undefined if the side has no such call. */
   readonly a?: CallSide;
   readonly b?: CallSide;
   readonly differences: readonly Difference[];
-  /** Differences that a shipped rule or one of the user allows; what the base rules allow is not a difference. */
+  /** Differences that a rule of a runtime or of the user allows. What the base rules allow is not listed. */
   readonly allowed: readonly AllowedDifference[];
-  /** What is not worth a failure, such as a message that is empty on one side and missing on the other. */
+  /** Observations that are not differences, such as a message that is empty on one side and missing on the other. */
   readonly notes: readonly string[];
 }
 
 export interface CallSide {
-  /** Number and time (seconds) of the first call. */
+  /** The number of the first call, and its time in seconds since the start. */
   readonly n: number;
   readonly t: number;
-  /** The sum over all these calls. */
+  /** The total duration of these calls. */
   readonly ms: number;
   readonly calls: number;
-  /** The value for the last of these calls. */
+  /** The status of the last of these calls. */
   readonly status: string;
 }
 
 export interface Difference {
-  /** Where, such as `ContainerStatus.status.labels[app]`: what a rule would name. */
+  /** The path of the value, as a rule would name it, such as `ContainerStatus.status.labels[app]`. */
   readonly path: string;
-  /** Undefined where a side has nothing there. */
+  /** Undefined if the side has no value. */
   readonly a: Json | undefined;
   readonly b: Json | undefined;
-  /** A sentence about what is wrong. */
+  /** A sentence that describes the difference. */
   readonly why: string;
-  /** The rule that was applied and did not hold, or one that nearly fits. */
+  /** The rule that the values violate, or a rule that nearly matches. */
   readonly near?: NearMiss;
 }
 
 export interface NearMiss {
-  /** Its file and key, such as `containerd rules[3]`. */
+  /** The source and key of the rule, such as `containerd rules[3]`. */
   readonly rule: string;
   readonly why: string;
 }
@@ -84,10 +84,10 @@ export interface AllowedDifference {
 
 export interface RuleUse {
   readonly rule: Rule;
-  /** Whether it is for these two runtimes. */
+  /** Whether the rule applies to these two runtimes. */
   readonly isActive: boolean;
-  /** How many values it was applied to. */
+  /** How many values the rule was applied to. */
   readonly met: number;
-  /** How many of them were different and allowed by it. */
+  /** How many of these values differed and were allowed by the rule. */
   readonly needed: number;
 }

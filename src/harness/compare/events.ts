@@ -10,11 +10,11 @@ export interface SeenEvent {
   readonly message: JsonObject;
 }
 
-/** The type at its default is not in the JSON. */
+/** The default of the enum, which proto3 JSON leaves out. */
 const FIRST_TYPE = 'CONTAINER_CREATED_EVENT';
 
 export interface EventsOf {
-  /** The sandbox, or a container of it. */
+  /** The name of the sandbox or container. */
   readonly name: string;
   readonly pod: string | undefined;
   readonly container: string | undefined;
@@ -22,8 +22,8 @@ export interface EventsOf {
 }
 
 /**
- * The events of each container and sandbox, in their order. Watchers beside each other all see an event, so it counts as often as
- * the watcher saw it that saw it most often.
+ * Returns the events of each container and sandbox, in order. If several watchers received the same event, it counts as often as the
+ * watcher that received it most often.
  */
 export function eventsBy(
   watches: readonly ObservedCall[],
@@ -67,12 +67,12 @@ export interface EventPair {
   readonly b: SeenEvent | undefined;
 }
 
-/** A larger table costs more memory and time than its better pairs are worth. */
+/** The size of the largest alignment table, which bounds memory and time. */
 const MOST_CELLS = 4_000_000;
 
 /**
- * Puts two sequences beside each other so that as many events as possible have one of their type at their side. What is left of two
- * very long ones without their equal begins and ends is paired by order alone.
+ * Aligns two sequences so that as many events as possible are paired with an event of the same type. If the sequences are very long,
+ * the part between their equal beginning and their equal end is paired by order alone.
  */
 export function paired(a: readonly SeenEvent[], b: readonly SeenEvent[]): readonly EventPair[] {
   const shorter = Math.min(a.length, b.length);
@@ -89,7 +89,7 @@ export function paired(a: readonly SeenEvent[], b: readonly SeenEvent[]): readon
   ];
 }
 
-/** By order. Two events of different types are no pair. */
+/** Pairs events by order. Events of different types are not paired. */
 function beside(a: readonly SeenEvent[], b: readonly SeenEvent[]): readonly EventPair[] {
   return Array.from({ length: Math.max(a.length, b.length) }, (_, at): EventPair[] => {
     const [one, other] = [a[at], b[at]];
@@ -101,7 +101,7 @@ function beside(a: readonly SeenEvent[], b: readonly SeenEvent[]): readonly Even
   }).flat();
 }
 
-/** By the longest common sequence of types. Time and memory grow with the product of the lengths. */
+/** Pairs events by the longest common subsequence of types. Time and memory grow with the product of the lengths. */
 function aligned(a: readonly SeenEvent[], b: readonly SeenEvent[]): readonly EventPair[] {
   const width = b.length + 1;
   const common = new Uint32Array((a.length + 1) * width);

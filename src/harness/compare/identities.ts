@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../../proto/fields';
 import type { ObservedCall } from '../observation';
 import { isObject, listOf, objectOf, textOf } from '../json';
 
-/** What a call is about, by names that both sides share. */
+/** The pod, container or image that a call is about, by names that are the same on both sides. */
 export interface Identity {
   /** `namespace/name`, with `#1` for the second attempt. */
   readonly pod?: string;
@@ -11,8 +11,8 @@ export interface Identity {
 }
 
 /**
- * Who an id is, on one side. It learns from all calls before any is compared, so that a call that came before the answer which names
- * its pod has its identity too.
+ * Maps the ids of one side to names. All calls are read before any is compared, because the answer that names a pod may come later
+ * than a call about the pod.
  */
 export class Identities {
   readonly #byId = new Map<string, Identity>();
@@ -22,24 +22,24 @@ export class Identities {
     for (const call of calls) this.#learn(call);
   }
 
-  /** @returns undefined for an id that no call explains. */
+  /** Returns the identity of an id; undefined if no call names it. */
   get(id: Json | undefined): Identity | undefined {
     return typeof id === 'string' ? this.#byId.get(id) : undefined;
   }
 
-  /** A name that pods use for an image, if any is known; else what was given. */
+  /** Returns the name that requests use for an image. If no name is known, returns the argument. */
   imageName(nameOrId: string): string {
     return this.#images.get(nameOrId) ?? nameOrId;
   }
 
-  /** A text for an id that is the same on both sides. */
+  /** Returns the name of a pod, container or image, which is the same on both sides. If no name is known, returns the id. */
   named(id: string): string {
     const known = this.#byId.get(id);
     if (known === undefined) return this.#images.get(id) ?? id;
     return [known.pod, known.container].filter((part) => part !== undefined).join('/');
   }
 
-  /** What a request is about. */
+  /** Returns the pod, container or image that a request is about. */
   of({ method, request }: Pick<ObservedCall, 'method' | 'request'>): Identity {
     if (method === 'CreateContainer') {
       const config = objectOf(request.config);
@@ -56,7 +56,7 @@ export class Identities {
     return image === undefined ? {} : { image: this.imageName(image) };
   }
 
-  /** Who an item of an answer is: a container, a sandbox, the stats or metrics of one, or an image. */
+  /** Returns the identity of a list item: a container, a sandbox, an image, or the stats or metrics of one. */
   ofItem(item: JsonObject): Identity | undefined {
     const attributes = isObject(item.attributes) ? item.attributes : item;
     const ids = [item.container_id, attributes.id, item.pod_sandbox_id];
@@ -84,7 +84,7 @@ export class Identities {
     }
   }
 
-  /** Whatever has an id and metadata tells who the id is. */
+  /** Learns the identity of every object in an answer that has an id and metadata. */
   #search(value: JsonObject, outer: string | undefined): void {
     const status = objectOf(value.pod_sandbox_status ?? value.status);
     const pod =
@@ -124,7 +124,7 @@ function nameOfImage(image: JsonObject): string {
   return names.map(textOf).find((name) => name !== undefined) ?? 'an image without a name';
 }
 
-/** Metadata of a container has no namespace. */
+/** Returns undefined for the metadata of a container, which has no namespace. */
 function podOf(metadata: Json | undefined): string | undefined {
   const { namespace, name, attempt } = objectOf(metadata);
   return typeof namespace === 'string' && typeof name === 'string'
@@ -146,7 +146,7 @@ function times(attempt: Json | undefined): string {
   return typeof attempt === 'number' && attempt > 0 ? `#${attempt}` : '';
 }
 
-/** kubelet labels each container so. */
+/** Returns the pod that is named by the labels that kubelet gives to each container. */
 function podOfLabels(object: JsonObject): string | undefined {
   const labels = objectOf(object.labels);
   const [namespace, name] = [labels['io.kubernetes.pod.namespace'], labels['io.kubernetes.pod.name']];

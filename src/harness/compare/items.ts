@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../../proto/fields';
 import type { Identities } from './identities';
 import { listOf, objectOf } from '../json';
 
-/** What an item of a list is known by, where its order or number says nothing about it. */
+/** The fields by which list items are matched, for message types whose order in a list has no meaning. */
 const KEY_FIELDS: Readonly<Record<string, readonly string[]>> = {
   Mount: ['container_path'],
   KeyValue: ['key'],
@@ -17,19 +17,19 @@ const KEY_FIELDS: Readonly<Record<string, readonly string[]>> = {
   Metric: ['name'],
   RestoredContainer: ['name'],
 };
-/** Messages that are about a pod, a container or an image. */
+/** Message types that are identified by the pod, container or image that they are about. */
 const ABOUT_SOMEBODY = new Set([
   ...['PodSandbox', 'PodSandboxStatus', 'PodSandboxStats', 'PodSandboxMetrics', 'Image'],
   ...['Container', 'ContainerStatus', 'ContainerStats', 'ContainerMetrics', 'WindowsContainerStats'],
 ]);
 
 export interface Keyed {
-  /** Without keys the items are compared by their places. */
+  /** If false, the keys are the positions in the list. */
   readonly hasKeys: boolean;
   readonly items: ReadonlyMap<string, JsonObject>;
 }
 
-/** The items of a list of messages, in their order, by keys that both sides share. */
+/** Returns the items of a list of messages, in order, by keys that are the same on both sides. */
 export function keyed(type: string, list: Json | undefined, identities: Identities): Keyed {
   const items = new Map<string, JsonObject>();
   const hasKeys = Object.hasOwn(KEY_FIELDS, type) || ABOUT_SOMEBODY.has(type);
@@ -53,7 +53,7 @@ function keyOf(type: string, item: JsonObject, identities: Identities): string {
   return [pod, container, image].filter((part) => part !== undefined).join('/');
 }
 
-/** Two items of one name, as one key of the environment given twice. */
+/** Returns a key that is not in use yet, because a list can contain two items of the same name, such as a variable that is given twice. */
 function unused(key: string, items: ReadonlyMap<string, unknown>): string {
   let found = key;
   for (let more = 2; items.has(found); more++) found = `${key} (${more})`;

@@ -5,7 +5,7 @@ import { canonical, isObject, listOf, same, scalarText } from '../json';
 import { pathOf, type Place } from './path';
 import type { Rule } from './rule';
 
-/** @returns a sentence about what is wrong with two values under a rule; undefined if nothing is. */
+/** Returns a sentence that says how two values violate a rule; undefined if they do not. */
 export function judge(
   rule: Rule,
   a: Json | undefined,
@@ -27,7 +27,7 @@ export function judge(
     case 'prefix':
       return prefix(scalarText(a), scalarText(b));
     case 'set':
-      return sorted(a) === sorted(b) ? undefined : 'they do not have the same items';
+      return sorted(a) === sorted(b) ? undefined : 'the lists do not have the same items';
     case 'id':
       return id(rule, a, b, place, ids);
   }
@@ -36,8 +36,8 @@ export function judge(
 function present(a: Json | undefined, b: Json | undefined): string | undefined {
   if (isSet(a) !== isSet(b)) return `only ${isSet(a) ? 'A' : 'B'} has a value`;
   if (typeof a !== 'string' || typeof b !== 'string') return undefined;
-  if (isIP(a) !== isIP(b)) return 'they are not addresses of one family';
-  if (schemeOf(a) !== schemeOf(b)) return 'they do not have the same scheme';
+  if (isIP(a) !== isIP(b)) return 'the addresses are not of the same family';
+  if (schemeOf(a) !== schemeOf(b)) return 'the URLs do not have the same scheme';
   return undefined;
 }
 
@@ -45,30 +45,30 @@ function schemeOf(text: string): string {
   return /^([a-z][\w+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase() ?? '';
 }
 
-/** Whether there is anything: a default of proto3 is nothing, but a message is something even if it is empty. */
+/** Returns whether a field has a value. A proto3 default is no value; an empty message is one. */
 export function isSet(value: Json | undefined): boolean {
   if (Array.isArray(value)) return value.length > 0;
   return isObject(value) || !zero(value);
 }
 
-/** Whether a value is what proto3 means by a field that is not there. */
+/** Returns whether a value equals the proto3 default of a missing field. */
 function zero(value: Json | undefined): boolean {
   return value === undefined || value === '0' || value === 0 || value === '' || value === false;
 }
 
-/** A number that is not told at all is not 0: where that can be, the descriptors have a message around it. */
+/** A missing number is not 0 here, because the value is undefined only for a wrapper message such as UInt64Value. */
 function range(a: Json | undefined, b: Json | undefined): string | undefined {
-  if ((a === undefined) !== (b === undefined)) return `${a === undefined ? 'A' : 'B'} tells no number`;
+  if ((a === undefined) !== (b === undefined)) return `${a === undefined ? 'A' : 'B'} has no number`;
   for (const [side, value] of [
     ['A', a],
     ['B', b],
   ] as const)
-    if (!(Number(value ?? 0) >= 0)) return `${side}'s number is not 0 or more`;
+    if (!(Number(value ?? 0) >= 0)) return `${side}'s number is negative, or not a number`;
   return undefined;
 }
 
 function prefix(a: string, b: string): string | undefined {
-  return a.startsWith(b) || b.startsWith(a) ? undefined : 'neither begins with the other';
+  return a.startsWith(b) || b.startsWith(a) ? undefined : 'neither text begins with the other';
 }
 
 function sorted(list: Json | undefined): string {

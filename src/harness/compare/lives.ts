@@ -2,9 +2,9 @@ import { objectOf, textOf } from '../json';
 import type { Identity } from './identities';
 import { GONE, type Answer, type Told } from './told';
 
-/** The age of what is not there. */
+/** The age of an object that no longer exists. */
 const GONE_AGE = 3;
-/** How far a container or a sandbox has come in each state. States that are not listed say nothing about that. */
+/** The order of the states in the life of a container or a sandbox. States that are not listed have no place in this order. */
 const AGES: ReadonlyMap<string, number> = new Map([
   ...(['CONTAINER_CREATED', 'SANDBOX_READY', 'OK', 'listed'] as const).map((state) => [state, 0] as const),
   ['CONTAINER_RUNNING', 1],
@@ -12,7 +12,7 @@ const AGES: ReadonlyMap<string, number> = new Map([
   ...(['NOT_FOUND', GONE] as const).map((state) => [state, GONE_AGE] as const),
 ]);
 
-/** Two answers of one runtime of which the later one has the younger state. */
+/** Two answers of one runtime, of which the later one reports an earlier state. */
 export interface StepBack {
   readonly from: string;
   readonly to: string;
@@ -21,23 +21,23 @@ export interface StepBack {
 interface Seen {
   readonly state: string;
   readonly age: number;
-  /** When its call was made and when it was answered, seconds. */
+  /** When the call was made and when it was answered, in seconds. */
   readonly asked: number;
   readonly answered: number;
 }
 
 /**
- * Finds what no container and no sandbox may do on any runtime: to run again after its end, or to be there again after it was gone.
- * NOT_FOUND before the first other answer is no end, because the object may not have been created then. Calls that overlapped may
- * have read their states in either order, so only a call that was made after the other one's answer counts.
- * @returns the first step back of each object, in the order of time.
+ * Finds returns to an earlier state: the object runs again after its end, or it exists again after it was gone. No runtime may do this.
+ * NOT_FOUND before the first other answer is ignored, because the object may not have been created yet. Calls that overlapped may
+ * have read their states in either order, so two answers are compared only if the later call was made after the earlier answer.
+ * @returns the first step back of each object, in order of time.
  */
 export function stepsBack({ identity, answers }: Pick<Told, 'identity' | 'answers'>): readonly StepBack[] {
   if (!hasLife(identity)) return [];
   return [...byId(answers).values()].flatMap((seen) => stepBack(seen) ?? []);
 }
 
-/** Whether the order of such a state is judged by `stepsBack`, and needs no comparison with the other side. */
+/** Returns whether `stepsBack` judges the order of this state, so that it need not be compared with the other side. */
 export function isOfLife(identity: Identity, state: string): boolean {
   return hasLife(identity) && AGES.has(state);
 }
@@ -46,13 +46,13 @@ function hasLife({ pod, container }: Identity): boolean {
   return pod !== undefined || container !== undefined;
 }
 
-/** A pod may be made again under its name, so each id has a life of its own. */
+/** Groups the answers by id, because a pod can be created again under the same name. */
 function byId(answers: readonly Answer[]): ReadonlyMap<string, readonly Seen[]> {
   const lives = new Map<string, Seen[]>();
   let last = '';
   for (const answer of answers) {
     const { call, state } = answer;
-    // A list from which an object has disappeared has no id for it: it is the one that was listed before.
+    // A list from which an object has disappeared does not contain its id. The object is the one that was listed last.
     last = state === GONE ? last : idIn(answer);
     const age = AGES.get(state);
     if (age === undefined) continue;

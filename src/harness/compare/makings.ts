@@ -5,14 +5,14 @@ import type { Identities, Identity } from './identities';
 import { listedIn, typesOf } from './methods';
 
 /**
- * Numbers the pods and containers of one name, from 0 on, by the calls that made them. Those that no call made come after them, by
- * created_at. The order in which a list has them says nothing.
+ * Numbers the pods and containers of the same name from 0, in the order of the calls that created them. Those that existed before follow
+ * in the order of created_at. The order within a list has no meaning.
  */
 export class Makings {
   readonly #numbers = new Map<string, number>();
   readonly #counts = new Map<string, number>();
 
-  /** @param calls in the order of time. */
+  /** @param calls in order of time. */
   constructor(calls: readonly ObservedCall[], identities: Identities) {
     for (const { method, response = {} } of calls) {
       if (method === 'RunPodSandbox') this.#add(textOf(response.pod_sandbox_id), identities);
@@ -27,7 +27,7 @@ export class Makings {
       this.#add(id, identities);
   }
 
-  /** @returns 0 for what is no pod and no container, or whose making is not known. */
+  /** Returns the number of a pod or container; 0 for any other item, and if the number is not known. */
   of(item: JsonObject): number {
     return this.#numbers.get(idOf(item)) ?? 0;
   }

@@ -12,7 +12,7 @@ import type { RuleBook } from './rule-book';
 import { BASE } from './rules';
 import { UNREAD } from '../tape/lines';
 
-/** What was found in one call. */
+/** What the comparison of one call has found. */
 export interface Findings {
   readonly differences: Difference[];
   readonly allowed: AllowedDifference[];
@@ -24,14 +24,14 @@ export interface Both<Value> {
   readonly b: Value;
 }
 
-/** Times of one message that are in this order. */
+/** The times of a message, in the order in which they must be. */
 const IN_ORDER = ['created_at', 'started_at', 'finished_at'];
-/** A number that may be missing. */
+/** Messages that contain one number. They distinguish a missing number from 0. */
 const WRAPPERS = ['Int64Value', 'UInt64Value'];
 
-/** Compares messages field by field, as the descriptors tell the fields: one that enters the proto is compared the same day. */
+/** Compares messages field by field. The fields come from the descriptors, so a new field of the proto is compared without a change here. */
 export class MessageComparer {
-  /** Values that nobody can compare, for a tape hides them. */
+  /** How many values could not be compared because a tape hides them. */
   hidden = 0;
 
   constructor(
@@ -40,7 +40,7 @@ export class MessageComparer {
     private readonly identities: Both<Identities>,
   ) {}
 
-  /** @param type of the messages; one that is undefined is not there. */
+  /** Compares two messages of the same type. A message that is undefined is treated as an empty one. */
   message(
     type: string,
     a: JsonObject | undefined,
@@ -111,7 +111,7 @@ export class MessageComparer {
 
   #emptyNote(place: Place, a: Json | undefined, into: Findings): void {
     into.notes.push(
-      `${pathOf(place)} is there and empty on ${a === undefined ? 'B' : 'A'}, and missing on the other side`,
+      `${pathOf(place)} is empty on ${a === undefined ? 'B' : 'A'} and missing on the other side`,
     );
   }
 
@@ -145,7 +145,8 @@ export class MessageComparer {
     const [orderA, orderB] = [[...ofA.items.keys()], [...ofB.items.keys()]];
     const isOtherOrder = isWhole && !same(orderA, orderB);
     if (rule !== undefined) this.book.met(rule, isOtherOrder);
-    else if (isOtherOrder) this.#differ(place, row, orderA, orderB, 'the items are in another order', into);
+    else if (isOtherOrder)
+      this.#differ(place, row, orderA, orderB, 'the items are in a different order', into);
   }
 
   #value(row: FieldRow, a: Json | undefined, b: Json | undefined, place: Place, into: Findings): void {
@@ -184,7 +185,7 @@ export class MessageComparer {
     else this.hidden++;
   }
 
-  /** Output of a command of which a tape holds the beginning and the length: what both hold is compared. */
+  /** Compares the outputs of commands, of which tapes may contain only the beginning and the length. */
   #cut(row: FieldRow, a: Json | undefined, b: Json | undefined, place: Place, into: Findings): void {
     const [ofA, ofB] = [outputOf(a), outputOf(b)];
     const length = Math.min(ofA.head.length, ofB.head.length);
@@ -207,7 +208,7 @@ export class MessageComparer {
       );
   }
 
-  /** Messages that could not be decoded: only the reason, the length and the bytes can be compared. */
+  /** Compares messages that could not be decoded: by the reason, the length and the bytes. */
   #unread(type: string, a: JsonObject, b: JsonObject, place: Place, into: Findings): void {
     const isUnknown = [a, b].some(({ bytes }) => bytes === undefined || isHidden(bytes));
     if (isUnknown && same({ ...a, bytes: '' }, { ...b, bytes: '' })) this.hidden++;
@@ -258,7 +259,7 @@ export class MessageComparer {
       into.allowed.push({ path: pathOf(place), a, b, rule: nameOf(rule), because: rule.because });
   }
 
-  /** Whether the rules after this one find no difference either: ids differ always, and need nobody who allows it. */
+  /** Returns whether a later rule accepts the values too, so that this rule is not needed. For example, the base rules accept different ids. */
   #isEqualWithout(
     rule: Rule,
     row: FieldRow | undefined,
@@ -280,7 +281,7 @@ function withKey(place: Place, key: string): Place {
   return last === undefined ? place : { ...place, steps: [...place.steps.slice(0, -1), { ...last, key }] };
 }
 
-/** B's items under the keys of the equal ones of A; the rest under the keys that are left, in their order. */
+/** Gives each item of B the key of an equal item of A. The other items of B get the remaining keys in order. */
 function aligned(
   a: ReadonlyMap<string, JsonObject>,
   b: ReadonlyMap<string, JsonObject>,
@@ -306,12 +307,12 @@ function own(object: JsonObject, key: string): Json | undefined {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
-/** The number in a wrapper; undefined if there is none. */
+/** Returns the number in a wrapper message; undefined if the message is missing. */
 function valueOf(wrapper: Json | undefined): Json | undefined {
   return isObject(wrapper) ? (wrapper.value ?? '0') : wrapper;
 }
 
-/** What proto3 means by a field that is not there. */
+/** Returns the value that proto3 defines for a missing field. */
 function defaultOf(type: string): Json {
   const names = DESCRIPTORS.enums[type];
   if (names !== undefined) return names['0'] ?? 0;

@@ -8,7 +8,7 @@ export interface MethodTypes {
 
 export const EVENTS = 'GetContainerEvents';
 
-/** @returns undefined for a method that the proto does not know. */
+/** Returns the message types of a method; undefined for a method that the proto does not define. */
 export function typesOf(method: string): MethodTypes | undefined {
   for (const methods of Object.values(DESCRIPTORS.services)) {
     const types = Object.hasOwn(methods, method) ? methods[method] : undefined;
@@ -17,12 +17,15 @@ export function typesOf(method: string): MethodTypes | undefined {
   return undefined;
 }
 
-/** What changes nothing, and is asked as often as the client likes. */
+/** Returns whether a method only reads, so that clients call it as often as they like. */
 export function isPolled(method: string): boolean {
   return /^(?:List|Stream)|(?:Status|Stats|^Version|^RuntimeConfig|FsInfo)$/.test(method);
 }
 
-/** The field of a list's answer that has the items, if each of them is about somebody; else the answer is compared as a whole. */
+/**
+ * Returns the field with the items of a list, if each item is about one pod, container or image.
+ * Otherwise returns undefined, and the answer is compared as a whole.
+ */
 export function listedIn(response: string): { readonly field: string; readonly type: string } | undefined {
   const rows = DESCRIPTORS.messages[response] ?? [];
   const [row] = rows;

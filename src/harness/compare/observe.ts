@@ -9,17 +9,17 @@ import { EVENTS } from './methods';
 
 export interface ObservedTape {
   readonly observation: Observation;
-  /** What is wrong with the tape, or missing from the observation, a sentence each. */
+  /** What is wrong with the tape or missing from the observation, one sentence each. */
   readonly problems: readonly string[];
 }
 
-/** More are not told one by one. */
+/** How many unreadable lines are reported one by one. */
 const TOLD_PROBLEMS = 10;
 
 /**
- * Reads what a tape tells of a runtime. Calls that the runtime did not end are left out, except for streams, which end with
- * their client. So are calls that a fault other than a delay was injected into.
- * @throws FAILED_PRECONDITION when the file is not a tape; else the system's error.
+ * Reads a tape as the observation of a runtime. Calls that the runtime did not answer are left out, except for event streams, which
+ * clients end. Calls into which a fault other than a delay was injected are left out too.
+ * @throws FAILED_PRECONDITION if the file is not a tape; otherwise the system's error.
  */
 export async function observationOf(file: string, input?: AsyncIterable<Buffer>): Promise<ObservedTape> {
   const reader = new TapeReader(file, input);
@@ -34,7 +34,7 @@ export async function observationOf(file: string, input?: AsyncIterable<Buffer>)
   const problems = [
     ...(calls.lost > 0 ? [`${calls.lost} lines are missing, because the recording lost them`] : []),
     ...(calls.leftOut > 0
-      ? [`${calls.leftOut} calls are not compared, because the tape does not tell what the runtime answered`]
+      ? [`${calls.leftOut} calls are not compared, because the tape does not contain the runtime's answer`]
       : []),
     ...(calls.faulted > 0
       ? [`${calls.faulted} calls are not compared, because a fault was injected into them`]
@@ -52,7 +52,7 @@ export async function observationOf(file: string, input?: AsyncIterable<Buffer>)
 
 type Growing = { -readonly [Key in keyof ObservedCall]: ObservedCall[Key] };
 
-/** Puts the lines of a tape together to calls. */
+/** Assembles calls from the lines of a tape. */
 class Calls {
   #lostSoFar = 0;
   #lostInAll = 0;
@@ -60,7 +60,7 @@ class Calls {
   readonly #ended: ObservedCall[] = [];
   readonly #subjects = new Subjects();
 
-  /** Calls whose answer may be the fault's. A delay only changes when the runtime is asked. */
+  /** Calls whose answer may come from an injected fault. A delay is not one of these faults, because the answer is still the runtime's. */
   readonly #faulted = new Set<number>();
 
   readonly #unanswered = new Set<number>();
@@ -78,24 +78,24 @@ class Calls {
     else if ('n' in line) this.#begin(line);
   }
 
-  /** How many calls are left out for another reason than a fault. Complete after `all`. */
+  /** How many calls are left out for a reason other than a fault. Complete after `all`. */
   get leftOut(): number {
     return [...this.#unanswered].filter((n) => !this.#faulted.has(n)).length;
   }
 
-  /** How many calls a fault was injected into. */
+  /** How many calls were changed by an injected fault. */
   get faulted(): number {
     return this.#faulted.size;
   }
 
-  /** In the order of their begins. */
+  /** Returns the calls in order of their start. */
   all(): readonly ObservedCall[] {
     for (const { stream, ...call } of this.#open.values()) {
       if (call.method === EVENTS) this.#ended.push({ ...call, messages: stream ?? [] });
       else this.#unanswered.add(call.n);
     }
     this.#open.clear();
-    // The line of a fault may come after that of the call's end.
+    // The line about a fault may come after the line of the call's end.
     return this.#ended
       .filter(({ n }) => !this.#faulted.has(n))
       .sort((one, other) => one.t - other.t || one.n - other.n);
@@ -120,7 +120,7 @@ class Calls {
   #end({ n, method, status, by, details, ms, response }: CallEnd): void {
     const call = this.#open.get(n);
     this.#open.delete(n);
-    // The line of its begin may be lost; an answer whose question nobody knows is compared with nothing.
+    // If the line with the request was lost, the answer cannot be compared.
     if (call === undefined || (by !== undefined && method !== EVENTS)) {
       this.#unanswered.add(n);
       return;

@@ -4,38 +4,38 @@ import { nearest } from '../../lib/nearest';
 import { METHOD_NAMES } from '../methods';
 import { matcher } from '../pattern';
 
-/** Where a value stands: the way from the message of a call to it. */
+/** The position of a value: the path from the message of a call to it. */
 export interface Place {
   readonly method: string;
   readonly side: 'request' | 'response';
   readonly steps: readonly Step[];
-  /** The request of the call, or of one of the polls; undefined where rules cannot depend on it. */
+  /** The request of the call, or of one of the polls, for rules with `asked`. If undefined, such rules do not apply. */
   readonly request?: JsonObject | undefined;
 }
 
 export interface Step {
-  /** The message that has the field. */
+  /** The type of the message that has the field. */
   readonly message: string;
   readonly field: string;
-  /** The key of an entry of a map, or what an item of a list is known by. */
+  /** The key of a map entry or of a list item. */
   readonly key?: string | undefined;
 }
 
-/** Names for what is not a field. A rule names them at the end of its path, as if they were fields. */
+/** Names of things that are not fields. A rule can have one of them at the end of its path, in place of a field. */
 export const PSEUDO = {
-  /** The code of an answer. */
+  /** The status code of an answer. */
   status: '@status',
-  /** That a side has the call at all. */
+  /** The existence of a call. */
   call: '@call',
-  /** That a side has an item of a list. */
+  /** The existence of a list item. */
   item: '@item',
-  /** The states that polled answers tell. */
+  /** The states that polled answers report. */
   state: '@state',
-  /** That a side has an event. */
+  /** The existence of an event. */
   event: '@event',
-  /** That the times of a message are in their order; a side whose times are not has nothing here. */
+  /** The order of the times in a message. A side whose times are out of order has no value here. */
   order: '@order',
-  /** Fields that the proto does not know. */
+  /** Fields that the proto does not know, and messages that are unreadable or missing. */
   unknown: '@unknown',
 } as const;
 const PSEUDO_NAMES: readonly string[] = Object.values(PSEUDO);
@@ -46,28 +46,28 @@ interface Segment {
   readonly key: ((key: string) => boolean) | undefined;
 }
 
-/** A path of a rule. */
+/** The compiled path of a rule. */
 export interface RulePath {
   readonly segments: readonly Segment[];
-  /** Whether a place is meant. */
+  /** Returns whether the path matches a place. */
   readonly matches: (place: Place) => boolean;
-  /** Whether a place is meant but for its keys. */
+  /** Returns whether the path matches a place if keys are ignored. */
   readonly matchesFields: (place: Place) => boolean;
-  /** The last fields that are meant: those of different messages may have different types. Empty for a pseudo field. */
+  /** The fields that the end of the path names, one for each message that has such a field. Empty for a name of PSEUDO. */
   readonly targets: readonly FieldRow[];
 }
 
-/** How a place is written, in reports and in rules. */
+/** Returns a place in the notation of reports and rules. */
 export function pathOf({ method, side, steps }: Place): string {
   const fields = steps.map(({ field, key }) => (key === undefined ? field : `${field}[${key}]`));
   return [method, ...(side === 'request' ? ['request'] : []), ...fields].join('.');
 }
 
 /**
- * Reads the path of a rule. It begins with a method (a pattern; its answer is meant, or its request if `request` follows), with
- * a message of CRI, wherever it stands, or with `*`, which is any place. A word that is both, such as ContainerStatus, is
- * what has the next field.
- * @throws Error which says what is wrong.
+ * Compiles the path of a rule (docs/harness.md). It begins with a pattern of methods (for their answers, or for their requests if
+ * `request` follows), with a CRI message, or with `*` for any place. If a word is both a method and a message, such as ContainerStatus,
+ * the one that has the next field is meant.
+ * @throws Error that says what is wrong with the path.
  */
 export function readPath(text: string): RulePath {
   const [head, ...rest] = segmentsOf(text);
@@ -87,7 +87,7 @@ export function readPath(text: string): RulePath {
   return messagePath(head.name, rest);
 }
 
-/** Checks that requests of a method of CRI have a field. @throws Error which says what is wrong. */
+/** Checks that the request of at least one CRI method has this field. @throws Error that says what is wrong. */
 export function checkAsked(text: string): void {
   const types = Object.values(DESCRIPTORS.services).flatMap((methods) => Object.values(methods));
   targetsOf([...new Set(types.map(([request]) => request))], segmentsOf(text));
@@ -103,7 +103,7 @@ function segmentsOf(text: string): readonly Segment[] {
   }));
 }
 
-/** Whether the field after a method is one of its answer, which says what a word means that is a message too. */
+/** Returns whether the segment after a method is `request` or a field of the method's answer. */
 function hasField(method: Segment, [field]: readonly Segment[]): boolean {
   try {
     return (
@@ -166,7 +166,7 @@ function endsWith(steps: readonly Step[], segments: readonly Segment[], keys: bo
   });
 }
 
-/** The fields at the end of a path that begins in one of these messages. @throws Error when there is none. */
+/** Returns the fields at the end of a path that begins in one of these messages. @throws Error if there is none. */
 function targetsOf(messages: readonly string[], segments: readonly Segment[]): readonly FieldRow[] {
   let types = messages;
   let rows: readonly FieldRow[] = [];

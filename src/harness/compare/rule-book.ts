@@ -8,11 +8,11 @@ import { nameOf, type Rule } from './rule';
 import { fitsKind, isForAny } from './rules';
 import type { Runtime } from './runtime-match';
 
-/** Finds the rule for a place, and counts what the rules were good for. */
+/** Finds the rule for a place, and counts how often each rule was applied and needed. */
 export class RuleBook {
   readonly #uses = new Map<Rule, { met: number; needed: number }>();
   readonly #isActive: ReadonlyMap<Rule, boolean>;
-  /** By the path without keys. */
+  /** The rules that match a path if keys are ignored, by that path without keys. */
   readonly #candidates = new Map<string, readonly Rule[]>();
 
   constructor(
@@ -29,8 +29,9 @@ export class RuleBook {
   }
 
   /**
-   * @param row of the field; undefined for a pseudo field.
-   * @param after only a rule that is asked after this one.
+   * Returns the first rule that applies to two values.
+   * @param row the descriptor of the field; undefined for a name of PSEUDO.
+   * @param after if given, only the rules after this one are considered.
    */
   find(
     place: Place,
@@ -50,14 +51,14 @@ export class RuleBook {
       );
   }
 
-  /** The rule was applied to a value. @param isNeeded the values are different, and it allows that. */
+  /** Counts that a rule was applied. @param isNeeded whether the values differ and the rule allows this. */
   met(rule: Rule, isNeeded: boolean): void {
     const use = this.#use(rule);
     use.met++;
     if (isNeeded) use.needed++;
   }
 
-  /** A rule that is nearly for this place, and why it is not. */
+  /** Returns a rule that nearly applies to this place, and why it does not. */
   nearMiss(
     place: Place,
     row: FieldRow | undefined,
@@ -69,9 +70,9 @@ export class RuleBook {
     const name = `${nameOf(rule)} (${rule.path})`;
     if (this.#isActive.get(rule) !== true) {
       const sides = Object.entries(rule.only ?? {}).map(([side, of]) => `${side}: ${of}`);
-      return { rule: name, why: `is only for ${sides.join(', ')}` };
+      return { rule: name, why: `applies only to ${sides.join(', ')}` };
     }
-    if (!rule.compiled.matches(place)) return { rule: name, why: 'is for another key' };
+    if (!rule.compiled.matches(place)) return { rule: name, why: 'applies to a different key' };
     const why = this.#unmeant(rule, place, a, b);
     return why === undefined ? undefined : { rule: name, why };
   }
@@ -83,27 +84,27 @@ export class RuleBook {
     }));
   }
 
-  /** @returns why a rule is not for these values; undefined if it is. */
+  /** Returns why a rule does not apply to these values; undefined if it does. */
   #unmeant(rule: Rule, { request }: Place, a: Json | undefined, b: Json | undefined): string | undefined {
     const { as, values, own, asked } = rule;
     if ((as === 'missing' || as === 'extra') && !this.#isDirected(rule, a, b))
       return as === 'missing'
-        ? 'is only for a side that has nothing there'
-        : 'is only for a side that alone has something there';
+        ? 'allows only certain runtimes to lack the value'
+        : 'allows only certain runtimes to have an additional value';
     if (values !== undefined && ![a, b].every((value) => isAmong(values, value)))
-      return `is only for the values ${values.join(', ')}`;
+      return `applies only to the values ${values.join(', ')}`;
     const sides = [
       { runtime: this.a, value: a },
       { runtime: this.b, value: b },
     ];
     const { any = () => true } = rule.runtimes;
     if (own !== undefined && !sides.some(({ runtime, value }) => any(runtime) && isAmong(own, value)))
-      return `is only for the values ${own.join(', ')} of ${rule.only?.any ?? ''}`;
-    if (asked !== undefined && !isAsked(asked, request)) return `is only for requests with ${asked}`;
+      return `applies only to the values ${own.join(', ')} of ${rule.only?.any ?? ''}`;
+    if (asked !== undefined && !isAsked(asked, request)) return `applies only to requests with ${asked}`;
     return undefined;
   }
 
-  /** Whether it is the side that the rule names that has nothing, or that alone has something. */
+  /** Returns whether the side without a value (`missing`), or the only side with one (`extra`), is the runtime that the rule names. */
   #isDirected({ as, runtimes }: Rule, a: Json | undefined, b: Json | undefined): boolean {
     if (isSet(a) === isSet(b)) return false;
     const [having, lacking] = isSet(a) ? [this.a, this.b] : [this.b, this.a];

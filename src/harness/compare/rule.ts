@@ -1,39 +1,39 @@
 import type { RulePath } from './path';
 import type { RuntimeMatch } from './runtime-match';
 
-/** How the values of a field are compared. */
+/** How a rule compares the values of a field (docs/harness.md). */
 export type RuleKind =
   'ignore' | 'missing' | 'extra' | 'id' | 'time' | 'set' | 'range' | 'prefix' | 'present';
 
-/** A rule as a file has it, and as the rules of this program are written. */
+/** A rule as it is written in a file of rules and in `shipped`. */
 export interface RuleText {
-  /** `ContainerStatus.status.image_id`, `Image.size`, `*.created_at`: see docs/harness.md. */
+  /** Such as `ContainerStatus.status.image_id`, `Image.size` or `*.created_at` (docs/harness.md). */
   readonly path: string;
   readonly as: RuleKind;
   readonly because: string;
   /**
-   * On which runtimes. `any` means that one side or the other is such a runtime: for `missing` the side that has nothing, and for
-   * `extra` the side that alone has something.
+   * The runtimes to which the rule applies: as A, as B, or on either side (`any`). With `any`, a rule `missing` needs this runtime on the
+   * side without a value, and a rule `extra` needs it on the only side with a value.
    */
   readonly only?: {
     readonly a?: string | undefined;
     readonly b?: string | undefined;
     readonly any?: string | undefined;
   };
-  /** The rule is for these values alone: what both sides have must be among them. */
+  /** The rule applies only if both sides have one of these values. */
   readonly values?: readonly (string | number | boolean)[];
-  /** With `only.any`: what the side that is such a runtime has must be among these. */
+  /** With `only.any`: the rule applies only if the side with such a runtime has one of these values. */
   readonly own?: readonly (string | number | boolean)[];
-  /** A field of the request, such as `filter.image.image`: the rule is only for calls in which it is set. */
+  /** A field of the request, such as `filter.image.image`. The rule applies only to calls in which this field is set. */
   readonly asked?: string;
-  /** For `id`: values of different spaces are not held against each other. */
+  /** For `id`: rules with different spaces have separate tables of corresponding ids. */
   readonly space?: string;
 }
 
 export interface Rule extends RuleText {
-  /** `base`, the name of shipped rules, or the user's file. */
+  /** `base`, the name of a runtime, or the user's file. */
   readonly source: string;
-  /** Such as `rules[3]`, from 0 on. */
+  /** Such as `rules[3]`, counted from 0. */
   readonly key: string;
   readonly compiled: RulePath;
   readonly runtimes: {
@@ -43,7 +43,7 @@ export interface Rule extends RuleText {
   };
 }
 
-/** What a report calls a rule. */
+/** Returns the name of a rule in reports. */
 export function nameOf({ source, key }: Rule): string {
   return `${source} ${key}`;
 }

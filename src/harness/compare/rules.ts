@@ -10,18 +10,18 @@ import { CONTAINERD_RULES } from './shipped/containerd';
 import { CRI_O_RULES } from './shipped/cri-o';
 import { DOCKER_RULES } from './shipped/docker';
 
-/** Rules of one runtime, by the name that it tells. */
+/** The rules for each runtime, by the name that it reports in Version. */
 const SHIPPED: Readonly<Record<string, readonly RuleText[]>> = {
   docker: DOCKER_RULES,
   containerd: CONTAINERD_RULES,
   'cri-o': CRI_O_RULES,
 };
-/** The source of the rules that say what is no difference between any two runtimes. */
+/** The source of the rules that apply to any two runtimes. */
 export const BASE = 'base';
 
 /**
- * The rules for comparing two runtimes, in the order in which they are asked: the first one that is for a place decides. Those of
- * the user come first, then those of the runtimes, and the base comes last.
+ * Returns the rules for comparing two runtimes: first the user's, then those for these runtimes, then those for any two runtimes.
+ * The first rule that applies to a place decides.
  */
 export function rulesFor(a: Runtime, b: Runtime, users: readonly Rule[] = []): readonly Rule[] {
   const names = [...new Set([a.name, b.name].map((name) => name.toLowerCase()))];
@@ -32,9 +32,9 @@ export function rulesFor(a: Runtime, b: Runtime, users: readonly Rule[] = []): r
 }
 
 /**
- * Reads a file of rules (docs/harness.md).
- * @param source what reports call it.
- * @throws INVALID_ARGUMENT which begins with the key that is wrong, such as `rules[3].path`.
+ * Parses a file of rules (docs/harness.md).
+ * @param source the name of the file in reports.
+ * @throws INVALID_ARGUMENT that begins with the wrong key, such as `rules[3].path`.
  */
 export function readRules(text: string, source: string): readonly Rule[] {
   const { rules } = fieldsOf(parsed(text), '', ['rules']);
@@ -42,12 +42,12 @@ export function readRules(text: string, source: string): readonly Rule[] {
   return (rules as readonly unknown[]).map((rule, at) => readRule(rule, source, `rules[${at}]`));
 }
 
-/** Whether a rule is one of this program for a runtime. */
+/** Returns whether a rule is one of dockbridge's rules for a runtime. */
 export function isShipped({ source }: Rule): boolean {
   return Object.hasOwn(SHIPPED, source);
 }
 
-/** Rules of this program, which are checked as those of a file are. */
+/** Compiles rules that are part of dockbridge, with the same checks as for a user's file. */
 export function compiled(rules: readonly RuleText[], source: string): readonly Rule[] {
   return rules.map((rule, at) => readRule(rule, source, `rules[${at}]`));
 }
@@ -63,7 +63,7 @@ function parsed(text: string): unknown {
 type Fields = Readonly<Record<string, unknown>>;
 const NUMBERS = ['int32', 'uint32', 'int64', 'uint64', 'double', 'Int64Value', 'UInt64Value'];
 type Fits = (row: FieldRow) => boolean;
-/** What a kind of rule can be for, and how that is said. */
+/** The fields to which a kind of rule can apply, with a description for error messages. */
 const KINDS: Readonly<Record<RuleKind, readonly [fits: Fits, what: string]>> = {
   ignore: [() => true, 'anything'],
   missing: [() => true, 'anything'],
@@ -76,12 +76,12 @@ const KINDS: Readonly<Record<RuleKind, readonly [fits: Fits, what: string]>> = {
   set: [([, , , kind]) => kind === 'list', 'lists'],
 };
 
-/** Whether a rule of this kind can be for what is not a field too. */
+/** Returns whether a rule of this kind can also apply to the names of PSEUDO. */
 export function isForAny(kind: RuleKind): boolean {
   return kind === 'ignore' || kind === 'missing' || kind === 'extra';
 }
 
-/** Whether a rule of this kind can be for a field; a pattern may name others too. */
+/** Returns whether a rule of this kind can apply to a field. A pattern can match both such fields and others. */
 export function fitsKind(kind: RuleKind, row: FieldRow): boolean {
   return KINDS[kind][0](row);
 }
@@ -93,11 +93,11 @@ function readRule(value: unknown, source: string, key: string): Rule {
   const path = text(fields.path, `${key}.path`);
   const as = KIND_NAMES.find((kind) => kind === fields.as);
   if (as === undefined)
-    throw invalidArgument(`${key}.as`, `${shown(fields.as)} is none of ${KIND_NAMES.join(', ')}`);
+    throw invalidArgument(`${key}.as`, `${shown(fields.as)} is not one of ${KIND_NAMES.join(', ')}`);
   const rulePath = pathIn(path, `${key}.path`);
   const [fits, what] = KINDS[as];
   if (!isForAny(as) && !rulePath.targets.some(fits))
-    throw invalidArgument(`${key}.as`, `${as} is for ${what}, which ${path} is not`);
+    throw invalidArgument(`${key}.as`, `${as} applies to ${what}, but ${path} is something else`);
   const because = text(fields.because, `${key}.because`);
   const only = fieldsOf(fields.only ?? {}, `${key}.only`, ['a', 'b', 'any']);
   const runtime = (side: string): RuntimeMatch | undefined =>
@@ -105,9 +105,10 @@ function readRule(value: unknown, source: string, key: string): Rule {
       ? undefined
       : runtimeMatch(text(only[side], `${key}.only.${side}`), `${key}.only.${side}`);
   const space = fields.space === undefined ? undefined : text(fields.space, `${key}.space`);
-  if (space !== undefined && as !== 'id') throw invalidArgument(`${key}.space`, 'is for rules with `as: id`');
+  if (space !== undefined && as !== 'id')
+    throw invalidArgument(`${key}.space`, 'is allowed only with `as: id`');
   if (fields.own !== undefined && only.any === undefined)
-    throw invalidArgument(`${key}.own`, 'is for rules with only.any');
+    throw invalidArgument(`${key}.own`, 'is allowed only with only.any');
   return {
     ...{ path, as, because, source, key, compiled: rulePath },
     ...(fields.only === undefined ? {} : { only }),
@@ -150,14 +151,14 @@ function text(value: unknown, key: string): string {
   throw invalidArgument(key, `${shown(value)} is not text`);
 }
 
-/** @param key of the map; the file itself has none. */
+/** Checks that a value is a map with known keys only. @param key of the map; empty for the whole file. */
 function fieldsOf(value: unknown, key: string, known: readonly string[]): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw invalidArgument(key === '' ? 'the file' : key, `is not a map with ${known.join(', ')}`);
   const strange = Object.keys(value).find((name) => !known.includes(name));
   if (strange === undefined) return value as Fields;
   const meant = nearest(strange, known);
-  const hint = meant === undefined ? `known are ${known.join(', ')}` : `is ${meant} meant?`;
+  const hint = meant === undefined ? `the known keys are ${known.join(', ')}` : `is ${meant} meant?`;
   throw invalidArgument(key === '' ? strange : `${key}.${strange}`, `is unknown: ${hint}`);
 }
 

@@ -17,9 +17,9 @@ const OPERATORS: Readonly<Record<string, Test>> = {
 };
 
 /**
- * Reads `containerd`, `containerd < 2.2` or `cri-o >= 1.30 < 1.33`. Versions are compared by the numbers that they begin with,
- * as many as the rule gives: `2.1.4-rc` is `= 2.1`.
- * @throws INVALID_ARGUMENT about `key`.
+ * Compiles a condition such as `containerd`, `containerd < 2.2` or `cri-o >= 1.30 < 1.33`. Only as many numbers of a version are compared
+ * as the condition contains: `2.1.4-rc` matches `= 2.1`.
+ * @throws INVALID_ARGUMENT that names `key`.
  */
 export function runtimeMatch(text: string, key: string): RuntimeMatch {
   const [, name = '', rest = ''] =
@@ -27,7 +27,7 @@ export function runtimeMatch(text: string, key: string): RuntimeMatch {
   if (name === '')
     throw invalidArgument(
       key,
-      `"${text}" is not the name of a runtime with versions, such as containerd < 2.2`,
+      `"${text}" is not a runtime's name with optional versions, such as containerd < 2.2`,
     );
   const tests = [...rest.matchAll(/([<>]=?|=)\s*([\d.]+)/g)].map(([, operator = '', version = '']) => ({
     test: OPERATORS[operator] ?? (() => false),

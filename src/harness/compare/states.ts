@@ -4,7 +4,7 @@ import type { Answer, Told } from './told';
 
 type Polled = Pick<Told, 'identity' | 'answers'>;
 
-/** Codes that tell a state, or that say nothing about the runtime. */
+/** Codes that are not errors of the runtime: they report a state, or the client caused them. */
 const NO_ERRORS = ['OK', 'NOT_FOUND', 'CANCELLED', 'DEADLINE_EXCEEDED'];
 
 export interface StateTrouble {
@@ -17,14 +17,14 @@ export interface StateTrouble {
 export interface ComparedStates {
   readonly trouble: StateTrouble | undefined;
   readonly notes: readonly string[];
-  /** Answers that tell one state, to be compared. */
+  /** Pairs of answers that report the same state and are to be compared. */
   readonly pairs: readonly { readonly a: Answer; readonly b: Answer }[];
 }
 
 /**
- * Compares what polling told. How often a state was seen says nothing, and a state that passes quickly may be missed by one side. But both
- * must end in the same state, and no side may have an error that the other has not. The states of a container or a sandbox can only come
- * in one order, which `stepsBack` checks on each side; other states that both saw must have come in the same order.
+ * Compares the states that polling reported. The number of polls has no meaning, and one side may miss a short state. But both sides
+ * must end in the same state, and no side may have an error that the other side does not have. States that both sides saw must have come
+ * in the same order. For the states of containers and sandboxes, `stepsBack` checks the order on each side instead.
  */
 export function compareStates(toldA: Polled, toldB: Polled): ComparedStates {
   const [{ answers: a, identity }, { answers: b }] = [toldA, toldB];
@@ -33,8 +33,8 @@ export function compareStates(toldA: Polled, toldB: Polled): ComparedStates {
   const onlyA = ofA.filter((state) => !shared.has(state));
   const onlyB = ofB.filter((state) => !shared.has(state));
   const notes = [
-    ...[...new Set(onlyA)].map((state) => `only A told the state ${state}`),
-    ...[...new Set(onlyB)].map((state) => `only B told the state ${state}`),
+    ...[...new Set(onlyA)].map((state) => `only A reported the state ${state}`),
+    ...[...new Set(onlyB)].map((state) => `only B reported the state ${state}`),
   ];
   return {
     trouble:
@@ -66,9 +66,9 @@ function troubleOf(
           kind: 'status',
           a: lastA?.call.status,
           b: lastB?.call.status,
-          why: 'the last answers have other codes',
+          why: 'the last answers have different codes',
         }
-      : { kind: 'state', a: lastA?.state, b: lastB?.state, why: 'the last answers tell other states' };
+      : { kind: 'state', a: lastA?.state, b: lastB?.state, why: 'the last answers report different states' };
   }
   return undefined;
 }
@@ -79,7 +79,9 @@ function disorder(
   isMeant: (state: string) => boolean,
 ): StateTrouble | undefined {
   const [inA, inB] = [a, b].map((states) => runs(states.filter(isMeant)).join(', '));
-  return inA === inB ? undefined : { kind: 'state', a: inA, b: inB, why: 'the states came in another order' };
+  return inA === inB
+    ? undefined
+    : { kind: 'state', a: inA, b: inB, why: 'the states came in a different order' };
 }
 
 function whyOf(a: Answer | undefined, b: Answer | undefined): string {
@@ -90,7 +92,7 @@ function whyOf(a: Answer | undefined, b: Answer | undefined): string {
   return text.join('; ');
 }
 
-/** The states one after the other, each as often as it was entered. */
+/** Returns the sequence of states, without repetitions of the state before. */
 function statesOf(answers: readonly Answer[]): readonly string[] {
   return runs(answers.map(({ state }) => state));
 }
@@ -99,14 +101,14 @@ function runs(states: readonly string[]): readonly string[] {
   return states.filter((state, at) => state !== states[at - 1]);
 }
 
-/** The answers that told a state, without those that repeat the one before. */
+/** Returns the answers that report a state, without those that equal the answer before. */
 function told(answers: readonly Answer[], state: string): readonly Answer[] {
   const of = answers.filter((answer) => answer.state === state);
   const texts = of.map(({ message }) => canonical(message));
   return of.filter((_, at) => texts[at] !== texts[at - 1]);
 }
 
-/** As many different answers are compared one by one; else the first ones and the last ones. */
+/** Pairs the answers one by one if both sides have the same number; otherwise only the first two and the last two. */
 function pairsIn(a: readonly Answer[], b: readonly Answer[]): { a: Answer; b: Answer }[] {
   const pair = (one: Answer | undefined, other: Answer | undefined): { a: Answer; b: Answer }[] =>
     one === undefined || other === undefined ? [] : [{ a: one, b: other }];

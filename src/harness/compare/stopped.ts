@@ -2,13 +2,13 @@ import type { ObservedCall } from '../observation';
 import type { Identities } from './identities';
 import { named, type Answer, type Told } from './told';
 
-/** Calls after which a container or a sandbox is stopped, and no longer comes to that by itself. */
+/** The calls after whose success a container or a sandbox is certainly stopped. */
 const STOPPING = ['StopContainer', 'StopPodSandbox'];
 const REMOVING = ['RemoveContainer', 'RemovePodSandbox'];
 
-/** What one side did to end its containers and pods. */
+/** The times at which one side stopped and removed its containers and pods. */
 export class Stopped {
-  /** By what they are about → when the first one had succeeded, s. */
+  /** The name of a container or pod → when the first stop had succeeded, in seconds. */
   readonly #stops = new Map<string, number>();
   readonly #removals = new Map<string, number>();
 
@@ -22,7 +22,7 @@ export class Stopped {
     }
   }
 
-  /** The last answer after the stop, and before the removal. A state that comes by itself may be missed; this one may not. */
+  /** Returns the last answer between the stop and the removal. Unlike a short state, no side can miss the state of a stopped container. */
   lastAnswer({ identity, answers }: Told): Answer | undefined {
     const { container: _, ...pod } = identity;
     const name = named(identity);

@@ -7,44 +7,45 @@ import { Makings } from './makings';
 import { EVENTS, isPolled, listedIn, typesOf } from './methods';
 import type { Step } from './path';
 
-/** What one side told of one thing: a call that does something, or all answers of polling about one thing. */
+/** What one side reported: the answer to one call that changes something, or all polled answers about one pod, container or image. */
 export interface Told {
-  /** The same on both sides for the same thing. */
+  /** A key that is the same on both sides for corresponding calls. */
   readonly key: string;
   readonly method: string;
   readonly identity: Identity;
-  /** The type of the messages, and where they stand in an answer; undefined if the proto does not know the method. */
+  /** The type of the messages; undefined if the proto does not define the method. */
   readonly type: string | undefined;
+  /** The path to these messages in an answer; empty if the message is the whole answer. */
   readonly steps: readonly Step[];
   readonly answers: Answer[];
 }
 
 export interface Answer {
   readonly call: ObservedCall;
-  /** What polling told: the state of a container, `listed`, `gone`, or the code of an error. */
+  /** What a polled answer reports: the state of a container, `listed`, `gone`, or the code of an error. */
   readonly state: string;
   readonly message: JsonObject | undefined;
 }
 
 export interface ToldBySide {
-  /** Calls that do something, each an occurrence of its key. */
+  /** The calls that change something, by their keys, in order of time. */
   readonly actions: ReadonlyMap<string, readonly Told[]>;
   readonly polls: ReadonlyMap<string, Told>;
   readonly watches: readonly ObservedCall[];
-  /** Pods and images that calls of this side do something with. */
+  /** The pods and images that calls of this side act on. */
   readonly acted: ReadonlySet<string>;
 }
 
 export const GONE = 'gone';
-/** The state that a call told if it succeeded without an answer; one that could not be read tells the state `@unread`. */
+/** The state of a call that succeeded without an answer. If the answer could not be read, the state is `@unread`. */
 const NO_ANSWER = 'no answer';
 
-/** Whether a call succeeded and told nothing that can be compared. */
+/** Returns whether a call succeeded, but its answer is missing or unreadable. */
 export function isEmpty({ state }: Answer): boolean {
   return state === NO_ANSWER || state === UNREAD;
 }
 
-/** Sorts the calls of one side by what they are about. */
+/** Groups the calls of one side by method and by the pod, container or image that they are about. */
 export function toldBy({ calls }: Observation, identities: Identities): ToldBySide {
   const actions = new Map<string, Told[]>();
   const polls = new Polls(identities, new Makings(calls, identities));
@@ -67,7 +68,7 @@ export function toldBy({ calls }: Observation, identities: Identities): ToldBySi
   return { actions, polls: polls.told, watches, acted };
 }
 
-/** By the ids that the side knows; else as whoever observed it has named it. */
+/** Returns the pod, container or image of a call, from the ids in its request. Without known ids, uses the names in the observation. */
 function identityOf(call: ObservedCall, identities: Identities): Identity {
   const identity = identities.of(call);
   if (identity.pod !== undefined || identity.image !== undefined) return identity;
@@ -93,17 +94,17 @@ function stateOf({ method, response, messages }: ObservedCall): string {
   if (UNREAD in response) return UNREAD;
   const state = textOf(objectOf(response.status).state);
   if (state !== undefined) return state;
-  // An enum at its default is not in the JSON.
+  // Proto3 JSON leaves out an enum's default.
   if (method === 'ContainerStatus') return 'CONTAINER_CREATED';
   if (method === 'PodSandboxStatus') return 'SANDBOX_READY';
   if (method === 'ImageStatus') return isObject(response.image) ? 'present' : 'absent';
   return 'OK';
 }
 
-/** The answers of polling. A list is taken apart: each of its items is something that it tells of one pod, container or image. */
+/** Collects polled answers. A list is divided into its items, each of which is about one pod, container or image. */
 class Polls {
   readonly told = new Map<string, Told>();
-  /** The items that one list has told of, by the list's own key. */
+  /** The items that have appeared in a list, by the list's key. */
   readonly #lists = new Map<string, Told[]>();
 
   constructor(
@@ -156,7 +157,7 @@ function itemState(type: string, item: JsonObject): string {
   return textOf(item.state) ?? first ?? 'listed';
 }
 
-/** A request with names in place of ids. How much it asks for besides is not what it is about. */
+/** Returns a request as text, with names in place of ids. `verbose` is left out, because it does not change what the call is about. */
 function shapeOf({ verbose: _verbose, ...request }: JsonObject, identities: Identities): string {
   return canonical(withNames(request, identities));
 }
@@ -172,7 +173,7 @@ export function named({ pod, container, image }: Identity): string {
   return [pod, container, image].filter((part) => part !== undefined).join('/');
 }
 
-/** What tells calls of one method about one container apart. */
+/** Returns what distinguishes calls of the same method about the same container: the command of Exec and ExecSync. */
 function detail({ method, request }: ObservedCall): string {
   return method.startsWith('Exec') ? canonical(request.cmd) : '';
 }

@@ -6,21 +6,21 @@ import { isLater, statesIn } from './states';
 
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 500;
-/** A slow machine may need so many times what the recorded one needed. */
+/** How many times slower than the recorded machine this machine may be. */
 const SLOWER = 2;
 /**
- * Most of a longer time in the recording was the client's pause, and not the runtime's work. What needs the pause, such as a container
- * that runs for an hour, can be replayed with `--speed 1x`.
+ * The longest time to wait for a state, without `--wait`. If a state took longer in the recording, most of this time was a pause of the
+ * client. States that need the pause, such as the end of a container that ran for an hour, can be replayed with `--speed 1x`.
  */
 const LONGEST_MS = 120_000;
 
 export interface Reached {
   readonly driven: Driven;
-  /** The state was over before it could be asked for, as it was in the recording a little later. */
+  /** Whether the endpoint had already left the recorded state for a later one. */
   readonly isPassed: boolean;
 }
 
-/** Asks an endpoint again until it tells the state that the recording has, or the time for it is over. */
+/** Repeats a polling call until the endpoint reports the recorded state or the time limit is reached. */
 export class Awaiting {
   constructor(
     private readonly bindings: Bindings,
@@ -29,7 +29,8 @@ export class Awaiting {
   ) {}
 
   /**
-   * @param sinceMs how long the recorded runtime had taken for it.
+   * @param sinceMs the time in the recording from the last change to this call, ms.
+   * @param ask makes the call once; its result is undefined if the call cannot be made.
    * @returns the last answer; undefined if the call cannot be made.
    */
   async reach(
@@ -51,12 +52,12 @@ export class Awaiting {
     }
   }
 
-  /** States of the tape, of what the endpoint has too. */
+  /** Returns the states on the tape, for pods and containers that also exist on the endpoint. */
   #wanted(call: RecordedCall): ReadonlyMap<string, string> {
     return new Map(statesIn(call.method, call).filter(([id]) => this.bindings.live(id) !== undefined));
   }
 
-  /** States of the endpoint, by the ids of the tape. */
+  /** Returns the states on the endpoint, by the ids of the tape. */
   #told(method: string, driven: Driven): ReadonlyMap<string, string> {
     return new Map(
       statesIn(method, driven).flatMap(([id, state]): [string, string][] => {
@@ -66,7 +67,7 @@ export class Awaiting {
     );
   }
 
-  /** Whether what differs are later states of containers that end by themselves. */
+  /** Returns whether all states that differ are later states of containers that end by themselves. */
   #isPassed(wanted: ReadonlyMap<string, string>, told: ReadonlyMap<string, string>): boolean {
     if (wanted.size !== told.size) return false;
     return [...wanted].every(([id, state]) => {

@@ -1,4 +1,4 @@
-/** Which id of the endpoint stands for which id of the tape; both ways. */
+/** Maps ids of the tape to ids of the endpoint, and the reverse. */
 export class Bindings {
   readonly #live = new Map<string, string>();
   readonly #recorded = new Map<string, string>();

@@ -6,26 +6,26 @@ import { methodOf, pathOfMethod, type Method } from '../methods';
 import { CODES } from '../proxy/status';
 
 export interface CallOptions {
-  /** undefined for none. */
+  /** Undefined for no deadline. */
   readonly deadlineMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Called with each message of a stream as it comes. */
+  /** Called with each message of a stream when it arrives. */
   readonly onMessage?: ((message: JsonObject) => void) | undefined;
-  /** Called when the endpoint has begun its answer; some begin a stream only with its first message. */
+  /** Called when the endpoint begins its answer. Some runtimes begin a stream only when they send its first message. */
   readonly onOpen?: (() => void) | undefined;
 }
 
-/** What a call came to. */
+/** The result of a call. */
 export interface Driven {
   readonly ms: number;
-  /** A name of gRPC's codes. */
+  /** The name of the gRPC code. */
   readonly status: string;
   readonly details?: string;
   readonly response?: JsonObject;
   readonly messages?: readonly JsonObject[];
 }
 
-/** Any runtime that listens on a unix socket, driven with JSON. */
+/** Makes CRI calls to a runtime that listens on a unix socket, with requests and answers in proto3 JSON. */
 export class Endpoint {
   readonly #client: CriClient;
 
@@ -34,16 +34,16 @@ export class Endpoint {
   }
 
   /**
-   * Makes a call. The endpoint's refusal is an answer; one that is not there answers UNAVAILABLE.
-   * @param request proto3 JSON, as `toJson` makes it.
-   * @throws INVALID_ARGUMENT when the request is no such message, or CRI has no such method.
+   * Makes a call. An error of the endpoint is returned as a status. If no runtime listens on the socket, the status is UNAVAILABLE.
+   * @param request proto3 JSON, as `toJson` returns it.
+   * @throws INVALID_ARGUMENT if the request does not fit the method's message, or if CRI has no such method.
    */
   async call(name: string, request: Json, options: CallOptions = {}): Promise<Driven> {
     const { deadlineMs, signal, onOpen, onMessage } = options;
     const path = pathOfMethod(name);
     const method = path === undefined ? undefined : methodOf(path);
     if (path === undefined || method?.request === undefined || method.response === undefined)
-      throw invalidArgument(name, 'is no method of CRI');
+      throw invalidArgument(name, 'is not a CRI method');
     const { response: type } = method;
     const bytes = fromJson(method.request, request);
     const began = performance.now();
@@ -53,7 +53,7 @@ export class Endpoint {
     return { ms: round(performance.now() - began), ...drivenOf(method, type, answer) };
   }
 
-  /** @throws UNAVAILABLE … as the endpoint says it, when it does not tell. */
+  /** Returns the name and version of the runtime. @throws the endpoint's error, such as UNAVAILABLE. */
   async version(deadlineMs: number): Promise<{ readonly name: string; readonly version: string }> {
     const { runtime_name, runtime_version } = await this.#client.call('Version', {}, deadlineMs);
     return { name: runtime_name, version: runtime_version };
@@ -76,7 +76,7 @@ function drivenOf(
   return { status, ...told, ...(message === undefined ? {} : { response: read(type, message) }) };
 }
 
-/** As a tape has a message that cannot be read. */
+/** Returns an unreadable message in the same form as a tape contains it. */
 function read(type: string, message: Buffer): JsonObject {
   try {
     return toJson(type, message);

@@ -6,12 +6,12 @@ import type { Driven, Endpoint } from './endpoint';
 import { EVENTS } from './kinds';
 import type { RecordedCall } from './recorded';
 
-/** Some runtimes open a stream only with its first message, so that nobody can wait for more than this. */
+/** The longest time to wait for the opening. It is short, because some runtimes open a stream only when they send its first message. */
 const OPEN_MS = 1_000;
 
-/** Container events of an endpoint, from the opening of the stream until its client has enough. */
+/** Collects the container events of an endpoint, from the opening of the stream until as many have arrived as were recorded. */
 export class EventStream {
-  /** Resolves when the stream is open as far as can be told. */
+  /** Resolves when the stream is open, or after OPEN_MS. */
   readonly opened: Promise<void>;
   readonly #ids: string[] = [];
   readonly #driven: Promise<Driven>;
@@ -44,8 +44,8 @@ export class EventStream {
   }
 
   /**
-   * Waits until as many events came as the recording has, of the same pods and containers, and ends the stream.
-   * A stream that its client ended in the recording has that end here too.
+   * Waits until as many events of the same pods and containers have arrived as were recorded, and then ends the stream.
+   * If the client ended the stream in the recording, the returned status is the recorded one.
    */
   async end(call: RecordedCall, waitMs: number): Promise<Driven> {
     const wanted = (call.messages ?? []).filter(
@@ -63,7 +63,7 @@ export class EventStream {
     });
     await waitAtMost('as many events', waitMs, enough, this.signal).catch(() => undefined);
     const isCancelled = !this.#isEnded;
-    // What comes while the stream is being ended came too late for the recorded client, too.
+    // Events that arrive after the decision to end the stream are not counted.
     const seen = this.#ids.length;
     this.#cancel.abort();
     const driven = await this.#driven;

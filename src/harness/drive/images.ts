@@ -6,13 +6,13 @@ import type { Endpoint } from './endpoint';
 
 const LOOK_MS = 20_000;
 
-/** Finds what stands on the endpoint for an image of the tape: by its name, or by the id that the recorded runtime gave it. */
+/** Finds the image on the endpoint that corresponds to an image on the tape, by its name or by the recorded runtime's id. */
 export class Images {
-  /** Ids and digests of the recording → the names that it has for them. */
+  /** Ids and digests in the recording → the names that the recording contains for them. */
   readonly #names = new Map<string, Set<string>>();
   readonly #found = new Map<string, Promise<string | undefined>>();
 
-  /** @param given what `--image RECORDED=LOCAL` says. */
+  /** @param given the local names that `--image RECORDED=LOCAL` gives to recorded names. */
   constructor(
     private readonly endpoint: Endpoint,
     private readonly bindings: Bindings,
@@ -22,29 +22,29 @@ export class Images {
     for (const call of calls) this.#learn(call);
   }
 
-  /** The name to ask for, of a name; of an id, the name that was given for it, or the endpoint's id. Else the same. */
+  /** Returns the name to use on the endpoint: the name from `--image`. Without one, an id becomes the endpoint's id, and a name stays. */
   async nameFor(recorded: string): Promise<string> {
     return this.#given(recorded) ?? (isId(recorded) ? await this.idFor(recorded) : undefined) ?? recorded;
   }
 
-  /** The endpoint's id; undefined if it has no such image now. */
+  /** Returns the endpoint's id for an image; undefined if the endpoint does not have the image now. */
   async idFor(recorded: string): Promise<string | undefined> {
     const known = this.#found.get(recorded) ?? this.#look(recorded);
     this.#found.set(recorded, known);
     const id = await known;
-    // It may be pulled later.
+    // A missing image is looked up again the next time, because it may have been pulled meanwhile.
     if (id === undefined) this.#found.delete(recorded);
     else this.bindings.bind(recorded, id);
     return id;
   }
 
-  /** The recorded name where it is told that the endpoint has the image under another one. */
+  /** Replaces a local name of `--image` by the recorded name. A local name that stands for several recorded names stays as it is. */
   asRecorded(text: string): string {
     const [recorded, ...others] = [...this.given].filter(([, local]) => local === text).map(([name]) => name);
     return others.length === 0 ? (recorded ?? text) : text;
   }
 
-  /** Whether the image is on the endpoint under exactly the name it would be pulled by. */
+  /** Returns whether the endpoint has the image under exactly this name. */
   async isPresent(name: string): Promise<boolean> {
     return (await this.#status(name)) !== undefined;
   }
@@ -96,7 +96,7 @@ export class Images {
   }
 }
 
-/** Whether this is an image's id, which each runtime makes its own, and no name. */
+/** Returns whether a text is an image's id, which differs between runtimes, and not a name. */
 export function isId(image: string): boolean {
   return /^(sha256:)?[0-9a-f]{64}$/.test(image);
 }

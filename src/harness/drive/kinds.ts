@@ -1,24 +1,24 @@
-/** What a method is to somebody who makes its calls again. */
+// Classifies CRI methods for a replay.
 
-/** Its success leaves something on the endpoint that was not there before. */
+/** Methods that create something on the endpoint. */
 export const MAKING: ReadonlySet<string> = new Set(['RunPodSandbox', 'CreateContainer', 'PullImage']);
 
-/** It changes the state that the methods below read. */
+/** Methods that change a state which polling methods read. */
 const CHANGING: ReadonlySet<string> = new Set([
   ...MAKING,
   ...['StartContainer', 'StopContainer', 'RemoveContainer', 'StopPodSandbox', 'RemovePodSandbox'],
   ...['UpdateContainerResources', 'UpdatePodSandboxResources', 'RemoveImage'],
 ]);
 
-/** It ends what it is about, or a part of it. */
+/** Methods that stop or remove a container or a pod. */
 const ENDING: ReadonlySet<string> = new Set([
   ...['StopContainer', 'RemoveContainer', 'StopPodSandbox', 'RemovePodSandbox'],
 ]);
 
-/** Clients call it again and again to see how things stand. */
+/** Methods that clients call repeatedly to read the current state. */
 const POLLED = /^(List\w+|Stream\w+|\w*Status|\w+Stats|Version|RuntimeConfig|ImageFsInfo)$/;
 
-/** Its answer may tell of all pods. */
+/** Methods whose answer can be about all pods. */
 const OF_ALL =
   /^(List|Stream)(PodSandbox|PodSandboxes|Containers|ContainerStats|PodSandboxStats|PodSandboxMetrics)$/;
 
@@ -29,7 +29,7 @@ export const isEnding = (method: string): boolean => ENDING.has(method);
 export const isPolled = (method: string): boolean => POLLED.test(method);
 export const isOfAll = (method: string): boolean => OF_ALL.test(method);
 
-/** Calls that would change the node for others, and why they are not made. */
+/** Methods that are never replayed, because they change more than the replayed pods. Each has a reason, which the replay reports. */
 export const NEVER: ReadonlyMap<string, string> = new Map([
   ['UpdateRuntimeConfig', "it would change the node's pod network"],
   ['CheckpointPod', 'it writes an archive on the node'],

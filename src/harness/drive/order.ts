@@ -2,9 +2,9 @@ import { EVENTS } from './kinds';
 import type { PlannedCall } from './plan';
 
 /**
- * Which calls must be done before each call is made, by their places in the list: those that had ended in the recording when it
- * began, as far as one could see what the other did. These are calls of the same lane, and calls that tell of all pods. Calls that
- * overlapped do not wait for each other. What follows from other dependencies is left out, so that the lists stay short. Pure.
+ * Returns for each call the indexes of the calls that must be finished before it is made. A call waits for the calls of its lane, and for
+ * the calls about all pods, that had ended in the recording before it began. A call about all pods waits for the calls of every lane.
+ * Calls that overlapped do not wait for each other. Dependencies that follow from others are left out, so that the lists stay short. Pure.
  */
 export function dependencies(calls: readonly PlannedCall[]): readonly (readonly number[])[] {
   const order = new Order();
@@ -22,7 +22,7 @@ interface Place {
 
 class Order {
   #count = 0;
-  /** What a later call may have to wait for. */
+  /** The calls for which a later call may have to wait. */
   readonly #lanes = new Map<string, Set<Place>>();
   readonly #ofAll = new Set<Place>();
 
@@ -31,13 +31,13 @@ class Order {
     const sets = isOfAll ? [...this.#lanes.values(), this.#ofAll] : [own, this.#ofAll];
     for (const set of sets) for (const place of set) if (place.end <= call.t) this.#prune(place);
     const waitsFor = sets.flatMap((set) => [...set].filter(({ end }) => end <= call.t));
-    // A stream of events is waited for until it is open, not until it ends.
+    // Later calls wait only until a stream of events is open, not until it ends.
     const end = call.method === EVENTS ? call.t : call.end;
     (isOfAll ? this.#ofAll : own).add({ at: this.#count++, lane, isOfAll, end, waitsFor, isPruned: false });
     return waitsFor.map(({ at }) => at);
   }
 
-  /** Whoever waits for this place need not wait for those before it, if it would wait for this one in any case. */
+  /** Removes the calls that are implied: whoever must wait for this call need not also wait for the calls before it. */
   #prune(place: Place): void {
     if (place.isPruned) return;
     place.isPruned = true;

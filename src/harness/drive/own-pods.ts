@@ -7,34 +7,34 @@ import type { Driven, Endpoint } from './endpoint';
 
 const LIST_MS = 30_000;
 const REMOVE_MS = 150_000;
-/** How long an endpoint may be away when things are to be removed. */
+/** How long the removal waits for an endpoint that does not answer, ms. */
 const AWAY_MS = 30_000;
 const AGAIN_MS = 250;
 const AT_ONCE = 8;
 
-/** Identifies a pod: no two pods on a node have the same identity. */
+/** Returns a text that identifies a pod: no two pods on a node have the same identity. */
 function identityOf(pod: JsonObject): string {
   const { namespace = '', name = '', uid = '', attempt = 0 } = objectOf(pod.metadata);
   return [namespace, name, uid, attempt].map(asText).join('/');
 }
 
-/** `namespace/name` */
+/** Returns `namespace/name`. */
 function nameOf(pod: JsonObject): string {
   const { namespace = '', name = '' } = objectOf(pod.metadata);
   return `${asText(namespace)}/${asText(name)}`;
 }
 
-/** Answers after which nobody knows whether the call has made something. */
+/** Statuses that do not show whether the call has created something. */
 const UNCERTAIN: ReadonlySet<string> = new Set(['DEADLINE_EXCEEDED', 'UNAVAILABLE', 'CANCELLED']);
 
-/** A RunPodSandbox that has told no id. */
+/** A RunPodSandbox call that has not returned an id. */
 interface Making {
   readonly identity: string;
-  /** Its refusal; undefined while it runs, and when its answer was lost. */
+  /** The error status; undefined while the call runs, and if its answer was lost. */
   refusal?: string;
 }
 
-/** The pods and images that a run makes on an endpoint, which are to be gone after it. */
+/** Tracks the pods and images that a run creates on an endpoint, and removes them at its end. */
 export class OwnPods {
   readonly #ids = new Set<string>();
   readonly #images = new Set<string>();
@@ -47,9 +47,9 @@ export class OwnPods {
   ) {}
 
   /**
-   * @param configs of all pods that may be made.
-   * @throws FAILED_PRECONDITION when the endpoint has a pod of one of these names: it might be taken for ours and removed; else the
-   * endpoint's error, when it does not tell.
+   * @param configs of all pods that the run can create.
+   * @throws FAILED_PRECONDITION if the endpoint has a pod with one of these names, because that pod could be mistaken for one of the run
+   * and removed; the endpoint's error if it does not list its pods.
    */
   static async on(endpoint: Endpoint, configs: readonly JsonObject[]): Promise<OwnPods> {
     const items = await podsOn(endpoint);
@@ -57,15 +57,15 @@ export class OwnPods {
     const taken = items.find((item) => names.has(nameOf(item)));
     if (taken !== undefined)
       throw failedPrecondition(
-        `${endpoint.address} has a pod ${nameOf(taken)} already, and this would make it: remove that pod, or take another endpoint`,
+        `${endpoint.address} already has a pod ${nameOf(taken)}, which this command would create: remove that pod or use another endpoint`,
       );
     const before = new Set(items.flatMap(({ id }) => textOf(id) ?? []));
     return new OwnPods(endpoint, before, new Set(configs.map(identityOf)));
   }
 
   /**
-   * Makes a pod with `run`, a RunPodSandbox of this config. The pod is removed at the end; if the answer with its id is lost, by its
-   * name. A pod of that name which another client has made at the same time is left alone otherwise.
+   * Runs `run`, a RunPodSandbox call with this config, and remembers to remove the pod at the end. If the answer was lost, `remove`
+   * finds the pod by its identity. If the call was refused, it leaves a pod of this identity alone, because it may be another client's.
    * @throws what `run` throws before the call is made.
    */
   async making<Made extends Driven | undefined>(config: JsonObject, run: () => Promise<Made>): Promise<Made> {
@@ -91,14 +91,14 @@ export class OwnPods {
   }
 
   /**
-   * Removes all of them; waits for an endpoint that is away for a while. Never rejects.
-   * @returns what could not be removed, a sentence each.
+   * Removes all pods and images of the run, and waits up to 30 s for an endpoint that does not answer. Never rejects.
+   * @returns what could not be removed, one sentence each.
    */
   async remove(): Promise<readonly string[]> {
     const left: string[] = [];
     const patience = new Patience();
     try {
-      // A call that was cut off may have made a pod whose id nobody was told.
+      // The second round finds pods of interrupted calls that were created after the first list.
       for (let round = 0; round < 2; round++) {
         const pods = (await patience.with(() => podsOn(this.endpoint))).filter((pod) => this.#isOwn(pod));
         const ids = new Set([
@@ -123,7 +123,7 @@ export class OwnPods {
       }
     } catch (error) {
       const names = [...this.identities].map((identity) => identity.split('/').slice(0, 2).join('/'));
-      left.push(`pods ${[...new Set(names)].join(', ')}, if they were made: ${String(error)}`);
+      left.push(`pods ${[...new Set(names)].join(', ')}, if they were created: ${String(error)}`);
     }
     return left;
   }
@@ -135,7 +135,9 @@ export class OwnPods {
         this.endpoint.call(method, { pod_sandbox_id: id }, { deadlineMs: REMOVE_MS });
       const { status, details } = await patience.with(async () => throwIfAway(await call()));
       why =
-        status === 'OK' || status === 'NOT_FOUND' ? undefined : `${method} says ${status}: ${details ?? ''}`;
+        status === 'OK' || status === 'NOT_FOUND'
+          ? undefined
+          : `${method} failed with ${status}: ${details ?? ''}`;
     }
     return why;
   }
@@ -150,7 +152,7 @@ export class OwnPods {
     );
   }
 
-  /** Pods whose making was refused to us: they are what a failed call has left, or another client's. */
+  /** Reports pods that exist although RunPodSandbox failed: either the failed call left them, or another client created them. */
   async #refusedButThere(patience: Patience): Promise<readonly string[]> {
     const refused = [...this.#making].filter(({ refusal }) => refusal !== undefined);
     if (refused.length === 0) return [];
@@ -159,12 +161,14 @@ export class OwnPods {
       const id = textOf(pod.id) ?? '';
       const { refusal } = refused.find(({ identity }) => identity === identityOf(pod)) ?? {};
       if (refusal === undefined || this.before.has(id) || this.#ids.has(id)) return [];
-      return [`pod ${nameOf(pod)} (${id}), which may be another client's: RunPodSandbox said ${refusal}`];
+      return [
+        `pod ${nameOf(pod)} (${id}), which may be another client's, because RunPodSandbox failed with ${refusal}`,
+      ];
     });
   }
 }
 
-/** Repeats calls to an endpoint that is away, for 30 s in all. */
+/** Repeats calls to an endpoint that does not answer, for 30 s in total. */
 class Patience {
   readonly #end = performance.now() + AWAY_MS;
   readonly #never = new AbortController().signal;
@@ -193,6 +197,6 @@ async function podsOn(endpoint: Endpoint): Promise<readonly JsonObject[]> {
 }
 
 function throwIfAway(driven: Driven): Driven {
-  if (driven.status === 'UNAVAILABLE') throw unavailable(driven.details ?? 'the endpoint is away');
+  if (driven.status === 'UNAVAILABLE') throw unavailable(driven.details ?? 'the endpoint does not answer');
   return driven;
 }

@@ -4,22 +4,22 @@ import { EVENTS, isChanging, isEnding, isOfAll, isPolled, NEVER } from './kinds'
 import type { RecordedCall } from './recorded';
 import { statesIn } from './states';
 
-/** A pod sandbox or a container that a tape tells the making of. */
+/** A pod sandbox or a container whose creation is on the tape. */
 export interface Made {
   readonly what: 'pod' | 'container';
-  /** `namespace/name/attempt` of a pod; with `/name/attempt` behind it, of a container. */
+  /** `namespace/name/attempt` of a pod, followed by `/name/attempt` for a container. */
   readonly identity: string;
-  /** A container's pod: the id that the tape has for it. */
+  /** For a container: the id of its pod on the tape. */
   readonly pod?: string;
 }
 
 export interface PlannedCall {
   readonly call: RecordedCall;
-  /** Calls of one lane are made one after the other where the recording did so; `''` is the node's. */
+  /** The pod that the call is about; `''` for none. Calls of one lane are made in the recorded order. */
   readonly lane: string;
-  /** It tells of all pods: what came before it must be done, and what came after it must wait. */
+  /** Whether the call is about all pods: it waits for the calls before it, and the calls after it wait for it. */
   readonly isOfAll: boolean;
-  /** How long after the last change the recording saw what it says, ms: a replay must give it as much time. */
+  /** The time in the recording from the last change to this call, ms. A replay must allow at least as much for the recorded state. */
   readonly sinceMs: number;
 }
 
@@ -32,11 +32,11 @@ export interface Plan {
   /** In the order of the recording. */
   readonly calls: readonly PlannedCall[];
   readonly skipped: readonly SkippedCall[];
-  /** Polling calls that said nothing new. */
+  /** How many polling calls are left out because their answers reported nothing new. */
   readonly collapsed: number;
-  /** By the ids of the tape. */
+  /** The created pods and containers, by their ids on the tape. */
   readonly made: ReadonlyMap<string, Made>;
-  /** Containers that ended before anybody stopped them: an early state of theirs may be over before a replay can see it. */
+  /** Ids of containers that ended before a call stopped them. They may leave an early state before a replay can see it. */
   readonly endsAlone: ReadonlySet<string>;
 }
 
@@ -62,7 +62,7 @@ export function planOf(calls: readonly RecordedCall[]): Plan {
   return { calls: planned, skipped, collapsed, made, endsAlone: endsAlone(calls) };
 }
 
-/** The ids that stand in a request, but for those of images. */
+/** Returns the ids of pods and containers in a request. */
 export function idsIn(request: JsonObject): readonly string[] {
   const filter = objectOf(request.filter);
   const target = (config: Json | undefined): Json | undefined => {
@@ -81,17 +81,17 @@ function refusal(call: RecordedCall, made: ReadonlyMap<string, Made>): string | 
   const never = NEVER.get(method);
   if (never !== undefined) return never;
   const [fault] = faults.filter((kind) => kind !== 'delay');
-  if (fault !== undefined) return `the recording injected a fault into it: ${fault}`;
+  if (fault !== undefined) return `a fault was injected into it during the recording: ${fault}`;
   if (method !== EVENTS) {
     if (by === 'client') {
-      if (method !== 'ExecSync' || status !== 'DEADLINE_EXCEEDED') return 'its client gave it up';
+      if (method !== 'ExecSync' || status !== 'DEADLINE_EXCEEDED') return 'its client gave up';
     } else if (by !== undefined) return `it was ended by the ${by}`;
     if (status === 'open') return 'its end is not on the tape';
   }
   const strange = idsIn(request).find((id) => !made.has(id));
-  // Who asks for what is not there gets an answer that can be compared; who changes it might meet another's.
+  // A failed poll about an unknown id can be replayed, because its error can be compared. Any other call could reach another client's pod.
   if (strange === undefined || (isPolled(method) && status !== 'OK')) return undefined;
-  return `it is about ${strange.slice(0, 13)}, which was made before the recording began or is not on the tape`;
+  return `it is about ${strange.slice(0, 13)}, which was created before the recording began or is not on the tape`;
 }
 
 function madeIn(calls: readonly RecordedCall[]): ReadonlyMap<string, Made> {
@@ -114,7 +114,7 @@ function madeIn(calls: readonly RecordedCall[]): ReadonlyMap<string, Made> {
   return made;
 }
 
-/** @param config of a pod, or one of CRI's lists' items: what has metadata. */
+/** Returns `namespace/name/attempt`. @param config a PodSandboxConfig or another object with a pod's metadata. */
 export function podIdentity(config: JsonObject): string {
   const { namespace, name, attempt = 0 } = objectOf(config.metadata);
   return `${asText(namespace)}/${asText(name)}/${asText(attempt)}`;
@@ -139,13 +139,13 @@ function endsAlone(calls: readonly RecordedCall[]): ReadonlySet<string> {
   return ended;
 }
 
-/** Keeps a polling call if something has changed since the last one like it, or if it says another thing. */
+/** Decides which polling calls are kept: those before which something changed, and those whose answer differs from the last one. */
 class Polls {
   readonly #kept = new Map<string, { readonly said: string; readonly change: number }>();
-  /** When the last change ended, of each lane and of all. */
+  /** The times at which changes ended, by lane, and for all lanes together under ALL. */
   readonly #changes = new Map<string, number[]>();
 
-  /** @returns how long ago the last change was, ms; undefined for a call that says nothing new. */
+  /** Returns the time since the last change, ms; undefined for a polling call whose answer reports nothing new. */
   isNew(call: RecordedCall, lane: string, ofAll: boolean): number | undefined {
     const { method, request, t } = call;
     if (!isPolled(method)) {

@@ -1,11 +1,11 @@
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
-/** The kernel's file systems, which a pod of kubelet needs to find really. */
+/** The kernel's file systems, which kubelet's pods may need and no directory can replace. */
 const KERNEL = ['/dev', '/proc', '/sys'];
-/** Below it are other processes' roots, working directories and open files, and so every path of this machine. */
+/** Mounted only as a whole, because links below it lead to the roots and open files of other processes, and so to any path. */
 const ONLY_WHOLE = '/proc';
-/** Files of the node which a container can need, and must not change. */
+/** Files of the node that a container can need but must not change. */
 const FILES = [
   ...[
     '/lib/modules',
@@ -18,15 +18,15 @@ const FILES = [
   ...['/etc/ca-certificates', '/usr/share/ca-certificates', '/usr/local/share/ca-certificates'],
 ];
 
-/** How a replay mounts a path of this machine itself. */
+/** A path of this machine that a replay mounts unchanged. */
 export interface RealPath {
   readonly path: string;
   readonly isReadOnly: boolean;
 }
 
 /**
- * Whether a mount of a tape gets this machine's own path: one of the above that exists, and whose links lead nowhere else.
- * @returns undefined when something must be made in its place.
+ * Returns the path to mount if it is one of the above, exists, and no link in it leads elsewhere.
+ * @returns undefined if a scratch file or directory must replace the path.
  */
 export async function realPath(hostPath: string): Promise<RealPath | undefined> {
   const path = resolve('/', hostPath);
@@ -38,7 +38,7 @@ export async function realPath(hostPath: string): Promise<RealPath | undefined> 
   if (real === undefined) return undefined;
   const ends = await Promise.all(roots.map(async (root) => realpath(root).catch(() => root)));
   if (!ends.some((root) => isIn(real, root))) return undefined;
-  // A path that is written in another way, such as with a slash at its end, stays comparable.
+  // A slash at the end is kept, so that the path can be compared with the recorded one.
   return { path: hostPath === `${path}/` ? hostPath : path, isReadOnly: kernel === undefined };
 }
 

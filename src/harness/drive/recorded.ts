@@ -5,29 +5,29 @@ import type { CallBegin, CallEnd, TapeHeader, TapeLine } from '../tape/format';
 import { TapeReader } from '../tape/reader';
 import type { Json, JsonObject } from '../../proto/fields';
 
-/** A call of a tape, with what a replay must know besides. */
+/** A call on a tape, with the additional information that a replay needs. */
 export interface RecordedCall extends ObservedCall {
-  /** Its end in seconds; Infinity for a call whose end is not on the tape. */
+  /** The time of the end in seconds; Infinity if the end is not on the tape. */
   readonly end: number;
   readonly deadlineMs?: number;
   readonly by?: 'client' | 'runtime' | 'proxy';
-  /** Faults that were injected into it. */
+  /** The faults that were injected into the call. */
   readonly faults: readonly string[];
-  /** Why its request cannot be made again; undefined if it can. */
+  /** Why the call cannot be made again; undefined if it can. */
   readonly unknown?: string;
 }
 
 export interface RecordedTape {
   readonly head: TapeHeader;
-  /** In the order of their begins. */
+  /** In order of their start. */
   readonly calls: readonly RecordedCall[];
-  /** What is wrong with the tape, a sentence each. */
+  /** What is wrong with the tape, one sentence each. */
   readonly problems: readonly string[];
 }
 
 type Growing = { -readonly [Key in keyof RecordedCall]: RecordedCall[Key] } & { messages?: JsonObject[] };
 
-/** Reads a whole tape into memory. @throws FAILED_PRECONDITION when the file is no tape; else the system's error. */
+/** Reads a whole tape into memory. @throws FAILED_PRECONDITION if the file is not a tape; otherwise the system's error. */
 export async function readRecorded(file: string, input?: AsyncIterable<Buffer>): Promise<RecordedTape> {
   const reader = new TapeReader(file, input);
   const calls = new Calls();
@@ -76,7 +76,7 @@ class Calls {
     const call = this.#call(n, t, method);
     call.t = t;
     if (deadline_ms !== undefined) call.deadlineMs = deadline_ms;
-    if (api === undefined) call.unknown = 'it is no method of CRI';
+    if (api === undefined) call.unknown = 'it is not a CRI method';
     else if (request === undefined) call.unknown = NO_REQUEST;
     else if (!isObject(request) || '@unread' in request)
       call.unknown = 'its request could not be read when it was recorded';
@@ -94,7 +94,7 @@ class Calls {
     if (by !== undefined) call.by = by;
     if (details !== undefined) call.details = details;
     if (response !== undefined) call.response = asObject(response);
-    // What an id names may be known only now, by the answer to another call.
+    // The pod's name is looked up again, because it may have become known by the answer to another call.
     Object.assign(call, this.#subjects.of(call.request));
   }
 

@@ -18,15 +18,15 @@ import { keptMessages, restricted } from './states';
 export interface ReplayOptions {
   /** `unix:///…` */
   readonly to: string;
-  /** `1x` leaves the pauses of the recording; `max` leaves them out. */
+  /** `1x` keeps the pauses of the recording; `max` leaves them out. */
   readonly speed: 'max' | '1x';
-  /** Where directories are made in place of the host's; the system's temporary directory by default. */
+  /** The parent of the scratch directory; by default the system's temporary directory. */
   readonly scratch?: string | undefined;
   /** Names of images on the tape → names on the endpoint. */
   readonly images: ReadonlyMap<string, string>;
-  /** How much longer than in the recording a state may take, ms. */
+  /** How long to wait for a recorded state in addition to the time that `Awaiting` derives from the recording, ms. */
   readonly waitMs: number;
-  /** Ends the replay; what it made is removed all the same. */
+  /** Ends the replay. Everything that it created is removed nevertheless. */
   readonly signal: AbortSignal;
 }
 
@@ -35,11 +35,11 @@ export interface Replayed {
   readonly recorded: Observation;
   readonly live: Observation;
   readonly skipped: readonly NotReplayed[];
-  /** Polling calls that said nothing new, and were left out. */
+  /** How many polling calls were left out because their answers reported nothing new. */
   readonly collapsed: number;
-  /** What else a reader must know, a sentence each. */
+  /** Other remarks for the reader of the report, one sentence each. */
   readonly notes: readonly string[];
-  /** What could not be removed, a sentence each. */
+  /** What could not be removed, one sentence each. */
   readonly left: readonly string[];
 }
 
@@ -51,19 +51,19 @@ export interface NotReplayed {
 }
 
 const VERSION_MS = 10_000;
-/** How long calls that make something may go on after the end. */
+/** How long the replay waits at its end for calls that create something, ms. */
 const END_MS = 30_000;
 
 /**
- * Makes the calls of a tape again on an endpoint (docs/harness.md), and removes what they made.
+ * Makes the calls of a tape again on an endpoint (docs/harness.md), and removes everything that they created.
  * @param source the tape's name.
- * @throws FAILED_PRECONDITION, UNAVAILABLE and others when it cannot begin, when the endpoint vanishes, or when the signal fires; what could
- * not be removed stands in the message.
+ * @throws FAILED_PRECONDITION, UNAVAILABLE and others if the replay cannot start, the endpoint no longer answers, or the signal fires. The
+ * message contains what could not be removed.
  */
 export async function replay(source: string, tape: RecordedTape, options: ReplayOptions): Promise<Replayed> {
   const plan = planOf(tape.calls);
   if (plan.calls.length === 0)
-    throw failedPrecondition(`${source} has no call that can be made again: ${firstReason(plan)}`);
+    throw failedPrecondition(`${source} has no call that can be replayed: ${firstReason(plan)}`);
   const endpoint = new Endpoint(options.to);
   let scratch: Scratch | undefined;
   let own: OwnPods | undefined;
@@ -85,7 +85,7 @@ export async function replay(source: string, tape: RecordedTape, options: Replay
       () => undefined,
       (error: unknown) => error,
     );
-    // They end soon, and what they make must be known before it is removed.
+    // The ids of what running calls create must be known before it can be removed.
     await waitAtMost('what is still running', END_MS, run.settled()).catch(() => undefined);
     if (failure !== undefined) throw failure as Error;
     const left = [...(await own.remove()), ...(await scratch.remove())];
@@ -124,29 +124,31 @@ function notesOf(
     ...problems,
     ...(unknown === 0
       ? []
-      : [`not replayed: fields that this version does not know, of ${unknown} requests of the tape`]),
+      : [`${unknown} requests were replayed without fields that this version does not know`]),
     ...(hidden === 0
       ? []
-      : [`${hidden} hidden values of the tape were replaced: what containers do with them may differ`]),
+      : [
+          `${hidden} hidden values of the tape were replaced, so containers that use them may behave differently`,
+        ]),
     ...[...droppedGroups].map(
-      (group) => `the control group ${group} is not on this machine and was left out`,
+      (group) => `the control group ${group} does not exist on this machine and was left out`,
     ),
     ...(passed === 0
       ? []
-      : [`${passed} states were over before they could be asked for, and are not compared`]),
+      : [`${passed} states were over before the replay could see them, and are not compared`]),
   ];
 }
 
 function firstReason({ skipped }: Plan): string {
   const [first] = skipped;
-  return first === undefined ? 'it has no calls' : `the first is ${first.call.method}, and ${first.why}`;
+  return first === undefined ? 'it has no calls' : `the first is ${first.call.method}, but ${first.why}`;
 }
 
 function told({ n, method, pod }: RecordedCall, why: string): NotReplayed {
   return { n, method, ...(pod === undefined ? {} : { pod }), why };
 }
 
-/** A call of the tape as far as it tells of what was made again. */
+/** Returns a call of the tape without the pods and containers that were not replayed. */
 function reduced(call: RecordedCall, keep: (id: string) => boolean): ObservedCall {
   const { n, t, ms, method, request, status, details, response, messages, pod, container } = call;
   return {

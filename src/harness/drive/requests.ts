@@ -9,13 +9,13 @@ import { idsIn } from './plan';
 import type { Scratch } from './scratch';
 import { hasCgroup } from './scratch';
 
-/** What a redacted tape has in place of a value. */
+/** The text with which a redacted tape replaces a value. */
 const HIDDEN = /^hidden:[0-9a-f]{16}$/;
 
-/** A request that cannot be made on this endpoint; the message says why. */
+/** The error for a request that cannot be made on this endpoint. The message says why. */
 export class NotPossible extends Error {}
 
-/** A request that was made on an endpoint, with the control groups of the recorded one. @see Requests.droppedGroups */
+/** Returns a request with the recorded control groups, because a group that was left out is not a difference. @see Requests.droppedGroups */
 export function withRecordedGroups(live: JsonObject, recorded: JsonObject): JsonObject {
   const put = (name: string): JsonObject => {
     const { cgroup_parent } = objectOf(objectOf(recorded[name]).linux);
@@ -30,11 +30,11 @@ export function withRecordedGroups(live: JsonObject, recorded: JsonObject): Json
 export class Requests {
   /** How many hidden values were replaced. */
   hidden = 0;
-  /** How many requests had fields that the proto does not know, which were left out. */
+  /** How many requests had fields that the proto does not know. These fields were left out. */
   unknown = 0;
-  /** Control groups that are not on this machine. */
+  /** Control groups that were left out because they do not exist on this machine. */
   readonly droppedGroups = new Set<string>();
-  /** Mounts of this machine's files that the tape may write to, and a replay may not; by `placeOf`. */
+  /** Mounts of this machine's files that were writable on the tape and are read-only in the replay, by `placeOf`. */
   readonly #madeReadOnly = new Set<string>();
 
   constructor(
@@ -44,8 +44,9 @@ export class Requests {
   ) {}
 
   /**
-   * @param type the message's name, such as `CreateContainerRequest`.
-   * @throws NotPossible
+   * Returns the request for the endpoint.
+   * @param type the name of the message, such as `CreateContainerRequest`.
+   * @throws NotPossible if a path, an image or a log file of the request has no counterpart here.
    */
   async for(method: string, type: string, recorded: JsonObject): Promise<JsonObject> {
     let dropped = 0;
@@ -65,7 +66,7 @@ export class Requests {
     return request;
   }
 
-  /** A message of the endpoint, or a request for it, with the names, paths and mounts of the recording. */
+  /** Returns a request or an answer with the image names, paths and mounts of the recording, so that it can be compared. */
   asRecorded(message: JsonObject): JsonObject {
     return mapTexts(this.#asWritable(message), (text) => this.textAsRecorded(text)) as JsonObject;
   }
@@ -119,8 +120,8 @@ export class Requests {
   }
 
   async #logPlace(logDirectory: string | undefined, logPath: string): Promise<void> {
-    // A runtime may take it for a path of the host then.
-    if (logDirectory === undefined) throw new NotPossible('its log_path is in no log_directory');
+    // Without a log directory, a runtime may use log_path as a path of the host.
+    if (logDirectory === undefined) throw new NotPossible('it has a log_path but no log_directory');
     try {
       await this.scratch.logPlace(logDirectory, logPath);
     } catch (error) {
@@ -135,7 +136,9 @@ export class Requests {
       this.#madeReadOnly.add(placeOf({ ...mount, host_path: path }));
       return { host_path: path, readonly: true };
     } catch (error) {
-      throw new NotPossible(`nothing can be made in place of ${recorded}: ${messageOf(error)}`);
+      throw new NotPossible(
+        `no scratch file or directory could be created for ${recorded}: ${messageOf(error)}`,
+      );
     }
   }
 
@@ -145,18 +148,18 @@ export class Requests {
     const id = await this.images.idFor(name);
     if (id === undefined)
       throw new NotPossible(
-        `the endpoint has no image ${textOf(image.user_specified_image) ?? name}: pull it there, or give --image RECORDED=LOCAL`,
+        `the endpoint has no image ${textOf(image.user_specified_image) ?? name}: pull it there, or name another with --image RECORDED=LOCAL`,
       );
     const given = textOf(image.user_specified_image);
     return {
       ...image,
-      // A name stays a name, and an id becomes the endpoint's.
+      // A name is replaced by a name, and an id by the endpoint's id.
       image: name === given || !isId(name) ? await this.images.nameFor(name) : id,
       ...(given === undefined ? {} : { user_specified_image: await this.images.nameFor(given) }),
     };
   }
 
-  /** @throws NotPossible for an id of the tape that has none on the endpoint. */
+  /** Replaces the ids of the tape by those of the endpoint. An id without a counterpart stays as it is. */
   #withIds(value: Json, recorded: JsonObject): Json {
     const ids = new Map(idsIn(recorded).map((id) => [id, this.bindings.live(id)] as const));
     const replaced = (one: Json, key: string): Json => {
@@ -172,7 +175,10 @@ export class Requests {
     return replaced(value, '');
   }
 
-  /** Placeholders in place of hidden bytes; what else is hidden is left out, but for texts, which are their own placeholders. */
+  /**
+   * Replaces hidden values: bytes by a placeholder, and texts by the text `hidden:…` itself. Other hidden values are left out, and so is an
+   * AuthConfig that contains one.
+   */
   #withoutSecrets(type: string, json: JsonObject): JsonObject {
     const fields = fieldsByName(type);
     return Object.fromEntries(
@@ -206,7 +212,7 @@ export class Requests {
   }
 }
 
-/** One text for the two ends of a mount. */
+/** Returns a text that identifies a mount by its two paths. */
 function placeOf({ host_path, container_path }: JsonObject): string {
   return JSON.stringify([asText(host_path), asText(container_path)]);
 }

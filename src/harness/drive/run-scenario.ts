@@ -15,19 +15,19 @@ import { Scratch } from './scratch';
 import { restricted, statesIn } from './states';
 
 export interface ScenarioOptions {
-  /** As for a replay. */
+  /** The parent of the scratch directory; by default the system's temporary directory. */
   readonly scratch?: string | undefined;
   /** Names of images in the scenario → names on this endpoint. */
   readonly images?: ReadonlyMap<string, string>;
-  /** Ends the run; what it made is removed all the same. */
+  /** Ends the run. Everything that it created is removed nevertheless. */
   readonly signal: AbortSignal;
 }
 
 export interface ScenarioRun {
   readonly observation: Observation;
-  /** What is not as the scenario expects it, a sentence each, which begins with the step's key. */
+  /** Which expectations were not met: one sentence each, beginning with the step's key. */
   readonly unmet: readonly string[];
-  /** What could not be removed, a sentence each. */
+  /** What could not be removed, one sentence each. */
   readonly left: readonly string[];
 }
 
@@ -38,9 +38,9 @@ const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 500;
 
 /**
- * Does the steps of a scenario on an endpoint, one after the other, and removes what they made.
- * @throws FAILED_PRECONDITION, UNAVAILABLE and others when it cannot begin, when the endpoint vanishes, or when the signal fires; what could
- * not be removed stands in the message.
+ * Runs the steps of a scenario on an endpoint, one after the other, and removes everything that they created.
+ * @throws FAILED_PRECONDITION, UNAVAILABLE and others if the run cannot start, the endpoint no longer answers, or the signal fires. The
+ * message contains what could not be removed.
  */
 export async function runScenario(
   address: string,
@@ -82,11 +82,11 @@ const LISTS: Readonly<Record<Listed, string>> = {
 class Stage {
   readonly unmet: string[] = [];
   readonly #calls: ObservedCall[] = [];
-  /** Subjects by their names in the scenario → ids on the endpoint. */
+  /** Names of pods and containers in the scenario → their ids on the endpoint. */
   readonly #ids = new Map<string, string>();
   readonly #requests: Requests;
   readonly #images: Images;
-  /** Ids that the answers may tell of: whatever else the endpoint has is left out. */
+  /** The ids that the scenario created. Everything else is removed from the endpoint's answers. */
   readonly #known = new Bindings();
   readonly #began = performance.now();
 
@@ -142,7 +142,7 @@ class Stage {
     const { of } = step;
     const name = nameOf(of);
     if (kind !== 'run' && kind !== 'create' && !this.#ids.has(name)) {
-      this.unmet.push(`${key}: ${kind} ${name}: it was not made`);
+      this.unmet.push(`${key}: ${kind} ${name}: it was not created`);
       return;
     }
     try {
@@ -151,7 +151,7 @@ class Stage {
         const [method, request] = this.#request(step);
         const driven = await this.#call(method, request, of);
         if (kind === 'run' || kind === 'create') this.#made(of, driven);
-        // Stats that fail are a matter of the comparison, whose rules may allow it: no later step needs them.
+        // Failed stats are left to the comparison, whose rules may allow the failure. No later step needs them.
         if (driven.status !== 'OK' && kind !== 'stats')
           this.#unmet(step, `${driven.status}: ${driven.details ?? ''}`);
         else if (kind === 'exec' && step.expected !== undefined) this.#check(step, step.expected, driven);
@@ -175,7 +175,7 @@ class Stage {
       case 'create': {
         const container = pod?.containers.get(of.container ?? '') ?? {};
         const pod_sandbox_id = this.#ids.get(of.pod);
-        if (pod_sandbox_id === undefined) throw new NotPossible('its pod was not made');
+        if (pod_sandbox_id === undefined) throw new NotPossible('its pod was not created');
         const name = textOf(objectOf(container.image).image) ?? '';
         const image = { user_specified_image: name, ...objectOf(container.image) };
         return [
@@ -203,12 +203,12 @@ class Stage {
     const end = performance.now() + step.withinMs;
     for (let wait = FIRST_PAUSE_MS; ; wait = Math.min(wait * 2, LONGEST_PAUSE_MS)) {
       const driven = await this.#drive(method, request);
-      // The answer about a pod may tell of its containers, too.
+      // The answer about a pod can also contain the states of its containers.
       const id = this.#ids.get(nameOf(step.of));
       const [, now] = statesIn(method, driven).find(([of]) => of === id) ?? ['', driven.status];
       if (now === state || performance.now() > end) {
         this.#observe(method, request, step.of, driven);
-        if (now !== state) this.#unmet(step, `it is ${now} after ${step.withinMs} ms, and not ${state}`);
+        if (now !== state) this.#unmet(step, `it is ${now} after ${step.withinMs} ms, expected ${state}`);
         return;
       }
       await pause(wait, this.signal);
@@ -225,11 +225,11 @@ class Stage {
 
   #check(step: Step & { kind: 'exec' }, { exitCode, stdout, stderr }: Expected, { response }: Driven): void {
     const code = response?.exit_code ?? 0;
-    if (code !== exitCode) this.#unmet(step, `it ended with ${asText(code)}, and not ${exitCode}`);
+    if (code !== exitCode) this.#unmet(step, `it ended with exit code ${asText(code)}, expected ${exitCode}`);
     for (const [name, wanted] of Object.entries({ stdout, stderr })) {
       const text = Buffer.from(textOf(response?.[name]) ?? '', 'base64').toString();
       if (wanted !== undefined && wanted !== text)
-        this.#unmet(step, `${name} is ${JSON.stringify(text)}, and not ${JSON.stringify(wanted)}`);
+        this.#unmet(step, `${name} is ${JSON.stringify(text)}, expected ${JSON.stringify(wanted)}`);
     }
   }
 
@@ -245,7 +245,7 @@ class Stage {
     return driven;
   }
 
-  /** @throws when the signal fired, or nobody answers any more. */
+  /** Makes a call. @throws if the signal fired or the endpoint no longer answers. */
   async #drive(method: string, request: JsonObject, deadlineMs = CALL_MS): Promise<Driven> {
     const signal = MAKING.has(method) ? undefined : this.signal;
     const call = async (): Promise<Driven> => this.endpoint.call(method, request, { deadlineMs, signal });
@@ -256,7 +256,7 @@ class Stage {
     if (driven.status === 'UNAVAILABLE') {
       await this.endpoint.version(VERSION_MS).catch((error: unknown) => {
         throw unavailable(
-          `${this.endpoint.address} is gone in the middle of the scenario: ${messageOf(error)}`,
+          `${this.endpoint.address} stopped answering during the scenario: ${messageOf(error)}`,
         );
       });
     }

@@ -18,13 +18,13 @@ import type { RecordedCall } from './recorded';
 import { NotPossible, withRecordedGroups, type Requests } from './requests';
 import { keptMessages, restricted } from './states';
 
-/** Calls at once, over all pods. kubelet has no limit, but no runtime is helped by more. */
+/** The number of concurrent calls over all pods. kubelet has no such limit, but more calls at once make no runtime faster. */
 const AT_ONCE = 32;
 /** kubelet's limit for most calls. */
 const DEADLINE_MS = 120_000;
-/** kubelet has none for pulls. */
+/** The deadline for pulls, for which kubelet has none. */
 const PULL_MS = 600_000;
-/** How long an endpoint may be away before the replay gives it up. */
+/** How long the replay waits for an endpoint that does not answer before it gives up, ms. */
 const AWAY_MS = 3_000;
 
 export interface RunParts {
@@ -46,18 +46,18 @@ interface Result {
   readonly driven: Driven;
 }
 
-/** Makes the calls of a plan. */
+/** Makes the calls of a plan on an endpoint and keeps the answers. */
 export class Run {
   readonly skipped: SkippedCall[] = [];
-  /** How many states were over before they could be asked for. */
+  /** How many states were over before the replay could see them. */
   passed = 0;
   readonly #began = performance.now();
   readonly #results: Result[] = [];
   readonly #tasks: Promise<void>[] = [];
-  /** Resolves for each planned call when others need not wait for it any more. */
+  /** One promise for each planned call, which resolves when other calls need no longer wait for it. */
   readonly #done: Promise<void>[] = [];
   readonly #streams: Promise<void>[] = [];
-  /** When the stream of a planned call has its end; what came after it in the recording waits for that. */
+  /** One promise for each event stream, which resolves at its end. Calls that came after this end in the recording wait for it. */
   readonly #streamEnds = new Map<RecordedCall, Promise<void>>();
   readonly #semaphore = new Semaphore(AT_ONCE);
   readonly #abort = new AbortController();
@@ -68,12 +68,12 @@ export class Run {
     this.#awaiting = new Awaiting(bindings, plan.endsAlone, waitMs);
   }
 
-  /** The calls of the tape that were made again, in its order. */
+  /** Returns the calls of the tape that were replayed, in the order of the tape. */
   get replayed(): readonly RecordedCall[] {
     return this.#inOrder().map(({ call }) => call);
   }
 
-  /** What the endpoint said, with the paths and names of the recording. */
+  /** Returns the endpoint's answers, with the paths and names of the recording. */
   observed(): ObservedCall[] {
     const { bindings, requests } = this.parts;
     const keep = (id: string): boolean => bindings.recorded(id) !== undefined;
@@ -93,7 +93,7 @@ export class Run {
     );
   }
 
-  /** Resolves when all calls were made. @throws when the endpoint is gone, or the signal fired. */
+  /** Makes all calls. @throws if the endpoint no longer answers, or if the signal fired. */
   async all(): Promise<void> {
     const { plan, signal } = this.parts;
     const end = (): void => this.#abort.abort(cancelled('the replay was interrupted'));
@@ -114,12 +114,12 @@ export class Run {
       this.#abort.signal.throwIfAborted();
     } finally {
       signal.removeEventListener('abort', end);
-      // Streams that are open have nobody to wait for any more.
+      // This ends the streams that are still open.
       this.#abort.abort(cancelled('the replay is over'));
     }
   }
 
-  /** Resolves when nothing of it runs any more. */
+  /** Resolves when all calls and streams have ended. */
   async settled(): Promise<void> {
     await Promise.allSettled([...this.#tasks, ...this.#streams]);
   }
@@ -154,7 +154,7 @@ export class Run {
     if (request === undefined) return;
     const image = textOf(objectOf(request.image).image);
     if (call.method === 'PullImage' && image !== undefined && (await images.isPresent(image))) {
-      this.#skip(call, 'the endpoint has this image already');
+      this.#skip(call, 'the endpoint already has this image');
       return;
     }
     if (call.method === 'RemoveImage' && !own.hasPulled(image ?? '')) {
@@ -180,7 +180,7 @@ export class Run {
       const { what, identity } = plan.made.get(strange) ?? { what: 'pod', identity: strange };
       this.#skip(
         call,
-        `the ${what} ${identity} is not there, because the call that makes it was not made or failed`,
+        `the ${what} ${identity} does not exist, because the call that creates it was not replayed or failed`,
       );
       return undefined;
     }
@@ -195,13 +195,13 @@ export class Run {
 
   async #once(call: RecordedCall, request: JsonObject): Promise<Driven | undefined> {
     const { method } = call;
-    // What makes something is let go on: its id must be known, to remove it.
+    // A call that creates something is not aborted, because its id is needed for the removal.
     const signal = MAKING.has(method) ? undefined : this.#abort.signal;
     const deadlineMs = this.#deadline(call);
     try {
       return await this.parts.endpoint.call(method, request, { deadlineMs, signal });
     } catch (error) {
-      this.#skip(call, `its request cannot be made: ${messageOf(error)}`);
+      this.#skip(call, `its request could not be made: ${messageOf(error)}`);
       return undefined;
     }
   }
@@ -261,14 +261,14 @@ export class Run {
         return;
       } catch (error) {
         if (performance.now() > end)
-          throw unavailable(`${endpoint.address} is gone in the middle of the replay: ${messageOf(error)}`);
+          throw unavailable(`${endpoint.address} stopped answering during the replay: ${messageOf(error)}`);
         await pause(100, this.#abort.signal);
         this.#abort.signal.throwIfAborted();
       }
     }
   }
 
-  /** Until so many seconds have passed since the beginning. */
+  /** Waits until `t` seconds have passed since the beginning. */
   async #until(t: number): Promise<void> {
     const ms = t * 1000 - (performance.now() - this.#began);
     if (ms > 0) await pause(ms, this.#abort.signal);

@@ -18,7 +18,7 @@ export interface ScenarioPod {
   readonly runtimeHandler: string;
   /** A PodSandboxConfig. */
   readonly config: JsonObject;
-  /** By their names: a ContainerConfig each. */
+  /** The containers' names → their ContainerConfig. */
   readonly containers: ReadonlyMap<string, JsonObject>;
 }
 
@@ -28,7 +28,7 @@ export interface Expected {
   readonly stderr: string | undefined;
 }
 
-/** What a step is about; a pod alone, or a container of it. */
+/** The pod or container that a step is about. */
 export interface Subject {
   readonly pod: string;
   readonly container?: string;
@@ -56,13 +56,13 @@ export type Step = { /** Such as `steps[3]`. */ readonly key: string } & (
 const LISTED = ['pods', 'containers', 'images', 'pod_stats', 'container_stats'] as const;
 export type Listed = (typeof LISTED)[number];
 
-/** What a step may have besides its subject. */
+/** The keys that a kind of step accepts in addition to its subject. */
 const MORE: Readonly<Record<Step['kind'], readonly string[]>> = {
   ...{ run: [], create: [], start: [], remove: [], stats: [], list: [] },
   ...{ stop: ['timeout'], status: ['until', 'within'], exec: ['cmd', 'timeout', 'expect'] },
 };
 const KINDS = Object.keys(MORE) as readonly Step['kind'][];
-/** Steps that are for containers alone, and for pods alone. */
+/** Steps that need a container, and steps that need a pod. */
 const OF_CONTAINERS: readonly string[] = ['create', 'start', 'exec'];
 const OF_PODS: readonly string[] = ['run'];
 
@@ -73,15 +73,15 @@ const EXEC_SECONDS = 30;
 const MAX_SECONDS = 3_600;
 
 /**
- * Reads a scenario (docs/harness.md).
- * @throws INVALID_ARGUMENT which begins with the key that is wrong, such as `pods[0].containers[1].image.imag`.
+ * Parses a scenario (docs/harness.md).
+ * @throws INVALID_ARGUMENT that begins with the wrong key, such as `pods[0].containers[1].image.imag`.
  */
 export function readScenario(text: string): Scenario {
   const file = fieldsOf(parsed(text), '', ['pods', 'steps']);
   const pods = listOf(file.pods, 'pods').map((pod, at) => readPod(pod, `pods[${at}]`));
   for (const [at, { name }] of pods.entries())
     if (pods.findIndex((pod) => pod.name === name) < at)
-      throw invalidArgument(`pods[${at}].metadata.name`, `"${name}" is the name of an earlier pod too`);
+      throw invalidArgument(`pods[${at}].metadata.name`, `"${name}" is already the name of an earlier pod`);
   const steps = listOf(file.steps, 'steps').map((step, at) => readStep(step, `steps[${at}]`, pods));
   return { pods, steps };
 }
@@ -90,14 +90,14 @@ function parsed(text: string): Json {
   try {
     return parse(text, { logLevel: 'error' }) as Json;
   } catch (error) {
-    throw invalidArgument('the scenario', `is no YAML: ${messageOf(error)}`);
+    throw invalidArgument('the scenario', `is not YAML: ${messageOf(error)}`);
   }
 }
 
 function readPod(value: Json, key: string): ScenarioPod {
-  if (!isObject(value)) throw invalidArgument(key, 'is no map with metadata, containers and others');
+  if (!isObject(value)) throw invalidArgument(key, 'is not a map with metadata, containers and other keys');
   const { containers = [], runtime_handler: handler = '', ...config } = value;
-  if (typeof handler !== 'string') throw invalidArgument(`${key}.runtime_handler`, 'is no text');
+  if (typeof handler !== 'string') throw invalidArgument(`${key}.runtime_handler`, 'is not text');
   check('PodSandboxConfig', config, key);
   const name = nameIn(config, key);
   const given = objectOf(config.metadata);
@@ -112,7 +112,8 @@ function readPod(value: Json, key: string): ScenarioPod {
     return [of, { log_path: `${of}/0.log`, linux: {}, ...its }];
   });
   const byName = new Map(named);
-  if (byName.size < named.length) throw invalidArgument(`${key}.containers`, 'has two of the same name');
+  if (byName.size < named.length)
+    throw invalidArgument(`${key}.containers`, 'contains two containers of the same name');
   const log_directory = `/var/log/pods/${asText(metadata.namespace)}_${name}_${asText(metadata.uid)}`;
   return {
     ...{ name, runtimeHandler: handler, containers: byName },
@@ -123,7 +124,7 @@ function readPod(value: Json, key: string): ScenarioPod {
 function check(message: string, value: Json, key: string): void {
   fromJson(message, value, key);
   withoutUnknown(message, objectOf(value), () => {
-    throw invalidArgument(key, `has ${UNKNOWN}: a scenario has only fields that this version knows`);
+    throw invalidArgument(key, `has ${UNKNOWN}: a scenario can contain only fields that this version knows`);
   });
 }
 
@@ -139,7 +140,10 @@ function readStep(value: Json, key: string, pods: readonly ScenarioPod[]): Step 
   const given = KINDS.filter((kind) => kind in fields);
   const [kind] = given;
   if (kind === undefined || given.length > 1)
-    throw invalidArgument(key, `has ${given.join(' and ') || 'no step'}: give one of ${KINDS.join(', ')}`);
+    throw invalidArgument(
+      key,
+      `has ${given.join(' and ') || 'no step'}: give exactly one of ${KINDS.join(', ')}`,
+    );
   fieldsOf(value, key, [kind, ...MORE[kind]]);
   if (kind === 'list') return { key, kind, what: listed(fields.list, `${key}.list`) };
   const of = subject(fields[kind], `${key}.${kind}`, kind, pods);
@@ -179,11 +183,11 @@ function subject(value: Json | undefined, key: string, kind: string, pods: reado
     ...[...one.containers.keys()].map((of) => `${one.name}/${of}`),
   ]);
   if (pod === undefined || rest.length > 0 || (container !== undefined && !pod.containers.has(container)))
-    throw invalidArgument(key, `${JSON.stringify(value ?? null)} is none of ${names.join(', ')}`);
+    throw invalidArgument(key, `${JSON.stringify(value ?? null)} is not one of ${names.join(', ')}`);
   if (container === undefined && OF_CONTAINERS.includes(kind))
-    throw invalidArgument(key, `"${name}" is a pod, and ${kind} is for a container, such as ${name}/NAME`);
+    throw invalidArgument(key, `"${name}" is a pod, but ${kind} needs a container, such as ${name}/NAME`);
   if (container !== undefined && OF_PODS.includes(kind))
-    throw invalidArgument(key, `"${name}/${container}" is a container, and ${kind} is for a pod`);
+    throw invalidArgument(key, `"${name}/${container}" is a container, but ${kind} needs a pod`);
   return { pod: name, ...(container === undefined ? {} : { container }) };
 }
 
@@ -193,13 +197,13 @@ function stateOf(value: Json | undefined, key: string, { container }: Subject): 
     DESCRIPTORS.enums[container === undefined ? 'PodSandboxState' : 'ContainerState'] ?? {},
   );
   if (typeof value === 'string' && states.includes(value)) return value;
-  throw invalidArgument(key, `${JSON.stringify(value)} is none of ${states.join(', ')}`);
+  throw invalidArgument(key, `${JSON.stringify(value)} is not one of ${states.join(', ')}`);
 }
 
 function expectedOf(value: Json, key: string): Expected {
   const { exit_code = 0, stdout, stderr } = fieldsOf(value, key, ['exit_code', 'stdout', 'stderr']);
   if (typeof exit_code !== 'number' || !Number.isInteger(exit_code))
-    throw invalidArgument(`${key}.exit_code`, `${JSON.stringify(exit_code)} is no whole number`);
+    throw invalidArgument(`${key}.exit_code`, `${JSON.stringify(exit_code)} is not an integer`);
   const text = (one: Json | undefined, name: string): string | undefined =>
     one === undefined ? undefined : wordOf(one, `${key}.${name}`);
   return { exitCode: exit_code, stdout: text(stdout, 'stdout'), stderr: text(stderr, 'stderr') };
@@ -208,7 +212,7 @@ function expectedOf(value: Json, key: string): Expected {
 function listed(value: Json | undefined, key: string): Listed {
   const found = LISTED.find((word) => word === value);
   if (found !== undefined) return found;
-  throw invalidArgument(key, `${JSON.stringify(value ?? null)} is none of ${LISTED.join(', ')}`);
+  throw invalidArgument(key, `${JSON.stringify(value ?? null)} is not one of ${LISTED.join(', ')}`);
 }
 
 function secondsOf(value: Json | undefined, key: string, fallback: number): number {
@@ -225,19 +229,19 @@ function timeOf(value: Json | undefined, key: string): number {
 
 function wordOf(value: Json, key: string): string {
   if (typeof value === 'string') return value;
-  throw invalidArgument(key, `${JSON.stringify(value)} is no text`);
+  throw invalidArgument(key, `${JSON.stringify(value)} is not text`);
 }
 
 function listOf(value: Json | undefined, key: string, least = 1): readonly Json[] {
   if (Array.isArray(value) && value.length >= least) return value as readonly Json[];
-  throw invalidArgument(key, `is no list${least > 0 ? ' with something in it' : ''}`);
+  throw invalidArgument(key, `is not a ${least > 0 ? 'non-empty ' : ''}list`);
 }
 
 function fieldsOf(value: Json | undefined, key: string, known: readonly string[]): JsonObject {
-  if (!isObject(value)) throw invalidArgument(key || 'the scenario', `is no map with ${known.join(', ')}`);
+  if (!isObject(value)) throw invalidArgument(key || 'the scenario', `is not a map with ${known.join(', ')}`);
   const strange = Object.keys(value).find((name) => !known.includes(name));
   if (strange === undefined) return value;
   const meant = nearest(strange, known);
-  const hint = meant === undefined ? `known are ${known.join(', ')}` : `is ${meant} meant?`;
+  const hint = meant === undefined ? `the known keys are ${known.join(', ')}` : `is ${meant} meant?`;
   throw invalidArgument(key === '' ? strange : `${key}.${strange}`, `is unknown here: ${hint}`);
 }

@@ -6,28 +6,28 @@ import { failedPrecondition, invalidArgument, messageOf } from '../../lib/errors
 import { parseMountinfo } from '../../node/mountinfo';
 import { realPath, type RealPath } from './real-paths';
 
-/** Files that kubelet mounts into containers, by where they are there. */
+/** Files that kubelet mounts into containers, by their paths in the container. */
 const FILES_INSIDE = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf', '/dev/termination-log'];
-/** kubelet's place for termination messages, if a container has it elsewhere: `…/containers/NAME/1a2b3c4d`. */
+/** kubelet's host path of a termination message, `…/containers/NAME/1a2b3c4d`, for containers that mount it at another path. */
 const TERMINATION = /\/containers\/[^/]+\/[0-9a-f]{8}$/;
 const FILE_NAME = /\.(conf|cfg|json|ya?ml|toml|crt|pem|key|sock|lock|txt|env|ini|sh|token)$/;
 
 const ALL_MAY = 0o777;
 const ALL_MAY_FILE = 0o666;
-/** Hexadecimal digits. */
+/** The length of the names of scratch files, in hexadecimal digits. */
 const NAME_LENGTH = 32;
 
 /**
- * A directory that stands for the host's file system in the requests of a replay, and is removed with all in it. Each path gets
- * a directory of its own, and none is inside another: whoever makes one would follow the links that a container has made there.
+ * The scratch directory, whose contents replace paths of the host in the requests of a replay. Each path of the tape gets a separate
+ * directory. None is inside another, because creating it there could follow a link that a container has made.
  */
 export class Scratch {
-  /** What was made, by its kind and the path of the tape. */
+  /** The paths that were created, by their names below the scratch directory. */
   readonly #made = new Map<string, Promise<string>>();
-  /** Names of what was made → the paths of the tape. */
+  /** Names below the scratch directory → the paths on the tape. */
   readonly #recorded = new Map<string, string>();
 
-  /** What was made for a path, with the slash behind it if there is one. */
+  /** Matches a path below the scratch directory, and a slash after it. */
   readonly #pattern: RegExp;
 
   private constructor(readonly root: string) {
@@ -35,7 +35,7 @@ export class Scratch {
     this.#pattern = new RegExp(`${escaped}/((?:mounts|logs)/[0-9a-f]{${NAME_LENGTH}})(/?)`, 'g');
   }
 
-  /** @param parent where it is made; the system's temporary directory by default. @throws INVALID_ARGUMENT that names the option. */
+  /** Creates the scratch directory. @param parent by default the system's temporary directory. @throws INVALID_ARGUMENT that names the option. */
   static async create(parent?: string): Promise<Scratch> {
     try {
       if (parent !== undefined) await mkdir(parent, { recursive: true });
@@ -46,8 +46,8 @@ export class Scratch {
   }
 
   /**
-   * A directory or a file in place of what a container mounts, or this machine's own path.
-   * What the path is on this machine decides between file and directory; else names do.
+   * Returns the path to mount: this machine's own path (`realPath`), or an empty file or directory that replaces it. It is a file if the
+   * path is a file on this machine, or if the path does not exist and its name suggests a file.
    */
   async mount(hostPath: string, containerPath: string): Promise<RealPath> {
     const real = await realPath(hostPath);
@@ -59,20 +59,20 @@ export class Scratch {
         return;
       }
       await mkdir(own);
-      // The umask counts for what mkdir makes.
+      // The umask reduces the mode that mkdir sets, so the mode is set afterwards.
       await chmod(own, ALL_MAY);
     });
     return { path, isReadOnly: false };
   }
 
-  /** The directory in place of a pod's log directory. */
+  /** Returns the directory that replaces a pod's log directory. */
   async logDirectory(path: string): Promise<string> {
     return this.#own('logs', path, async (own) => mkdir(own));
   }
 
   /**
-   * Makes the directory of a log file, as kubelet does before it creates a container.
-   * @throws FAILED_PRECONDITION for a path that leads out of the log directory; else the system's error.
+   * Creates the directory of a log file, as kubelet does before it creates a container.
+   * @throws FAILED_PRECONDITION for a path that leads out of the log directory; otherwise the system's error.
    */
   async logPlace(logDirectory: string, logPath: string): Promise<void> {
     const inside = normalize(logPath);
@@ -81,7 +81,7 @@ export class Scratch {
     await mkdir(dirname(join(await this.logDirectory(logDirectory), inside)), { recursive: true });
   }
 
-  /** The text with the paths that the recording has. */
+  /** Replaces scratch paths in a text by the recorded paths. */
   asRecorded(text: string): string {
     if (!text.includes(this.root)) return text;
     return text.replaceAll(this.#pattern, (all: string, name: string, slash: string) => {
@@ -92,8 +92,8 @@ export class Scratch {
   }
 
   /**
-   * Removes it, unless something is mounted in it, which would be emptied. Never rejects.
-   * @returns what stays, a sentence each.
+   * Removes the scratch directory, unless something is mounted below it, because the removal would empty the mount. Never rejects.
+   * @returns what could not be removed, one sentence each.
    */
   async remove(): Promise<readonly string[]> {
     try {
@@ -131,14 +131,14 @@ async function isFile(path: string, containerPath: string): Promise<boolean> {
   );
 }
 
-/** Whether a control group of this name is on this machine, in cgroup v2 or in the memory hierarchy of v1. */
+/** Returns whether a control group exists on this machine, in cgroup v2 or in the memory hierarchy of v1. */
 export async function hasCgroup(parent: string): Promise<boolean> {
   const path = parent.endsWith('.slice') && !parent.includes('/') ? slicePath(parent) : resolve('/', parent);
   const places = ['/sys/fs/cgroup', '/sys/fs/cgroup/memory'].map((root) => join(root, path));
   return (await Promise.all(places.map(exists))).includes(true);
 }
 
-/** systemd keeps `a-b.slice` in `a.slice`. */
+/** Returns the path of a systemd slice: systemd creates `a-b.slice` below `a.slice`. */
 function slicePath(slice: string): string {
   const words = slice.slice(0, -'.slice'.length).split('-');
   return words.map((_, at) => `${words.slice(0, at + 1).join('-')}.slice`).join('/');

@@ -1,4 +1,4 @@
-/** The scenario that is built in: one pod from its beginning to its end, with what runtimes most often differ in. */
+/** The built-in scenario: one pod from creation to removal, with the features in which runtimes differ most often. */
 export const SMOKE = `
 pods:
   - metadata: { name: smoke, namespace: dockbridge-smoke, uid: dockbridge-smoke }

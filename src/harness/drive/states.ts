@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../../proto/fields';
 import { asText, isObject, objectOf, objectsOf, textOf } from '../json';
 import { EVENTS } from './kinds';
 
-/** What an answer says of one pod or container: its id, and its state by the name of CRI's enum, if it tells one. */
+/** The id and the state of a pod or container in an answer. The state is a name of CRI's enum, or empty if the answer has none. */
 export type State = readonly [id: string, state: string];
 
 interface Answer {
@@ -10,7 +10,7 @@ interface Answer {
   readonly messages?: readonly JsonObject[];
 }
 
-/** Which enum's first name a missing state stands for; an answer of another method tells no states. */
+/** The enum default for which a missing state stands, by method. Answers of other methods contain no states. */
 const FIRST: Readonly<Record<string, string>> = {
   ListPodSandbox: 'SANDBOX_READY',
   StreamPodSandboxes: 'SANDBOX_READY',
@@ -20,13 +20,13 @@ const FIRST: Readonly<Record<string, string>> = {
   ContainerStatus: 'CONTAINER_CREATED',
 };
 
-/** Later states, which no pod or container leaves for an earlier one. */
+/** The order of the states. No pod or container returns to an earlier one. */
 const RANK: Readonly<Record<string, number>> = {
   ...{ CONTAINER_CREATED: 0, CONTAINER_RUNNING: 1, CONTAINER_EXITED: 2 },
   ...{ SANDBOX_READY: 0, SANDBOX_NOTREADY: 1 },
 };
 
-/** The pods and containers that an answer tells of, with their states. */
+/** Returns the pods and containers in an answer, with their states. */
 export function statesIn(method: string, { response, messages = [] }: Answer): readonly State[] {
   const first = FIRST[method] ?? '';
   return [...(response === undefined ? [] : [response]), ...messages].flatMap((message) =>
@@ -37,12 +37,12 @@ export function statesIn(method: string, { response, messages = [] }: Answer): r
   );
 }
 
-/** Whether `state` comes after `before`. */
+/** Returns whether `state` is a later state than `before`. */
 export function isLater(state: string, before: string): boolean {
   return (RANK[state] ?? -1) > (RANK[before] ?? -1);
 }
 
-/** The same message with those pods and containers of its lists alone that are to be kept. */
+/** Returns a message whose lists contain only the pods and containers that `keep` selects. */
 export function restricted(message: JsonObject, keep: (id: string) => boolean): JsonObject {
   const isKept = (item: Json): boolean => {
     const id = isObject(item) ? idOf(item) : undefined;
@@ -52,13 +52,13 @@ export function restricted(message: JsonObject, keep: (id: string) => boolean): 
     Object.entries(message).flatMap(([name, value]): [string, Json][] => {
       if (!Array.isArray(value)) return [[name, value]];
       const kept = (value as readonly Json[]).filter(isKept);
-      // An empty list is none in proto3.
+      // Proto3 JSON leaves out an empty list.
       return kept.length === 0 ? [] : [[name, kept]];
     }),
   );
 }
 
-/** The messages of a stream as far as they are about pods and containers that are to be kept. An event is of one of them; other messages are lists. */
+/** Returns the messages of a stream that are about kept pods and containers. An event is about one of them; other messages contain lists. */
 export function keptMessages(
   method: string,
   messages: readonly JsonObject[],
@@ -68,7 +68,7 @@ export function keptMessages(
   return messages.map((message) => restricted(message, keep));
 }
 
-/** The pod or container that an item of a list is: lists of pods, containers, stats and metrics each have their own place for it. */
+/** Returns the id of a list item. Lists of pods, containers, stats and metrics have it in different fields. */
 function idOf(item: JsonObject): string | undefined {
   return textOf(item.id) ?? textOf(objectOf(item.attributes).id) ?? textOf(item.pod_sandbox_id) ?? undefined;
 }

@@ -1,10 +1,10 @@
 import type { AllowedDifference, ComparedCall, Comparison, Difference } from '../compare/comparison';
 import type { EffectComparison, EffectRow } from './compare';
 
-/** What a report has in place of a method of CRI. */
+/** The name that reports show in place of a CRI method. */
 export const EFFECTS = 'Effects';
 
-/** The comparison in the form of which reports for CI systems are made: a case for each container. */
+/** Returns the comparison in the form from which JUnit reports are made, with one case for each container. */
 export function asComparison({ a, b, rows, counts, containers }: EffectComparison): Comparison {
   const calls = containers.map((name): ComparedCall => {
     const [pod = '', container = ''] = name.split('/');
@@ -32,7 +32,7 @@ function difference({ effect, a, b }: EffectRow): Difference {
       ? 'only B has it'
       : b === undefined
         ? 'only A has it'
-        : 'the containers got different things';
+        : 'the containers were given different values';
   return { path: effect, a, b, why };
 }
 

@@ -6,8 +6,9 @@ import { processEffects } from './process-effects';
 import { surroundingsEffects } from './surroundings-effects';
 
 /**
- * What a probe saw, by effects, but for namespaces, which only other containers can explain, and the log.
- * @param scratch name of the directory with the sources of the scenario's mounts.
+ * Returns the effects that a probe of one container shows. Namespaces and the log are not among them: namespaces are compared with those
+ * of other containers, and the log is read on the node.
+ * @param scratch the name of the directory with the sources of the scenario's mounts.
  */
 export function probedEffects(sections: Sections, scratch: string): Map<string, EffectValue> {
   return new Map([
@@ -19,10 +20,10 @@ export function probedEffects(sections: Sections, scratch: string): Map<string, 
   ]);
 }
 
-/** What is another one in each run: a text and what stands for it. The longer of two that begin alike must come first. */
+/** Texts that differ between runs, such as ids, with their placeholders. If one text contains another, the longer one must come first. */
 export type Names = readonly (readonly [text: string, name: string])[];
 
-/** Replaces ids, addresses and paths that are a run's own, in names and in values. */
+/** Replaces ids, addresses and paths of the run by placeholders, in the names and the values of effects. */
 export function withoutNames(
   effects: ReadonlyMap<string, EffectValue>,
   names: Names,

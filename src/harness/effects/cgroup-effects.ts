@@ -3,7 +3,7 @@ import { limit, number } from '../../node/cgroup-values';
 import { effectsOf, type EffectValue, type Effects } from './effect';
 import type { Sections } from './probe';
 
-/** Limits of the container's control group. Both versions of cgroups have their own names: they are not the same thing. */
+/** Returns the limits of the container's control group. The names are those of the files, which differ between cgroup v1 and v2. */
 export function cgroupEffects(sections: Sections): Effects {
   const entries = [...sections].flatMap(([name, text]): [string, EffectValue][] => {
     const [, file] = /^cgroup[12]\.(?:\w+\/)?(.+)$/.exec(name) ?? [];
@@ -18,7 +18,7 @@ function lines(text: string): string[] {
   return text.split('\n').filter((line) => line !== '');
 }
 
-/** v1 writes "no limit" as a large number that depends on the size of a page. */
+/** Returns a limit, or `max` for no limit. cgroup v1 represents no limit by a large number that depends on the page size. */
 function value(text: string): string {
   const isUnlimited = number(text) !== undefined && limit(text) === undefined;
   return isUnlimited ? 'max' : text.trim().replace(/\s+/g, ' ');

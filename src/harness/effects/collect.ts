@@ -28,34 +28,34 @@ export interface CollectOptions {
   /** The address of the runtime, for reports. */
   readonly source: string;
   readonly image: string;
-  /** A directory that the runtime sees at the same path. What is made in it is removed at the end. */
+  /** A directory that the runtime sees at the same path. Everything that is created in it is removed at the end. */
   readonly scratchRoot: string;
-  /** Ends the run: the pods that were made are removed. */
+  /** Ends the run. The pods are removed nevertheless. */
   readonly signal?: AbortSignal;
-  /** Told each pod as it is done. */
+  /** Called with the name of each pod that has been examined. */
   readonly onPod?: (pod: string) => void;
-  /** Told why a pod or a container was refused. */
+  /** Called with a sentence when the runtime refuses a pod or a container. */
   readonly onNote?: (text: string) => void;
-  /** Told what could not be removed. */
+  /** Called with a sentence about each pod that could not be removed. */
   readonly onLeft?: (text: string) => void;
-  /** Tests change pods to seed differences. */
+  /** Replaces the scenario, so that tests can create differences. */
   readonly scenario?: (scratch: string) => readonly ScenarioPod[];
 }
 
-/** Pods at the same time: enough to hide waits, few enough for a small node. */
+/** The number of pods at the same time: enough to use the waiting times, and few enough for a small node. */
 const CONCURRENCY = 3;
 const PULL_MS = 600_000;
 const EXEC_SECONDS = 60;
 const STOP_SECONDS = 20;
-/** How long a container may take to its last line, and a runtime to write it into the log. */
+/** How long a container may take to write its last line, and the runtime to copy this line into the log. */
 const LOG_MS = 30_000;
 const POLL_MS = 50;
-/** Refusals that say nothing about the request: the runtime is gone. */
+/** Codes that do not refuse the request, but show that the runtime does not answer. */
 const GONE: ReadonlySet<string> = new Set(['UNAVAILABLE', 'CANCELLED']);
 
 /**
- * Makes the pods of the scenario on a runtime, looks at what their containers got, and removes them.
- * @throws what the runtime says if it is gone or has not the image, and Error if no container starts or one cannot be looked at.
+ * Creates the pods of the scenario on a runtime, examines what their containers were given, and removes the pods.
+ * @throws the runtime's error if it does not answer or cannot pull the image; Error if no container starts or one cannot be examined.
  */
 export async function collectEffects(client: Client, options: CollectOptions): Promise<SeenRuntime> {
   const { source, image, scratchRoot, scenario = effectsScenario } = options;
@@ -70,7 +70,7 @@ export async function collectEffects(client: Client, options: CollectOptions): P
       options.onPod?.(pod.name);
       return seen;
     }).finally(async () => run.removeUnnamed());
-    if (!run.hasStarted) throw new Error(`no container of the scenario starts: ${run.refusals[0] ?? ''}`);
+    if (!run.hasStarted) throw new Error(`no container of the scenario started: ${run.refusals[0] ?? ''}`);
     return { source, runtime: { name, version }, containers: containers.flat() };
   } finally {
     await rm(scratch, { recursive: true, force: true });
@@ -108,7 +108,7 @@ interface Started {
   readonly marker: string;
 }
 
-/** A container that was not made, with the refusal. */
+/** A container that the runtime refused. */
 interface Refused {
   readonly container: ScenarioContainer;
   readonly refusal: string;
@@ -118,9 +118,9 @@ interface Refused {
 class Run {
   readonly #id = randomBytes(6).toString('hex');
   readonly refusals: string[] = [];
-  /** Two runtimes that both refuse everything are not the same for that. */
+  /** Whether any container has started. If none has, there is nothing to compare. */
   hasStarted = false;
-  /** Calls of RunPodSandbox that told no id. One that failed can have made a pod, as when its time was over. */
+  /** How many RunPodSandbox calls returned no id. Such a call can have created a pod nevertheless, for example if it timed out. */
   private unnamed = 0;
 
   constructor(
@@ -179,7 +179,7 @@ class Run {
         ...(namespaces[at] ?? []),
         ...(await this.end(one, config)),
       ]);
-      // These are the node's, with those of all other pods.
+      // The node's interfaces include those of all other pods.
       if (effects.get('namespace net') === 'node') effects.delete('interfaces');
       seen.set(one.container, withoutNames(effects, names));
     }
@@ -213,7 +213,7 @@ class Run {
     return { container, id: id.container_id, marker };
   }
 
-  /** Waits until the container has written its last line, and looks. */
+  /** Waits until the container has written its last line, and examines it. */
   private async look({ container, id, marker }: Started, config: cri.IPodSandboxConfig): Promise<Sections> {
     await this.logWith(READY, container, config);
     const inside: Container = {
@@ -232,7 +232,7 @@ class Run {
     }
   }
 
-  /** Stops the container: how it ends, and its log. */
+  /** Stops the container, and returns how it ended and what its log contains. */
   private async end(
     { container, id }: Started,
     config: cri.IPodSandboxConfig,
@@ -242,12 +242,15 @@ class Run {
     const isEnded = status?.state === ContainerState.CONTAINER_EXITED;
     const text = await this.logWith(ENDED_BY, container, config);
     return new Map<string, EffectValue>([
-      ['end', isEnded ? `exit code ${status.exit_code}, ${status.reason}` : 'still runs after its stop'],
+      [
+        'end',
+        isEnded ? `exit code ${status.exit_code}, ${status.reason}` : 'still running after StopContainer',
+      ],
       ...logEffects(text),
     ]);
   }
 
-  /** @returns the log once it holds a text, or as it is after some time: what is missing is an effect. */
+  /** Returns the log when it contains a text, or after LOG_MS as it is then. A missing line shows up as a difference. */
   private async logWith(
     word: string,
     { name }: ScenarioContainer,
@@ -258,14 +261,14 @@ class Run {
     for (;;) {
       this.options.signal?.throwIfAborted();
       const text = await readFile(path, 'latin1').catch(() => '');
-      // The line must be whole.
+      // The line break shows that the line is complete.
       const at = text.indexOf(word);
       if ((at !== -1 && text.includes('\n', at)) || Date.now() > until) return text;
       await delay(POLL_MS);
     }
   }
 
-  /** Removes the pods of this run whose ids nobody was told. Never rejects. */
+  /** Removes the pods of this run for which RunPodSandbox returned no id. Never rejects. */
   async removeUnnamed(): Promise<void> {
     if (this.unnamed === 0) return;
     try {
@@ -273,12 +276,14 @@ class Run {
       for (const { id, metadata } of items)
         if (isOfRun(metadata ?? {}, this.#id)) await this.remove(metadata?.name ?? '', id);
     } catch (error) {
-      this.options.onLeft?.(`pods of which no id was told, if they were made: ${messageOf(error)}`);
+      this.options.onLeft?.(
+        `pods for which RunPodSandbox returned no id, if they were created: ${messageOf(error)}`,
+      );
     }
   }
 
   private async remove(pod: string, pod_sandbox_id: string): Promise<void> {
-    // What cannot be stopped can be removed all the same: CRI says that a removal stops what runs.
+    // A failed stop is ignored, because CRI requires RemovePodSandbox to stop what is still running.
     await this.client.call('StopPodSandbox', { pod_sandbox_id }).catch(() => undefined);
     try {
       await this.client.call('RemovePodSandbox', { pod_sandbox_id });
@@ -287,14 +292,17 @@ class Run {
     }
   }
 
-  /** @returns the refusal as an effect: its code, because texts differ. @throws when the runtime is gone. */
+  /**
+   * Runs `work`. If the runtime refuses, returns the code of the error as an effect; the text is left out, because it differs between
+   * runtimes. @throws if the runtime does not answer.
+   */
   private async unlessRefused<T extends object>(name: string, work: () => Promise<T>): Promise<T | string> {
     try {
       return await work();
     } catch (error) {
       const code = codeOf(error);
       if (code === undefined || GONE.has(code)) throw error;
-      const refusal = `${name} is refused: ${messageOf(error)}`;
+      const refusal = `${name} was refused: ${messageOf(error)}`;
       this.refusals.push(refusal);
       this.options.onNote?.(refusal);
       return `refused: ${code}`;

@@ -3,12 +3,12 @@ import { judgesOf, type Explanation, type Judge } from './explanation';
 
 export type Verdict = 'same' | 'explained' | 'differs';
 
-/** An effect in which the runtimes are different, or the same, in one or more containers. */
+/** The verdict on an effect, in one or more containers. */
 export interface EffectRow {
   readonly effect: string;
   /**
-   * Undefined where a side has nothing, and in rows of what is the same, whose values may differ between containers. Of sets, only
-   * those members stand here that the other side does not have.
+   * The values. Undefined if the side has no value, and in rows with the verdict `same`, because equal values may still differ between
+   * containers. For a set, only the members that the other side lacks.
    */
   readonly a: string | undefined;
   readonly b: string | undefined;
@@ -21,15 +21,15 @@ export interface EffectRow {
 export interface EffectComparison {
   readonly a: Omit<SeenRuntime, 'containers'>;
   readonly b: Omit<SeenRuntime, 'containers'>;
-  /** Differences first, then what is explained; equal rows of several containers are one. */
+  /** Differences come first, then explained rows, then equal ones. Equal rows of several containers are merged. */
   readonly rows: readonly EffectRow[];
-  /** Effects of all containers by what came of them: a container counts each of its own. */
+  /** The number of effects for each verdict. An effect counts once for each container. */
   readonly counts: Readonly<Record<Verdict, number>>;
   /** All containers of the scenario. */
   readonly containers: readonly string[];
 }
 
-/** Compares what the containers of one scenario got on two runtimes. */
+/** Compares what the containers of the scenario were given on two runtimes. */
 export function compareEffects(
   a: SeenRuntime,
   b: SeenRuntime,
@@ -67,7 +67,7 @@ function judged(container: string, effect: string, [a, b]: Pair, judges: readonl
   return [{ ...row, a, b, verdict: 'explained', explanation: found.explanation }];
 }
 
-/** Each explanation takes those members that it covers; what no one takes differs. */
+/** Compares two sets. Each explanation takes the members that it covers, and the remaining members are a difference. */
 function judgedSet(
   container: string,
   effect: string,
@@ -110,7 +110,7 @@ function joined(members: readonly string[]): string | undefined {
 }
 
 function merge(rows: Map<string, EffectRow>, row: EffectRow): void {
-  // What is the same needs no value in common: it is listed once.
+  // Equal effects are merged regardless of their values.
   const values =
     row.verdict === 'same' ? [] : [row.a ?? null, row.b ?? null, row.explanation?.because ?? null];
   const key = JSON.stringify([row.effect, row.verdict, ...values]);

@@ -1,9 +1,9 @@
-/** What was seen: a text, or a set of texts whose order has no meaning. */
+/** The value of an effect: a text, or a set of texts whose order has no meaning. */
 export type EffectValue = string | readonly string[];
 
 /**
- * What a container really got, by names such as `process.uid` or `mount /dev/shm`. A name that is missing means that the
- * container has no such thing, or that it could not be read.
+ * The effects of a container, by names such as `uid` or `mount /dev/shm`: properties that it was actually given. If a name is missing, the
+ * container does not have this property, or the property could not be read.
  */
 export type Effects = ReadonlyMap<string, EffectValue>;
 
@@ -13,16 +13,16 @@ export interface ContainerEffects {
   readonly effects: Effects;
 }
 
-/** What was seen of one runtime. */
+/** What the containers of the scenario were given on one runtime. */
 export interface SeenRuntime {
   /** The address of its socket. */
   readonly source: string;
-  /** As Version told it. */
+  /** As the runtime reported it in Version. */
   readonly runtime: { readonly name: string; readonly version: string };
   readonly containers: readonly ContainerEffects[];
 }
 
-/** Leaves out effects without a value. */
+/** Returns the effects that have a value. */
 export function effectsOf(
   entries: readonly (readonly [name: string, value: EffectValue | undefined])[],
 ): Map<string, EffectValue> {

@@ -1,40 +1,40 @@
 import { runtimeMatch, type Runtime } from '../compare/runtime-match';
 import { matcher } from '../pattern';
 
-/** What one side of an explained difference is. */
+/** One side of an explained difference. */
 export interface ExplainedSide {
-  /** Such as `docker`, `docker < 23` or `containerd`: as `only` of a rule has it (docs/harness.md). */
+  /** A runtime such as `docker`, `docker < 23` or `containerd`, in the notation of `only` in rules (docs/harness.md). */
   readonly runtime: string;
-  /** What is there: the text of an effect, or a member of a set. Without it, nothing is. */
+  /** Matches the text of the effect, or a member of the set. If undefined, this side has no value. */
   readonly value?: RegExp;
 }
 
-/** A difference that is known, with its reason, for values of a certain form alone: others are told. */
+/** A known difference and its reason. It covers only values that match; other values are reported as differences. */
 export interface Explanation {
-  /** The name of effects, as a pattern with `*` and `?`. */
+  /** A pattern of effect names, with `*` and `?`. */
   readonly effect: string;
-  /** `pod/container` of the scenario, as such a pattern; all of them by default. */
+  /** A pattern of `pod/container` of the scenario; by default all containers. */
   readonly container?: string;
-  /** Either may be A. */
+  /** Either side can be A. */
   readonly sides: readonly [ExplainedSide, ExplainedSide];
   /**
-   * For sets: the part of a member that both sides share. A member is then explained only if the other side has an explained member
-   * with the same part.
+   * For sets: matches the part of a member that is equal on both sides. A member is then explained only if the other side has an explained
+   * member with the same part.
    */
   readonly pairedBy?: RegExp;
   /** A whole sentence. */
   readonly because: string;
-  /** What somebody who moves from one to the other should do; nothing where no pod can depend on it. */
+  /** What to do when pods move from one runtime to the other. Undefined if no pod can depend on the difference. */
   readonly advice?: string;
 }
 
-/** An explanation whose sides are A and B of a comparison. */
+/** An explanation whose sides are assigned to A and B of a comparison. */
 export interface Judge {
   readonly explanation: Explanation;
   isFor(container: string, effect: string): boolean;
-  /** Whether this value of a side is as the explanation says; undefined is none. */
+  /** Returns whether the explanation covers this value of a side; undefined stands for no value. */
   covers(side: 'a' | 'b', value: string | undefined): boolean;
-  /** The members of two sets that are as the explanation says. It explains none if one side lacks what it should have. */
+  /** Returns the members of two sets that the explanation covers. There are none if a side lacks a member that it must have. */
   takes(members: Members): Members;
 }
 
@@ -44,7 +44,7 @@ export interface Members {
   readonly b: readonly string[];
 }
 
-/** @returns none where the explanation is about other runtimes; two where it fits both ways round. */
+/** Returns a judge for each assignment of the sides that fits the runtimes: none, one, or two. */
 export function judgesOf(explanation: Explanation, a: Runtime, b: Runtime): Judge[] {
   const [one, other] = explanation.sides;
   const isEffect = matcher(explanation.effect);
@@ -73,7 +73,7 @@ export function judgesOf(explanation: Explanation, a: Runtime, b: Runtime): Judg
     });
 }
 
-/** Without a pattern, all members of one side stand for all of the other. */
+/** Keeps the members whose part occurs on both sides. Without a pattern, all members have the same part. */
 function paired({ a, b }: Members, pattern = /^/): Members {
   const partOf = (member: string): string | undefined => pattern.exec(member)?.[0];
   const [ofA, ofB] = [a, b].map((members) => new Set(members.map(partOf)));

@@ -3,7 +3,7 @@ import type { EffectValue, SeenRuntime } from './effect';
 
 const VERSION = 1;
 
-/** Writes what was seen of a runtime as JSON, so that it can be compared on another machine. Later versions of dockbridge can read it. */
+/** Returns what was seen of a runtime as JSON, for a comparison on another machine. Later versions of dockbridge can read it. */
 export function writeSeen({ source, runtime, containers }: SeenRuntime): string {
   const listed = containers.map(({ container, effects }) => ({
     container,
@@ -13,7 +13,7 @@ export function writeSeen({ source, runtime, containers }: SeenRuntime): string 
 }
 
 /**
- * Reads what `writeSeen` wrote.
+ * Parses JSON of `writeSeen`.
  * @param name of the file, for errors.
  * @throws INVALID_ARGUMENT if the text is not such a file, is of a later version, or has no containers or no effects.
  */
@@ -21,7 +21,10 @@ export function readSeen(text: string, name: string): SeenRuntime {
   const file = objectOf(parsed(text, name));
   const version = file?.effects;
   if (typeof version === 'number' && version > VERSION)
-    throw invalidArgument(name, `is of version ${version}, which this dockbridge does not know yet`);
+    throw invalidArgument(
+      name,
+      `has version ${version}, which this version of dockbridge cannot read: use a newer dockbridge`,
+    );
   const runtime = objectOf(file?.runtime);
   const [source, runtimeName, runtimeVersion] = [file?.source, runtime?.name, runtime?.version];
   const containers = Array.isArray(file?.containers) ? file.containers.map(containerOf) : [undefined];
@@ -32,11 +35,11 @@ export function readSeen(text: string, name: string): SeenRuntime {
     typeof runtimeVersion !== 'string' ||
     !containers.every((container) => container !== undefined)
   )
-    throw invalidArgument(name, 'is not what dockbridge cri effects writes');
+    throw invalidArgument(name, 'is not a file of dockbridge cri effects');
   if (containers.length === 0 || containers.some(({ effects }) => effects.size === 0))
     throw invalidArgument(
       name,
-      'has a list of containers or of effects that is empty, so there is nothing to compare',
+      'has no containers, or a container without effects, so there is nothing to compare',
     );
   return { source, runtime: { name: runtimeName, version: runtimeVersion }, containers };
 }

@@ -8,20 +8,20 @@ const LINE = /^(\S+) (stdout|stderr) (P|F)( (.*))?$/s;
 export interface LogLine {
   readonly time: string;
   readonly stream: string;
-  /** `P` for a part of a line, `F` for a whole one or its last part. */
+  /** `P` for a part of a line, `F` for a whole line or the last part of a line. */
   readonly tag: string;
   /** Each character is a byte. */
   readonly content: string;
 }
 
 /**
- * Reads a log in CRI's format.
- * @param text each character is a byte (latin1), because a log need not be UTF-8.
- * @returns the lines, and how many others are in it.
+ * Parses a log in CRI's format.
+ * @param text the log, with one character for each byte (latin1), because a log need not be UTF-8.
+ * @returns the lines in CRI's format, and the number of other lines.
  */
 export function parseCriLog(text: string): { readonly lines: readonly LogLine[]; readonly foreign: number } {
   const all = text.split('\n');
-  // Behind the last line break is nothing; a runtime that leaves it out still has written a line.
+  // After the last line break there is no further line. A last line without a line break counts as a line.
   if (all.at(-1) === '') all.pop();
   const lines = all.flatMap((line) => {
     const [, time = '', stream = '', tag = '', rest, content = ''] = LINE.exec(line) ?? [];
@@ -30,7 +30,7 @@ export function parseCriLog(text: string): { readonly lines: readonly LogLine[];
   return { lines, foreign: all.length - lines.length };
 }
 
-/** The lines of each stream in their order. How the two are mixed is chance. */
+/** Returns the lines of each stream in order. The order between the two streams is random, so it is not an effect. */
 export function logEffects(text: string): Effects {
   const { lines, foreign } = parseCriLog(text);
   const counts = new Map<string, number>();
@@ -53,7 +53,7 @@ function shown(content: string): string {
     const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 12);
     return `${bytes.length} bytes, sha256 ${hash}…`;
   }
-  // Bytes that are no UTF-8 stay what they are: as text they would all be the same.
+  // Bytes that are not UTF-8 are shown in hexadecimal, because as text they would all become U+FFFD.
   const utf8 = bytes.toString('utf8');
   const isText = Buffer.from(utf8, 'utf8').equals(bytes);
   return isText ? JSON.stringify(utf8) : `bytes ${bytes.toString('hex')}`;

@@ -2,24 +2,24 @@ import { basename } from 'node:path';
 import { parseMountinfo, type Mount } from '../../node/mountinfo';
 import { effectsOf, type EffectValue, type Effects } from './effect';
 
-/** File systems that are made for a mount and say what it is for; all others are directories of some disk of the node. */
+/** File systems whose type says what a mount is for. All other types are shown as `bind`, because they depend on the node's disks. */
 const SPEAKING: ReadonlySet<string> = new Set([
   ...['proc', 'sysfs', 'tmpfs', 'devpts', 'mqueue', 'cgroup', 'cgroup2', 'devtmpfs', 'bpf', 'debugfs'],
 ]);
-/** How access times are kept follows from the node's own mounts. */
+/** Options for access times, which depend on the node's own mounts. */
 const UNIMPORTANT = /^(relatime|noatime|strictatime|nodiratime)$/;
 
 /**
- * What is mounted where. Paths of /proc and /sys that are hidden or read-only are sets of their own, because they are lists in
- * CRI as well; so are the controllers of cgroup v1, each of which is a mount.
- * @param scratch name of the directory in which the sources of the scenario's mounts are.
+ * Returns the mounts of a container. Masked and read-only paths of /proc and /sys are two sets, because they are lists in CRI too. The
+ * controllers of cgroup v1, each of which is a mount, are another set.
+ * @param scratch the name of the directory with the sources of the scenario's mounts.
  */
 export function mountEffects(mountinfo: string, scratch: string): Effects {
   const mounts: [string, EffectValue][] = [];
   const masked: string[] = [];
   const readOnly: string[] = [];
   const controllers: string[] = [];
-  // Where two are mounted at one place, the later one is seen.
+  // If two mounts have the same path, the later one hides the earlier one.
   const seen = new Map(parseMountinfo(mountinfo).map((mount) => [mount.mountPoint, mount]));
   for (const mount of seen.values()) {
     const { mountPoint } = mount;
@@ -37,14 +37,14 @@ export function mountEffects(mountinfo: string, scratch: string): Effects {
   ]);
 }
 
-/** A file is hidden by /dev/null over it, a directory by an empty tmpfs. */
+/** Returns whether a mount masks a path: a file by /dev/null, or a directory by an empty read-only tmpfs. */
 function isMask({ mountPoint, type, root, options }: Mount): boolean {
   if (!/^\/(proc|sys)\//.test(mountPoint)) return false;
   if (root.endsWith('/null')) return true;
   return type === 'tmpfs' && root === '/' && options.split(',').includes('ro') && !isCgroup(mountPoint);
 }
 
-/** A path of /proc or /sys that is mounted over itself. */
+/** Returns whether a mount makes a path below /proc or /sys read-only. Runtimes mount the path over itself for this. */
 function isReadOnlyPart({ mountPoint, type, options }: Mount): boolean {
   return (
     ['proc', 'sysfs'].includes(type) &&
@@ -53,7 +53,7 @@ function isReadOnlyPart({ mountPoint, type, options }: Mount): boolean {
   );
 }
 
-/** A tree of cgroup v1 begins with a tmpfs. */
+/** Returns whether the mount is the tmpfs at the root of a cgroup v1 tree, which masks nothing. */
 function isCgroup(mountPoint: string): boolean {
   return mountPoint === '/sys/fs/cgroup';
 }
@@ -75,7 +75,7 @@ function described(mount: Mount, scratch: string): string {
     .join(' ');
 }
 
-/** Size and mode of a tmpfs; one without a size may take half of the node's memory. */
+/** Returns the size and the mode of a tmpfs. */
 function sizes(superOptions: string): string {
   return superOptions
     .split(',')

@@ -3,10 +3,10 @@ import type { Sections } from './probe';
 const PREFIX = 'namespace.';
 
 /**
- * Compares the owners of each container's namespaces: the `node`, another container of the pod (`pod`), or the container itself (`own`).
+ * Returns for each container with whom it shares each namespace: with the node (`node`), with another container of the pod (`pod`), or
+ * with neither (`own`).
  * @param pod the sections of the pod's containers.
- * @param node links such as `net:[4026531840]` of a process of the node, by the kind of namespace.
- * @returns for each container its effects.
+ * @param node the namespaces of a process of the node, such as `net:[4026531840]`, by kind.
  */
 export function namespaceEffects(
   pod: readonly Sections[],

@@ -6,12 +6,12 @@ export interface Executed {
   readonly exitCode: number;
 }
 
-/** Runs a command in a container and returns what it wrote. */
+/** A container in which commands can be run. */
 export interface Container {
   exec(command: readonly string[]): Promise<Executed>;
 }
 
-/** The parts of a probe's output by their names; a file that could not be read has none. */
+/** The parts of a probe's output by their names. There is none for a file that could not be read. */
 export type Sections = ReadonlyMap<string, string>;
 
 const OWN_CGROUP_V1 = [
@@ -28,8 +28,8 @@ const OWN_CGROUP_V2 = [
   ...['cpu.weight', 'cpu.max', 'cpuset.cpus.effective', 'cpuset.mems.effective', 'pids.max'],
 ];
 /**
- * Those that pods ask for, and those that decide what a pod can do. Others, such as `net.ipv4.ip_forward`, are those of the node at
- * the moment in which a namespace is made.
+ * Sysctls that pods often set, or that restrict what a pod can do. Others, such as `net.ipv4.ip_forward`, are not compared, because
+ * a new namespace takes them from the node.
  */
 const SYSCTLS = [
   ...['kernel.domainname', 'kernel.shm_rmid_forced', 'kernel.shmmax', 'kernel.msgmax', 'fs.mqueue.msg_max'],
@@ -39,9 +39,9 @@ const SYSCTLS = [
 ];
 
 /**
- * Looks at everything in one run of busybox's shell: a process that is started costs a runtime more than what it reads. `$1` is
- * the line that begins each section, `$2` a word in the command line of the container's own process. That process is waited for,
- * because a runtime may answer before it has become the command.
+ * Reads everything in one run of busybox's shell, because starting a process takes longer than reading. `$1` is the line that begins each
+ * section, and `$2` is a word in the command line of the container's main process. The script waits for this process, because
+ * StartContainer may return before the process has executed its command.
  */
 const SCRIPT = String.raw`
 boundary=$1 marker=$2 main=
@@ -83,13 +83,13 @@ writes() { (: >"$1"); }
 for name in / /dev/shm /effects/*; do
   [ ! -d "$name" ] || what="write $name" try writes "$name/.$marker"
 done
-# To open a device is what a control group allows or not.
+# The control group decides whether a device can be opened.
 for name in /dev/effects-*; do
   [ -e "$name" ] || continue
   what="read $name" try opens "$name"
   what="write $name" try writes "$name"
 done
-# What seccomp filters, capabilities and settings of the kernel come to.
+# These attempts show what seccomp, capabilities and kernel settings allow together.
 what='ping' try ping -c 1 -W 1 127.0.0.1
 what='unshare users' try unshare -U true
 what='unshare mounts' try unshare -m true
@@ -98,26 +98,27 @@ section end
 `;
 
 /**
- * Reads all that can be seen from inside a container.
- * @param marker a word in the command line of the container's first process, and of no other process that it sees.
- * @throws Error when the commands cannot be run to their end.
+ * Reads what can be seen from inside a container.
+ * @param marker a word in the command line of the container's main process, and of no other process that is visible in the container.
+ * @throws Error if the script does not run to its end.
  */
 export async function probe(container: Container, marker: string): Promise<Sections> {
   const boundary = `--${randomBytes(8).toString('hex')}`;
   const { stdout, stderr, exitCode } = await container.exec(['sh', '-c', SCRIPT, 'probe', boundary, marker]);
   const sections = sectionsIn(stdout, boundary);
   if (!sections.has('end')) {
-    const why = stderr.trim() === '' ? 'its output has no end' : stderr.trim();
-    throw new Error(`the probe could not be run (exit code ${exitCode}): ${why}`);
+    const why = stderr.trim() === '' ? 'its output is incomplete' : stderr.trim();
+    throw new Error(`the probe failed (exit code ${exitCode}): ${why}`);
   }
-  if ((sections.get('main') ?? '') === '') throw new Error("the probe does not find the container's process");
+  if ((sections.get('main') ?? '') === '')
+    throw new Error("the probe did not find the container's main process");
   return sections;
 }
 
-/** @param boundary begins the line before each section. It is random, so no section can contain it. */
+/** Splits the output into sections. @param boundary begins the line before each section. It is random, so no section contains it. */
 export function sectionsIn(output: string, boundary: string): Map<string, string> {
   const sections = new Map<string, string>();
-  // The first part stands before all sections.
+  // The text before the first section is skipped.
   for (const part of output.split(`\n${boundary} `).slice(1)) {
     const end = part.indexOf('\n');
     sections.set(part.slice(0, end), part.slice(end + 1));

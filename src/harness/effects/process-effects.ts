@@ -3,12 +3,12 @@ import { CAPABILITY_SETS, capabilitiesOf, parseProcessStatus } from '../../node/
 import { effectsOf, type EffectValue, type Effects } from './effect';
 import type { Sections } from './probe';
 
-/** The container's own process, and one that exec starts in it: runtimes give them their rights in different ways. */
+/** The container's main process, or a process that exec starts. Runtimes set up the rights of the two separately. */
 export type ProcessKind = 'main' | 'exec';
 
 const SECCOMP_MODES = ['off', 'strict', 'filter'];
 
-/** What a process may do, where it runs and what it was given. */
+/** Returns the rights, the limits, the environment, the working directory and the open files of a process. */
 export function processEffects(sections: Sections, kind: ProcessKind): Effects {
   const of = (name: string): string | undefined => sections.get(`${kind}.${name}`);
   const prefix = kind === 'main' ? '' : 'exec.';
@@ -40,7 +40,7 @@ function rights(text: string | undefined): Entry[] {
   ];
 }
 
-/** One number if all four are the same, as they nearly always are. */
+/** Returns one number if all four ids are equal, as they nearly always are; otherwise all four. */
 function distinct(ids: readonly number[]): string {
   return new Set(ids).size === 1 ? String(ids[0]) : ids.join(' ');
 }
@@ -59,13 +59,13 @@ function environment(text: string | undefined): Entry[] {
   });
 }
 
-/** Of AppArmor or SELinux; a kernel without them has nothing to read. */
+/** Returns the label of AppArmor or SELinux; undefined if the kernel has neither. */
 function label(text: string | undefined): string | undefined {
   const trimmed = text?.replace(/\0/g, '').trim() ?? '';
   return trimmed === '' ? undefined : trimmed;
 }
 
-/** `pipe:[4711]` is another one each time, and so is the number of a terminal. */
+/** Returns what a descriptor refers to, without the numbers of pipes and terminals, which differ each time. */
 function openFile(target: string | undefined): string | undefined {
   return target?.replace(/:\[\d+\]$/, '').replace(/^\/dev\/pts\/\d+$/, 'terminal');
 }

@@ -3,15 +3,15 @@ import type { EffectComparison, EffectRow } from './compare';
 import type { Explanation } from './explanation';
 import { printable } from '../printable';
 
-/** A longer value makes the table unreadable; JSON has it whole. */
+/** Longer values are cut off in the table. The JSON output contains them in full. */
 const MAX_VALUE = 60;
 const HEADING = ['EFFECT', 'A', 'B', 'VERDICT', 'IN'];
 
-/** What a person reads: the table, the reasons under it, and sums. @param all shows what is the same, too. */
+/** Returns the report as text: the table, the reasons, and the totals. @param all also shows effects that are equal. */
 export function renderEffects(comparison: EffectComparison, all = false): string {
   const { a, b, rows, counts, containers } = comparison;
   const shown = rows.filter(({ verdict }) => all || verdict !== 'same');
-  // Several explanations may have one reason.
+  // Explanations with the same reason are listed once.
   const reasons = [
     ...new Map(
       shown.flatMap(({ explanation: one }) => (one === undefined ? [] : [[one.because, one]])),
@@ -30,7 +30,7 @@ export function renderEffects(comparison: EffectComparison, all = false): string
         ),
     reasons.map((reason, at) => paragraph(reason, at + 1)).join(''),
     `${counts.differs} ${counts.differs === 1 ? 'difference' : 'differences'}, ${counts.explained} explained, ` +
-      `${counts.same} effects are the same, in ${containers.length} containers\n`,
+      `${counts.same} equal effects in ${containers.length} containers\n`,
   ]
     .filter((part) => part !== '')
     .join('\n');

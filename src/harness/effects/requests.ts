@@ -7,19 +7,19 @@ import {
   type ScenarioPod,
 } from './scenario';
 
-/** The last line that a container writes before it only waits. */
+/** The last line that a container writes before it waits for its stop. */
 export const READY = 'effects: ready';
-/** Begins the line in which a container tells the signal that ends it. */
+/** The beginning of the line in which a container reports the signal that ends it. */
 export const ENDED_BY = 'effects: ended by';
 
 const NAMESPACE = 'dockbridge-effects';
 
-/** Whether a pod of these metadata was made by a run. */
+/** Returns whether a run created the pod with this metadata. */
 export function isOfRun({ namespace, uid }: cri.IPodSandboxMetadata, run: string): boolean {
   return namespace === NAMESPACE && uid?.startsWith(`${run}-`) === true;
 }
 
-/** The request for a pod as kubelet would make it. @param run another one in each run, for names that an earlier one left behind. */
+/** Returns a PodSandboxConfig as kubelet would send it. @param run the run's random id, so that pods of an earlier run do not conflict. */
 export function podRequest(pod: ScenarioPod, run: string, scratch: string): cri.IPodSandboxConfig {
   return {
     metadata: {
@@ -39,9 +39,9 @@ export function podRequest(pod: ScenarioPod, run: string, scratch: string): cri.
 }
 
 /**
- * The request for a container as kubelet would make it.
- * @param image reference and id of the image.
- * @param marker the word by which the container's process is found among others.
+ * Returns a ContainerConfig as kubelet would send it.
+ * @param image the reference and the id of the image.
+ * @param marker a word in the command line by which `probe` finds the container's main process.
  */
 export function containerRequest(
   { name, script, config, security, resources }: ScenarioContainer,
@@ -62,7 +62,7 @@ export function containerRequest(
   };
 }
 
-/** A shell waits for its child without delay for signals, which it would not while the child is in the foreground. */
+/** Returns a script that waits for a signal. The sleep runs in the background, because a shell handles signals only after a foreground child ends. */
 function waiting(script: string | undefined): string {
   return [
     ...['TERM', 'USR1'].map(

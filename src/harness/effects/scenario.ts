@@ -1,10 +1,10 @@
 import type { cri } from '../../proto';
 import { MountPropagation, NamespaceMode, SecurityProfileType, Signal } from '../../proto/enums';
 
-/** A container of the scenario: what is asked for beyond what every container gets. */
+/** A container of the scenario, with the settings that it has in addition to the defaults. */
 export interface ScenarioContainer {
   readonly name: string;
-  /** Runs in the container's shell before it waits for its end. */
+  /** Commands that the container's shell runs before it waits for its stop. */
   readonly script?: string;
   readonly config?: cri.IContainerConfig;
   readonly security?: cri.ILinuxContainerSecurityContext;
@@ -19,11 +19,11 @@ export interface ScenarioPod {
   readonly containers: readonly ScenarioContainer[];
 }
 
-/** Directories and files of a run on this machine, which the runtime must see at the same paths. */
+/** Directories and files below the scratch directory of a run, which are the sources of mounts. */
 export const SCRATCH_DIRECTORIES = ['mounts/data', 'mounts/other'];
 export const SCRATCH_FILES = ['mounts/file'];
 
-/** What kubelet asks to be hidden and to be read-only when a pod does not say `procMount: Unmasked`. */
+/** The paths that kubelet asks to mask, and to make read-only, unless a pod has `procMount: Unmasked`. */
 const MASKED = [
   ...['/proc/asound', '/proc/acpi', '/proc/interrupts', '/proc/kcore', '/proc/keys', '/proc/latency_stats'],
   ...['/proc/timer_list', '/proc/timer_stats', '/proc/sched_debug', '/proc/scsi', '/sys/firmware'],
@@ -39,21 +39,21 @@ const POD_NAMESPACES = {
 };
 const MIB = 1024 * 1024;
 
-/** What kubelet sends for every container whose pod asks for nothing. */
+/** The security context that kubelet sends for a container without any security settings. */
 export const KUBELET_SECURITY: cri.ILinuxContainerSecurityContext = {
   namespace_options: POD_NAMESPACES,
   seccomp: UNCONFINED,
   masked_paths: MASKED,
   readonly_paths: READ_ONLY,
 };
-/** A pod of the class BestEffort. */
+/** The resources that kubelet sends for a container of a BestEffort pod. */
 export const KUBELET_RESOURCES: cri.ILinuxContainerResources = { cpu_shares: 2, oom_score_adj: 1000 };
 export const KUBELET_POD_SECURITY: cri.ILinuxSandboxSecurityContext = {
   namespace_options: POD_NAMESPACES,
   seccomp: RUNTIME_DEFAULT,
 };
 
-/** Long lines are cut by every runtime, each in its own way. */
+/** Writes lines that runtimes may log differently: long lines, which they split, lines with special characters, and a line without an end. */
 const LOG_SCRIPT = [
   'echo to stdout',
   'echo to stderr >&2',
@@ -66,7 +66,7 @@ const LOG_SCRIPT = [
   "printf 'no line break' >&2",
 ].join('; ');
 
-/** Pods that use what people use, each thing alone, so that a difference tells its reason. */
+/** Returns pods that each use one common feature, so that a difference shows which feature causes it. */
 export function effectsScenario(scratch: string): readonly ScenarioPod[] {
   const source = (name: string): string => `${scratch}/mounts/${name}`;
   return [
@@ -208,7 +208,7 @@ export function effectsScenario(scratch: string): readonly ScenarioPod[] {
         {
           name: 'read',
           config: {
-            // Everything else that all nodes have is open to all containers anyway.
+            // Of the devices that every node has, this is one that containers cannot open by default.
             devices: [{ container_path: '/dev/effects-kmsg', host_path: '/dev/kmsg', permissions: 'r' }],
           },
         },

@@ -3,7 +3,7 @@ import type { Sections } from './probe';
 
 type Entry = readonly [name: string, value: EffectValue | undefined];
 
-/** Names, files that runtimes write, kernel settings, devices and networks. */
+/** Returns host names, the files that runtimes write into /etc, sysctls, devices, network interfaces, and the results of attempts. */
 export function surroundingsEffects(sections: Sections): Effects {
   return effectsOf([
     ['hostname', sections.get('hostname')?.trim()],
@@ -21,7 +21,7 @@ export function surroundingsEffects(sections: Sections): Effects {
   ]);
 }
 
-/** A file whose lines have columns: comments, and how wide the columns are, mean nothing. */
+/** Returns the lines of a file with columns, without comments and with single spaces. */
 function tableLines(text: string | undefined): string[] | undefined {
   return text
     ?.split('\n')
@@ -29,7 +29,7 @@ function tableLines(text: string | undefined): string[] | undefined {
     .filter((line) => line !== '');
 }
 
-/** The resolver asks the servers in their order, and so with the searches; options have none. */
+/** Returns the contents of resolv.conf. The order of servers and search domains has a meaning, and the order of options has none. */
 function resolvConf(text: string | undefined): Entry[] {
   if (text === undefined) return [];
   const of = (keyword: string): string[] =>
@@ -51,7 +51,7 @@ const KINDS: readonly (readonly [RegExp, string])[] = [
   [/^symbolic link/, 'link'],
 ];
 
-/** Lines of `stat`: name, kind, numbers in hexadecimal, mode, owner. */
+/** Parses lines of `stat`: name, kind, device numbers in hexadecimal, mode, owner. */
 function devices(text: string | undefined): string[] | undefined {
   return text?.split('\n').flatMap((line) => {
     const [name = '', kind = '', numbers = '', mode = '', owner = ''] = line.split('|');
@@ -63,7 +63,7 @@ function devices(text: string | undefined): string[] | undefined {
   });
 }
 
-/** What was tried: `write /effects/ro no`. */
+/** Parses the results of attempts, such as `write /effects/read-only no`. */
 function access(text: string | undefined): Entry[] {
   return (text ?? '').split('\n').flatMap((line): Entry[] => {
     const [, what, answer] = /^(\w.*) (yes|no)$/.exec(line) ?? [];

@@ -1,25 +1,25 @@
 import { matcher, podMatcher } from '../pattern';
 import type { Rule } from './plan';
 
-/** The parts of a call that decide which rule it meets. */
+/** The parts of a call that decide which rule applies to it. */
 export interface Asked {
   readonly method: string;
   readonly pod: string | undefined;
   readonly streams: boolean;
 }
 
-/** These faults need an answer that ends. */
+/** Faults that need a single answer, so they do not apply to streams. */
 const OF_ONE_ANSWER: ReadonlySet<string> = new Set(['lose_answer', 'stale']);
 
-/** A rule that a call meets, with its place in the plan. */
+/** A rule that applies to a call, with its index in the plan. */
 export interface Drawn {
   readonly rule: Rule;
   readonly at: number;
 }
 
 /**
- * Decides which rule a call meets. The same seed and the same calls in the same order give the same faults; each rule has dice of its
- * own, so a new rule at the end of a plan does not change what the others do.
+ * Decides which rule applies to a call. The same seed and the same calls in the same order give the same faults. Each rule has its own
+ * random numbers, so a new rule at the end of a plan does not change the faults of the others.
  */
 export class Dice {
   readonly #rules: readonly { readonly drawn: Drawn; readonly meets: (asked: Asked) => boolean }[];
@@ -28,7 +28,7 @@ export class Dice {
     this.#rules = rules.map((rule, at) => ({ drawn: { rule, at }, meets: ruleOf(rule, numbers(seed + at)) }));
   }
 
-  /** The first rule that the call meets. Every rule counts every call that fits it, whichever comes first. */
+  /** Returns the first rule that applies to the call. Every rule counts the calls that match it, even if an earlier rule applies. */
   draw(asked: Asked): Drawn | undefined {
     const [first] = this.#rules.filter(({ meets }) => meets(asked));
     return first?.drawn;
@@ -50,7 +50,7 @@ function ruleOf({ match, fault }: Rule, next: () => number): (asked: Asked) => b
   };
 }
 
-/** Pseudo-random numbers from 0 to 1 (an xorshift of 32 bits, whose state is never 0). */
+/** Returns a generator of pseudo-random numbers from 0 to 1 (a 32-bit xorshift, whose state is never 0). */
 function numbers(seed: number): () => number {
   let state = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) | 1;
   const next = (): number => {
@@ -59,7 +59,7 @@ function numbers(seed: number): () => number {
     state ^= state << 5;
     return (state >>> 0) / 2 ** 32;
   };
-  // Neighbouring seeds give similar first numbers, so these are skipped.
+  // The first numbers are skipped, because they are similar for neighbouring seeds.
   for (let warm = 0; warm < 8; warm++) next();
   return next;
 }

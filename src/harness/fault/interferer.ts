@@ -28,7 +28,7 @@ export interface InterfererOptions {
   readonly warn: (text: string) => void;
 }
 
-/** Stands between client and runtime, and does to each call what the plan says. A call that no rule meets passes as it is. */
+/** Injects the faults of a plan into calls between clients and the runtime. A call to which no rule applies passes unchanged. */
 export class Interferer {
   readonly #options: InterfererOptions;
   readonly #dice: Dice;
@@ -50,14 +50,14 @@ export class Interferer {
     this.#needsPods = rules.some(({ match }) => match.pod !== undefined);
   }
 
-  /** Takes a call from the proxy. */
+  /** Handles a call of the proxy: injects a fault, or passes the call on. */
   handle(call: IncomingCall): void {
     this.#handle(call).catch((error: unknown) =>
       answerError(call, 'INTERNAL', `dockbridge cri fault: ${messageOf(error)}`),
     );
   }
 
-  /** Ends waits that are under way, and the time without a socket. */
+  /** Ends all delays, and the time without a socket during a restart. */
   stop(): void {
     this.#stopping.abort();
   }
@@ -76,12 +76,12 @@ export class Interferer {
     await this.#pass(call, body, name, request);
   }
 
-  /** There is no old answer to a question that nobody has asked yet, so nothing is injected or reported. */
+  /** Returns whether the fault can be injected. `stale` needs an earlier answer to the same request; without one, the call passes. */
   #isPossible(fault: Fault, { path }: IncomingCall, body: Buffer): boolean {
     return fault.kind !== 'stale' || this.#old.asOf(path, body, fault.ms) !== undefined;
   }
 
-  /** @returns false if the call shall pass now. */
+  /** Injects a fault. @returns false if the call is to be passed on now. */
   async #inject(call: IncomingCall, body: Buffer, fault: Fault, streams: boolean): Promise<boolean> {
     const { tap, path } = call;
     switch (fault.kind) {
@@ -93,7 +93,7 @@ export class Interferer {
         answerError(call, fault.failure.code, fault.failure.text);
         return true;
       case 'lose_answer':
-        // The content of the answer is dropped; the fault needs only that the runtime has answered.
+        // The answer is dropped. The fault only requires that the runtime has executed the call.
         if ((await collect(call, body)) !== undefined)
           answerError(call, fault.failure.code, fault.failure.text);
         return true;
@@ -109,11 +109,11 @@ export class Interferer {
           relay(call, { body, filter: twice() });
           return true;
         }
-        // As if the client had lost the answer and asked again: it gets the second one.
+        // The first answer is dropped, as if the client had lost it and called again.
         return (await collect(call, body)) === undefined;
       case 'stale': {
         const old = this.#old.asOf(path, body, fault.ms);
-        // The runtime is asked too, because a later call may get this answer as its old one.
+        // The runtime is called too, because a later call may get this answer as its old answer.
         const fresh = await collect(call, body);
         if (fresh === undefined) return true;
         this.#old.keep(path, body, fresh);
@@ -141,7 +141,7 @@ export class Interferer {
     deliver(call, answer);
   }
 
-  /** @returns whether the call still waits for its answer then. */
+  /** Waits. @param ms undefined waits until the call ends. @returns whether the client still waits for an answer. */
   async #waited({ stream, tap }: IncomingCall, ms: number | undefined): Promise<boolean> {
     const gone = new AbortController();
     const { signal } = this.#stopping;
@@ -154,13 +154,13 @@ export class Interferer {
     signal.removeEventListener('abort', end);
     stream.off('close', end);
     if (!gone.signal.aborted) return true;
-    // The proxy stops, and closes the connection next.
+    // If the proxy stops, it closes the connection next, so the proxy is what ended the call.
     if (signal.aborted) tap.closed({ by: 'proxy', reset: undefined });
     else tap.closed({ by: 'client', reset: stream.rstCode });
     return false;
   }
 
-  /** One at a time: calls that would begin another meet a socket that is gone already. */
+  /** Closes the socket for a time. A call that would start a second restart is ignored, because the socket is already closed. */
   async #restart(ms: number): Promise<void> {
     if (this.#isDown) return;
     this.#isDown = true;
@@ -170,7 +170,9 @@ export class Interferer {
     await delay(ms, undefined, { signal }).catch(() => undefined);
     this.#isDown = false;
     if (signal.aborted) return;
-    await proxy.listen().catch((error: unknown) => warn(`the socket is not back: ${messageOf(error)}`));
+    await proxy
+      .listen()
+      .catch((error: unknown) => warn(`the socket could not be opened again: ${messageOf(error)}`));
   }
 
   #tell({ tap, path }: IncomingCall, injected: Injected): void {
@@ -184,7 +186,7 @@ export class Interferer {
   }
 }
 
-/** The whole request: CRI has no method whose client streams. @returns undefined if the client went away. */
+/** Reads the whole request, because no CRI method has a request stream. @returns undefined if the client went away. */
 async function bodyOf({ stream, tap }: IncomingCall): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   stream.on('error', () => undefined);
@@ -195,7 +197,7 @@ async function bodyOf({ stream, tap }: IncomingCall): Promise<Buffer | undefined
   const isWhole = await new Promise<boolean>((resolve) => {
     stream.once('end', () => resolve(!stream.aborted));
     stream.once('close', () => resolve(false));
-    // Node ends a request without a byte at once, also while the call waits for the connection to the runtime.
+    // Node.js ends an empty request at once, possibly before this function is called.
     if (stream.readableEnded) resolve(!stream.aborted);
     if (stream.destroyed) resolve(false);
   });
@@ -204,7 +206,7 @@ async function bodyOf({ stream, tap }: IncomingCall): Promise<Buffer | undefined
   return undefined;
 }
 
-/** The first message of a body; undefined if it cannot be read, which is for the runtime to handle. */
+/** Returns the first message of a body; undefined if it cannot be read. The runtime then reports the error. */
 function jsonOf(type: string | undefined, body: Buffer): Json | undefined {
   const [message] = new MessageSplitter().feed(body);
   if (type === undefined || message?.bytes === undefined || message.compressed) return undefined;
@@ -215,7 +217,7 @@ function jsonOf(type: string | undefined, body: Buffer): Json | undefined {
   }
 }
 
-/** Lets this many messages through. */
+/** Returns a filter that passes this many messages and then cuts the call. */
 function cutAfter(messages: number): ResponseFilter {
   const splitter = new MessageSplitter(Infinity);
   let left = messages;
@@ -227,7 +229,7 @@ function cutAfter(messages: number): ResponseFilter {
   };
 }
 
-/** Sends each message twice. */
+/** Returns a filter that passes each message twice. */
 function twice(): ResponseFilter {
   const splitter = new MessageSplitter(Infinity);
   return (chunk) => ({

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Answer } from '../proxy/relay';
 
-/** Limit for the memory that all old answers take together. */
+/** The limit for the memory of all old answers together. */
 const MAX_BYTES = 64 * 1024 * 1024;
-/** Memory that an answer takes besides its data: its key, its header fields and the objects around them. */
+/** The approximate memory of an answer without its data: the key, the header fields and the objects around them. */
 const ENTRY_BYTES = 2 * 1024;
 
 interface Old {
@@ -12,7 +12,7 @@ interface Old {
   readonly answer: Answer;
 }
 
-/** Answers of the past, for calls that get them again. */
+/** Keeps earlier answers, for the fault `stale`. */
 export class OldAnswers {
   #all: Old[] = [];
   #bytes = 0;
@@ -32,7 +32,7 @@ export class OldAnswers {
   }
 
   /**
-   * The answer to the same question of `ms` ago; the oldest answer if none is that old; undefined if there is no old answer.
+   * Returns the answer that the same request got `ms` ago; the oldest answer if none is that old; undefined if there is none.
    */
   asOf(path: string, body: Buffer, ms: number): Answer | undefined {
     const key = keyOf(path, body);

@@ -23,16 +23,16 @@ export type Fault =
   | { readonly kind: 'stale'; readonly ms: number }
   | { readonly kind: 'restart'; readonly ms: number };
 
-/** Which calls a rule is for. All given conditions must hold. */
+/** The conditions of a rule. A rule applies to a call that meets all given conditions. */
 export interface Match {
   /** Shell patterns. */
   readonly method: string;
   readonly pod: string | undefined;
-  /** The rule takes only this call of those that fit `method` and `pod`, counted from 1. */
+  /** The rule applies only to this call among those that match `method` and `pod`, counted from 1. */
   readonly nth: number | undefined;
-  /** The rule takes each call whose number is a multiple of this. */
+  /** The rule applies to each call whose number is a multiple of this. */
   readonly every: number | undefined;
-  /** The rule takes a call with this chance, from 0 to 1. */
+  /** The rule applies to a call with this probability, from 0 to 1. */
   readonly probability: number | undefined;
 }
 
@@ -45,8 +45,8 @@ type Fields = Readonly<Record<string, unknown>>;
 type Read<T> = (value: unknown, key: string) => T;
 
 /**
- * Reads a plan of faults (docs/harness.md).
- * @throws INVALID_ARGUMENT which begins with the key that is wrong, such as `faults[2].match.every`.
+ * Parses a plan of faults (docs/harness.md).
+ * @throws INVALID_ARGUMENT that begins with the wrong key, such as `faults[2].match.every`.
  */
 export function readPlan(text: string): readonly Rule[] {
   const plan = fieldsOf(parsed(text), 'the plan', ['faults']);
@@ -79,7 +79,7 @@ const FAULTS: Readonly<Record<string, Read<Fault>>> = {
   restart: (value, key) => ({ kind: 'restart', ms: time(value, key) }),
 };
 const KINDS = Object.keys(FAULTS);
-/** Why the rule is there; only for people who read the plan. */
+/** The key of a comment for people who read the plan. */
 const BECAUSE = 'because';
 
 function readRule(value: unknown, key: string): Rule {
@@ -88,7 +88,10 @@ function readRule(value: unknown, key: string): Rule {
   const [kind] = given;
   const read = kind === undefined ? undefined : FAULTS[kind];
   if (kind === undefined || read === undefined || given.length > 1)
-    throw invalidArgument(key, `has ${given.join(' and ') || 'no fault'}: give one of ${KINDS.join(', ')}`);
+    throw invalidArgument(
+      key,
+      `has ${given.join(' and ') || 'no fault'}: give exactly one of ${KINDS.join(', ')}`,
+    );
   return {
     match: readMatch(fields.match ?? {}, `${key}.match`),
     fault: read(fields[kind], `${key}.${kind}`),
@@ -126,7 +129,7 @@ const method: Read<string> = (value, key) => {
 function count(least: number): Read<number> {
   return (value, key) => {
     if (typeof value === 'number' && Number.isInteger(value) && value >= least) return value;
-    throw invalidArgument(key, `${shown(value)} is not a whole number from ${least} on`);
+    throw invalidArgument(key, `${shown(value)} is not an integer of at least ${least}`);
   };
 }
 
@@ -148,10 +151,10 @@ function yes(value: unknown, key: string): object {
   throw invalidArgument(key, `${shown(value)} is not true`);
 }
 
-/** `UNAVAILABLE`, or `{code: UNAVAILABLE, text: …}`. */
+/** Reads `UNAVAILABLE` or `{code: UNAVAILABLE, text: …}`. */
 const failure: Read<Failure> = (value, key) => {
   if (typeof value === 'string')
-    return { code: code(value, key), text: 'a fault that dockbridge cri fault injected' };
+    return { code: code(value, key), text: 'dockbridge cri fault injected this error' };
   const fields = fieldsOf(value, key, ['code', 'text']);
   return { code: code(fields.code, `${key}.code`), text: text(fields.text, `${key}.text`) };
 };
@@ -160,7 +163,7 @@ const ERRORS = CODES.filter((name) => name !== 'OK');
 
 const code: Read<string> = (value, key) => {
   if (typeof value === 'string' && ERRORS.includes(value)) return value;
-  throw invalidArgument(key, `${shown(value)} is none of ${ERRORS.join(', ')}`);
+  throw invalidArgument(key, `${shown(value)} is not one of ${ERRORS.join(', ')}`);
 };
 
 function fieldsOf(value: unknown, key: string, known: readonly string[]): Fields {
@@ -169,7 +172,7 @@ function fieldsOf(value: unknown, key: string, known: readonly string[]): Fields
   const strange = Object.keys(value).find((name) => !known.includes(name));
   if (strange === undefined) return value as Fields;
   const meant = nearest(strange, known);
-  const hint = meant === undefined ? `known are ${known.join(', ')}` : `is ${meant} meant?`;
+  const hint = meant === undefined ? `the known keys are ${known.join(', ')}` : `is ${meant} meant?`;
   throw invalidArgument(key === 'the plan' ? strange : `${key}.${strange}`, `is unknown: ${hint}`);
 }
 

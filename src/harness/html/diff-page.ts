@@ -1,7 +1,7 @@
 import type { Comparison } from '../compare/comparison';
 import type { PageDifference } from './page-data';
 
-/** What a page shows beside two runs, of all that was found different in them. */
+/** Returns the differences of a comparison in the form in which the page shows them, including those that rules allow. */
 export function pageDifferences({ calls }: Comparison): readonly PageDifference[] {
   return calls.flatMap(({ a, b, differences, allowed }) => {
     const call = { ...(a === undefined ? {} : { a: a.n }), ...(b === undefined ? {} : { b: b.n }) };

@@ -8,10 +8,10 @@ type Kind = StateChange['of'];
 type Told = Pick<StateChange, 't' | 'n' | 'by'> & Partial<Pick<StateChange, 'exit_code' | 'reason'>>;
 type Growing<Value> = { -readonly [Key in keyof Value]: Value[Key] };
 
-/** A life goes through these in this order, and may leave some out. */
+/** The states of a sandbox or container, in order. Some of them may be skipped. */
 const ORDER: readonly LifeState[] = ['created', 'running', 'exited', 'removed'];
 
-/** What an answer of OK means for the one that the request named. */
+/** The state of the sandbox or container that a request names, after the call has succeeded. */
 const DONE: Readonly<Record<string, readonly [Kind, LifeState]>> = {
   StopPodSandbox: ['sandbox', 'exited'],
   RemovePodSandbox: ['sandbox', 'removed'],
@@ -19,7 +19,7 @@ const DONE: Readonly<Record<string, readonly [Kind, LifeState]>> = {
   StopContainer: ['container', 'exited'],
   RemoveContainer: ['container', 'removed'],
 };
-/** proto3 JSON leaves out the first value of an enum. */
+/** The states of CRI, in the terms of the page. */
 const STATES: Readonly<Record<string, LifeState>> = {
   SANDBOX_READY: 'running',
   SANDBOX_NOTREADY: 'exited',
@@ -36,13 +36,13 @@ const EVENTS: Readonly<Record<string, readonly [ContainerEvent['type'], LifeStat
 export const EVENT_STREAM = 'GetContainerEvents';
 
 /**
- * Follows the states of sandboxes and containers by the answers and the events of a tape. A state counts from the line that first tells of it. No
- * life goes back: an older answer that comes late changes nothing.
+ * Follows the states of sandboxes and containers in the answers and events of a tape. A state begins at the first line that reports it.
+ * A line that reports an earlier state than before is ignored, because an answer can arrive late.
  */
 export class Lives {
   readonly #states = new Map<string, Growing<StateChange>[]>();
   readonly #events: Growing<ContainerEvent>[] = [];
-  /** Call → the id that its request named, until it ends. */
+  /** The number of a running call → the ids in its request. */
   readonly #asked = new Map<number, Partial<Record<Kind, string>>>();
 
   add(line: TapeLine): void {
@@ -63,7 +63,7 @@ export class Lives {
     }
   }
 
-  /** In the order of time. @param subjects knows whose ids they are. */
+  /** Returns the changes of state in order of time. @param subjects maps ids to names. */
   states(subjects: Subjects): readonly StateChange[] {
     return [...this.#states.values()]
       .flat()
@@ -103,16 +103,17 @@ export class Lives {
     if (id === undefined || type === undefined || state === undefined) return;
     this.#events.push({ n, t, id, type });
     const isSandbox = sandbox.id === id || this.#isSandbox(id);
-    // A sandbox that is only created is not ready yet.
+    // A created event does not make a sandbox ready, so it is not a change of state.
     if (!isSandbox) this.#change('container', id, state, by);
     else if (state !== 'created') this.#change('sandbox', id, state, by);
   }
 
   #status(kind: Kind, status: JsonObject, by: Told): void {
+    // Proto3 JSON leaves out the first value of an enum.
     const first = kind === 'sandbox' ? 'SANDBOX_READY' : 'CONTAINER_CREATED';
     const state = own(STATES, textOf(status.state) ?? first);
     if (state === undefined) return;
-    // A list has no exit codes, and a status leaves out the code 0.
+    // A list contains no exit codes, and the JSON of a status leaves out the code 0. Only a status has `finished_at`.
     const isWhole = kind === 'container' && state === 'exited' && status.finished_at !== undefined;
     const code = typeof status.exit_code === 'number' ? status.exit_code : isWhole ? 0 : undefined;
     const reason = textOf(status.reason);
@@ -131,7 +132,7 @@ export class Lives {
     if (last === undefined || ORDER.indexOf(state) > ORDER.indexOf(last.state))
       changes.push({ id, of: kind, state, ...by });
     else if (last.state === state) {
-      // StopContainer does not tell the exit code; a later status does.
+      // StopContainer does not report the exit code, but a later status does.
       if (last.exit_code === undefined && by.exit_code !== undefined) last.exit_code = by.exit_code;
       if (last.reason === undefined && by.reason !== undefined) last.reason = by.reason;
     }
@@ -150,7 +151,7 @@ function placeOf(subjects: Subjects, id: string, kind: Kind): { pod?: string; co
   return kind === 'sandbox' ? subjects.of({ pod_sandbox_id: id }) : subjects.of({ container_id: id });
 }
 
-/** The value of a table's own key: a tape may name what every object has, such as `constructor`. */
+/** Returns the value of a table's own key. A key from a tape could also be a property of every object, such as `constructor`. */
 function own<Value>(table: Readonly<Record<string, Value>>, key: string): Value | undefined {
   return Object.hasOwn(table, key) ? table[key] : undefined;
 }

@@ -1,8 +1,8 @@
 import type { ShownCall } from '../show/shown-call';
 
 /**
- * What a page knows when it is opened (docs/adr/0075). The messages of the calls are not in here: they stand in the page as the lines of the
- * tape, and are parsed when a call is opened.
+ * The index of a page, which the page reads when it is opened (docs/adr/0075). The messages of the calls are separate: the page contains
+ * them as lines of the tape, and parses them when a call is shown.
  */
 export interface PageData {
   /** One run, or two to compare. */
@@ -14,33 +14,33 @@ export interface PageData {
 export interface PageRun {
   /** A file, or the address of a socket. */
   readonly source: string;
-  /** As Version told it; empty if nobody knows. */
+  /** As the runtime reported it in Version; empty if unknown. */
   readonly runtime: { readonly name: string; readonly version: string };
   readonly endpoint?: string;
   /** When the run began, in ISO 8601; all times `t` are seconds after it. */
   readonly recorded?: string;
-  /** Seconds; the last moment that the run tells of. */
+  /** The time of the last line, in seconds. */
   readonly end: number;
-  /** Lines that the recording lost. */
+  /** The number of lines that the recording lost. */
   readonly lost: number;
-  /** What is wrong with the tape, a sentence each. */
+  /** What is wrong with the tape, one sentence each. */
   readonly problems: readonly string[];
-  /** In the order of their begins. */
+  /** In order of their start. */
   readonly calls: readonly PageCall[];
   readonly states: readonly StateChange[];
   readonly events: readonly ContainerEvent[];
 }
 
 export interface PageCall extends ShownCall {
-  /** Which lines of the run's payload tell of it, from 0 on. */
+  /** The numbers of the lines of the run's payload that belong to this call, counted from 0. */
   readonly lines: readonly number[];
 }
 
-/** The pod and the container that something happened to; undefined as long as no answer told. */
+/** A moment in the life of a sandbox or container. The names are undefined if no answer contains them. */
 interface Placed {
-  /** Seconds. */
+  /** The time in seconds. */
   readonly t: number;
-  /** The call that told it. */
+  /** The number of the call that reported it. */
   readonly n: number;
   readonly id: string;
   /** `namespace/name` */
@@ -51,7 +51,7 @@ interface Placed {
 
 export type LifeState = 'created' | 'running' | 'exited' | 'removed';
 
-/** When a state was first seen. A sandbox that is ready is `running`, one that is not is `exited`. */
+/** The first report of a state. A sandbox is `running` if it is ready, and `exited` if it is not ready. */
 export interface StateChange extends Placed {
   readonly of: 'sandbox' | 'container';
   readonly state: LifeState;
@@ -65,7 +65,7 @@ export interface ContainerEvent extends Placed {
   readonly type: 'created' | 'started' | 'stopped' | 'deleted';
 }
 
-/** Where two runs differ: a field of the answers of two calls, or a call that only one run has. */
+/** A difference between two runs: a field in two answers, or a call that only one run has. */
 export interface PageDifference {
   /** The numbers of the calls in the first and the second run. */
   readonly call: { readonly a?: number; readonly b?: number };
@@ -73,6 +73,6 @@ export interface PageDifference {
   readonly a?: unknown;
   readonly b?: unknown;
   readonly verdict: 'differs' | 'allowed';
-  /** Why a rule allows it, or what is wrong. */
+  /** Why a rule allows the difference. Without such a rule, a sentence that describes the difference. */
   readonly because?: string;
 }

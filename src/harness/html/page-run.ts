@@ -8,17 +8,17 @@ import { TapeReader } from '../tape/reader';
 import { Lives } from './lives';
 import type { PageRun } from './page-data';
 
-/** A run that a page is to show. Only its index is in memory; its messages come line by line when they are written. */
+/** The source of a run that a page shows. Only the index is in memory. The messages are read line by line when the page is written. */
 export interface PageSource {
   readonly run: Omit<PageRun, 'calls'>;
   readonly calls: readonly ShownCall[];
-  /** The lines of these calls and of others. Can be read more than once. */
+  /** Returns the lines of these and other calls. It can be called more than once. */
   lines(): AsyncIterable<TapeLine> | Iterable<TapeLine>;
 }
 
 /**
- * A tape, with the calls that the filter lets pass, and all states and events.
- * @throws INVALID_ARGUMENT when it is no regular file, for it is read twice; else as `readCalls`.
+ * Reads a tape: the calls that pass the filter, and all states and events.
+ * @throws INVALID_ARGUMENT if it is not a regular file, because the tape is read twice; otherwise the errors of `readCalls`.
  */
 export async function tapeSource(file: string, filter: CallFilter): Promise<PageSource> {
   if (!(await stat(file)).isFile())
@@ -39,7 +39,7 @@ export async function tapeSource(file: string, filter: CallFilter): Promise<Page
   };
 }
 
-/** What was seen of a runtime by other means. */
+/** Returns the source for an observation that is not on a tape. */
 export function observationSource({ source, runtime, calls }: Observation): PageSource {
   const assembled = new Assembled();
   const lines = function* (): Generator<TapeLine> {

@@ -4,19 +4,19 @@ import type { TapeLine } from '../tape/format';
 import type { PageData, PageDifference, PageRun } from './page-data';
 import type { PageSource } from './page-run';
 
-/** The page without its data, which the build makes of page/ (scripts/tape-page.mjs). It stands beside the program's code. */
+/** The page without its data. The build creates it from page/ (scripts/tape-page.mjs), next to the compiled program. */
 const TEMPLATE = join(__dirname, 'tape-page.template');
-/** Where the data goes in the template. */
+/** The text in the template that the data replaces. */
 const DATA_GOES_HERE = '<!-- data -->';
-/** The page parses a block when it shows a call in it; longer ones make that slow, shorter ones make many elements. */
+/** The page parses a whole block to show one call in it. Longer blocks make this slow, and shorter blocks need more elements. */
 const BLOCK_LENGTH = 512 * 1024;
-/** Only its owner may read it, as a tape. */
+/** Only the owner may read a page, because it contains the messages of a tape. */
 const MODE = 0o600;
 
 /**
- * Writes one self-contained page of one run, or of two and what differs. Lines are written as they are read.
- * @param template the page without its data, if not the built one.
- * @throws the system's error, also when the file exists; nothing is left of it then but what was there before.
+ * Writes a self-contained page about one run, or about two runs and their differences. Lines are written as they are read.
+ * @param template the page without its data, by default the one from the build.
+ * @throws the system's error, also if the file exists. An existing file stays as it is, and no incomplete file is left behind.
  */
 export async function writePage(
   file: string,
@@ -41,7 +41,7 @@ export async function writePage(
   }
 }
 
-/** Writes the lines of the calls that are to be shown, as elements of many lines. */
+/** Writes the lines of the selected calls in blocks, each of which is an element with many lines. */
 async function writePayload(handle: FileHandle, source: PageSource, at: number): Promise<PageRun> {
   const linesOf = new Map<number, number[]>(source.calls.map(({ n }) => [n, []]));
   let count = 0;
@@ -74,7 +74,7 @@ function numberOf(line: TapeLine): number | undefined {
   return 'n' in line ? line.n : undefined;
 }
 
-/** `<` stands only in texts of JSON, so it can be written as an escape; then nothing in it ends the element, or begins a comment. */
+/** Returns an element with JSON. `<` is escaped, so that no text ends the element or begins a comment; JSON has `<` only in strings. */
 function element(type: string, attributes: string, json: string): string {
   return `<script type="${type}" ${attributes}>${json.replaceAll('<', String.raw`\u003c`)}</script>\n`;
 }

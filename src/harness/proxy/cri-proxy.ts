@@ -17,32 +17,32 @@ import type { RawHeaders } from './raw-headers';
 import { valueOf } from './raw-headers';
 import { answerError, type CallTap, type EndedBy, type IncomingCall } from './relay';
 
-/** Streams and connections get this window. HTTP/2's own 64 KiB would make an answer of megabytes wait for its reader many times. */
+/** The flow-control window of streams and connections. With HTTP/2's default of 64 KiB, an answer of megabytes would wait for its reader many times. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /**
- * Limit in bytes for the header fields of a call in each direction, the same as grpc-go's; Node's own limit is 64 KiB. nghttp2
- * still takes at most 64 KiB for one field, and about 144 KiB for all of them.
+ * The limit in bytes for the header fields of a call in each direction. It equals grpc-go's; the default of Node.js is 64 KiB. nghttp2
+ * still accepts at most 64 KiB for one field, and about 144 KiB for all fields together.
  */
 const MAX_HEADER_BYTES = 16 * 1024 * 1024;
-/** Node's own limit is 128 fields. */
+/** The limit for the number of header fields. The default of Node.js is 128. */
 const MAX_HEADER_FIELDS = 65_536;
 const OPTIONS = {
   settings: {
     initialWindowSize: WINDOW_BYTES,
     enablePush: false,
     maxHeaderListSize: MAX_HEADER_BYTES,
-    // The name before RFC 9113; older versions of Node read only this one.
+    // Older versions of Node.js read only this name of the setting above.
     maxHeaderSize: MAX_HEADER_BYTES,
   },
   maxSendHeaderBlockLength: MAX_HEADER_BYTES,
   maxHeaderListPairs: MAX_HEADER_FIELDS,
-  // By default Node refuses streams on a connection that holds 10 MB, but a list of a large node is longer.
+  // By default, Node.js refuses streams on a connection that holds 10 MB, but a list of a large node can be longer.
   maxSessionMemory: 4_096,
 };
 
-/** How long (ms) a connection that we close may take to write what was answered; its client may not be reading. */
+/** How long a connection that is being closed may take to write the pending answers, ms. The client may have stopped reading. */
 const HANG_UP_MS = 1_000;
-/** How long (ms) all connections together may take to close and to tell the ends of their calls. */
+/** How long all connections together may take to close and to report the ends of their calls, ms. */
 const CLOSE_MS = 3_000;
 
 /** A client's connection. */
@@ -57,15 +57,15 @@ export interface CriProxyOptions {
   /** `unix:///path` of the runtime. */
   readonly upstream: string;
   readonly logger: Logger;
-  /** Made for each call when its header fields are here. */
+  /** Creates a tap for each call when its header fields have arrived. */
   readonly tap: (path: string, headers: RawHeaders) => CallTap;
-  /** Handles a call; `relay` passes it on. */
+  /** Handles a call. For example, `relay` passes it on. */
   readonly handle: (call: IncomingCall) => void;
 }
 
 /**
- * A proxy of HTTP/2 streams, below gRPC: docs/adr/0072 says why. Each connection of a client has one of its own to the runtime,
- * and they end together, so clients see a restart of the runtime as they would without a proxy.
+ * A proxy for HTTP/2 streams, which does not use a gRPC library (docs/adr/0072 says why). Each client connection has a separate connection
+ * to the runtime, and the two end together. Therefore clients see a restart of the runtime as they would without a proxy.
  */
 export class CriProxy {
   readonly #options: CriProxyOptions;
@@ -76,10 +76,10 @@ export class CriProxy {
     this.#options = options;
   }
 
-  /** @throws RuntimeError when the endpoint is malformed or taken. */
+  /** Opens the socket for clients. @throws RuntimeError if the endpoint is malformed or already in use. */
   async listen(): Promise<void> {
     const { listen: endpoint, logger } = this.#options;
-    // Before it listens, so that `close` meets it.
+    // The field is set before the socket listens, so that `close` can close it at any time.
     this.#listener = new SocketListener({ endpoint, logger });
     await this.#listener.listen({
       createConnectionInjector: () => ({ injectConnection: (connection) => this.#accept(connection) }),
@@ -87,8 +87,8 @@ export class CriProxy {
   }
 
   /**
-   * Accepts no new connections and drops the existing ones, as a restart of a runtime does. Resolves when the taps have heard
-   * of the end of every call, or after 3 s.
+   * Stops accepting connections and drops the existing ones, as a restart of a runtime does. Resolves when the end of every call has been
+   * reported to its tap, or after 3 s.
    */
   async close(): Promise<void> {
     const listener = this.#listener;
@@ -102,7 +102,7 @@ export class CriProxy {
     );
   }
 
-  /** A server of its own for each connection: Node does not tell which session belongs to which. */
+  /** Creates a server for each connection, because Node.js does not report which session belongs to which connection. */
   #accept(connection: Duplex): void {
     const server = createServer(OPTIONS);
     server.once('session', (session) => this.#join(session, connection));
@@ -130,8 +130,7 @@ export class CriProxy {
     runtime.on('error', (error) => {
       if (runtime.connecting) unreachable = `${upstream} does not answer: ${messageOf(error)}`;
     });
-    // A call that comes before the connection to the runtime is established waits here. It gets an answer even if the
-    // connection fails.
+    // Calls that arrive before the connection to the runtime is established wait here. They get an answer even if the connection fails.
     let waiting: IncomingCall[] | undefined = [];
     const handle = (call: IncomingCall): void => {
       if (unreachable !== undefined) answerError(call, 'UNAVAILABLE', unreachable);
@@ -163,7 +162,7 @@ export class CriProxy {
     runtime.once('goaway', () => session.close());
     runtime.once('close', () => {
       handleAll();
-      // If the runtime could not be reached at all, calls get an answer that says so.
+      // If the runtime could not be reached, its calls have been answered with an error, so the session is closed in the normal way.
       if (unreachable === undefined) drop('runtime');
       else session.close();
     });
@@ -171,8 +170,8 @@ export class CriProxy {
 }
 
 /**
- * Closes a connection as a dying server does: without resets, which a client would take for answers. What was answered before
- * goes out first, and HTTP/2 writes that at the end of a turn of the event loop. A client that does not read is not waited for.
+ * Closes a connection as a server that exits does: without resets, which clients would treat as answers. Pending answers are written first;
+ * HTTP/2 writes them at the end of a turn of the event loop. A client that does not read is disconnected after 1 s.
  */
 function hangUp(connection: Duplex): void {
   setImmediate(() => {

@@ -1,4 +1,4 @@
-/** A message as gRPC frames it. */
+/** A message in gRPC's framing. */
 export interface GrpcMessage {
   readonly compressed: boolean;
   readonly length: number;
@@ -6,12 +6,12 @@ export interface GrpcMessage {
   readonly bytes: Buffer | undefined;
 }
 
-/** One byte that says whether it is compressed, four of length. */
+/** The length of a message's prefix: one byte for compression and four bytes for the length. */
 export const PREFIX_BYTES = 5;
-/** kubelet's limit is 16 MiB. What is longer passes, and only its length is known here. */
+/** The longest message whose bytes are kept. kubelet's limit is 16 MiB. Of a longer message, only the length is kept. */
 const MAX_KEPT_BYTES = 64 * 1024 * 1024;
 
-/** Cuts the bytes of one direction of a call into messages. It looks at copies: what passes is never touched. */
+/** Splits the bytes of one direction of a call into messages. It does not change the chunks that it is given. */
 export class MessageSplitter {
   #pieces: Buffer[] = [];
   #held = 0;
@@ -19,7 +19,7 @@ export class MessageSplitter {
 
   constructor(private readonly maxKept = MAX_KEPT_BYTES) {}
 
-  /** @returns the messages that this chunk completes. */
+  /** Adds a chunk. @returns the messages that this chunk completes. */
   feed(chunk: Buffer): GrpcMessage[] {
     const messages: GrpcMessage[] = [];
     let rest = this.#skipped(chunk);
@@ -54,7 +54,7 @@ export class MessageSplitter {
     return chunk.subarray(skipped);
   }
 
-  /** At least this many of the held bytes in one piece. Joins each byte at most twice: once for the prefix, once at the end. */
+  /** Returns at least this many held bytes in one buffer. Each byte is copied at most twice: once for the prefix and once at the end. */
   #joined(bytes: number): Buffer {
     const [first] = this.#pieces;
     if (first !== undefined && first.length >= bytes) return first;
@@ -69,7 +69,7 @@ export class MessageSplitter {
   }
 }
 
-/** Frames a message anew. */
+/** Returns a message with its prefix. */
 export function framed(message: Uint8Array, compressed: boolean): Buffer {
   const prefix = Buffer.alloc(PREFIX_BYTES);
   prefix.writeUInt8(compressed ? 1 : 0);

@@ -1,12 +1,12 @@
 import type { CallTap, EndedBy } from './relay';
 
-/** Counts the calls of one connection, so that whoever closes it can wait until the end of each of them was reported. */
+/** Tracks the open calls of one connection, so that `close` can wait until the end of each call has been reported. */
 export class OpenCalls {
   readonly #open = new Set<CallTap>();
   readonly #done: Promise<void>;
   #onDone: () => void = () => undefined;
   #isConnected = true;
-  /** Who closed the connection without the client's doing. */
+  /** The side that closed the connection, if it was not the client. */
   #droppedBy: EndedBy | undefined;
 
   constructor() {
@@ -14,8 +14,7 @@ export class OpenCalls {
   }
 
   /**
-   * The same tap, but a call that ends because we closed its connection is not reported as ended by the client, although its
-   * stream looks so.
+   * Returns a tap that reports correctly who ended a call. If we closed the connection, the stream looks as if the client had ended it.
    */
   followed(tap: CallTap): CallTap {
     this.#open.add(tap);
@@ -35,12 +34,12 @@ export class OpenCalls {
     };
   }
 
-  /** The connection is about to be closed by us. */
+  /** To be called before we close the connection. */
   dropped(by: EndedBy): void {
     this.#droppedBy ??= by;
   }
 
-  /** The connection is closed, and no further call comes. */
+  /** To be called when the connection is closed, so that no further call can arrive. */
   disconnected(): void {
     this.#isConnected = false;
     this.#check();

@@ -5,7 +5,7 @@ import type { CallClosed, CallTap } from './relay';
 const NS_PER_MS = 1e6;
 const LOOP_RESOLUTION_MS = 10;
 
-/** Milliseconds. */
+/** The times that calls spent in this process, in milliseconds. */
 export interface SpentReport {
   readonly calls: number;
   readonly p50: number;
@@ -18,11 +18,11 @@ export interface OverheadReport extends SpentReport {
   readonly loopDelayP99: number;
 }
 
-/** How long calls were here: it keeps no single one. */
+/** Collects the times that calls spent in this process, in a histogram. */
 export class SpentTimes {
   readonly #spent = createHistogram();
 
-  /** @param ms NaN is not counted. */
+  /** Counts a call. @param ms the time that it spent; NaN is not counted. */
   record(ms: number): void {
     if (!Number.isNaN(ms)) this.#spent.record(Math.max(1, Math.round(ms * NS_PER_MS)));
   }
@@ -37,7 +37,7 @@ export class SpentTimes {
   }
 }
 
-/** How late this process comes to its work. */
+/** Measures the delay of this process's event loop. */
 export class LoopDelay {
   readonly #loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
 
@@ -45,7 +45,7 @@ export class LoopDelay {
     this.#loop.enable();
   }
 
-  /** Measures no longer. @returns the 99th percentile in ms. */
+  /** Ends the measurement. @returns the 99th percentile in ms. */
   end(): number {
     this.#loop.disable();
     return Math.max(0, this.#loop.percentile(99) / NS_PER_MS - LOOP_RESOLUTION_MS);
@@ -53,13 +53,13 @@ export class LoopDelay {
 }
 
 /**
- * How long calls were inside this process: from the arrival of a request to its passing on, and from the end of the answer's arrival
- * to its passing on. The two ways over the socket, and what the kernel takes to wake us, are not in it: test/bench measures all.
+ * Measures how long calls spend inside this process: from the arrival of a request until it is passed on, plus from the first bytes of the
+ * answer to its end. The time in the kernel and the time until the kernel wakes this process are not included; test/bench measures these too.
  */
 export class Overhead {
   readonly #spent = new SpentTimes();
 
-  /** The same tap, timed. */
+  /** Returns a tap that measures the call and passes everything on to another tap. */
   timed(tap: CallTap): CallTap {
     const arrived = performance.now();
     let inside = 0;

@@ -8,18 +8,18 @@ import { errnoOf, messageOf } from '../../lib/errors';
 import { outgoing, type RawHeaders } from './raw-headers';
 import { errorHeaders } from './status';
 
-/** Who ended a call that has no status of the runtime. */
+/** The side that ended a call. */
 export type EndedBy = 'client' | 'runtime' | 'proxy';
 
 export interface CallClosed {
   readonly by: EndedBy;
-  /** The HTTP/2 error code of a call that was cut; undefined if it ended with its whole connection. */
+  /** The HTTP/2 error code with which the call was reset; undefined if the whole connection was closed. */
   readonly reset: number | undefined;
 }
 
-/** Looks on while one call passes. Nothing here may throw or wait. */
+/** Observes one call. Its methods must neither throw nor wait. */
 export interface CallTap {
-  /** The call's number in the tape; undefined without one. */
+  /** The call's number on the tape; undefined without a tape. */
   readonly n: number | undefined;
   requestBytes(chunk: Buffer): void;
   /** The request is complete and was passed on. */
@@ -28,36 +28,36 @@ export interface CallTap {
   responseBytes(chunk: Buffer): void;
   /** The runtime has ended its answer; `trailers` is empty if the status was in the headers. */
   answered(trailers: RawHeaders): void;
-  /** Called once and last. */
+  /** Called once, after all other methods. */
   closed(end: CallClosed): void;
 }
 
-/** A call that came in. */
+/** A call of a client. */
 export interface IncomingCall {
   readonly path: string;
   readonly headers: RawHeaders;
   readonly stream: ServerHttp2Stream;
-  /** The connection to the runtime that belongs to the client's. */
+  /** The connection to the runtime that belongs to the client's connection. */
   readonly runtime: ClientHttp2Session;
   readonly tap: CallTap;
-  /** Closes the client's connection without a word, with all its calls. */
+  /** Closes the client's connection with all its calls, without an error code. */
   readonly drop: () => void;
-  /** For what a person should know of it. */
+  /** Prints a warning. */
   readonly warn: (text: string) => void;
 }
 
-/** Changes an answer on its way; `cut` resets the call (INTERNAL_ERROR) after these bytes, and what comes after them is not passed on. */
+/** Replaces a chunk of an answer by `pass`. `cut` resets the call after these bytes (INTERNAL_ERROR), and the rest of the answer is dropped. */
 export type ResponseFilter = (chunk: Buffer) => { readonly pass: Buffer; readonly cut: boolean };
 
 export interface RelayOptions {
-  /** The request's bytes, if they were read already; else they pass as they come. */
+  /** The request's bytes, if they have been read already. Otherwise they are passed on as they arrive. */
   readonly body?: Buffer;
   readonly filter?: ResponseFilter;
 }
 
 /**
- * Passes one call on, in both directions: header fields, bytes, trailers, resets. Nothing is decoded or encoded anew, so
- * deadlines (a header), compression, metadata, details of a status and methods that we do not know pass as they are.
+ * Passes a call on in both directions: header fields, bytes, trailers and resets. Messages are not decoded, so deadlines (a header field),
+ * compression, metadata, status details and unknown methods pass unchanged.
  */
 export function relay(call: IncomingCall, options: RelayOptions = {}): void {
   const { stream, tap } = call;
@@ -75,7 +75,7 @@ export function relay(call: IncomingCall, options: RelayOptions = {}): void {
   };
   stream.on('error', () => undefined);
   upstream.on('error', () => undefined);
-  // A client that goes away cancels its call; the runtime learns the same code.
+  // If the client cancels or disconnects, the runtime's stream is reset with the same code.
   stream.on('close', () => {
     close('client', stream.rstCode);
     if (!upstream.closed) upstream.close(stream.rstCode || constants.NGHTTP2_CANCEL);
@@ -84,14 +84,15 @@ export function relay(call: IncomingCall, options: RelayOptions = {}): void {
   passAnswer(call, upstream, options, close);
 }
 
-/** What `request` throws when the connection takes no more calls: after GOAWAY, when it is closed, when its numbers are used up. */
+/** The errors of `request` if the connection accepts no more calls: after GOAWAY, when it is closed, or when all stream ids are used. */
 const TAKES_NO_MORE: ReadonlySet<string> = new Set([
   ...['ERR_HTTP2_GOAWAY_SESSION', 'ERR_HTTP2_INVALID_SESSION', 'ERR_HTTP2_OUT_OF_STREAMS'],
 ]);
 
 /**
- * Opens the same call at the runtime. If the runtime takes no more calls on this connection, refuses the call, so that the client
- * repeats it on a new one. If the call cannot be made at all, for example because Node does not send its header fields, fails it.
+ * Opens the same call at the runtime. If this connection accepts no more calls, the call is refused, so that the client repeats it on a
+ * new connection. If the call cannot be made, for example because Node.js rejects its header fields, the call is reset.
+ * @returns undefined if the call was refused or reset.
  */
 export function openUpstream(call: IncomingCall): ClientHttp2Stream | undefined {
   const { stream, headers, path, runtime, tap, warn } = call;
@@ -102,7 +103,7 @@ export function openUpstream(call: IncomingCall): ClientHttp2Stream | undefined 
     const reset = isRefused ? constants.NGHTTP2_REFUSED_STREAM : constants.NGHTTP2_INTERNAL_ERROR;
     if (!isRefused) warn(`${path} cannot be passed on: ${messageOf(error)}`);
     stream.on('error', () => undefined);
-    // First, for the reset closes the stream, which would look like the client's doing.
+    // This comes first, because the reset closes the stream, which would look as if the client had done it.
     tap.closed({ by: isRefused ? 'runtime' : 'proxy', reset });
     stream.close(reset);
     return undefined;
@@ -126,7 +127,7 @@ function sendRequest({ stream, tap }: IncomingCall, upstream: ClientHttp2Stream,
     upstream.end();
     tap.requestPassed();
   };
-  // Node ends a request without a byte at once, also while the call waits for the connection to the runtime.
+  // Node.js ends an empty request at once, possibly while the call is still waiting for the connection to the runtime.
   if (stream.readableEnded) onEnd();
   else stream.on('end', onEnd);
 }
@@ -160,7 +161,7 @@ function passAnswer(
     isCut = cut;
     if (pass.length > 0) {
       tap.responseBytes(pass);
-      // A reset overtakes what is not written yet.
+      // The reset waits for this write, because it would overtake bytes that have not been written yet.
       const isRoom = stream.write(pass, () => {
         if (cut) cutOff();
       });
@@ -180,18 +181,18 @@ function passAnswer(
     const { rstCode } = upstream;
     if (isCut || (rstCode === constants.NGHTTP2_NO_ERROR && stream.writableEnded)) return;
     close('runtime', runtime.destroyed ? undefined : rstCode);
-    // If the connection to the runtime has ended, the client's ends too, which says more than a reset.
+    // If the connection to the runtime has ended, the proxy also closes the client's connection, so the call needs no reset.
     if (!stream.closed && !runtime.destroyed)
       stream.close(rstCode === constants.NGHTTP2_NO_ERROR ? constants.NGHTTP2_CANCEL : rstCode);
   });
 }
 
 /**
- * Node's server adds a `date` field to its answers, which no gRPC server does. Its typings lack the option that prevents this.
+ * Prevents the `date` field that Node.js adds to answers and no gRPC server sends. The typings of Node.js lack this option.
  */
 const WITHOUT_DATE = { sendDate: false };
 
-/** Answers the client with an error of our own. */
+/** Answers the client with an error that does not come from the runtime. */
 export function answerError(
   { stream, tap }: Pick<IncomingCall, 'stream' | 'tap'>,
   status: string,
@@ -200,7 +201,7 @@ export function answerError(
   const headers = errorHeaders(status, text);
   stream.on('error', () => undefined);
   if (!stream.destroyed && !stream.closed) stream.respond(headers, { endStream: true, ...WITHOUT_DATE });
-  // What the client may still be sending is dropped.
+  // The rest of the request is read and dropped.
   stream.resume();
   tap.responseHeaders(Object.entries(headers).flatMap(([name, value]) => [name, String(value)]));
   tap.answered([]);
@@ -216,8 +217,8 @@ export interface Answer {
 }
 
 /**
- * Makes the call at the runtime, and keeps the answer from the client.
- * @returns undefined if the client went away or the runtime reset the call; the client's call is closed then.
+ * Makes the call at the runtime and returns the answer, without passing it on to the client.
+ * @returns undefined if the client went away or the runtime reset the call. The client's call is closed in this case.
  */
 export async function collect(call: IncomingCall, body: Buffer): Promise<Answer | undefined> {
   const upstream = openUpstream(call);
@@ -248,7 +249,7 @@ export async function collect(call: IncomingCall, body: Buffer): Promise<Answer 
   return undefined;
 }
 
-/** Gives the client an answer that was collected. */
+/** Sends the client an answer of `collect`. */
 export function deliver({ stream, tap }: IncomingCall, { headers, data, trailers }: Answer): void {
   if (stream.destroyed || stream.closed) {
     tap.closed({ by: 'client', reset: stream.rstCode });

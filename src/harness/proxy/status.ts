@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http2';
 import { valueOf, type RawHeaders } from './raw-headers';
 
-/** gRPC's codes, each at its number. */
+/** The names of gRPC's codes. The index of a name is its number. */
 export const CODES = [
   ...['OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS'],
   ...['PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE'],
@@ -17,12 +17,12 @@ export interface CallStatus {
   readonly detailsBin?: string;
 }
 
-/** Reads a status out of trailers, or of the headers of an answer without a message; undefined if there is none. */
+/** Returns the status in trailers, or in the headers of an answer without a message; undefined if there is none. */
 export function statusIn(raw: RawHeaders): CallStatus | undefined {
   const number = valueOf(raw, 'grpc-status');
   if (number === undefined) return undefined;
   const status = CODES[Number(number)] ?? `CODE_${number}`;
-  // grpc-js sends the text OK as well.
+  // grpc-js also sends a text with OK. The text is ignored.
   const details = status === 'OK' ? '' : decoded(valueOf(raw, 'grpc-message') ?? '');
   const detailsBin = valueOf(raw, 'grpc-status-details-bin');
   return {
@@ -32,7 +32,7 @@ export function statusIn(raw: RawHeaders): CallStatus | undefined {
   };
 }
 
-/** An answer that is only an error, without a message. */
+/** Returns the headers of an answer that consists only of an error. */
 export function errorHeaders(status: string, details: string): OutgoingHttpHeaders {
   return {
     ':status': 200,
@@ -42,14 +42,14 @@ export function errorHeaders(status: string, details: string): OutgoingHttpHeade
   };
 }
 
-/** As gRPC demands: all bytes but those from space to tilde, and the percent sign itself. Clients leave other escapes as they are. */
+/** Encodes a text as gRPC requires: the percent sign and all bytes that are not between space and tilde are escaped. */
 function encoded(text: string): string {
   return text.replace(/[^ -$&-~]+/g, (strange) =>
     [...Buffer.from(strange)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
   );
 }
 
-/** Decodes gRPC's percent-encoding; a text that is not encoded so stays as it is. */
+/** Decodes gRPC's percent-encoding. A text with an invalid escape stays as it is. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

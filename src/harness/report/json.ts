@@ -1,7 +1,7 @@
 import type { Comparison } from '../compare/comparison';
 import { nameOf } from '../compare/rule';
 
-/** All of a comparison for programs; docs/harness.md has the fields. */
+/** Returns a complete comparison as JSON (docs/harness.md). */
 export function renderJson(comparison: Comparison): string {
   const rules = comparison.rules.map(({ rule, isActive, met, needed }) => ({
     ...{ rule: nameOf(rule), path: rule.path, as: rule.as, because: rule.because, isActive, met, needed },
@@ -10,7 +10,7 @@ export function renderJson(comparison: Comparison): string {
   return `${printable(JSON.stringify({ a, b, differences, allowed, hidden, calls, rules }, null, 2))}\n`;
 }
 
-/** JSON leaves the control characters beyond ASCII as they are, and some terminals obey those too. */
+/** Escapes the control characters from U+007F to U+009F. JSON.stringify does not, and some terminals obey them. */
 function printable(json: string): string {
   return json.replace(
     /[\x7f-\x9f]/g,

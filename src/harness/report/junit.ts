@@ -5,8 +5,8 @@ import { idleRules, shownValue, sideText, sumOf, titleOf } from './phrases';
 const TOOL = 'dockbridge cri diff';
 
 /**
- * A report for CI systems: a suite a method, a case a compared call. A case whose differences are all allowed by rules is skipped,
- * with their reasons; its time is what B took, in seconds.
+ * Returns a JUnit report for CI systems, with a suite for each method and a case for each compared call. If rules allow all differences of
+ * a case, the case is marked as skipped, with their reasons. The time of a case is that of B, in seconds.
  */
 export function renderJunit(comparison: Comparison): string {
   const { a, b, calls } = comparison;

@@ -2,7 +2,7 @@ import type { ComparedCall, Comparison, Difference } from '../compare/comparison
 import { idleRules, shownValue, sideText, sumOf, titleOf } from './phrases';
 import { printable } from '../printable';
 
-/** A report for a person: what differs first, and the sum at its end. */
+/** Returns the report as text. The differences come first, and the totals come last. */
 export function renderText(comparison: Comparison): string {
   const { a, b, calls } = comparison;
   const differing = calls.filter(({ differences }) => differences.length > 0);
@@ -45,7 +45,7 @@ function differenceLines({ path, a, b, why, near }: Difference): readonly string
   ];
 }
 
-/** A rule that allows a hundred values is one line. */
+/** Returns one line for all values that the same rule allows at the same path. */
 function allowedLines(calls: readonly ComparedCall[]): readonly string[] {
   const counts = new Map<string, number>();
   for (const { allowed } of calls)

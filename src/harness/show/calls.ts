@@ -6,14 +6,14 @@ import { OPEN, type ShownCall } from './shown-call';
 export interface ShownTape {
   readonly head: TapeHeader;
   readonly calls: readonly ShownCall[];
-  /** Lines that the recording lost: what the last line says, or the lines before it if they say more. */
+  /** How many lines the recording lost, according to the last line or, if that is more, to the lines before it. */
   readonly lost: number;
   readonly problems: readonly TapeProblem[];
 }
 
 type Growing = { -readonly [Key in keyof ShownCall]: ShownCall[Key] };
 
-/** @throws FAILED_PRECONDITION when the file is not a tape; else the system's error. */
+/** Reads the calls of a tape. @throws FAILED_PRECONDITION if the file is not a tape; otherwise the system's error. */
 export async function readCalls(file: string, input?: AsyncIterable<Buffer>): Promise<ShownTape> {
   const reader = new TapeReader(file, input);
   const tape = new CallAssembly();
@@ -25,13 +25,13 @@ export async function readCalls(file: string, input?: AsyncIterable<Buffer>): Pr
   return { head, calls: tape.calls(), lost: tape.lost, problems: reader.problems };
 }
 
-/** Puts the lines of a tape together again. Messages are looked at and dropped. */
+/** Assembles calls from the lines of a tape. Messages are not kept. */
 export class CallAssembly {
   #lostSoFar = 0;
   #lostInAll = 0;
   readonly #calls = new Map<number, Growing>();
   readonly #requests = new Map<number, CallBegin['request']>();
-  /** Who the ids are, as far as the lines have told. */
+  /** Maps ids to the pods and containers that the lines so far have named. */
   readonly subjects = new Subjects();
 
   get lost(): number {
@@ -53,7 +53,7 @@ export class CallAssembly {
     } else if ('n' in line) this.#begin(line);
   }
 
-  /** In the order in which they began. */
+  /** Returns the calls in order of their start. */
   calls(): ShownCall[] {
     return [...this.#calls.values()].sort((one, other) => one.t - other.t || one.n - other.n);
   }
@@ -65,7 +65,7 @@ export class CallAssembly {
   }
 
   #end({ n, t, method, status, by, details, ms, response }: CallEnd): void {
-    // The line of its request may be lost.
+    // The call is created here if the line with its request was lost.
     const call = this.#call(n, t - ms / 1000, method);
     const request = this.#requests.get(n);
     this.#requests.delete(n);

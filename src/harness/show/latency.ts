@@ -1,6 +1,6 @@
 import { isFailed, type ShownCall } from './shown-call';
 
-/** How long the calls of one method took, in milliseconds; undefined where no call has ended. */
+/** How long the calls of one method took, in milliseconds. The times are undefined if no call has ended. */
 export interface Latency {
   readonly method: string;
   readonly calls: number;
@@ -11,10 +11,10 @@ export interface Latency {
   readonly max: number | undefined;
 }
 
-/** A watch lasts as long as its client likes, which says nothing of the runtime. */
+/** The method without percentiles, because its client decides how long a call lasts. */
 const WATCH = 'GetContainerEvents';
 
-/** One row per method; the one with the most time in total comes first. */
+/** Returns one row for each method. The method with the largest total time comes first. */
 export function latencies(calls: readonly ShownCall[]): readonly Latency[] {
   const byMethod = new Map<string, ShownCall[]>();
   for (const call of calls) {
@@ -38,7 +38,7 @@ export function latencies(calls: readonly ShownCall[]): readonly Latency[] {
     .map(({ row }) => row);
 }
 
-/** Nearest rank, so the result is the time of a real call. */
+/** Returns a percentile by nearest rank, so that the result is the time of an actual call. */
 function percentile(sorted: readonly number[], percent: number): number | undefined {
   return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)];
 }

@@ -4,10 +4,10 @@ import { latencies, type Latency } from './latency';
 import { OPEN, type ShownCall } from './shown-call';
 import { printable } from '../printable';
 
-/** A longer reason would make the table unreadable; the tape has the whole text. */
+/** Longer error details are cut off in the table. The tape contains them in full. */
 const MAX_DETAILS = 100;
 
-/** The timeline and the table, for a terminal. `shown` are the calls of the tape that were asked for. */
+/** Returns the timeline and the latency table as text. @param shown the calls of the tape that passed the filters. */
 export function renderTape({ head, calls, lost }: ShownTape, shown: readonly ShownCall[]): string {
   const { endpoint, runtime_name: name = 'unknown runtime', runtime_version: version = '' } = head.upstream;
   const some = shown.length === calls.length ? '' : `, ${shown.length} shown`;
@@ -45,7 +45,7 @@ function notesOf({ messages, by, details, faults, status, deadline_ms }: ShownCa
     ...(status === 'DEADLINE_EXCEEDED' && deadline_ms !== undefined
       ? [`deadline ${shownMs(deadline_ms)} ms`]
       : []),
-    ...(status === OPEN ? ['its end is not in the tape'] : []),
+    ...(status === OPEN ? ['its end is not on the tape'] : []),
     ...(cut === undefined ? [] : [cut]),
   ].join('; ');
 }

@@ -5,16 +5,16 @@ import { filtered, type CallFilter } from './shown-call';
 
 export interface Shown {
   readonly text: string;
-  /** What is wrong with the tape, a line each. */
+  /** What is wrong with the tape, one line each. */
   readonly problems: readonly string[];
 }
 
-/** Further ones are only counted. */
+/** How many problems are reported one by one. Further problems are only counted. */
 const TOLD_PROBLEMS = 10;
 
 /**
- * What `dockbridge cri show` says of a tape.
- * @throws an error that names the file when it is not a tape, or cannot be read.
+ * Returns the output of `dockbridge cri show` for a tape.
+ * @throws an error that names the file if it is not a tape or cannot be read.
  */
 export async function showTape(file: string, filter: CallFilter, output: 'text' | 'json'): Promise<Shown> {
   const tape = await readCalls(file);
@@ -33,7 +33,7 @@ export async function showTape(file: string, filter: CallFilter, output: 'text' 
   };
 }
 
-/** What a person is told of a tape that is not whole; nothing if it is. */
+/** Returns the messages about an incomplete tape; none if the tape is complete. */
 export function toldProblems(file: string, lost: number, problems: readonly string[]): readonly string[] {
   const more = problems.length - TOLD_PROBLEMS;
   return [
@@ -43,7 +43,7 @@ export function toldProblems(file: string, lost: number, problems: readonly stri
   ];
 }
 
-/** JSON leaves the control characters beyond ASCII as they are, and some terminals obey those too. */
+/** Escapes the control characters from U+007F to U+009F. JSON.stringify does not, and some terminals obey them. */
 function jsonOf(value: object): string {
   return JSON.stringify(value, null, 2).replace(
     /[\x7f-\x9f]/g,

@@ -3,20 +3,20 @@ import { matcher, podMatcher } from '../pattern';
 /** One call of a tape, without its messages. */
 export interface ShownCall {
   readonly n: number;
-  /** Seconds after the recording began. */
+  /** The time of the call, in seconds since the recording began. */
   readonly t: number;
   readonly method: string;
   readonly api: string | undefined;
   /** `namespace/name` */
   readonly pod: string | undefined;
   readonly container: string | undefined;
-  /** `open` if the tape does not tell its end. */
+  /** The name of a gRPC code, or `open` if the end of the call is not on the tape. */
   readonly status: string;
   readonly by: string | undefined;
   readonly details: string | undefined;
   readonly ms: number | undefined;
   readonly deadline_ms: number | undefined;
-  /** How many messages a stream has brought; 0 for other calls. */
+  /** The number of messages of a stream; 0 for other calls. */
   readonly messages: number;
   readonly faults: readonly string[];
 }
@@ -26,7 +26,7 @@ export const OPEN = 'open';
 export interface CallFilter {
   readonly method: string | undefined;
   readonly pod: string | undefined;
-  /** Calls that took at least this long. */
+  /** Selects calls that took at least this long. */
   readonly slowMs: number | undefined;
   readonly failed: boolean;
 }
@@ -46,7 +46,7 @@ export function filtered<Call extends ShownCall>(
   );
 }
 
-/** Whether a call ended in an error, whoever produced that. */
+/** Returns whether a call ended with an error, regardless of which side caused it. */
 export function isFailed(status: string): boolean {
   return status !== 'OK' && status !== OPEN;
 }

@@ -1,4 +1,4 @@
-/** Bytes of a message on their way to the tape; only their length if they were too many. */
+/** The bytes of a message for the tape; only their length if the message is too long. */
 export interface TapeBytes {
   readonly length: number;
   readonly compressed: boolean;
@@ -12,7 +12,7 @@ interface OfCall {
   readonly path: string;
 }
 
-/** What the proxy hands to the tape's thread. It is as raw as possible, because calls would have to wait for decoding. */
+/** An entry that the proxy sends to the tape's thread. Messages are not decoded yet, because calls would have to wait for this. */
 export type Entry =
   | (OfCall & {
       readonly kind: 'begin';
@@ -38,7 +38,7 @@ export type Entry =
       readonly fault: string;
       readonly rule: number;
     }
-  /** Bytes that passed on connections, as `packed` of src/harness/wire writes them. The thread finds the calls in them. */
+  /** Bytes that passed on connections, in the form of `packed` (src/harness/wire). The thread finds the calls in them. */
   | { readonly kind: 'wire'; readonly t: number; readonly bytes: Uint8Array }
   | { readonly kind: 'lost'; readonly t: number; readonly lost: number; readonly why?: string }
   | { readonly kind: 'finish'; readonly t: number; readonly calls: number; readonly lost: number };
@@ -49,7 +49,7 @@ export type LineEntry = Exclude<Entry, { readonly kind: 'wire' }>;
 /** The approximate memory of an object without its bytes. */
 export const ENTRY_BYTES = 500;
 
-/** The memory that an entry holds, roughly: its bytes, and what an object costs. */
+/** Returns the approximate memory of an entry: its bytes, and ENTRY_BYTES for the object. */
 export function weightOf(entry: Entry): number {
   if (entry.kind === 'wire') return entry.bytes.length + ENTRY_BYTES;
   const bytes = [
@@ -60,7 +60,7 @@ export function weightOf(entry: Entry): number {
   return bytes + ENTRY_BYTES;
 }
 
-/** Whether an entry is about calls or a fault, and not about the tape itself. */
+/** Returns whether an entry is about calls or a fault, and not about the tape itself. */
 export function isOwnLine({ kind }: Entry): boolean {
   return kind !== 'lost' && kind !== 'finish';
 }

@@ -1,10 +1,10 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import type { TapeHeader } from './format';
 
-/** Only its owner may read what kubelet and the runtime say to each other. */
+/** Only the owner may read a tape, because the messages on it can contain secrets. */
 const MODE = 0o600;
 
-/** A tape that is being written, in a thread of its own: a disk that hangs stops nobody else (docs/adr/0072). */
+/** Writes a tape with synchronous calls. It runs in a separate thread, so that a disk that hangs blocks nothing else (docs/adr/0072). */
 export class TapeFile {
   #bytes = 0;
   /** Whether the last write was cut off in the middle of a line. */
@@ -12,14 +12,17 @@ export class TapeFile {
 
   private constructor(private readonly fd: number) {}
 
-  /** @throws the system's error, also when the file exists: no tape is overwritten. */
+  /** Creates the file. @throws the system's error, also if the file exists, because tapes are not overwritten. */
   static create(path: string, header: TapeHeader): TapeFile {
     const tape = new TapeFile(openSync(path, 'wx', MODE));
     tape.append(`${JSON.stringify(header)}\n`);
     return tape;
   }
 
-  /** @throws the system's error. A part of the text may be in the file then, and the next text begins on a new line. */
+  /**
+   * Writes a text at the end of the file.
+   * @throws the system's error. A part of the text may then be in the file, and the next text begins on a new line.
+   */
   append(text: string): void {
     const bytes = Buffer.from(this.#torn ? `\n${text}` : text);
     this.#torn = true;
@@ -31,7 +34,7 @@ export class TapeFile {
     this.#torn = false;
   }
 
-  /** @returns the number of bytes written, and whether fsync succeeded. */
+  /** Closes the file. @returns the number of bytes written, and whether fsync succeeded. */
   close(): { readonly bytes: number; readonly isOnDisk: boolean } {
     try {
       fsyncSync(this.fd);

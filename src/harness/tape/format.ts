@@ -6,7 +6,7 @@ export const TAPE_VERSION = 1;
 /** The first line of a tape. */
 export interface TapeHeader {
   readonly tape: number;
-  /** When the recording began; all times `t` are seconds after it. */
+  /** The time in ISO 8601 at which the recording began. All times `t` are in seconds since then. */
   readonly recorded: string;
   readonly by: string;
   readonly upstream: {
@@ -14,16 +14,16 @@ export interface TapeHeader {
     readonly runtime_name?: string;
     readonly runtime_version?: string;
   };
-  /** What is hidden; empty in a tape of `--unsafe-full`. */
+  /** The kinds of values that are hidden; empty with `--unsafe-full`. */
   readonly redacted: readonly string[];
 }
 
-/** Each line after it is about one moment; `n` is the number of a call. */
+/** The line about the beginning of a call. In this and the following lines, `n` is the number of the call. */
 export interface CallBegin {
   readonly n: number;
   readonly t: number;
   readonly method: string;
-  /** `v1` or `v1alpha2`; missing for a path that is not a method of CRI; `method` then holds the whole path. */
+  /** `v1` or `v1alpha2`. If the path is not a CRI method, this is missing and `method` is the whole path. */
   readonly api?: string;
   readonly deadline_ms?: number;
   /** The client's own header fields, without those of gRPC. */
@@ -45,18 +45,18 @@ export interface CallEnd {
   readonly n: number;
   readonly t: number;
   readonly method: string;
-  /** A name of gRPC's codes. */
+  /** The name of a gRPC code. */
   readonly status: string;
-  /** Who ended it, unless the runtime answered. */
+  /** The side that ended the call; missing if the runtime answered. */
   readonly by?: 'client' | 'runtime' | 'proxy';
   readonly details?: string;
   readonly details_bin?: string;
-  /** From the request's head to the answer's end, both as the proxy saw them. */
+  /** The time from the beginning of the request to the end of the answer, as the proxy saw them. */
   readonly ms: number;
   readonly response?: Json;
 }
 
-/** What was injected into a call; `n` is missing if it concerns no call. */
+/** The line about an injected fault. `n` is missing if the fault does not concern a call. */
 export interface FaultLine {
   readonly n?: number;
   readonly t: number;
@@ -65,14 +65,14 @@ export interface FaultLine {
   readonly rule: number;
 }
 
-/** Lines that are missing here. Without `why` the reason is that the disk did not keep up. */
+/** The line about lost lines. If `why` is missing, they were lost because the disk was too slow. */
 export interface LostLine {
   readonly t: number;
   readonly lost: number;
   readonly why?: string;
 }
 
-/** The last line; a tape without it was cut, or its recording still runs. */
+/** The last line. A tape without it was cut off, or is still being recorded. */
 export interface TapeEnd {
   readonly t: number;
   readonly end: true;

@@ -17,7 +17,7 @@ export class TapeLines {
     this.#json = hide === undefined ? {} : redaction(hide);
   }
 
-  /** The line's text without its end. */
+  /** Returns the line for an entry, without the line break. */
   textOf(entry: LineEntry): string {
     return JSON.stringify(this.lineOf(entry));
   }
@@ -71,9 +71,9 @@ export class TapeLines {
     };
   }
 
-  /** A message that cannot be read does not cost the call its line: the line has the bytes instead, or their hash. */
+  /** Returns a message as JSON. If it cannot be read, the JSON contains the reason and the bytes, or their hash. */
   #message(type: string | undefined, { bytes, length, compressed }: TapeBytes): Json {
-    if (bytes === undefined) return unread(`it has ${length} bytes`, length);
+    if (bytes === undefined) return unread(`it is too long (${length} bytes)`, length);
     const raw = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const shown = this.hide?.(raw) ?? raw.toString('base64');
     if (compressed) return unread('it is compressed', length, shown);
@@ -86,7 +86,7 @@ export class TapeLines {
   }
 }
 
-/** The key that a tape has in place of a message that could not be read. */
+/** The key with the reason, in the JSON that replaces an unreadable message. */
 export const UNREAD = '@unread';
 
 function unread(why: string, length: number, bytes?: string): Json {

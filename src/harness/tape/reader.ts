@@ -4,20 +4,19 @@ import { TAPE_VERSION, type TapeHeader, type TapeLine } from './format';
 
 /** The head of a tape is a short line. A file without a line end within this many bytes is not a tape. */
 const MAX_HEAD_BYTES = 64 * 1024;
-/** Room for two of gRPC's longest messages, in base64. */
+/** The longest line that is read: more than two of gRPC's longest messages in base64. */
 const MAX_LINE_BYTES = 256 * 1024 * 1024;
-
-/** No message of CRI comes near it. Whoever walks through a line calls itself at each level. */
+/** The deepest nesting of a line, far beyond that of any CRI message. It bounds the recursion of functions that process lines. */
 const MAX_DEPTH = 100;
 
-/** What is wrong with a tape that can be read all the same. */
+/** A problem with a tape that can be read nevertheless. */
 export interface TapeProblem {
   /** Counted from 1. */
   readonly line: number;
   readonly why: string;
 }
 
-/** Reads a tape line by line: a long one takes no more memory than its longest line. */
+/** Reads a tape line by line, so that it needs no more memory than the longest line. */
 export class TapeReader {
   readonly problems: TapeProblem[] = [];
   #line = 0;
@@ -28,14 +27,14 @@ export class TapeReader {
   ) {}
 
   /**
-   * Calls `onHead` once and `onLine` for all that follows. Lines that cannot be read, and a missing end, go to `problems`.
-   * @throws FAILED_PRECONDITION when the file is not a tape, or one of a later version; else the system's error.
+   * Calls `onHead` once and `onLine` for each further line. Unreadable lines and a missing end are added to `problems`.
+   * @throws FAILED_PRECONDITION if the file is not a tape or has a later version; otherwise the system's error.
    */
   async read(onHead: (head: TapeHeader) => void, onLine: (line: TapeLine) => void): Promise<void> {
     for await (const line of this.lines(onHead)) onLine(line);
   }
 
-  /** The same as `read`, for who needs time for each line. */
+  /** Does the same as `read`, for callers that process each line asynchronously. */
   async *lines(onHead: (head: TapeHeader) => void = () => undefined): AsyncGenerator<TapeLine> {
     let hasEnd = false;
     for await (const { text, isWhole } of this.#texts()) {
@@ -47,14 +46,14 @@ export class TapeReader {
       if (text.trim() === '') continue;
       const line = this.#parsed(text, isWhole);
       if (line === undefined) continue;
-      if (hasEnd) this.#problem('stands after the end of the tape');
+      if (hasEnd) this.#problem('comes after the end of the tape');
       hasEnd ||= 'end' in line;
       yield line;
     }
     if (this.#line === 0) throw failedPrecondition(`${this.file} is empty: it is not a tape`);
     if (!hasEnd)
       this.#problem(
-        'is the last one, and not the end of a tape: it was cut, or its recording runs, or was killed',
+        'is the last line but not the end of a tape: the tape was cut off, is still being recorded, or its recorder was killed',
       );
   }
 
@@ -75,7 +74,7 @@ export class TapeReader {
       if (bytes > (this.#line === 0 ? MAX_HEAD_BYTES : MAX_LINE_BYTES)) {
         if (this.#line === 0) throw this.#foreign();
         this.#line++;
-        this.#problem('has no end: the rest is not read');
+        this.#problem('is too long: the rest of the tape is not read');
         return;
       }
     }
@@ -87,7 +86,7 @@ export class TapeReader {
     if (typeof head?.tape !== 'number') throw this.#foreign();
     if (head.tape > TAPE_VERSION)
       throw failedPrecondition(
-        `${this.file} is a tape of version ${head.tape}: this dockbridge reads version ${TAPE_VERSION}, use the one that made it`,
+        `${this.file} is a tape of version ${head.tape}, but this dockbridge reads version ${TAPE_VERSION}: use the dockbridge that recorded it`,
       );
     if (!isHead(head)) throw this.#foreign();
     return head as unknown as TapeHeader;
@@ -100,14 +99,14 @@ export class TapeReader {
       return undefined;
     }
     if (line !== undefined && isTapeLine(line)) return line as unknown as TapeLine;
-    if (!isWhole) this.#problem('is cut');
+    if (!isWhole) this.#problem('is cut off');
     else this.#problem(line === undefined ? 'is not a JSON object' : 'is not a line of a tape');
     return undefined;
   }
 
   #foreign(): Error {
     return failedPrecondition(
-      `${this.file} is not a tape: its first line is not the head of one, such as {"tape":1,"recorded":…}`,
+      `${this.file} is not a tape: its first line is not a tape's head, such as {"tape":1,"recorded":…}`,
     );
   }
 
@@ -127,7 +126,7 @@ function objectOf(text: string): Readonly<Record<string, unknown>> | undefined {
   }
 }
 
-/** Whether objects and lists are in each other more than `levels` deep. */
+/** Returns whether objects and lists are nested more than `levels` deep. */
 function isDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (levels === 0) return true;

@@ -6,19 +6,19 @@ import type { SpentReport } from '../proxy/overhead';
 import { ENTRY_BYTES, isOwnLine, weightOf, type Entry, type TapeBytes } from './entry';
 import type { Failed, FromTape, TapeWork } from './worker-protocol';
 
-/** What may wait for the disk. Beyond that entries are lost, and the tape says how many. */
+/** The memory of entries that may wait for the disk. Further entries are lost, and the tape contains their number. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
-/** How long entries are gathered, and how many bytes of them. */
+/** A batch of entries is sent to the thread after this time, or when it has this size. */
 const BATCH_MS = 20;
 const BATCH_BYTES = 1024 * 1024;
-/** Time to write what waits when the recording ends. If the disk takes longer, the rest is lost. */
+/** The time to write the waiting entries when the recording ends. If the disk takes longer, the rest is lost. */
 const FINISH_MS = 30_000;
-/** Time for the thread to end, which hangs in the kernel if the disk does. */
+/** The time for the thread to end. The thread hangs in the kernel if the disk hangs. */
 const TERMINATE_MS = 1_000;
 const HEAP_MB = 512;
 
 export interface RecorderOptions extends TapeWork {
-  /** Called once for each kind of trouble with the disk, and once when it is over. */
+  /** Called when a problem with the disk begins, changes or ends, and when bytes cannot be read. */
   readonly warn: (text: string) => void;
   readonly startWorker?: StartWorker | undefined;
   readonly maxWaitingBytes?: number;
@@ -26,21 +26,21 @@ export interface RecorderOptions extends TapeWork {
 }
 
 export interface Finished {
-  /** Entries that are not in the tape. */
+  /** The number of entries that are not on the tape. */
   readonly lost: number;
-  /** Size of the file; 0 if its end is not known. */
+  /** The size of the file; 0 if it is not known. */
   readonly bytes: number;
-  /** Whether nothing is missing, and the last line is on the disk too. */
+  /** Whether nothing is missing and the last line is on the disk. */
   readonly isWhole: boolean;
 }
 
 type End = Pick<Finished, 'bytes' | 'isWhole'>;
 const NO_END: End = { bytes: 0, isWhole: false };
-const BEHIND = 'the disk does not keep up: lines are lost';
+const BEHIND = 'the disk is too slow, and lines are being lost';
 
 /**
- * The way to the tape. `write` takes almost no time, because a thread decodes and writes the entries. Entries that it does not
- * take in time are counted and dropped.
+ * Sends entries to the tape's thread. `write` takes almost no time, because the thread decodes and writes the entries. Entries for which
+ * there is no room are counted and dropped.
  */
 export class Recorder {
   readonly #began = performance.now();
@@ -50,7 +50,7 @@ export class Recorder {
   #batchBytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #waiting = 0;
-  /** Lines that the thread has not taken yet. */
+  /** The number of lines that the thread has not processed yet. */
   #untaken = 0;
   #lost = 0;
   #lostUntold = 0;
@@ -72,7 +72,7 @@ export class Recorder {
     worker.on('exit', () => this.#break('its thread ended'));
   }
 
-  /** @throws FAILED_PRECONDITION when the file cannot be made, or exists. */
+  /** Starts the thread and creates the tape. @throws FAILED_PRECONDITION if the file exists or cannot be created. */
   static async open(entry: string, options: RecorderOptions): Promise<Recorder> {
     const { file, header, full } = options;
     const worker = (options.startWorker ?? startWorker)(entry, {
@@ -91,7 +91,7 @@ export class Recorder {
     return new Recorder(worker, options);
   }
 
-  /** Seconds since the recording began. */
+  /** Returns the seconds since the recording began. */
   now(): number {
     return (performance.now() - this.#began) / 1000;
   }
@@ -100,17 +100,17 @@ export class Recorder {
     return ++this.#calls;
   }
 
-  /** Calls of this tape, as far as its thread has told of those that it found in what passed. */
+  /** The number of calls so far, including those that the thread has reported to have found in bytes. */
   get calls(): number {
     return this.#calls + this.#foundCalls;
   }
 
-  /** How long the calls that the thread found were in the proxy; undefined until the end of the tape. */
+  /** How long the calls that the thread found spent in the proxy; undefined until the end of the tape. */
   get spent(): SpentReport | undefined {
     return this.#spent;
   }
 
-  /** Never waits and never throws. What passed on connections was gathered because there was room for it (`takes`). */
+  /** Writes an entry. Never waits and never throws. For `wire` entries, `takes` has already checked that there is room. */
   write(entry: Entry): void {
     const isFull = entry.kind !== 'wire' && !this.#hasRoom(weightOf(entry));
     if (this.#isBroken || this.#isEnding || isFull) {
@@ -121,7 +121,7 @@ export class Recorder {
     this.#push(entry);
   }
 
-  /** Whether a `wire` entry of so many bytes can be written now. */
+  /** Returns whether there is room for a `wire` entry of this many bytes. */
   takes(bytes: number): boolean {
     if (this.#isBroken || this.#isEnding) return false;
     if (this.#hasRoom(bytes + ENTRY_BYTES)) return true;
@@ -133,14 +133,12 @@ export class Recorder {
     return this.#waiting + weight <= (this.#options.maxWaitingBytes ?? MAX_WAITING_BYTES);
   }
 
-  /** Writes what waits and the last line; gives up after 30 s. Entries that come later are lost. */
+  /** Writes the waiting entries and the last line, and gives up after 30 s. Entries that are written later are lost. */
   async finish(): Promise<Finished> {
     this.#isEnding = true;
     const limit = this.#options.finishMs ?? FINISH_MS;
     const { bytes, isWhole } = await waitAtMost('The end of the tape', limit, this.#end()).catch(() => {
-      this.#options.warn(
-        deadlineExceeded(`the disk has not taken the tape's end within ${limit} ms`).message,
-      );
+      this.#options.warn(deadlineExceeded(`the end of the tape was not written within ${limit} ms`).message);
       return NO_END;
     });
     this.#isBroken = true;
@@ -149,7 +147,7 @@ export class Recorder {
     return { lost, bytes, isWhole: isWhole && lost === 0 };
   }
 
-  /** The last line counts all losses, so it is written once the thread has reported on all other lines. */
+  /** The last line contains the number of all losses, so it is written after the thread has reported on all other lines. */
   async #end(): Promise<End> {
     this.#post();
     if (this.#waiting > 0 && !this.#isBroken) await new Promise<void>((resolve) => (this.#onTaken = resolve));
@@ -168,14 +166,14 @@ export class Recorder {
     this.#lostUntold = 0;
   }
 
-  /** Entries go to the thread together: handing over one by one would take longer than the calls that they are about. */
+  /** Adds an entry to the batch. Entries are sent in batches, because sending each one separately would take longer than the calls themselves. */
   #push(entry: Entry): void {
     const weight = weightOf(entry);
     this.#waiting += weight;
     this.#batchBytes += weight;
     if (isOwnLine(entry)) this.#untaken++;
     this.#batch.push(entry);
-    // A batch already.
+    // A `wire` entry is a batch already, so it is sent at once.
     if (entry.kind === 'wire' || this.#batchBytes > BATCH_BYTES) this.#post();
     else if (this.#batch.length === 1) this.#timer = setTimeout(() => this.#post(), BATCH_MS);
   }
@@ -190,7 +188,7 @@ export class Recorder {
 
   #hear(message: FromTape): void {
     if ('finished' in message) {
-      // The thread ends now, which is no trouble.
+      // The thread ends now, and its exit is not a problem.
       this.#isBroken = true;
       this.#unread = message.unread ?? 0;
       this.#spent = message.spent;
@@ -215,7 +213,7 @@ export class Recorder {
     this.#lostUntold += failed.untold;
   }
 
-  /** So many lines will not be in the tape, which the next one tells. */
+  /** Counts lines that will not be on the tape. The next line that is written reports them. */
   lose(count: number): void {
     this.#lost += count;
     this.#lostUntold += count;
@@ -226,11 +224,11 @@ export class Recorder {
     if (this.#trouble === '') this.#say(BEHIND);
   }
 
-  /** @param trouble '' for none. */
+  /** Warns if the problem has changed. @param trouble '' for none. */
   #say(trouble: string): void {
     if (trouble === this.#trouble) return;
     this.#trouble = trouble;
-    this.#options.warn(trouble === '' ? 'the tape is written again' : trouble);
+    this.#options.warn(trouble === '' ? 'the tape is being written again' : trouble);
   }
 
   #break(why: string): void {
@@ -238,7 +236,7 @@ export class Recorder {
     this.#isBroken = true;
     this.#onTaken();
     this.#onFinished(NO_END);
-    this.#options.warn(`the tape has ended: ${why}`);
+    this.#options.warn(`the tape has ended early: ${why}`);
   }
 }
 

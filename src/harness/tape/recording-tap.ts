@@ -6,9 +6,9 @@ import type { CallClosed, CallTap } from '../proxy/relay';
 import { statusIn, type CallStatus } from '../proxy/status';
 import type { LineEntry, TapeBytes } from './entry';
 
-/** Fields of HTTP/2 and of gRPC itself: the same in every call, or told elsewhere in the line. */
+/** Header fields of HTTP/2 and gRPC. They are left out, because they are the same in every call or have their own place in the line. */
 const OF_GRPC = /^(?::|content-type$|accept-encoding$|te$|user-agent$|host$|grpc-(?!trace))/;
-/** What gRPC clients make of the HTTP/2 code of a reset. Every other code is INTERNAL to them. */
+/** The gRPC code that clients derive from the HTTP/2 code of a reset. All other resets are INTERNAL. */
 const STATUS_OF_RESET: Readonly<Record<number, string>> = {
   [constants.NGHTTP2_REFUSED_STREAM]: 'UNAVAILABLE',
   [constants.NGHTTP2_CANCEL]: 'CANCELLED',
@@ -16,20 +16,20 @@ const STATUS_OF_RESET: Readonly<Record<number, string>> = {
   [constants.NGHTTP2_INADEQUATE_SECURITY]: 'PERMISSION_DENIED',
 };
 /**
- * The share of its deadline at whose end a call counts as out of time: the client's clock began before the call was here, and
- * on a busy node tens of milliseconds before.
+ * A call that ended within this last share of its deadline counts as timed out. The client's clock starts before the call arrives here,
+ * on a busy node by tens of milliseconds.
  */
 const DEADLINE_SLACK = 0.05;
 
-/** Takes the entries of a call, and gives it its number and its times. */
+/** Receives the entries of a call, and provides its number and its times. */
 export interface CallSink {
   nextCall(): number;
-  /** Seconds since the recording began. */
+  /** Returns the seconds since the recording began. */
   now(): number;
   write(entry: LineEntry): void;
 }
 
-/** Writes down one call as the client saw it. */
+/** Records one call as the client saw it. */
 export class RecordingTap implements CallTap {
   readonly n: number;
   readonly #deadlineMs: number | undefined;
@@ -60,7 +60,7 @@ export class RecordingTap implements CallTap {
   }
 
   requestPassed(): void {
-    // Nothing to do: the line is written when the message is complete, or at the end of the call.
+    // The line is not written here, but when the message is complete or the call ends.
   }
 
   responseHeaders(raw: RawHeaders): void {
@@ -87,7 +87,7 @@ export class RecordingTap implements CallTap {
     this.#begin(undefined);
     const t = this.sink.now();
     const ms = (t - this.#t) * 1000;
-    // A call that the client gave up has no status from the runtime, unless it was on its way already.
+    // A call that the client gave up has a status of the runtime only if the answer had already arrived here.
     const { status, details, detailsBin } = this.#status ?? this.#withoutAnswer(end, ms);
     this.sink.write({
       ...{ kind: 'end', n: this.n, t, path: this.path, status, ms },
@@ -100,7 +100,7 @@ export class RecordingTap implements CallTap {
 
   #withoutAnswer({ by, reset }: CallClosed, ms: number): CallStatus {
     const late = this.#deadlineMs !== undefined && ms >= this.#deadlineMs * (1 - DEADLINE_SLACK);
-    // The deadline may end a call at either side: a runtime that watches it resets the call.
+    // Either side can end a call at its deadline: a runtime that watches the deadline resets the call.
     if (late && by !== 'proxy') return { status: 'DEADLINE_EXCEEDED' };
     if (by === 'client') return { status: 'CANCELLED' };
     if (reset === undefined) return { status: 'UNAVAILABLE', details: 'the connection was closed' };
@@ -123,13 +123,13 @@ export class RecordingTap implements CallTap {
   }
 }
 
-/** A copy with memory of its own, which can move to another thread. */
+/** Returns a copy in separate memory, which can be transferred to another thread. */
 function kept({ bytes, length, compressed }: GrpcMessage): TapeBytes {
   return { length, compressed, ...(bytes === undefined ? {} : { bytes: new Uint8Array(bytes) }) };
 }
 
 function metadataOf(headers: RawHeaders): Record<string, string> {
-  // A field may be called `constructor`.
+  // The object has no prototype, because a field can be called `constructor`.
   const metadata = Object.create(null) as Record<string, string>;
   for (let at = 0; at + 1 < headers.length; at += 2) {
     const [name = '', value = ''] = headers.slice(at, at + 2);

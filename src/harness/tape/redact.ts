@@ -1,21 +1,21 @@
 import { createHmac } from 'node:crypto';
 import type { Json, JsonOptions, Place, Scalar } from '../../proto/fields';
 
-/** What a tape does not hold unless it was asked for everything. The header of the tape lists these words. */
+/** The kinds of values that a tape hides without `--unsafe-full`. The head of the tape lists these words. */
 export const REDACTED = ['auth', 'env', 'exec', 'info', 'url', 'annotations', 'metadata', 'unknown'] as const;
 
-/** How many bytes of a command's output the tape keeps: enough for what a probe says. */
+/** How many bytes of a command's output the tape contains, which is enough for the output of most probes. */
 const SHOWN_EXEC_BYTES = 256;
-/** 64 bits, so that no two values of one tape get the same hash by chance. */
+/** 64 bits, so that two values of one tape practically never have the same hash. */
 const HASH_CHARACTERS = 16;
-/** kubectl's copy of an object, with all values of its environment. */
+/** The annotation in which kubectl stores a copy of the pod, including the values of environment variables. */
 const COPIES = 'last-applied-configuration';
 
 export type Hide = (value: Scalar) => string;
 
 /**
- * Hashes with a key that is forgotten with the process: equal values of one tape have equal hashes, and nobody can try
- * passwords against them.
+ * Returns a function that replaces a value by a keyed hash. Equal values of one tape have equal hashes. The key is not stored, so nobody
+ * can use the hashes to test guesses of a password.
  */
 export function hider(key: Buffer): Hide {
   return (value) => {
@@ -25,7 +25,7 @@ export function hider(key: Buffer): Hide {
   };
 }
 
-/** How messages are turned into JSON without the fields that CRI's descriptors mark as secret. */
+/** Returns the options of `toJson` that hide the fields which CRI's descriptors mark as secret, and the other kinds in REDACTED. */
 export function redaction(hide: Hide): JsonOptions {
   return {
     rewrite: (value, place) => redacted(value, place, hide),
@@ -39,9 +39,9 @@ function redacted(
   hide: Hide,
 ): Json | undefined {
   if (secret === true || message === 'AuthConfig') return hide(value);
-  // The only message with key and value is an environment variable.
+  // KeyValue is used only for environment variables.
   if (message === 'KeyValue' && name === 'value') return hide(value);
-  // Verbose information holds the whole configuration, environment and all.
+  // Verbose information contains the whole configuration, including environment variables.
   if (name === 'info' && key !== undefined) return hide(value);
   if (name === 'annotations' && key?.includes(COPIES) === true) return hide(value);
   if (message === 'ExecSyncResponse' && Buffer.isBuffer(value)) return cutOutput(value, hide);
@@ -56,8 +56,8 @@ function cutOutput(output: Buffer, hide: Hide): Json | undefined {
 }
 
 /**
- * The URL of an exec, attach or port-forward session gives access to the container. Its host and port do not, but a name and
- * password before them may.
+ * Hides a URL except for its host and port, because the URL of an exec, attach or port-forward session gives access to the container. A
+ * user name and a password before the host are hidden too.
  */
 function hiddenUrl(url: string, hide: Hide): string {
   const host = URL.canParse(url) ? new URL(url).host : '';

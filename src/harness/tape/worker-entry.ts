@@ -9,7 +9,7 @@ import { TapeLines } from './lines';
 import { hider } from './redact';
 import type { FromTape, TapeWork, ToTape } from './worker-protocol';
 
-/** A priority below that of the thread that passes calls. On Linux this sets the calling thread's alone. */
+/** A lower priority than that of the thread that passes calls. On Linux, `setPriority` affects only the calling thread. */
 const NICE = 10;
 const KEY_BYTES = 32;
 
@@ -40,7 +40,7 @@ function serve(port: MessagePort, { file, header, full }: TapeWork): void {
   });
 }
 
-/** Replaces bytes that passed by the entries of the calls in them, and adds the number of these calls and their losses to the last entry. */
+/** Replaces `wire` entries by the entries of the calls in them, and adds the number of these calls and of their lost lines to the last entry. */
 function read(
   wire: WireCalls,
   entries: readonly Entry[],
@@ -59,7 +59,7 @@ function read(
   return { made, problems };
 }
 
-/** @returns why the disk did not take them. */
+/** Writes entries to the tape. @returns the error message if that failed. */
 function write(tape: TapeFile, lines: TapeLines, entries: readonly LineEntry[]): string | undefined {
   const text = entries.map((entry) => `${lines.textOf(entry)}\n`).join('');
   try {

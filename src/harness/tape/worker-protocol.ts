@@ -2,46 +2,46 @@ import type { SpentReport } from '../proxy/overhead';
 import type { Entry } from './entry';
 import type { TapeHeader } from './format';
 
-/** What the thread is started with. */
+/** The data with which the thread is started. */
 export interface TapeWork {
   readonly file: string;
   readonly header: TapeHeader;
-  /** Whether the tape keeps secrets. */
+  /** Whether the tape contains secrets. */
   readonly full: boolean;
 }
 
-/** Entries in their order; the last of all is a `finish`. */
+/** A batch of entries in order. The last entry of the recording is a `finish`. */
 export type ToTape = readonly Entry[];
 
-/** Why entries are not on the disk. */
+/** Entries that could not be written. */
 export interface Failed {
-  /** Lines of calls and faults that are missing. */
+  /** The number of missing lines about calls and faults. */
   readonly lines: number;
-  /** Lost lines that these missing lines would have reported. */
+  /** The number of lost lines that the missing lines would have reported. */
   readonly untold: number;
   readonly why: string;
 }
 
 export type FromTape =
   | { readonly opened: true }
-  /** How many of the bytes and lines that were sent are on the disk or were given up. */
+  /** How many bytes and lines the thread has processed, whether it could write them or not. */
   | {
       readonly taken: number;
       readonly lines: number;
       readonly failed?: Failed;
-      /** How many calls the thread has found in the bytes that passed, so far; undefined for none. */
+      /** How many calls the thread has found in `wire` entries so far; undefined for none. */
       readonly calls?: number;
-      /** Why it cannot read some of those bytes, for people. */
+      /** Messages about bytes in `wire` entries that could not be read. */
       readonly problems?: readonly string[];
     }
-  /** `isWhole`: the last line is on the disk as well. */
+  /** The tape is closed. `isWhole`: the last line is on the disk. */
   | {
       readonly finished: true;
       readonly bytes: number;
       readonly isWhole: boolean;
-      /** Lines that are missing because the thread could not read the bytes that passed. */
+      /** The number of lines that are missing because bytes in `wire` entries could not be read. */
       readonly unread?: number;
-      /** How long the calls that it found were inside the proxy. */
+      /** How long the calls in `wire` entries spent inside the proxy. */
       readonly spent?: SpentReport;
     }
   | { readonly refused: string };

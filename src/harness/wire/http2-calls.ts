@@ -15,7 +15,7 @@ import { valueOf, type RawHeaders } from '../proxy/raw-headers';
 import type { CallTap, EndedBy } from '../proxy/relay';
 import type { Side } from './pieces';
 
-/** grpc-go's own limit for the header fields of a call. The recorder must be able to read what client and runtime accept. */
+/** grpc-go's limit for the header fields of a call. The recorder must be able to read everything that clients and runtimes accept. */
 const MAX_HEADER_BYTES = 16 * 1024 * 1024;
 const LIMITS = { frame: MAX_HEADER_BYTES, block: MAX_HEADER_BYTES };
 const SETTINGS_HEADER_TABLE_SIZE = 1;
@@ -23,7 +23,7 @@ const SETTING_BYTES = 6;
 
 export interface OpenedCall {
   readonly tap: Omit<CallTap, 'n'>;
-  /** Called when the runtime has answered. `insideMs` is how long the last bytes of request and answer were inside the proxy, added up. */
+  /** Called when the runtime has answered. `insideMs` is the sum of the times that the last bytes of the request and of the answer spent inside the proxy. */
   readonly answered: (insideMs: number) => void;
 }
 
@@ -32,15 +32,15 @@ interface Call extends OpenedCall {
   hasHeaders: boolean;
 }
 
-/** The state of reading what one side sends. */
+/** The state of decoding the bytes that one side sends. */
 interface Direction {
   readonly reader: FrameReader;
   readonly fields: HeaderDecoder;
-  /** A header block that has begun and not ended. */
+  /** A header block that is not complete yet. */
   block: HeaderBlock | undefined;
 }
 
-/** Finds the calls of an HTTP/2 connection in the bytes that pass in both directions. It is an observer: it never answers. */
+/** Finds the calls of an HTTP/2 connection in the bytes that pass in both directions. It only observes and sends nothing. */
 export class Http2Calls {
   readonly #open: (path: string, headers: RawHeaders) => OpenedCall;
   readonly #calls = new Map<number, Call>();
@@ -63,15 +63,16 @@ export class Http2Calls {
   }
 
   /**
-   * @param spentMs how long these bytes were inside the proxy; NaN if that is not known.
-   * @throws ProtocolError and other errors when the bytes cannot be read. The connection cannot be read any further then.
+   * Decodes bytes that one side has sent.
+   * @param spentMs how long these bytes spent inside the proxy; NaN if that is not known.
+   * @throws ProtocolError and other errors if the bytes cannot be decoded. No later bytes of the connection can be decoded then.
    */
   feed(from: Side, chunk: Buffer, spentMs: number): void {
     this.#spentMs = spentMs;
     this.#directions[from].reader.feed(chunk);
   }
 
-  /** The connection has ended, and its calls with it. */
+  /** Ends all open calls, because the connection has ended. */
   closed(by: EndedBy): void {
     const reset = by === 'client' ? constants.NGHTTP2_CANCEL : undefined;
     for (const id of this.#calls.keys()) this.#end(id, by, reset);
@@ -116,7 +117,7 @@ export class Http2Calls {
     if (block.missing > 0) block.fill(bytes, FRAME_HEADER_BYTES);
     if (!block.complete) return;
     direction.block = undefined;
-    // The block of a call that has ended must be decoded too, because each block may change the table.
+    // The block of a call that has ended must be decoded too, because each block can change the HPACK table.
     const raw = direction.fields.decode(block.fragment()).flatMap(({ name, value }) => [name, value]);
     if (from === 'client') this.#requestFields(block, raw);
     else this.#answerFields(block, raw);
@@ -173,7 +174,7 @@ export class Http2Calls {
     call?.tap.closed({ by, reset });
   }
 
-  /** A side announces the size of the table with which it decodes what the other side sends. */
+  /** Applies the size of the HPACK table. A side announces the size that the other side may use. */
   #settings(from: Side, payload: Buffer): void {
     const { fields } = this.#directions[from === 'client' ? 'runtime' : 'client'];
     if (payload.length % SETTING_BYTES !== 0) throw new ProtocolError('a SETTINGS frame with a wrong length');
@@ -182,7 +183,7 @@ export class Http2Calls {
         fields.allowTable(payload.readUInt32BE(at + 2));
   }
 
-  /** The runtime has not processed calls after this one, so their client may make them again on another connection. */
+  /** Ends the calls after the last one that the runtime has processed. Clients can repeat these calls on another connection. */
   #goaway(lastStream: number): void {
     for (const id of this.#calls.keys())
       if (id > lastStream) this.#end(id, 'runtime', constants.NGHTTP2_REFUSED_STREAM);

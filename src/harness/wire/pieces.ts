@@ -10,7 +10,7 @@ export type Piece =
       readonly connection: number;
       readonly t: number;
       readonly from: Side;
-      /** From the arrival of these bytes until the kernel had taken all of them for the other side (ms); NaN if it had not yet. */
+      /** The time from the arrival of these bytes until the kernel had accepted all of them for the other side, ms; NaN if it has not yet. */
       readonly spentMs: number;
       readonly bytes: Buffer;
     }
@@ -20,7 +20,7 @@ export type Piece =
       readonly t: number;
       readonly by: EndedBy;
     }
-  /** The next bytes of this connection were not kept, so the rest of it cannot be read. */
+  /** Some bytes of this connection were dropped here, so its later bytes cannot be decoded. */
   | { readonly kind: 'torn'; readonly connection: number; readonly t: number };
 
 /** The fields kind, connection, t, spentMs, and the length of the bytes that follow. */

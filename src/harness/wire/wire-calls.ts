@@ -7,8 +7,8 @@ import { Http2Calls, type OpenedCall } from './http2-calls';
 import { unpacked, type Piece } from './pieces';
 
 /**
- * Makes the entries of a tape from the bytes that passed on connections. It runs in the tape's thread. If the bytes of a connection are not HTTP/2, the
- * recording of this connection ends, and an entry says so. `read` never throws.
+ * Creates the entries of a tape from the bytes that passed on connections. It runs in the tape's thread. If the bytes of a connection are
+ * not HTTP/2, the recording of this connection ends, and an entry reports this. `read` never throws.
  */
 export class WireCalls {
   readonly spent = new SpentTimes();
@@ -16,7 +16,7 @@ export class WireCalls {
   calls = 0;
   /** The number of lines that are missing because their connection could not be read any further. */
   lost = 0;
-  /** Undefined for a connection that cannot be read any further. */
+  /** The decoder of each connection; undefined if the connection can no longer be decoded. */
   readonly #connections = new Map<number, Http2Calls | undefined>();
   readonly #sink: CallSink = {
     nextCall: () => ++this.calls,
@@ -28,8 +28,9 @@ export class WireCalls {
   #t = 0;
 
   /**
-   * @param pieces as `packed` makes them.
-   * @returns the entries that these pieces add to the tape, and messages for a person about connections that cannot be read.
+   * Decodes pieces.
+   * @param pieces in the form of `packed`.
+   * @returns the entries that these pieces add to the tape, and messages about connections that can no longer be decoded.
    */
   read(pieces: Uint8Array): { readonly entries: readonly LineEntry[]; readonly problems: readonly string[] } {
     for (const piece of unpacked(pieces)) {
@@ -54,13 +55,17 @@ export class WireCalls {
     }
     if (calls === undefined) return;
     if (piece.kind === 'torn') {
-      this.#giveUp(connection, calls, 'the disk did not keep up');
+      this.#giveUp(connection, calls, 'the disk was too slow');
       return;
     }
     try {
       calls.feed(piece.from, piece.bytes, piece.spentMs);
     } catch (error) {
-      this.#giveUp(connection, calls, `what the ${piece.from} sent cannot be read: ${messageOf(error)}`);
+      this.#giveUp(
+        connection,
+        calls,
+        `the bytes that the ${piece.from} sent could not be decoded: ${messageOf(error)}`,
+      );
     }
   }
 
@@ -71,12 +76,12 @@ export class WireCalls {
     };
   }
 
-  /** The calls that are open will have no end in the tape. Nobody knows how many would have followed, so this is the smallest possible loss. */
+  /** Ends the recording of a connection. Its open calls will have no end on the tape. The number of later calls is unknown, so the loss may be larger. */
   #giveUp(connection: number, calls: Http2Calls, why: string): void {
     this.#connections.set(connection, undefined);
     const lost = Math.max(1, calls.open);
     this.lost += lost;
-    const text = `connection ${connection} is not recorded any further: ${why}`;
+    const text = `connection ${connection} is no longer recorded: ${why}`;
     this.#made.push({ kind: 'lost', t: this.#t, lost, why: text });
     this.#problems.push(text);
   }

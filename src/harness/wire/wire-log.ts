@@ -2,29 +2,29 @@ import type { EndedBy } from '../proxy/relay';
 import type { Recorder } from '../tape/recorder';
 import { packed, type Piece, type Side } from './pieces';
 
-/** Pieces are collected for this long, or until they have this many bytes. */
+/** Pieces are collected for this time, or until they have this many bytes. */
 const BATCH_MS = 20;
 const BATCH_BYTES = 1024 * 1024;
-/** The approximate memory of a piece besides its bytes. */
+/** The approximate memory of a piece without its bytes. */
 const PIECE_BYTES = 100;
 
 /** Observes one connection. Its methods neither wait nor throw. */
 export interface WireTap {
   /**
-   * Called with bytes that are passed on now. They are kept for a moment, so nobody may change them.
-   * @returns a function to call when the kernel has taken them, with the time (ms) that they were here; undefined if that is not recorded.
+   * Called with bytes that are being passed on. The tap keeps them for a moment, so the caller must not change them.
+   * @returns a function to call when the kernel has accepted the bytes, with the time (ms) that they spent here; undefined if they are not recorded.
    */
   passing(from: Side, chunk: Buffer): ((spentMs: number) => void) | undefined;
-  /** The connection has ended at `t` (seconds since the recording began). Called once, after all other calls. */
+  /** Called once, when the connection has ended. `t` is the time of the end, in seconds since the recording began. */
   closed(by: EndedBy, t: number): void;
 }
 
 /**
- * Collects the bytes that pass, and hands them to the tape's thread. It keeps the chunks as they came, and copies them into one buffer when it hands
- * them over. The thread that passes the bytes does nothing else with them.
+ * Collects the bytes that pass and sends them to the tape's thread. It keeps the chunks as they are, and copies them into one buffer when it
+ * sends them. The thread that relays the bytes does nothing else with them.
  *
- * When there is no room for a chunk, the recording of its connection ends, and other connections are still recorded. The rest of the connection could not
- * be read: header fields of HTTP/2 refer to earlier ones, and nothing marks the beginning of a frame.
+ * If there is no room for a chunk, the recording of its connection ends, and other connections are still recorded. The rest of the connection
+ * could not be decoded, because HTTP/2 header fields refer to earlier ones and nothing marks the beginning of a frame.
  */
 export class WireLog {
   readonly #recorder: Pick<Recorder, 'now' | 'takes' | 'write' | 'lose'>;
@@ -37,14 +37,14 @@ export class WireLog {
     this.#recorder = recorder;
   }
 
-  /** @returns the tap of a new connection. */
+  /** Returns the tap for a new connection. */
   follow(): WireTap {
     const connection = ++this.#connections;
     let isKnown = false;
     let isTorn = false;
     const tear = (): void => {
       isTorn = true;
-      // The tape knows nothing of a connection of which no byte was kept, so this loss is not told as the end of its recording.
+      // The thread knows a connection only by its bytes. If none of them was kept, the loss is counted as one lost line instead.
       if (isKnown) this.#push({ kind: 'torn', connection, t: this.#recorder.now() });
       else this.#recorder.lose(1);
     };
@@ -67,7 +67,7 @@ export class WireLog {
     };
   }
 
-  /** Hands over what was collected. */
+  /** Sends the collected pieces to the tape's thread. */
   flush(): void {
     clearTimeout(this.#timer);
     const pieces = this.#pieces;

@@ -7,7 +7,7 @@ import type { EndedBy } from '../proxy/relay';
 import type { Side } from './pieces';
 import type { WireTap } from './wire-log';
 
-/** How long (ms) a connection that we close may take to write the bytes that passed before. Its peer may not be reading. */
+/** How long a connection that is being closed may take to write pending bytes, ms. Its peer may have stopped reading. */
 const HANG_UP_MS = 1_000;
 
 export interface WireProxyOptions {
@@ -23,8 +23,8 @@ export interface WireProxyOptions {
 }
 
 /**
- * Passes bytes between clients and the runtime without reading them (docs/adr/0076). Each connection of a client has its own connection to the
- * runtime. Each side sees what the other one does: its bytes, the end of its direction, and that it has closed the connection.
+ * Relays bytes between clients and the runtime without decoding them (docs/adr/0076). Each client connection has its own connection to the
+ * runtime. Bytes, the end of a direction, and the closing of a connection are passed on from each side to the other.
  */
 export class WireProxy {
   readonly #options: WireProxyOptions;
@@ -36,14 +36,14 @@ export class WireProxy {
     this.#options = options;
   }
 
-  /** @throws RuntimeError when the endpoint is malformed or taken. */
+  /** Opens the socket for clients. @throws RuntimeError if the endpoint is malformed or already in use. */
   async listen(): Promise<void> {
     const { listen: endpoint, logger } = this.#options;
     this.#listener = new SocketListener({ endpoint, logger });
     await this.#listener.listenForSockets((client) => this.#accept(client));
   }
 
-  /** Takes no new connection, and ends those that are there. Resolves when their taps have been told, after 1 s at most. */
+  /** Stops accepting connections and closes the existing ones. Resolves when this has been reported to their taps, after 1 s at most. */
   async close(): Promise<void> {
     const listener = this.#listener;
     this.#listener = undefined;
@@ -64,7 +64,7 @@ export class WireProxy {
     this.#pairs.add(pair);
   }
 
-  /** Logged once and not for each attempt, because a kubelet tries again each second. */
+  /** Logs that the runtime cannot be reached, once and not for each attempt, because kubelet retries every second. */
   #unreachable(error: Error): void {
     if (this.#isUnreachable) return;
     this.#isUnreachable = true;
@@ -75,14 +75,14 @@ export class WireProxy {
   }
 }
 
-/** The connection of a client, and the connection to the runtime that belongs to it. */
+/** The connection of a client and the corresponding connection to the runtime. */
 class Pair {
   readonly #tap: WireTap;
   readonly #now: () => number;
   readonly #sockets: readonly Socket[];
   readonly #closed: Promise<void>;
   #open = 2;
-  /** Who was the first to end it, and when. */
+  /** The side that ended the connection first, and the time of this end. */
   #end: { readonly by: EndedBy; readonly t: number } | undefined;
 
   constructor(client: Socket, runtime: Socket, tap: WireTap, now: () => number, onClosed: () => void) {
@@ -102,7 +102,7 @@ class Pair {
     });
   }
 
-  /** Closes both connections. Bytes that passed before are still written, for at most 1 s. */
+  /** Closes both connections. Pending bytes are still written, for at most 1 s. */
   async drop(): Promise<void> {
     this.#ended('proxy');
     for (const socket of this.#sockets) {
@@ -127,11 +127,11 @@ class Pair {
       this.#ended(from);
       target.end();
     });
-    // `close` follows each error.
+    // Errors need no handling here, because `close` follows each of them.
     source.on('error', () => undefined);
     source.on('close', () => {
       this.#ended(from);
-      // The other side still gets what was sent before.
+      // `destroySoon` still writes the bytes that this side sent before it closed.
       target.destroySoon();
       closed();
     });

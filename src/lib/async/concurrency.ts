@@ -62,7 +62,10 @@ export class Semaphore {
     this.free = limit;
   }
 
-  /** @param signal ends the wait, but not the work, with the signal's reason. */
+  /**
+   * Runs `work` when a place is free.
+   * @param signal ends the wait, but not the work, with the signal's reason.
+   */
   async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.free > 0) this.free--;
     else await this.wait(signal);
@@ -74,8 +77,8 @@ export class Semaphore {
   }
 
   /**
-   * Runs `work` when no other work is running, and makes all other work wait meanwhile. Callers of run() that are waiting
-   * already go first.
+   * Runs `work` alone: it waits until no other work is running, and other work waits until it has ended. Callers of run() that
+   * wait already go first.
    */
   async runAlone<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.free < this.limit) {
@@ -120,7 +123,7 @@ export class Semaphore {
     } catch (error) {
       const place = this.waiting.indexOf(enter);
       if (place >= 0) this.waiting.splice(place, 1);
-      // The turn came in the same tick in which the wait ended, so it must be passed on.
+      // The turn came in the same tick in which the wait ended, so the next caller gets the turn.
       else this.leave();
       throw error;
     }

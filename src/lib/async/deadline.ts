@@ -6,8 +6,8 @@ import { abortable } from './abortable';
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * Makes a signal that many calls may share. Without this, Node would treat more than ten listeners as a leak and print a
- * warning.
+ * Makes an abort controller whose signal many calls may share. For other signals, Node treats more than ten listeners as a leak
+ * and prints a warning.
  */
 export function sharedAbortController(): AbortController {
   const controller = new AbortController();
@@ -48,7 +48,8 @@ export async function waitAtMost<T>(
   work: Promise<T>,
   parent?: AbortSignal,
 ): Promise<T> {
-  // The work may fail before anybody waits for it, or when nobody waits anymore. Its rejection must not count as unhandled.
+  // The work may fail before anybody waits for it, or after the last caller has stopped waiting. Its rejection must not count
+  // as unhandled.
   work.catch(() => undefined);
   return withDeadline(what, ms, parent, (signal) => abortable(work, signal));
 }

@@ -22,7 +22,10 @@ export class WorkGate {
   private readonly inside = new Map<symbol, Inside>();
   private readonly waiting = new Set<() => void>();
 
-  /** @throws UNAVAILABLE, with the reason of the close, when the gate is closed. */
+  /**
+   * Checks that the gate is open.
+   * @throws UNAVAILABLE, with the reason of the close, when the gate is closed.
+   */
   check(): void {
     if (this.reason !== undefined) throw unavailable(this.reason);
   }
@@ -43,6 +46,7 @@ export class WorkGate {
   }
 
   /**
+   * Runs `work` if the gate is open.
    * @param about returns what the work is about. It is called only when somebody asks for the running work.
    * @throws UNAVAILABLE when the gate is closed.
    */
@@ -58,7 +62,7 @@ export class WorkGate {
     }
   }
 
-  /** Refuses all further work. If it is called again, the reason of the first call stays. */
+  /** Refuses all further work. A second call does not change the reason. */
   close(reason: string): void {
     this.reason ??= reason;
   }

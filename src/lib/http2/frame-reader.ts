@@ -23,7 +23,10 @@ export class FrameReader {
     this.#onFrame = onFrame;
   }
 
-  /** @throws ProtocolError when the preface is wrong, and the errors of `onFrame`. After an error no more bytes may be fed. */
+  /**
+   * Reads the next chunk, which may end anywhere in a frame.
+   * @throws ProtocolError when the preface is wrong, and the errors of `onFrame`. After an error no more bytes may be fed.
+   */
   feed(chunk: Buffer): void {
     let rest = this.#afterPreface(chunk);
     while (rest.length > 0) {

@@ -1,7 +1,7 @@
 /** The parts of HTTP/2 framing (RFC 9113 §4) that the repair of authorities and the recorder need. */
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 export const FRAME_HEADER_BYTES = 9;
-/** SETTINGS_MAX_FRAME_SIZE as Node's server announces it, which is the protocol's default. */
+/** The value of SETTINGS_MAX_FRAME_SIZE that Node's server announces. It is the protocol's default. */
 export const MAX_FRAME_BYTES = 16_384;
 
 export const FrameType = {
@@ -17,7 +17,7 @@ export interface FrameHeader {
   readonly streamId: number;
 }
 
-/** The peer broke the protocol. Its connection is closed, with no other effect. */
+/** Thrown when the peer has broken the protocol. This only closes the peer's connection. */
 export class ProtocolError extends Error {}
 
 /** Reads a frame's header. `data` must contain at least nine bytes from `at` on. */
@@ -75,8 +75,8 @@ export interface BlockLimits {
 }
 
 /**
- * The usual limits. They exceed nghttp2's own limits (64 KiB of fields, eight CONTINUATIONs), so that nghttp2 gives the
- * proper answer.
+ * The usual limits. They are higher than nghttp2's own limits (64 KiB of fields, eight CONTINUATIONs), so that nghttp2 itself
+ * answers a client that exceeds its limits.
  */
 const LIMITS: BlockLimits = { frame: MAX_FRAME_BYTES, block: 256 * 1024 };
 

@@ -29,7 +29,8 @@ export class HeaderDecoder {
   readonly #maxBytes: number;
 
   /**
-   * @param maxBytes the decoded size that the fields of one block may have together. Each field counts 32 bytes extra.
+   * @param maxBytes the decoded size that the fields of one block may have together. Each field counts 32 bytes more than its
+   * name and value.
    */
   constructor(maxBytes = MAX_DECODED_BYTES) {
     this.#maxBytes = maxBytes;
@@ -45,7 +46,7 @@ export class HeaderDecoder {
 
   /**
    * Decodes one block.
-   * @throws ProtocolError when the block is malformed or too big. The connection cannot be used any more then.
+   * @throws ProtocolError when the block is malformed or too big. The connection cannot be used after that.
    */
   decode(block: Buffer): HeaderField[] {
     try {
@@ -89,7 +90,8 @@ export class HeaderDecoder {
   }
 
   #string(): string {
-    // hpack.js makes empty strings with `new Buffer`, which prints a warning on stderr once bundled.
+    // hpack.js creates an empty string with `new Buffer`, which makes the bundled program print a warning on stderr. The empty
+    // string is therefore read here.
     if (this.#input.buffer.peekUInt8() === 0) {
       this.#input.buffer.readUInt8();
       return '';

@@ -1,6 +1,6 @@
 /**
- * The two parts of hpack.js 2.1.6 that dockbridge uses. All their functions throw plain Errors (or TypeErrors) on
- * malformed input.
+ * The two parts of hpack.js 2.1.6 that dockbridge uses. On malformed input, all their functions throw plain Errors or
+ * TypeErrors.
  */
 declare module 'hpack.js' {
   export interface Decoder {

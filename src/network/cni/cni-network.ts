@@ -35,7 +35,7 @@ import { podIps, resultOf } from './result';
 import { type Attachment, type CachedAttachment, ResultCache } from './result-cache';
 import type { RunningPlugins } from './running-plugins';
 
-/** For how many pods plugins may run at a time. More would only queue for the locks of iptables and IPAM. */
+/** The number of pods for which plugins may run at once. More would only queue for the locks of iptables and IPAM. */
 const CONCURRENT_PODS = 16;
 const NOT_ATTACHED: PodNetworkState = { ready: false, ips: [] };
 
@@ -198,7 +198,7 @@ export class CniNetwork implements NodeCni {
     return existing.has(containerId) || !this.loaded.has(containerId) || !this.isOurs(entry);
   }
 
-  /** Fails while a process still uses the pod's address, which no other pod may get yet. The caller then tries again. */
+  /** Fails while a process uses the pod's address, which no other pod may get before that. The caller tries again. */
   private async detachVanished(id: string): Promise<void> {
     if ((await this.inUse()).has(id))
       throw failedPrecondition(
@@ -364,7 +364,10 @@ export class CniNetwork implements NodeCni {
     });
   }
 
-  /** A failure is only logged: a pod that needs the directory tries to create it again, and fails with the reason. */
+  /**
+   * Prepares the directory of handles. A failure is only logged: a pod that needs the directory tries to create it again, and
+   * fails with the reason.
+   */
   private async prepareHandles(): Promise<void> {
     await this.handles.prepare().catch((error: unknown) => {
       this.options.logger.warn('Cannot prepare the directory of network namespaces', {

@@ -5,7 +5,7 @@ import { errnoOf } from '../../lib/errors';
 
 /** Milliseconds to wait after a change, because writers create, fill and rename files. The result is then read once. */
 const SETTLE_MS = 50;
-/** Milliseconds. kubelet asks for the network's condition at the same interval. */
+/** The interval in ms of checks while inotify cannot be used. kubelet asks for the network's condition at the same interval. */
 const UNWATCHED_MS = 5_000;
 
 /**
@@ -66,7 +66,10 @@ export class DirectoryWatch {
   }
 }
 
-/** @returns also a key that changes when another directory of the same name replaces the directory. */
+/**
+ * Finds the nearest directory that exists.
+ * @returns its path, and a key that changes when another directory of the same name replaces it.
+ */
 async function nearestDirectory(directory: string): Promise<{ path: string; key: string }> {
   for (let path = directory; ; path = dirname(path)) {
     try {

@@ -84,9 +84,9 @@ export interface Undoing {
 }
 
 /**
- * Finds entries of other programs that claim a wanted port although no process runs in their network namespace or the namespace
- * is gone. Another runtime left them in the cache, or an earlier dockbridge with another --run-dir. Entries of such a
- * dockbridge are undone, including their rules.
+ * Finds entries of other programs that claim a wanted port although their network namespace is gone or no process runs in it.
+ * Another runtime left them in the cache, or an earlier dockbridge with another --run-dir. Entries of such a dockbridge are
+ * undone, including their rules.
  * @returns these entries. They do not prevent a pod from getting its port. An entry that cannot be undone stays in the cache,
  * so that it is tried again.
  */

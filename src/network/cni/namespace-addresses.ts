@@ -56,7 +56,10 @@ export function parseFibTrie(text: string): string[] {
   return [...found];
 }
 
-/** @param text lines of address, interface index, prefix length, scope, flags, name; scope 00 is global. */
+/**
+ * Parses /proc/PID/net/if_inet6.
+ * @param text lines of address, interface index, prefix length, scope, flags, name; scope 00 is global.
+ */
 export function parseInet6(text: string): { readonly ip: string; readonly name: string }[] {
   return text.split('\n').flatMap((line) => {
     const [address = '', , , scope, , name = ''] = line.trim().split(/\s+/);

@@ -125,7 +125,10 @@ export class NodeNetwork {
     return { ready: false, reason: 'NetworkPluginNotReady', message };
   }
 
-  /** @throws FAILED_PRECONDITION when the network is not ready. */
+  /**
+   * Returns the network for a new pod.
+   * @throws FAILED_PRECONDITION when the network is not ready.
+   */
   required(): NetworkConfig {
     const { ready, message } = this.condition();
     if (this.config === undefined || !ready) throw failedPrecondition(message);
@@ -191,8 +194,8 @@ export class NodeNetwork {
   }
 
   /**
-   * CNI 1.1 plugins may become ready or unready without any change to a file, so they are asked now. The next call of
-   * condition() gets the answer.
+   * Asks the plugins for their STATUS, because CNI 1.1 plugins may become ready or unready without any change to a file. The
+   * next call of condition() gets the answer.
    */
   private askAgain(): void {
     if (this.config === undefined || !isAtLeast(this.config.cniVersion, '1.1.0')) return;

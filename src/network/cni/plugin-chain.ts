@@ -67,7 +67,10 @@ export class PluginChain {
     return result ?? {};
   }
 
-  /** @throws CniPluginError when the pod's network no longer is as ADD made it. */
+  /**
+   * Runs CHECK.
+   * @throws CniPluginError when the pod's network no longer is as ADD made it.
+   */
   async check(
     config: NetworkConfig,
     attachment: Attachment,

@@ -81,7 +81,10 @@ export function askedFor(
   };
 }
 
-/** Brings the loopback interface up. Most Engines do this themselves; for the others this runs the loopback plugin. */
+/**
+ * The configuration of the loopback plugin, which brings the loopback interface up. It is needed for the few Engines that do
+ * not do this themselves.
+ */
 export const LOOPBACK = parseNetworkList(
   JSON.stringify({ cniVersion: '0.3.1', name: 'cni-loopback', plugins: [{ type: 'loopback' }] }),
 );
@@ -127,7 +130,7 @@ export async function checkAll(
   signal?: AbortSignal,
 ): Promise<string> {
   try {
-    // Like DEL, CHECK gets only a handle, because the pid of an adopted pod may belong to another process by now.
+    // Like DEL, CHECK gets only a handle, because the pid of an adopted pod may already belong to another process.
     const netns = await handles.heldPath(sandboxId);
     if (netns === '') return 'its network namespace is not held';
     for (const entry of entries) {

@@ -107,7 +107,10 @@ export class ResultCache {
     if (entries?.size === 0) this.byContainer.delete(entry.containerId);
   }
 
-  /** If the disk has become read-only, the draft stays. Nobody reads it, and the next start tries to remove it again. */
+  /**
+   * Removes a draft. If the disk has become read-only, the draft stays. Nobody reads it, and the next start tries to remove it
+   * again.
+   */
   private async removeDraft(path: string): Promise<void> {
     await rm(path, { force: true }).catch(() => undefined);
   }
@@ -145,7 +148,7 @@ export async function readAttachments(cacheDir: string, containerId: string): Pr
 }
 
 /**
- * Reads the attachments of one network from disk, whoever wrote them.
+ * Reads the attachments of one network from disk, including those of other programs.
  * @throws when an entry cannot be read, for instance because it is half written.
  */
 export async function readNetwork(cacheDir: string, networkName: string): Promise<CachedAttachment[]> {

@@ -91,7 +91,7 @@ export function resultOf(ips: readonly string[], ifName: string, netns: string):
   };
 }
 
-/** Whether the address is not a loopback address. Every pod has those. */
+/** Whether the address is not a loopback address. Every pod has loopback addresses. */
 function isReachable(ip: string): boolean {
   return isIP(ip) !== 0 && !ip.startsWith('127.') && ip !== '::1';
 }

@@ -68,7 +68,7 @@ export function garbageAnswer(plugin: string, command: string, stdout: string): 
     'UNKNOWN',
     plugin,
     command,
-    `CNI plugin "${plugin}" answered ${command} with ${said === '' ? 'nothing' : `what is not a JSON object: ${said}`}`,
+    `CNI plugin "${plugin}" answered ${command} with ${said === '' ? 'nothing' : `something that is not a JSON object: ${said}`}`,
   );
 }
 

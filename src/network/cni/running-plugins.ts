@@ -19,7 +19,7 @@ interface RunningPlugin {
   readonly plugin: string;
   readonly command: string;
   readonly pid: number;
-  /** The plugin's processName, because pids are reused. */
+  /** The plugin's processName. A pid alone would not suffice, because pids are reused. */
   readonly process: string;
 }
 

@@ -27,6 +27,7 @@ export class DiskLooks {
   }
 
   /**
+   * Runs a file call if fewer than `limit` calls are overdue and none of them has this key.
    * @param what the beginning of the error message.
    * @throws DEADLINE_EXCEEDED when the disk does not answer in time; the work may still be running.
    */
@@ -56,7 +57,7 @@ export class DiskLooks {
 
 interface Asked<T> {
   readonly answer: Promise<T | undefined>;
-  /** A caller has waited in vain, so later callers need not wait. */
+  /** True once a caller has waited without an answer, so that later callers need not wait. */
   isLate: boolean;
 }
 

@@ -57,6 +57,7 @@ export class SmallFile {
   }
 
   /**
+   * Reads the text of the file.
    * @throws the system's error; FAILED_PRECONDITION when the path is not a regular file or the file is too large;
    * DEADLINE_EXCEEDED after 5 s.
    */

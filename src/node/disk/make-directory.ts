@@ -13,8 +13,8 @@ export class NoDirectory extends Error {}
 
 /**
  * Creates a directory and its missing parents, with mode 0755 regardless of the umask. Existing parts of the path may be
- * symlinks to directories. Each new directory is created inside its parent, which is held open, so that a symlink that somebody
- * creates meanwhile is not followed.
+ * symlinks to directories. Each new directory is created inside its parent, which is held open. A symlink that somebody creates
+ * at the same time is therefore not followed.
  * @returns false when the path exists already.
  * @throws NoDirectory
  */

@@ -6,8 +6,8 @@ import { basename, dirname, join } from 'node:path';
 import { errnoOf, failedPrecondition, messageOf } from '../../lib/errors';
 
 /**
- * Whether two endpoints, each `unix:///path` or a path, name the same socket. Treats /var/run as /run, because it is a link to
- * /run.
+ * Whether two endpoints, each `unix:///path` or a path, name the same socket. /var/run counts as /run, because /var/run is a
+ * link to /run.
  */
 export function isSameSocket(one: string, other: string): boolean {
   return socketPath(one) === socketPath(other);
@@ -20,7 +20,7 @@ export function socketPath(endpoint: string): string {
 
 const DIRECTORY_MODE = 0o750;
 
-/** A socket file that we created. Somebody may have replaced it since. */
+/** A socket file that we created. Somebody may have replaced it since then. */
 export class SocketFile {
   private constructor(
     readonly path: string,
@@ -58,8 +58,8 @@ export class SocketFile {
 }
 
 /**
- * Returns a temporary name. It is no longer than the final name, unless that is very short, because the length of socket paths
- * is limited.
+ * Returns a temporary name. It is no longer than the final name, because the length of socket paths is limited. Only for a very
+ * short final name, the temporary name is longer.
  */
 function temporaryName(name: string): string {
   const length = Math.min(Math.max(Buffer.byteLength(name), 6), 12);
@@ -91,7 +91,7 @@ async function refuseIfTaken(path: string): Promise<void> {
     throw failedPrecondition(`${path} exists and is not a socket: remove it or choose another endpoint`);
   }
   const refusal = await connectionError(path);
-  // ENOENT means that the owner has removed the socket meanwhile.
+  // ENOENT means that the owner has removed the socket in the meantime.
   const errno = errnoOf(refusal);
   if (errno === 'ECONNREFUSED' || errno === 'ENOENT') return;
   throw failedPrecondition(

@@ -120,7 +120,7 @@ export class NamespaceHandles {
   /** Releases the namespace; succeeds when it is not held. */
   async release(sandboxId: string): Promise<void> {
     for (const path of this.pathsOf(sandboxId)) {
-      // One mount may be on top of another, if a daemon was killed in between.
+      // A daemon that was killed may have left several mounts on top of each other.
       while (await isNamespace(path)) await run('umount', ['-l', path], { timeout: MOUNT_TIMEOUT_MS });
       // The file may stay, because the disk is read-only or a mount hides the file. The next start then finds it among the
       // handles.
@@ -230,8 +230,8 @@ const SHARE =
 
 /**
  * Creates the directory, and makes sure that mounts in it appear in pods that mount it with HostToContainer. If the directory
- * is not on a shared mount, it becomes a shared mount itself, as with `ip netns add`. Only under systemd are all mounts shared
- * already.
+ * is not on a shared mount, it becomes a shared mount itself, as with `ip netns add`. Mounts are shared by default only under
+ * systemd.
  */
 export async function shareDirectory(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o755 });

@@ -38,15 +38,15 @@ export async function findProcesses(proc = '/proc'): Promise<NodeProcess[]> {
   };
   const found = await mapLimited(pids, CONCURRENT_READS, async (pid) => {
     if ((await spaceOf(pid, 'net')) !== own.net || !(await mayShare(pid, 'pid'))) return undefined;
-    // Returns Returns '' for a process that has just ended.
+    // The result is '' for a process that has just ended.
     const read = (file: string): Promise<string> => readFile(join(proc, pid, file), 'utf8').catch(() => '');
     const words = (await read('cmdline')).split('\0').slice(0, -1);
     const one =
       asNodeProcess(Number(pid), words) ??
       asNodeProcess(Number(pid), [await linkOf(`${pid}/exe`), ...words.slice(1)]);
     if (one === undefined || !isTrusted(await read('status'))) return undefined;
-    // dockbridge's unit has no mount namespace of its own, so a dockbridge in another one runs in a container. A kubelet of
-    // this node may well run in a container with the host's network, so its mount namespace proves nothing.
+    // dockbridge's unit has no mount namespace of its own, so a dockbridge in another mount namespace runs in a container. A
+    // kubelet of this node may well run in a container with the host's network, so its mount namespace proves nothing.
     return one.name !== 'dockbridge' || (await mayShare(pid, 'mnt')) ? one : undefined;
   });
   return found.filter((one) => one !== undefined).sort((a, b) => a.pid - b.pid);
@@ -64,7 +64,10 @@ function isTrusted(status: string): boolean {
   return ids.length > 0 && trusted.some((user) => ids.every((id) => id === user));
 }
 
-/** @param words the command and its arguments. */
+/**
+ * Recognizes a program that works on the pods of this node.
+ * @param words the command and its arguments.
+ */
 export function asNodeProcess(pid: number, words: readonly string[]): NodeProcess | undefined {
   const [command = '', ...args] = words;
   // The kernel appends " (deleted)" to the path of a running program whose file was replaced.
@@ -75,8 +78,8 @@ export function asNodeProcess(pid: number, words: readonly string[]): NodeProces
 }
 
 /**
- * Recognizes dockbridge by the path of its build or package. Since other programs also have a dist/main.js, a bare one counts
- * only with `serve`.
+ * Recognizes dockbridge by the path of its build or package. Other programs also have a dist/main.js, so a dist/main.js in any
+ * other place counts only with `serve`.
  */
 function underNode(pid: number, args: readonly string[]): NodeProcess | undefined {
   const at = args.findIndex((word) => !word.startsWith('-'));
@@ -87,10 +90,7 @@ function underNode(pid: number, args: readonly string[]): NodeProcess | undefine
   return isOurs || isLikely ? asDaemon(pid, rest) : undefined;
 }
 
-/**
- * Accepts only `serve`, which is also the default command, because Accepts only `serve`, which is also the default command,
- * because dockbridge's other commands do not serve pods.
- */
+/** Accepts only `serve`, which is also the default command, because dockbridge's other commands do not serve pods. */
 function asDaemon(pid: number, args: readonly string[]): NodeProcess | undefined {
   return args[0] === undefined || args[0] === 'serve' || args[0].startsWith('-')
     ? { name: 'dockbridge', pid, args }
@@ -107,7 +107,7 @@ const DEFAULT_ROOT = '/var/lib/cri-dockerd';
  */
 export async function isCriDockerdAt(root: string, proc = '/proc'): Promise<boolean> {
   for (const pid of await processIds(proc)) {
-    // Returns '' for a process that has ended meanwhile.
+    // The result is '' for a process that has ended.
     const read = (file: string): Promise<string> =>
       readFile(`${proc}/${pid}/${file}`, 'utf8').catch(() => '');
     if ((await read('comm')).trim() !== NAME) continue;

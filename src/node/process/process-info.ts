@@ -20,7 +20,10 @@ export interface ProcessStat {
   readonly startTicks: string | undefined;
 }
 
-/** @param text of /proc/PID/stat. */
+/**
+ * Parses the state of a process.
+ * @param text of /proc/PID/stat.
+ */
 export function parseProcessStat(text: string): ProcessStat {
   // The name of the command is in parentheses and may contain any character, even spaces and parentheses.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -47,7 +50,7 @@ export async function processIds(proc = '/proc'): Promise<string[]> {
   return (await readdir(proc)).filter((name) => /^\d+$/.test(name));
 }
 
-/** An identifier of this boot of the machine. */
+/** Returns an identifier of this boot of the machine. */
 export async function bootId(): Promise<string> {
   return (await readFile(BOOT_ID, 'utf8')).trim();
 }

@@ -10,7 +10,7 @@ interface ProcessEntry extends ProcessStat {
 const CONCURRENT_READS = 16;
 const ROUNDS = 20;
 const ROUND_MS = 50;
-/** Time for parents to reap children that are killed before them. */
+/** The number of rounds in which leaves are killed, so that their parents have time to reap them. */
 const LEAF_ROUNDS = 10;
 const LEAF_MS = 10;
 /** The number of a process's children that are examined at most. */

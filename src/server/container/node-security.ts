@@ -10,8 +10,8 @@ import {
 } from '../../translate/shared/security-options';
 
 /**
- * Refuses a container whose AppArmor profile is not loaded, because the Engine would notice this only at the start.
- * kubelet shows the reason and tries again, by which time a loader may have loaded the profile.
+ * Refuses a container whose AppArmor profile is not loaded, because the Engine would notice this only at the start. kubelet
+ * shows the reason and tries again. By then, a loader may have loaded the profile.
  * @param name the profile. If it is undefined or `unconfined`, nothing is checked.
  * @param loaded the kernel's list. If it cannot be read, the check is left to the Engine.
  */

@@ -108,7 +108,10 @@ export class ImageAccounts {
     private readonly probes: Probes,
   ) {}
 
-  /** @param imageId an id, because a name may refer to another image later. */
+  /**
+   * Returns the accounts of an image.
+   * @param imageId an id, because a name may refer to another image later.
+   */
   of(imageId: string, signal: AbortSignal): Promise<Accounts> {
     return abortable(this.known.get(imageId) ?? this.remember(imageId), signal);
   }

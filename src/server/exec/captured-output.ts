@@ -43,7 +43,10 @@ class Pieces {
   private last = Buffer.alloc(0);
   private used = 0;
 
-  /** @param allow called before memory is allocated. If it returns false, the rest of the data is dropped. */
+  /**
+   * Appends data.
+   * @param allow called before memory is allocated. If it returns false, the rest of the data is dropped.
+   */
   append(data: Buffer, allow: (bytes: number) => boolean): void {
     let at = 0;
     while (at < data.length) {

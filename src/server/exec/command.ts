@@ -9,7 +9,7 @@ import { containerEnded, hasEnded } from './until-container-ends';
 
 /**
  * Checks that a command names a program and that no word contains a NUL.
- * @throws INVALID_ARGUMENT when it does not.
+ * @throws INVALID_ARGUMENT when the check fails.
  */
 export function commandWords(cmd: readonly string[]): readonly string[] {
   const [program] = cmd;
@@ -40,7 +40,7 @@ type Parts = Pick<Services, 'docker' | 'settings'>;
 
 /**
  * Returns the exit code of an exec whose output has ended.
- * @throws FAILED_PRECONDITION when the container ended before the command could finish. Here, the command had not even started.
+ * @throws FAILED_PRECONDITION when the container ended before the command could start.
  * @throws UNAVAILABLE when the connection broke before the output ended.
  */
 export async function exitCodeOf(

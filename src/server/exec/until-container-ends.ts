@@ -7,7 +7,7 @@ import { mayRun } from '../../store/states';
 import type { Services } from '../services';
 
 /**
- * If the Engine ends the streams of a container's commands at all, it does so within this time after the container's end.
+ * If the Engine ends the streams of a container's commands, it does so within this time after the container's end.
  */
 const CONTAINER_END_GRACE_MS = 500;
 /** Limit of one inspect, which takes a healthy Engine milliseconds. */
@@ -97,7 +97,7 @@ export async function hasEnded(
   }
 }
 
-/** The error of a command that was running, or could not start, when its container ended. */
+/** Makes the error of a command that was running, or could not start, when its container ended. */
 export function containerEnded(containerId: string): RuntimeError {
   return failedPrecondition(`container ${containerId} ended before its command could finish`);
 }

@@ -16,7 +16,7 @@ import { explainPullFailure } from './pull-failure';
  * without a deadline.
  */
 const MAX_PULLS = 32;
-/** Limit of concurrent look-ups of the node's credentials, because each may start a process. */
+/** Limit of concurrent look-ups of the node's credentials. It is low, because each look-up may start a process. */
 const MAX_LOOK_UPS = 4;
 
 export interface ImagePullsParts {

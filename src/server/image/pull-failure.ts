@@ -6,7 +6,7 @@ import type { EngineAuth, EngineManifest } from '../../engine/types';
 import { familiarName, registryOf, type ImageReference } from '../../translate/image/reference';
 import { anonymousStatus } from '../../registry/auth';
 
-/** Limit of all requests together. It is short, because kubelet's other pulls wait meanwhile. */
+/** Limit of all requests together. It is short, because kubelet's other pulls wait for these requests. */
 const PATIENCE_MS = 1_000;
 /** Statuses that come from the registry and not from a failure on the way to it. */
 const TELLING = new Set([401, 403, 404, 429]);
@@ -40,7 +40,7 @@ export async function explainPullFailure(
   return withDeadline("The registry's answer", patienceMs, signal, async (limit) => {
     const done = sharedAbortController();
     const { host } = registryOf(pull.reference);
-    // This runs in parallel with the other requests. One after the other would take twice as long.
+    // This runs in parallel with the other requests. Sequential requests would take twice as long.
     const registryStatus = TELLING.has(failure.statusCode)
       ? Promise.resolve(undefined)
       : anonymousStatus(host, done.signal);

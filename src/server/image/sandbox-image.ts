@@ -13,7 +13,7 @@ import type { ImagePulls } from './image-pulls';
 
 /** dockbridge's own pause image, built from `docker/pause`. It needs no registry. */
 const OWN_NAME = 'dockbridge.local/pause:1';
-/** Limit of a pull, because a node that cannot reach the registry must not wait long for its first pod. */
+/** Limit of a pull. It is short, because a node that cannot reach the registry must not wait long for its first pod. */
 const PULL_LIMIT_MS = 30_000;
 /** Limit of an import. The image has a few KiB and needs no registry, so the limit is generous. */
 const IMPORT_LIMIT_MS = 30_000;

@@ -8,7 +8,7 @@ const REPAIRED = 'localhost';
  * They are those of an RFC 3986 authority, whose grammar is not checked: `%`, `[::1` and `user@` are allowed. A `/`, a
  * space, a byte above 0x7e and the empty string are not. nghttp2 resets a stream with any other value with PROTOCOL_ERROR
  * before a handler sees it. The same happens when both fields are missing or one of them occurs twice. (nghttp2 is less
- * strict about `host` beside a valid :authority. This expression is equally strict in both cases, because repairing a
+ * strict about `host` when :authority is valid. This expression is equally strict in both cases, because repairing a
  * valid request does no harm.)
  */
 const VALID = /^[!$%&'()*+,\-.0-9:;=@A-Z[\]_a-z~]+$/;

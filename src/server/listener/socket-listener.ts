@@ -101,7 +101,7 @@ export class SocketListener {
   }
 
   /**
-   * Does the same for a caller that takes connections from which nothing was read. Each half of a socket ends by itself.
+   * Like `listen`, for a caller that takes connections from which nothing was read. Each half of a socket is ended separately.
    */
   async listenForSockets(take: (socket: Socket) => void): Promise<{ address: string }> {
     return this.#begin(() => createServer({ allowHalfOpen: true }, take));
@@ -213,7 +213,10 @@ export async function passedPath(pid: number, proc = '/proc'): Promise<string> {
   return boundPath(FIRST_PASSED_FD, `${proc}/${pid}`).catch(() => '');
 }
 
-/** @param process the directory of the process in /proc. */
+/**
+ * Returns the path on which a descriptor of a process listens.
+ * @param process the directory of the process in /proc.
+ */
 async function boundPath(fd: number, process: string): Promise<string> {
   const [, inode] = /^socket:\[(\d+)\]$/.exec(await readlink(`${process}/fd/${fd}`)) ?? [];
   const line = (await readFile(`${process}/net/unix`, 'utf8'))

@@ -58,7 +58,7 @@ async function obstacleTo({ store, settings }: Services): Promise<string | undef
 
 /** The directory in the archive. Other CRI runtimes use the same name. */
 const IMAGES = 'checkpoint';
-/** The name of the archive while it is written, beside that directory. */
+/** The name of the archive while it is written. The archive is next to that directory. */
 const ARCHIVE = 'archive.tar';
 
 export interface CheckpointRequest {
@@ -71,7 +71,7 @@ export interface CheckpointRequest {
 }
 
 /**
- * Lets the Engine write its images beside `location` (they can be as large as the container's memory), packs them, and
+ * Lets the Engine write its images next to `location` (they can be as large as the container's memory), packs them, and
  * renames the archive to `location`. Only root may read the archive, because it contains all secrets of the processes. No
  * other file remains.
  */

@@ -34,9 +34,10 @@ import { grantable, hasSecurityOption } from '../engine-abilities';
 import type { CallContext, Services } from '../services';
 
 /**
- * Makes one Engine call, and more only for an image that the store does not know, for the first look into an image (ADR
- * 0040), for sub-paths of image mounts, and after a refusal. The record is made from what we asked for. A container of the same name, attempt and contents that a lost call created in this
- * sandbox is returned instead of a second one.
+ * Creates a container with one Engine call. Further calls are made for an image that the store does not know, for the first
+ * look into an image (ADR 0040), for sub-paths of image mounts, and after a refusal. The record is made from the request. If a
+ * lost call has created a container of the same name, attempt and contents in this sandbox, that container is returned instead
+ * of a second one.
  */
 export async function createContainer(
   services: Services,
@@ -68,7 +69,7 @@ function creationIn(
 ): Creation {
   return {
     create: (engineName) => create(services, checked, sandbox, engineName, signal),
-    // The logs and status of another sandbox's container must not be destroyed, so it counts as a stranger.
+    // The container may belong to another sandbox. Its logs and status must not be destroyed, so it counts as a stranger.
     judge: async (holder) => {
       if (holder?.kind !== 'container' || holder.sandboxId !== sandbox.id) return 'stranger';
       const id = await settleExisting(services, holder, checked, signal);
@@ -169,8 +170,8 @@ async function createWithSources(
     const isOurs = services.settings.localEngine && mounts.some(({ hostPath }) => hostPath !== '');
     if (!hasStatus(error, 400) || !isOurs) throw error;
     await makeMissingSources(mounts, 'config.mounts', services);
-    // The call is repeated even if no source was missing, because another container's call may have created it since the
-    // Engine's check.
+    // The call is repeated even if no source was missing, because another container's call may have created the sources since
+    // the Engine's check.
     return send();
   }
 }

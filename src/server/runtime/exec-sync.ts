@@ -14,7 +14,7 @@ import { killCommand, type AbandonedCommand } from '../exec/kill-command';
 import { containerEnded, failedByEnd, untilContainerEnds } from '../exec/until-container-ends';
 import type { CallContext, Services } from '../services';
 
-/** Two weeks in seconds. A timer cannot be set to much more. */
+/** The longest timeout: two weeks, in seconds. A timer cannot be set to much more. */
 const MAX_TIMEOUT_SECONDS = 14 * 24 * 3600;
 
 /** How long a busy Engine may take to start a command, or to report how it ended. */
@@ -204,7 +204,7 @@ export async function watchLimit(
   signal: AbortSignal,
 ): Promise<number> {
   const told = performance.now();
-  /** The latest time at which the command had not started. */
+  /** The latest time at which the command was known not to have started. */
   let start = told;
   let wait = limitMs;
   for (;;) {

@@ -6,8 +6,8 @@ import { findContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /**
- * One year. A longer grace period makes no difference in practice, and this one is safe for the timers of the Engine and
- * of dockbridge.
+ * The longest grace period: one year. A longer one makes no difference in practice, and this one is safe for the timers of the
+ * Engine and of dockbridge.
  */
 const MAX_GRACE_SECONDS = 365 * 24 * 3600;
 

@@ -26,8 +26,8 @@ export async function stopPodSandbox(
   await stopContainersOf(services, sandbox.id, signal);
   // The network is detached while the pause process lives, because plugins look at its network namespace.
   await network.detach(sandbox.id, sandbox.pid);
-  // Containers are stopped once more, because a start may have been in progress when the pod was marked. Even if its call was
-  // cut off, the Engine may have completed it after the first stop.
+  // Containers are stopped once more, because a start may have been in progress when the pod was marked. Even if that start's
+  // call was cut off, the Engine may have completed it after the first stop.
   await stopContainersOf(services, sandbox.id, signal);
   const isHost = sandbox.namespaces.network === NamespaceMode.NODE;
   if (!isHost) await change(services, sandbox.id, { networkReady: false, ips: [] });
@@ -39,7 +39,7 @@ export async function stopPodSandbox(
   return {};
 }
 
-/** Updates the fields in `what` of the sandbox's record. Does nothing if the sandbox has been removed meanwhile. */
+/** Updates the fields in `what` of the sandbox's record. Does nothing if the sandbox has been removed in the meantime. */
 async function change({ life }: Services, id: string, what: Partial<SandboxRecord>): Promise<void> {
   await life.withContainer(id, undefined, (held) => {
     if (held.sandbox !== undefined) held.put({ ...held.sandbox, ...what });

@@ -150,7 +150,7 @@ async function closeAll(entry: Entry | undefined): Promise<void> {
   await found?.above?.close();
 }
 
-/** Opens no file yet; the first reading does. */
+/** Makes the reader of a group. The group's files are opened by its first reading. */
 export function openGroup(
   group: GroupPath,
   version: Hierarchies['version'],

@@ -84,7 +84,7 @@ export class HeldFiles {
     if (!this.places.take()) return undefined;
     const opened = open(path, 'r').catch((error: unknown) => {
       this.places.giveBack();
-      // If this kernel or controller does not have the file, it is not searched for again. Errors such as EMFILE are temporary.
+      // If this kernel or controller does not have the file, it is not looked up again. Errors such as EMFILE are temporary.
       if (errnoOf(error) !== 'ENOENT') this.held.delete(path);
       return undefined;
     });

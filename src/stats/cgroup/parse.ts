@@ -19,8 +19,8 @@ export function keyedLong(text: string, key: string): Long | undefined {
 }
 
 /**
- * This searches the text, because a hundred containers may be read at once, and building a map of forty lines takes several
- * times as long.
+ * Finds a key in the text without building a map of its forty lines, which would take several times as long. A hundred
+ * containers may be read at once.
  */
 function valueText(text: string, key: string): string | undefined {
   const at = text.startsWith(`${key} `) ? 0 : text.indexOf(`\n${key} `) + 1;
@@ -32,7 +32,7 @@ function valueText(text: string, key: string): string | undefined {
 
 /**
  * Returns the memory in use without inactive page cache, never less than 0.
- * @param inactive was read after `usage`, so it may be larger if the cache has grown meanwhile.
+ * @param inactive is read after `usage`, so it may be larger if the cache has grown in between.
  */
 export function workingSet(usage: number, inactive: number | undefined): number {
   return Math.max(0, usage - (inactive ?? 0));

@@ -90,7 +90,7 @@ export class V1Group implements GroupReader {
     return usageNanos && this.meter.reading(usageNanos);
   }
 
-  /** The memory limit and swap usage are read from memory.stat, which contains them too. */
+  /** Reads memory and swap usage. The memory limit and swap usage come from memory.stat, which contains them too. */
   private async memory(): Promise<Pick<UsageReading, 'memory' | 'swap'>> {
     const [current, stat = ''] = await Promise.all([
       this.read('memory', 'memory.usage_in_bytes'),

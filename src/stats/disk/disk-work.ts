@@ -38,7 +38,7 @@ export class InThreadDiskWork implements DiskWork {
     return undefined;
   }
 
-  /** This work is not slowed down, because a caller is waiting for it. */
+  /** Counts open files. This work is not slowed down, because a caller is waiting for it. */
   openFiles(pids: readonly number[]): Promise<OpenFiles> {
     return Promise.resolve(countOpenFiles(pids));
   }
@@ -100,7 +100,8 @@ export interface Size {
 
 /**
  * Walks a directory tree, including the root directory itself, in steps of about `sliceMs`. Omits other file systems that are
- * mounted in it. Synchronous, so it needs a thread of its own. Files that change meanwhile are counted as they were found.
+ * mounted in it. Files that change during the walk are counted as they were found. The walk is synchronous, so it needs a
+ * thread of its own.
  * @returns undefined when the directory is gone.
  */
 export function* walk(root: string, sliceMs: number): Generator<undefined, Size | undefined, undefined> {
@@ -178,7 +179,7 @@ export function countOpenFiles(pids: readonly number[]): OpenFiles {
   return { files, sockets };
 }
 
-/** Lists a process's descriptors; none when the process has ended meanwhile. */
+/** Lists a process's descriptors; none when the process has ended. */
 function list(directory: string): string[] {
   try {
     return readdirSync(directory);

@@ -88,7 +88,7 @@ export class LayerBudget {
     return this.entries.get(id)?.measured?.reading;
   }
 
-  /** The directory of the container's last measurement. */
+  /** Returns the directory of the container's last measurement. */
   directory(id: string): string | undefined {
     return this.entries.get(id)?.measured?.directory;
   }
@@ -109,7 +109,7 @@ export class LayerBudget {
         await this.untilWoken(waitMs);
         continue;
       }
-      // Infinity keeps the other measurers from choosing this layer meanwhile.
+      // Infinity keeps the other measurers from choosing this layer while it is measured.
       entry.dueAt = Infinity;
       await this.measureOne(entry);
     }

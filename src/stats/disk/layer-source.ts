@@ -75,8 +75,8 @@ export class LayerSource {
   }
 
   /**
-   * The name must be the same as in ImageFsInfo, because kubelet treats equal names as one file system. A layer outside that
-   * directory keeps a name of its own.
+   * Returns the mount point to report for a layer. The name must be the same as in ImageFsInfo, because kubelet treats equal
+   * names as one file system. A layer outside that directory keeps a name of its own.
    */
   private mountpointOf(directory: string): string {
     const root = this.parts.imageDirectory();

@@ -41,7 +41,7 @@ export class WorkerDiskWork implements DiskWork {
 
   async openFiles(pids: readonly number[]): Promise<OpenFiles> {
     const { openFiles } = await this.call({ method: 'openFiles', pids });
-    if (openFiles === undefined) throw internal('the disk worker did not count');
+    if (openFiles === undefined) throw internal('the disk worker returned no counts');
     return openFiles;
   }
 

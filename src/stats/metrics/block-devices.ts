@@ -46,7 +46,7 @@ export function parseDiskstats(text: string): Map<string, string> {
   return new Map([...lines].map(([, major, minor, name = '']) => [`${major}:${minor}`, `/dev/${name}`]));
 }
 
-/** Splits a device number, like gnu_dev_major and gnu_dev_minor of glibc. */
+/** Converts a device number to `major:minor`, like gnu_dev_major and gnu_dev_minor of glibc. */
 export function deviceNumber(dev: number): string {
   const wide = BigInt(dev);
   const major = ((wide >> 8n) & 0xfffn) | ((wide >> 32n) & ~0xfffn);

@@ -83,7 +83,7 @@ export class PodMetricsReader {
     });
   }
 
-  /** Samples of the pod's own cgroup. In cAdvisor's metrics it is a container without a name. */
+  /** Returns the samples of the pod's own cgroup. In cAdvisor's metrics, this cgroup is a container without a name. */
   private async ofGroup(
     sandbox: SandboxRecord,
     devices: BlockDevices,
@@ -97,8 +97,8 @@ export class PodMetricsReader {
   }
 
   /**
-   * Network samples belong to the pause container, which owns the namespace. It has the name `POD`, because dashboards for
-   * Docker use this name.
+   * Returns the network samples. They belong to the pause container, which owns the namespace. Its name in the samples is
+   * `POD`, because dashboards for Docker use this name.
    */
   private async ofNetwork(sandbox: SandboxRecord, signal: AbortSignal | undefined): Promise<MetricSample[]> {
     if (sandbox.namespaces.network === NamespaceMode.NODE) return [];
@@ -181,7 +181,7 @@ function named<Device extends { major: string; minor: string }>(
   return devices.map((device) => ({ ...device, path: names.pathOf(device.major, device.minor) }));
 }
 
-/** -1 means no limit, as in cAdvisor. */
+/** Returns a process's soft limit of open files; -1 means no limit, as in cAdvisor. */
 async function readOpenFilesLimit(pid: number): Promise<number | undefined> {
   const limit = parseFileLimit((await readText(`/proc/${pid}/limits`)) ?? '');
   return limit === Infinity ? -1 : limit;

@@ -19,8 +19,8 @@ export const LINGER_MS = 2_000;
 export const REASON_MS = 30_000;
 
 /**
- * Returns a signal that fires with the first of two signals. Both end with the same connection, so their listeners need
- * not be removed.
+ * Returns a signal that fires with the first of two signals. Both signals belong to the same connection and end with it, so
+ * their listeners need not be removed.
  */
 export function firstOf(one: AbortSignal, other: AbortSignal): AbortSignal {
   const first = sharedAbortController();
@@ -64,7 +64,7 @@ export async function endOutputs(
   for (const output of outputs) if (output?.writableFinished === false) output.destroy();
 }
 
-/** Does the same as `ended`, but gives up after half a minute, in which a stalled client can read the reason. */
+/** Like `ended`, but gives up after half a minute. A stalled client can read the reason in that time. */
 export async function endedSoon(stream: Writable | undefined): Promise<void> {
   const over = new AbortController();
   await Promise.race([ended(stream), pause(REASON_MS, over.signal)]);

@@ -1,4 +1,4 @@
-/** The peer broke the protocol. Its connection is closed, with no other effect. */
+/** Thrown when the peer has broken the protocol. This only closes the peer's connection. */
 export class SpdyError extends Error {
   override readonly name = 'SpdyError';
 }
@@ -50,7 +50,10 @@ export class FrameParser {
   private data: { readonly streamId: number; readonly fin: boolean; remaining: number } | undefined;
   private control: { readonly frame: ControlFrame; filled: number } | undefined;
 
-  /** @throws SpdyError */
+  /**
+   * Yields the frames in a chunk, which may begin and end anywhere in a frame.
+   * @throws SpdyError
+   */
   *parse(chunk: Buffer): Generator<Frame> {
     let at = 0;
     while (at < chunk.length) {

@@ -33,7 +33,7 @@ export const SPDY_DICTIONARY: Buffer = Buffer.concat([
 /** Headers by lower-case name. Several values of one name are joined by NUL, as on the wire. */
 export type Headers = ReadonlyMap<string, string>;
 
-/** Limit for an inflated block, because 16 KiB of compressed zeros would become 16 MiB. */
+/** Limit for an inflated block. It is needed because 16 KiB of compressed zeros would become 16 MiB. */
 const MAX_INFLATED_BYTES = 64 * 1024;
 const MAX_HEADERS = 100;
 const MAX_STORED_BYTES = 0xffff;

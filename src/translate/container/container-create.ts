@@ -32,7 +32,9 @@ type Config = Decoded<cri.IContainerConfig>;
 /** The JSON under EXTRA_LABEL. It contains what the name and the shared labels of a container cannot hold. */
 export interface ContainerExtra extends LabelKeys {
   readonly v: 1;
-  /** Equals the shared label. A label that came from an image cannot know this id, which reveals the copy. */
+  /**
+   * Equals the shared label. A label that was copied with an image contains the id of another sandbox, which reveals the copy.
+   */
   readonly sandboxId: string;
   readonly metadata: ContainerIdentity;
   readonly image: { readonly image: string; readonly userSpecified: string; readonly annotations: StringMap };
@@ -42,8 +44,8 @@ export interface ContainerExtra extends LabelKeys {
   /** Absent if the Engine has fields for all values. */
   readonly kernel?: KernelValues;
   /**
-   * Nanoseconds since the epoch. The Engine's own time arrives only with the first inspect, but kubelet has seen this
-   * time before, so it must not change. Absent in containers of older versions.
+   * Nanoseconds since the epoch. The record keeps this time, because kubelet sees it before the first inspect reports the
+   * Engine's own time. Absent in containers of older versions.
    */
   readonly createdAt?: string;
   /** Absent in containers of older versions. */

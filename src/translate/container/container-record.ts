@@ -121,9 +121,9 @@ export function isDescribedByLabels(engineName: string, engineLabels: StringMap)
 }
 
 /**
- * Whether a container joins a namespace of its sandbox. A container that joins none, and does not have the name of a
- * pod's container, got its labels from its image. Such an image was committed from a pod's container, or was made by an
- * attacker, because labels decide where a log is written.
+ * Whether a container joins a namespace of its sandbox. A container that joins none, and does not have the name of a pod's
+ * container, got its labels from its image. Somebody may have committed that image from a pod's container. An attacker may also
+ * have made it, because labels decide where a log is written.
  */
 function joins({ NetworkMode, IpcMode, PidMode }: EngineHostConfig, sandboxId: string): boolean {
   return [NetworkMode, IpcMode, PidMode].includes(`container:${sandboxId}`);

@@ -73,8 +73,9 @@ export function toEngineSecurity(
 }
 
 /**
- * The Engine's `Privileged` requires all capabilities and fails on a node that lacks one (ADR 0012). On such a node, its
- * parts are set one by one. The result lacks the node's missing capabilities and writable mounts of /sys and cgroups.
+ * Returns the settings of a privileged container. The Engine's `Privileged` requires all capabilities and fails on a node that
+ * lacks one (ADR 0012). On such a node, its parts are set one by one. The container then has neither the capabilities that the
+ * node lacks nor writable mounts of /sys and cgroups.
  */
 function privileged({ capabilities, hostDevices }: SecuritySurroundings): EngineHostConfig {
   if (capabilities === undefined) return { Privileged: true };

@@ -115,15 +115,16 @@ type Outcome = Pick<cri.IContainerStatus, 'started_at' | 'finished_at' | 'exit_c
 /** Returns times, exit code and one of the reasons that kubelet knows: Completed, Error, OOMKilled, StartError. */
 function outcome(container: ContainerRecord): Outcome {
   if (startFailed(container)) {
-    // The container never ran. All times equal the time of its creation (as in dockershim), so that kubelet can order it.
+    // The container never ran. All times equal the time of its creation (as in dockershim), so that kubelet can sort the
+    // container by time.
     const times = { started_at: container.createdAt, finished_at: container.createdAt };
     const { exitCode, error, madeByOthers } = container;
     if (madeByOthers && exitCode !== 0) {
-      // This equals cri-dockerd's report, because a switch to dockbridge must not change a status, and a pod's restart
-      // rules may use the exit code.
+      // cri-dockerd reports the same, and a switch to dockbridge must not change a status. A pod's restart rules may use the
+      // exit code.
       return { ...times, exit_code: exitCode, reason: 'ContainerCannotRun', message: error };
     }
-    // This equals containerd's report. The Engine's own exit code, 126 to 128, is only a guess from the error's text.
+    // containerd reports the same. The Engine's own exit code, 126 to 128, is only a guess from the error's text.
     return {
       ...times,
       exit_code: START_FAILED,

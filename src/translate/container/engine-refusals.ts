@@ -93,7 +93,7 @@ const CAUSES: readonly Cause[] = [
     commandNotFound,
   ],
   [new RegExp(`${BY_CRUN}executable file \`([^\`]+)\` not found`), commandNotFound],
-  // The errors of gVisor and Kata Containers: the first for a command without a slash, the second for any command.
+  // gVisor and Kata Containers write these errors: the first for a command without a slash, the second for any command.
   [/error finding executable "([^"]+)" in PATH/, commandNotFound],
   [/^(?:rpc error: .*? desc = )?the file (\S+) was not found/, commandNotFound],
   [
@@ -170,7 +170,7 @@ const CAUSES: readonly Cause[] = [
   ],
   // This matches only errors inside the container, because the Engine also writes sysctls itself.
   [new RegExp(`${IN_CONTAINER}open \\/proc\\/sys\\/(\\S+): no such file`), unknownSysctl, ofSysctls],
-  // This is the error of runc from 1.5 on, whose path after the name is in a separate procfs.
+  // runc writes this from 1.5 on. The path after the sysctl's name is in a separate procfs.
   [new RegExp(`${IN_CONTAINER}open sysctl (\\S+) file: .*no such file`), unknownSysctl, ofSysctls],
   [
     new RegExp(`${IN_CONTAINER}failed to write sysctl (\\S+) = .*: (?:invalid argument|numerical result)`),

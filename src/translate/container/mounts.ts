@@ -212,9 +212,10 @@ function relabelledBind(mount: MountRecord, features: EngineFeatures, field: str
 }
 
 /**
- * @param before the number of earlier mounts of the same image in the container. The Engine derives the name of an image
- * mount from the container and the source, and refuses a second mount with the same name. Each further mount therefore
- * gets a shorter id.
+ * Converts an image mount.
+ * @param before the number of earlier mounts of the same image in the container. The Engine derives the name of an image mount
+ * from the container and the source, and refuses a second mount with the same name. Each further mount therefore gets a shorter
+ * id.
  */
 function imageMount(
   mount: MountRecord,

@@ -225,10 +225,10 @@ export function checkCgroupParent(cgroupParent: string, field: string): string {
 }
 
 /**
- * Converts a cgroup parent to the Engine's form. kubelet sends `/kubepods/burstable/pod…` for cgroupfs and a path of
- * slices for systemd. The Engine's systemd driver accepts only the last slice, whose name contains the others.
- * @throws INVALID_ARGUMENT if the systemd driver needs a slice and this is none, because kubelet is configured with
- * another driver.
+ * Converts a cgroup parent to the Engine's form. kubelet sends `/kubepods/burstable/pod…` for cgroupfs and a path of slices for
+ * systemd. The Engine's systemd driver accepts only the last slice, whose name contains the others.
+ * @throws INVALID_ARGUMENT if the systemd driver needs a slice and the path does not end with one, because kubelet is
+ * configured with another driver.
  */
 export function toEngineCgroupParent(cgroupParent: string, cgroupDriver: string, field: string): string {
   if (cgroupDriver !== 'systemd') return cgroupParent;

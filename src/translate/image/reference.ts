@@ -21,7 +21,10 @@ const REFERENCE = new RegExp(
 );
 const MAX_NAME = 255;
 
-/** @throws INVALID_ARGUMENT with the name of `field`. */
+/**
+ * Parses an image reference.
+ * @throws INVALID_ARGUMENT with the name of `field`.
+ */
 export function parseReference(text: string, field: string): ImageReference {
   const reference = tryParseReference(text);
   if (reference === undefined) {

@@ -109,7 +109,10 @@ function mergeFamilies(hosts: readonly EnginePortBinding[]): EnginePortBinding[]
     .map((host) => (host.HostIp === '0.0.0.0' && has('::', host) ? { ...host, HostIp: '' } : host));
 }
 
-/** @param protocol a protocol that `toEnginePorts` has accepted. */
+/**
+ * Returns the protocol's name as the Engine writes it.
+ * @param protocol a protocol that `toEnginePorts` has accepted.
+ */
 export function protocolName(protocol: Protocol): string {
   return PROTOCOL_NAMES[protocol];
 }

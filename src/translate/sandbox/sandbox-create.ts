@@ -67,7 +67,7 @@ export interface CheckedSandbox {
   readonly contents: Contents;
 }
 
-/** Just above the score of processes that must never be killed. dockershim and cri-dockerd use the same value. */
+/** This score is just above that of processes that must never be killed. dockershim and cri-dockerd use the same value. */
 const SANDBOX_OOM_SCORE = -998;
 export const SANDBOX_CPU_SHARES = 2;
 

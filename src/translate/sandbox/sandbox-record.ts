@@ -72,9 +72,9 @@ export function isSandbox(container: EngineContainerInspect): boolean {
 }
 
 /**
- * Reads dockbridge's label of a sandbox that dockbridge created. Labels alone are no proof, because a container inherits
- * the labels of its image. An image, however, cannot know the sandbox's name. If the sandbox was renamed, its HostConfig
- * is the proof, which an image cannot determine either.
+ * Reads dockbridge's label of a sandbox that dockbridge created. Labels alone are no proof, because a container inherits the
+ * labels of its image. The sandbox's name is proof, because an image cannot know it. If the sandbox was renamed, its HostConfig
+ * is the proof, because an image cannot determine that either.
  */
 export function ownSandboxExtra<T extends SandboxExtra>(
   { Name, Config, HostConfig: host }: EngineContainerInspect,

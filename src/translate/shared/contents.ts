@@ -36,7 +36,10 @@ const UNORDERED: Readonly<Record<string, string>> = {
   hugepage_limits: 'page_size',
 };
 
-/** @param logPath the container's log path in the pod's log directory. */
+/**
+ * Returns the contents of a CreateContainer request.
+ * @param logPath the container's log path in the pod's log directory.
+ */
 export function contentsOfContainer(config: Decoded<cri.IContainerConfig>, logPath: string): Contents {
   return digests(
     [...fieldsOf(config, 'config'), ['config.log_path', 'log_path', logPath]],
@@ -115,7 +118,7 @@ function byText(a: unknown, b: unknown): number {
   return first < second ? -1 : Number(first > second);
 }
 
-/** Whether the value cannot be distinguished from a field that was not sent, in proto3. An empty message can. */
+/** Whether proto3 cannot distinguish the value from a field that was not sent. It can distinguish an empty message. */
 function isUnset(value: unknown): boolean {
   if (Long.isLong(value)) return value.isZero();
   if (value instanceof Uint8Array || Array.isArray(value)) return value.length === 0;

@@ -53,7 +53,10 @@ export function toFacts(version: EngineVersion, info: EngineInfo): EngineFacts {
   };
 }
 
-/** @param handler the pod's handler or runtime. '' and, as with cri-dockerd, `docker` mean the default runtime. */
+/**
+ * Returns what the Engine offers to containers of this handler.
+ * @param handler the pod's handler or runtime. '' and, as with cri-dockerd, `docker` mean the default runtime.
+ */
 export function featuresFor(facts: EngineFacts | undefined, handler: string): EngineFeatures {
   if (facts === undefined) {
     return { version: 'unknown', recursiveReadOnly: false, imageMounts: false, cdi: false };
@@ -86,7 +89,10 @@ export function isAtLeast(version: string, wanted: string): boolean {
   return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
 }
 
-/** @param text JSON that a runtime wrote, with any content. */
+/**
+ * Whether a runtime reports that it knows a mount option.
+ * @param text JSON that a runtime wrote, with any content.
+ */
 function knowsMountOption(text: string | undefined, option: string): boolean {
   if (text === undefined) return false;
   try {
@@ -135,8 +141,8 @@ const SHIM_NAME = /^[a-zA-Z0-9][\w-]*(\.[\w-]+)+$/;
 const SHIM_NAMES_SINCE = '1.42';
 
 /**
- * Returns the `HostConfig.Runtime` of a container. It equals its sandbox's runtime, even if the Engine's default has
- * changed since, because all containers of a pod with gVisor or Kata Containers need the same runtime. '' is the default.
+ * Returns the `HostConfig.Runtime` of a container. It equals its sandbox's runtime, even if the Engine's default has changed
+ * since then, because all containers of a pod with gVisor or Kata Containers need the same runtime. '' is the default.
  */
 export function runtimeOf({ runtime, runtimeHandler }: SandboxRecord): string {
   if (runtime !== '') return runtime;

@@ -26,7 +26,10 @@ export function withoutSlash(name: string): string {
   return name.replace(/^\//, '');
 }
 
-/** @param suffix eight hexadecimal digits. */
+/**
+ * Returns a longer name, for a container whose usual name is taken.
+ * @param suffix eight hexadecimal digits.
+ */
 export function uniqueEngineName(name: string, suffix: string): string {
   return `${name}_${suffix}`;
 }

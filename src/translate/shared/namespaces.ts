@@ -7,7 +7,7 @@ import { oneOf } from './validate';
 
 const { POD, CONTAINER, NODE, TARGET } = NamespaceMode;
 
-/** The meaning of absent options, because 0 is POD. */
+/** The modes of a request without namespace options: POD, which is CRI's value 0. */
 export const POD_NAMESPACES: NamespaceModes = { network: POD, pid: POD, ipc: POD, targetId: '' };
 
 /**
@@ -29,13 +29,16 @@ export function toNamespaceModes(
   }
   // A target without TARGET would have no effect.
   if (options.pid !== TARGET && options.target_id !== '') {
-    throw invalidArgument(`${field}.target_id`, 'is only for pid=TARGET');
+    throw invalidArgument(`${field}.target_id`, 'is allowed only with pid=TARGET');
   }
   refuseUserNamespace(options.userns_options, `${field}.userns_options`);
   return { network: options.network, pid: options.pid, ipc: options.ipc, targetId: options.target_id };
 }
 
-/** @param networkMode the Engine network of a pod with its own network namespace. */
+/**
+ * Returns the namespace modes of a sandbox in the Engine's form.
+ * @param networkMode the Engine network of a pod with its own network namespace.
+ */
 export function sandboxNamespaces(modes: NamespaceModes, networkMode: string): EngineHostConfig {
   return {
     NetworkMode: modes.network === NODE ? 'host' : networkMode,
@@ -46,8 +49,9 @@ export function sandboxNamespaces(modes: NamespaceModes, networkMode: string): E
 }
 
 /**
- * @param ofSandbox the sandbox's network mode. If it is NODE, a container still joins the sandbox, so that it shares the
- * pod's resolv.conf.
+ * Returns the namespace modes of a container in the Engine's form.
+ * @param ofSandbox the sandbox's network mode. If it is NODE, a container still joins the sandbox, so that it shares the pod's
+ * resolv.conf.
  */
 export function containerNamespaces(
   modes: NamespaceModes,

@@ -9,7 +9,10 @@ const PROFILE_TYPES = [
   SecurityProfileType.Localhost,
 ];
 
-/** @throws INVALID_ARGUMENT for a type that CRI does not define. */
+/**
+ * Returns the type of a profile.
+ * @throws INVALID_ARGUMENT for a type that CRI does not define.
+ */
 export function profileType(profile: Decoded<cri.ISecurityProfile>, field: string): SecurityProfileType {
   oneOf(
     profile.profile_type,
@@ -80,7 +83,10 @@ function deprecatedChoice(name: string, field: string): SeccompChoice | undefine
   };
 }
 
-/** @param profileText the text of the file that a `load` choice names. */
+/**
+ * Converts the chosen seccomp profile to SecurityOpt.
+ * @param profileText the text of the file that a `load` choice names.
+ */
 export function seccompOption(choice: SeccompChoice, profileText: string | undefined): string[] {
   if (choice.kind === 'engine-default') return [];
   if (choice.kind === 'unconfined') return ['seccomp=unconfined'];
@@ -107,7 +113,10 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** @param enabled whether the Engine enforces AppArmor (`SecurityOptions` of /info). */
+/**
+ * Converts the requested AppArmor profile to SecurityOpt.
+ * @param enabled whether the Engine enforces AppArmor (`SecurityOptions` of /info).
+ */
 export function apparmorOption(
   profile: Profile | null,
   deprecatedName: string,

@@ -23,9 +23,13 @@ export interface RequestedUser {
 export function requestedUser(context: UserFields, field: string): RequestedUser | undefined {
   const username = withoutNul(context.run_as_username ?? '', `${field}.run_as_username`);
   const group = context.run_as_group;
-  if (username.includes(':')) throw invalidArgument(`${field}.run_as_username`, 'is a name without a group');
+  if (username.includes(':'))
+    throw invalidArgument(`${field}.run_as_username`, 'must be a name without a group');
   if (context.run_as_user !== null && username !== '')
-    throw invalidArgument(`${field}.run_as_username`, 'and run_as_user: the CRI allows only one of them');
+    throw invalidArgument(
+      `${field}.run_as_username`,
+      'cannot be combined with run_as_user: CRI allows only one of them',
+    );
   if (context.run_as_user === null && username === '') {
     // CRI requires an error here, because a group without a user would silently change the group of the image's user.
     if (group !== null)
@@ -39,7 +43,10 @@ export function requestedUser(context: UserFields, field: string): RequestedUser
   };
 }
 
-/** @throws INVALID_ARGUMENT, also for a policy that CRI does not define. */
+/**
+ * Returns the requested supplemental groups.
+ * @throws INVALID_ARGUMENT, also for a policy that CRI does not define.
+ */
 export function supplementalGroups(context: SandboxContext | ContainerContext, field: string): number[] {
   const policies = [SupplementalGroupsPolicy.Merge, SupplementalGroupsPolicy.Strict];
   oneOf(

@@ -1,10 +1,13 @@
 import { invalidArgument } from '../../lib/errors';
 import type { StringMap } from '../../store/records';
 
-/** Kubernetes limits all annotations of an object to 256 KiB, and labels are far smaller. Twice that size is generous. */
+/** Kubernetes limits all annotations of an object to 256 KiB, and labels are far smaller. This limit is twice as large. */
 const MAX_MAP_BYTES = 512 * 1024;
 
-/** @throws INVALID_ARGUMENT with the name of `field` when the message is absent. */
+/**
+ * Returns a message that must be present.
+ * @throws INVALID_ARGUMENT with the name of `field` when the message is absent.
+ */
 export function required<T>(value: T | null | undefined, field: string): T {
   if (value === null || value === undefined) throw invalidArgument(field, 'is required');
   return value;
@@ -39,7 +42,10 @@ export function namePart(value: string, field: string): string {
   return value;
 }
 
-/** @throws INVALID_ARGUMENT when `allowed` lacks the number (CRI's enums are open on the wire). */
+/**
+ * Returns an enum's number if it is allowed.
+ * @throws INVALID_ARGUMENT when `allowed` lacks the number (CRI's enums are open on the wire).
+ */
 export function oneOf(value: number, allowed: readonly number[], field: string, names: string): number {
   if (!allowed.includes(value)) throw invalidArgument(field, `unknown value ${value}, expected ${names}`);
   return value;

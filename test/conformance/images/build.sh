@@ -1,7 +1,7 @@
 #!/bin/bash
-# build.sh DIR: writes the layers that the registry of the conformance suite makes its images of, from Debian's packages.
+# build.sh DIR: writes the layers of the images in the conformance suite's registry, from Debian's packages.
 #   DIR/base.tar    busybox, a set-uid `nnp`, `udp-echo`, `pause`
-#   DIR/nginx.tar   Debian's nginx with its libraries, if the machine has it: only the upstream suite wants it
+#   DIR/nginx.tar   Debian's nginx with its libraries, if the machine has it; only the upstream suite needs it
 set -euo pipefail
 out=${1:?usage: build.sh DIR}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -21,7 +21,7 @@ gcc -static -Os -s -o "$base/bin/pause" "$here/probe.c"
 ln "$base/bin/pause" "$base/bin/udp-echo"
 install -m 6755 "$base/bin/pause" "$base/bin/nnp"
 echo 'tester2:x:1001:1001:tester2:/home:/bin/sh' >>"$base/etc/passwd"
-# A user with a group that only the image knows of.
+# A user with a group that only the image knows.
 echo 'group-in-image:x:50000:tester' >>"$base/etc/group"
 pack "$base" base
 

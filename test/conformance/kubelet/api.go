@@ -17,11 +17,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// patience is how long a test waits for what must come, on a machine that may be ten times as slow as this one. Nothing
-// that goes well takes a fifth of it.
+// patience is how long a test waits for an expected event, on a machine that may be ten times as slow as this one. A
+// successful wait takes less than a fifth of it.
 const patience = 5 * time.Minute
 
-// client keeps no connection, for whoever was at its other end may be gone. The kubelet's certificate is its own.
+// client keeps no connections, because the other side may be gone. The kubelet's certificate is self-signed.
 var client = &http.Client{Transport: &http.Transport{
 	DisableKeepAlives: true,
 	DialContext:       (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
@@ -52,7 +52,7 @@ func ask(method, address string) (string, error) {
 	return string(text), nil
 }
 
-// watch asks for the kubelet's pods on behalf of all tests, so that many that wait cost no more than one.
+// watch lists the kubelet's pods on behalf of all tests, so that many waiting tests cost no more than one.
 type watch struct {
 	mutex   sync.Mutex
 	pods    map[string]*corev1.Pod
@@ -94,7 +94,7 @@ func podsOf(address string) (map[string]*corev1.Pod, error) {
 	return pods, nil
 }
 
-// look returns the pod as it was last seen, nil if the kubelet has no such pod, and what is closed at the next look. While
+// look returns the last known pod, or nil if the kubelet has none, and a channel that closes at the next look. While
 // no kubelet answers, nothing is known.
 func (w *watch) look(name string) (pod *corev1.Pod, known bool, next <-chan struct{}) {
 	w.mutex.Lock()
@@ -102,7 +102,7 @@ func (w *watch) look(name string) (pod *corev1.Pod, known bool, next <-chan stru
 	return w.pods[name], w.pods != nil && w.trouble == nil, w.next
 }
 
-// eventually waits until the claim holds; a claim that does not yet hold says why.
+// eventually waits until the claim holds. A claim that does not hold yet says why.
 func eventually(t testing.TB, what string, claim func() (holds bool, seen string)) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
@@ -118,7 +118,7 @@ func eventually(t testing.TB, what string, claim func() (holds bool, seen string
 	}
 }
 
-// address is where the kubelet serves something of a container, or of the pod where container is empty.
+// address returns the kubelet's URL for a container, or for the pod if container is empty.
 func (p *pod) address(what, container string, query url.Values) string {
 	path := []string{full, what, namespace, p.name}
 	if container != "" {
@@ -127,7 +127,7 @@ func (p *pod) address(what, container string, query url.Values) string {
 	return strings.Join(path, "/") + "?" + query.Encode()
 }
 
-// run runs a command, which is split at spaces, as a probe does.
+// run runs a command in a container, split at spaces, as a probe does.
 func (p *pod) run(container, command string) string {
 	p.t.Helper()
 	text, err := ask(http.MethodPost, p.address("run", container, url.Values{"cmd": {command}}))
@@ -137,7 +137,7 @@ func (p *pod) run(container, command string) string {
 	return text
 }
 
-// log is `kubectl logs`, with its options.
+// log returns the output of `kubectl logs` with its options.
 func (p *pod) log(container, options string) (string, error) {
 	query, err := url.ParseQuery(options)
 	if err != nil {
@@ -146,7 +146,7 @@ func (p *pod) log(container, options string) (string, error) {
 	return get(p.address("containerLogs", container, query))
 }
 
-// metrics are the values of a metric of the kubelet's own, added up over its labels.
+// metrics returns the sum of a kubelet metric over its labels.
 func metrics(t testing.TB, name string) float64 {
 	t.Helper()
 	text, err := get(readOnly + "/metrics")

@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// A kubelet does not start with a key that it does not know.
+// A kubelet does not start with an unknown key.
 func TestExamplesHaveOnlyKeysThatTheKubeletKnows(t *testing.T) {
 	for _, name := range []string{"kubelet-config.yaml", "standalone/kubelet-config.yaml"} {
 		text, err := os.ReadFile("../../../examples/" + name)

@@ -1,5 +1,5 @@
-// Package kubelet lets a kubelet run static pods on a conformance node and looks at what becomes of them through the
-// kubelet's own API. docs/conformance.md tells the rest.
+// Package kubelet lets a kubelet run static pods on a conformance node and checks the results through the kubelet's
+// own API. docs/conformance.md describes it.
 package kubelet
 
 import (
@@ -18,7 +18,7 @@ import (
 const (
 	// nodeName is appended to the names of static pods.
 	nodeName = "node"
-	// nodeAddress is the one that node.sh gives to the node.
+	// nodeAddress is the address that node.sh gives to the node.
 	nodeAddress = "198.51.100.1"
 	logsDir     = "/var/log/pods"
 
@@ -26,15 +26,15 @@ const (
 	full     = "https://127.0.0.1:10250"
 )
 
-// kubelet is one that runs.
+// kubelet is a running kubelet.
 type kubelet struct {
 	process *os.Process
 	pidFile string
 	ended   chan error
 }
 
-// configuration is that of a node of cgroup v1 without a cluster. Rotation and its looks are as often as kubelet allows,
-// so that a test sees some.
+// configuration is for a node with cgroup v1 and without a cluster. Logs are checked and rotated as often as kubelet allows,
+// so that a test sees some rotations.
 func configuration(work string, gates map[string]bool) map[string]any {
 	return map[string]any{
 		"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
@@ -46,7 +46,7 @@ func configuration(work string, gates map[string]bool) map[string]any {
 		"address": "127.0.0.1", "port": 10250, "readOnlyPort": 10255, "healthzPort": 0,
 		"authentication": map[string]any{"anonymous": map[string]any{"enabled": true}, "webhook": map[string]any{"enabled": false}},
 		"authorization":  map[string]any{"mode": "AlwaysAllow"},
-		// A full disk of the machine's is not what this is about.
+		// A full disk on the test machine must not affect the result.
 		"evictionHard": map[string]string{"memory.available": "1Mi"}, "imageGCHighThresholdPercent": 100,
 		"containerLogMaxSize": "64Ki", "containerLogMaxFiles": 50, "containerLogMonitorInterval": "3s",
 		"serializeImagePulls": false,
@@ -54,7 +54,7 @@ func configuration(work string, gates map[string]bool) map[string]any {
 	}
 }
 
-// start returns when the kubelet says that it is well.
+// start returns when the kubelet reports that it is healthy.
 func start(work string, gates map[string]bool) (*kubelet, error) {
 	config, err := json.Marshal(configuration(work, gates))
 	if err != nil {
@@ -78,7 +78,7 @@ func start(work string, gates map[string]bool) (*kubelet, error) {
 	if err := command.Start(); err != nil {
 		return nil, err
 	}
-	// run.sh ends it if this process cannot.
+	// run.sh ends the kubelet if this process cannot.
 	k := &kubelet{process: command.Process, pidFile: filepath.Join(work, "kubelet.pid"), ended: make(chan error, 1)}
 	if err := os.WriteFile(k.pidFile, []byte(strconv.Itoa(command.Process.Pid)), 0o644); err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (k *kubelet) awaitHealth() error {
 	return errors.Join(fmt.Errorf("the kubelet is not well within %s, see kubelet.log", patience), k.stop())
 }
 
-// stop ends it as systemd does; its pods stay.
+// stop ends the kubelet as systemd does. Its pods stay.
 func (k *kubelet) stop() error {
 	defer os.Remove(k.pidFile) // run.sh has nothing to end any more
 	if err := k.process.Signal(syscall.SIGTERM); err != nil {

@@ -14,7 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// logsAndTheirRotation writes some times the size at which the kubelet rotates. No line may be lost or doubled by that.
+// logsAndTheirRotation writes several times the size at which the kubelet rotates. No line may be lost or repeated.
 func logsAndTheirRotation(t *testing.T) {
 	const bursts, lines = 8, 1000
 	p := walk.create(t, "logs", corev1.PodSpec{
@@ -25,7 +25,7 @@ func logsAndTheirRotation(t *testing.T) {
 			while [ $i -lt %d ]; do
 				echo "line $i of the log, which is long enough for its purpose"
 				i=$((i + 1))
-				# Each burst lies in a file that is rotated by itself.
+				# Each burst is in a file that is rotated separately.
 				if [ $((i %% %d)) = 0 ]; then until [ -e /shared/$i ]; do sleep 0.2; done; fi
 			done`, bursts*lines, lines))},
 	})
@@ -45,11 +45,11 @@ func logsAndTheirRotation(t *testing.T) {
 	check.NoError(t, err, "the log by the kubelet")
 	check.Equal(t, "the log by the kubelet", text,
 		fmt.Sprintf("line %d of the log, which is long enough for its purpose\n", bursts*lines-1))
-	// A file that the kubelet is just packing is there twice.
+	// A file that the kubelet is compressing exists twice.
 	eventually(t, "the log is whole", func() (bool, string) { return isWhole(t, directory, bursts*lines) })
 }
 
-// logFiles are those of one container, the oldest first.
+// logFiles returns the log files of one container, the oldest first.
 func logFiles(t testing.TB, directory string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(directory)
@@ -60,7 +60,7 @@ func logFiles(t testing.TB, directory string) []string {
 			files = append(files, entry.Name())
 		}
 	}
-	// `0.log` is the newest, all others have a time in their names.
+	// `0.log` is the newest. All others have a time in their names.
 	slices.SortFunc(files, func(a, b string) int {
 		if a == "0.log" || b == "0.log" {
 			return len(b) - len(a)
@@ -106,7 +106,7 @@ func wholeLog(t testing.TB, directory string) (string, error) {
 	return whole.String(), nil
 }
 
-// read unpacks what the kubelet has packed.
+// read returns the contents of a file, and decompresses it if necessary.
 func read(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 
 var (
 	walk *world
-	// running is the kubelet; a test may put another one in its place.
+	// running is the kubelet. A test may replace it by another one.
 	running *kubelet
 )
 
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	}
 	walk.watch = newWatch()
 	code := m.Run()
-	// The kubelet tells no more of a pod whose sandbox the runtime is still stopping for it.
+	// The kubelet does not report a pod completely while the runtime is still stopping its sandbox.
 	for tries := 0; tries < 120 && len(groupsOf("*")) > 0; tries++ {
 		time.Sleep(500 * time.Millisecond)
 	}
@@ -66,7 +66,7 @@ func prepare() (*world, error) {
 	return &world{Environment: env, work: os.Getenv("NODE_WORK"), image: images.Publish(image, "walk", "1")[0]}, nil
 }
 
-// layerOf is a layer with one program.
+// layerOf returns a layer with one program.
 func layerOf(path, file string) ([]byte, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {

@@ -19,28 +19,28 @@ import (
 
 const namespace = "default"
 
-// world is what the tests share.
+// world is shared by the tests.
 type world struct {
 	*node.Environment
 	// work is the node's directory.
 	work string
-	// image has busybox and healthd.
+	// image contains busybox and healthd.
 	image string
 	watch *watch
 }
 
-// pod is a static one, until the test ends.
+// pod is a static pod that exists until the test ends.
 type pod struct {
 	*world
 	t testing.TB
-	// name is the kubelet's: that of the manifest and of the node.
+	// name is the kubelet's name, made of the manifest's and the node's.
 	name     string
 	manifest string
-	// shared is a directory of the machine's that the pod's containers have as /shared.
+	// shared is a directory of the machine that the pod's containers have as /shared.
 	shared string
 }
 
-// container runs a shell script.
+// container returns a container that runs a shell script.
 func (w *world) container(name, script string, changes ...func(*corev1.Container)) corev1.Container {
 	c := corev1.Container{
 		Name: name, Image: w.image, Command: []string{"sh", "-c", script}, ImagePullPolicy: corev1.PullIfNotPresent,
@@ -52,10 +52,10 @@ func (w *world) container(name, script string, changes ...func(*corev1.Container
 	return c
 }
 
-// sleeps is a script that ends at once when it is asked to.
+// sleeps is a script that ends at once on SIGTERM.
 const sleeps = `trap "exit 0" TERM; while :; do sleep 3600 & wait $!; done`
 
-// create puts a manifest before the kubelet. At the end of the test, the pod goes.
+// create writes a manifest for the kubelet. The pod is removed at the end of the test.
 func (w *world) create(t testing.TB, name string, spec corev1.PodSpec) *pod {
 	t.Helper()
 	p := &pod{
@@ -75,7 +75,7 @@ func (w *world) create(t testing.TB, name string, spec corev1.PodSpec) *pod {
 		Spec:       spec,
 	})
 	check.NoError(t, err, "manifest")
-	// The kubelet must not see half of it.
+	// The kubelet must not see half of the file.
 	half := filepath.Join(w.work, name+".json")
 	check.NoError(t, os.WriteFile(half, text, 0o644), "manifest")
 	check.NoError(t, os.Rename(half, p.manifest), "manifest")
@@ -86,14 +86,14 @@ func (w *world) create(t testing.TB, name string, spec corev1.PodSpec) *pod {
 	return p
 }
 
-// of is the pod in a subtest.
+// of returns the pod for a subtest.
 func (p *pod) of(t testing.TB) *pod {
 	mine := *p
 	mine.t = t
 	return &mine
 }
 
-// delete takes the manifest away.
+// delete removes the manifest.
 func (p *pod) delete() {
 	p.t.Helper()
 	if err := os.Remove(p.manifest); err != nil && !os.IsNotExist(err) {
@@ -101,7 +101,7 @@ func (p *pod) delete() {
 	}
 }
 
-// ended waits until nothing of the pod runs any more.
+// ended waits until no part of the pod runs any more.
 func (p *pod) ended() {
 	p.t.Helper()
 	eventually(p.t, p.name+" ends", func() (bool, string) {
@@ -127,7 +127,7 @@ func (p *pod) ended() {
 	})
 }
 
-// inRuntime is what the runtime has of it.
+// inRuntime returns the runtime's containers of the pod.
 func (p *pod) inRuntime() ([]*cri.PodSandbox, []*cri.Container, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -140,7 +140,7 @@ func (p *pod) inRuntime() ([]*cri.PodSandbox, []*cri.Container, error) {
 	return sandboxes, containers, err
 }
 
-// await waits until the kubelet says so of the pod, and returns the pod.
+// await waits until the kubelet's pod fulfils the condition, and returns the pod.
 func (p *pod) await(what string, claim func(*corev1.Pod) bool) *corev1.Pod {
 	p.t.Helper()
 	deadline := time.After(patience)
@@ -157,7 +157,7 @@ func (p *pod) await(what string, claim func(*corev1.Pod) bool) *corev1.Pod {
 	}
 }
 
-// ready waits until all its containers are.
+// ready waits until all containers are ready.
 func (p *pod) ready() *corev1.Pod {
 	p.t.Helper()
 	return p.await("it is ready", func(seen *corev1.Pod) bool {
@@ -170,13 +170,13 @@ func (p *pod) ready() *corev1.Pod {
 	})
 }
 
-// awaitContainer is await of one container.
+// awaitContainer does the same as await for one container.
 func (p *pod) awaitContainer(name, what string, claim func(corev1.ContainerStatus) bool) corev1.ContainerStatus {
 	p.t.Helper()
 	return statusOf(p.await(name+" "+what, func(seen *corev1.Pod) bool { return claim(statusOf(seen, name)) }), name)
 }
 
-// statusOf is empty before the kubelet has one.
+// statusOf is empty until the kubelet has a status.
 func statusOf(seen *corev1.Pod, name string) corev1.ContainerStatus {
 	for _, list := range [][]corev1.ContainerStatus{seen.Status.ContainerStatuses, seen.Status.InitContainerStatuses} {
 		for _, status := range list {
@@ -199,7 +199,7 @@ func status(seen *corev1.Pod) string {
 	return fmt.Sprintf("it is %s", text)
 }
 
-// holds reads a file of the shared directory; one that is not there is empty.
+// holds returns the contents of a file in the shared directory, or nothing if there is none.
 func (p *pod) holds(name string) string {
 	text, err := os.ReadFile(filepath.Join(p.shared, name))
 	if err != nil && !os.IsNotExist(err) {
@@ -208,13 +208,13 @@ func (p *pod) holds(name string) string {
 	return string(text)
 }
 
-// tell makes a file in the shared directory, which a container waits for.
+// tell creates a file in the shared directory for which a container waits.
 func (p *pod) tell(name string) {
 	p.t.Helper()
 	check.NoError(p.t, os.WriteFile(filepath.Join(p.shared, name), nil, 0o644), "telling "+name)
 }
 
-// logDirectory is that of one of its containers.
+// logDirectory returns the directory of one container's logs.
 func (p *pod) logDirectory(seen *corev1.Pod, container string) string {
 	return filepath.Join(logsDir, strings.Join([]string{namespace, p.name, string(seen.UID)}, "_"), container)
 }

@@ -13,7 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// TestPods has all pods live side by side. The tests of the other files disturb the node, and come after it.
+// TestPods runs all pods at the same time. The tests of the other files disturb the node, and run later.
 func TestPods(t *testing.T) {
 	for name, spec := range map[string]func(*testing.T){
 		"InitAndSidecarContainers": initAndSidecarContainers,
@@ -72,7 +72,7 @@ func initAndSidecarContainers(t *testing.T) {
 }
 
 func hooks(t *testing.T) {
-	// It needs its time to end.
+	// It needs its grace period.
 	hooked := walk.container("hooked", `
 		trap "sleep 1; echo TERM >>/shared/hooks; exit 0" TERM
 		touch /shared/traps
@@ -147,7 +147,7 @@ func deletion(t *testing.T) {
 	})
 }
 
-// groupsOf are the control groups of a pod, or of all pods (`*`), in all hierarchies.
+// groupsOf returns the cgroups of a pod, or of all pods (`*`), in all hierarchies.
 func groupsOf(uid string) []string {
 	var found []string
 	for _, pattern := range []string{"kubepods/*/pod", "kubepods/pod", "*/kubepods/*/pod", "*/kubepods/pod"} {

@@ -10,12 +10,12 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// probe looks every second, and fails only on a negative answer: a slow answer does not count as one.
+// probe probes every second, and fails only on a negative answer, not on a slow one.
 func probe(handler corev1.ProbeHandler) *corev1.Probe {
 	return &corev1.Probe{ProbeHandler: handler, PeriodSeconds: 1, TimeoutSeconds: 60, FailureThreshold: 1}
 }
 
-// handlers look at healthd (healthd/main.go), which serves from this port on.
+// handlers probe healthd (healthd/main.go), which serves from this port on.
 func handlers(kind string, port int32) (ready, live corev1.ProbeHandler) {
 	switch kind {
 	case "Exec":
@@ -45,11 +45,11 @@ func probes(t *testing.T) {
 		containers = append(containers, walk.container(names[kind], fmt.Sprintf("exec healthd %d", port), func(c *corev1.Container) {
 			c.Ports = []corev1.ContainerPort{{Name: "named", ContainerPort: port}}
 			c.ReadinessProbe, c.LivenessProbe, c.StartupProbe = probe(ready), probe(live), probe(live)
-			// It has all the time it needs to begin to serve.
+			// It has unlimited time to begin to serve.
 			c.StartupProbe.FailureThreshold = 1000
 		}))
 		if kind != "HTTP" {
-			containers[index].Ports = nil // a name is the pod's
+			containers[index].Ports = nil // a port name must be unique in the pod
 		}
 	}
 	p := walk.create(t, "probes", corev1.PodSpec{

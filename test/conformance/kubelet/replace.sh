@@ -1,13 +1,13 @@
 #!/bin/bash
-# replace.sh VERSION: makes this module want Kubernetes VERSION (v1.37.2), and its staging modules in the version that is
-# published with it (v0.37.2). Kubernetes' own go.mod asks for v0.0.0 of each and replaces that by a directory of its
-# repository, which the module that the proxy serves does not have. Run it to go to another version.
+# replace.sh VERSION: makes this module require Kubernetes VERSION (v1.37.2), and its staging modules in the version that is
+# published with it (v0.37.2). Kubernetes' own go.mod requires v0.0.0 of each and replaces it by a directory of its
+# repository, which the module on the proxy does not have. Run this script to change the version.
 set -euo pipefail
 cd "$(dirname "$0")"
 version=${1:?which version of Kubernetes? such as v1.37.2}
 go=$(bash ../../../scripts/go.sh)
 
-# An old set of replacements would keep go from reading the new one.
+# With an old set of replacements go could not read the new one.
 sed -i '/ => k8s\.io\//d' go.mod
 own=$("$go" mod download -json "k8s.io/kubernetes@$version" | sed -n 's/^\t"GoMod": "\(.*\)",$/\1/p')
 edits=(-require "k8s.io/kubernetes@$version")

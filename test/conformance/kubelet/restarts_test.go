@@ -19,7 +19,7 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// lasting is a pod of which one sees whether it lived on.
+// lasting is a pod that shows whether it lived on.
 func lasting(t *testing.T, name string) *pod {
 	t.Helper()
 	web := walk.container("web", "exec httpd -f -p 8000 -h /www")
@@ -35,7 +35,7 @@ func idle(t *testing.T, name string) *pod {
 	return walk.create(t, name, corev1.PodSpec{Containers: []corev1.Container{walk.container("idle", sleeps)}})
 }
 
-// ids are the runtime's of the containers that the kubelet tells of.
+// ids returns the runtime's ids of the containers that the kubelet reports.
 func ids(seen *corev1.Pod) map[string]string {
 	found := map[string]string{}
 	for _, status := range seen.Status.ContainerStatuses {
@@ -44,7 +44,7 @@ func ids(seen *corev1.Pod) map[string]string {
 	return found
 }
 
-// lived checks that the pod is what it was before, and that its log goes on without a gap.
+// lived checks that the pod is the same as before, and that its log continues without a gap.
 func (p *pod) lived(before *corev1.Pod) {
 	p.t.Helper()
 	seen := p.ready()
@@ -78,8 +78,8 @@ func (p *pod) serves() {
 	})
 }
 
-// isUnbroken waits until the log is seen without a missing tick, and without one that is there twice. While the kubelet
-// rotates it, one may see it otherwise.
+// isUnbroken waits until the log has no missing and no repeated tick. While the kubelet rotates it, a reader may see
+// either.
 func (p *pod) isUnbroken(seen *corev1.Pod) {
 	p.t.Helper()
 	eventually(p.t, "the log is unbroken", func() (bool, string) {
@@ -88,7 +88,7 @@ func (p *pod) isUnbroken(seen *corev1.Pod) {
 			return false, err.Error()
 		}
 		count := 0
-		// The last line may be half written.
+		// The last line may be incomplete.
 		for line := range strings.Lines(text[:strings.LastIndexByte(text, '\n')+1]) {
 			if !strings.HasSuffix(line, fmt.Sprintf(" stdout F tick %d\n", count)) {
 				return false, fmt.Sprintf("there is %q instead of tick %d", line, count)
@@ -108,7 +108,7 @@ func (p *pod) hasTicked() {
 	})
 }
 
-// cameBack checks that all of the pod runs again, in a sandbox of its own.
+// cameBack checks that all of the pod runs again, in a new sandbox.
 func (p *pod) cameBack(before *corev1.Pod) {
 	p.t.Helper()
 	old := slices.Collect(maps.Values(ids(before)))
@@ -140,7 +140,7 @@ func (p *pod) readySandboxes() ([]*cri.PodSandbox, error) {
 	}), err
 }
 
-// noAddressIsLeaked waits until the network plugin knows the addresses of the pods that are there, and no others.
+// noAddressIsLeaked waits until the network plugin has exactly the addresses of the existing pods.
 func noAddressIsLeaked(t *testing.T) {
 	t.Helper()
 	eventually(t, "no address is leaked", func() (bool, string) {
@@ -177,7 +177,7 @@ func noAddressIsLeaked(t *testing.T) {
 	})
 }
 
-// killDockbridge returns when its successor answers.
+// killDockbridge returns when the next dockbridge answers.
 func killDockbridge(t *testing.T) {
 	t.Helper()
 	pid := pidIn(t, os.Getenv("NODE_DAEMON"))
@@ -205,7 +205,7 @@ func TestDockbridgeKilled(t *testing.T) {
 	before := p.ready()
 	t.Run("AtRest", func(t *testing.T) {
 		killDockbridge(t)
-		// Once this one is ready, the kubelet has looked at all pods with the help of the new process.
+		// Once this pod is ready, the kubelet has synced all pods through the new process.
 		idle(t, "after").ready()
 		p.of(t).lived(before)
 	})
@@ -275,7 +275,7 @@ func TestEngineWithLiveRestore(t *testing.T) {
 	})
 }
 
-// setLiveRestore counts from the Engine's next start until the test has ended.
+// setLiveRestore applies from the Engine's next start until the test has ended.
 func setLiveRestore(t *testing.T) {
 	t.Helper()
 	file := filepath.Join(engineDirectory(), "daemon.json")
@@ -304,7 +304,7 @@ func engineDirectory() string {
 	return filepath.Dir(strings.TrimPrefix(os.Getenv("DOCKER_HOST"), "unix://"))
 }
 
-// killEngine returns when its containerd has gone with it: a dockerd that finds a dying one waits for it in vain.
+// killEngine returns when its containerd has ended too, because the next dockerd would wait for a dying one in vain.
 func killEngine(t *testing.T) {
 	t.Helper()
 	pids := []int{
@@ -319,7 +319,7 @@ func killEngine(t *testing.T) {
 	}
 }
 
-// lives is false of one whose parent has not yet asked for its end.
+// lives returns false for a process whose parent has not reaped it yet.
 func lives(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, found := strings.Cut(string(text), ") ")

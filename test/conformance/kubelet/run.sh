@@ -1,6 +1,6 @@
 #!/bin/bash
-# run.sh: a kubelet of Kubernetes' own, without a cluster, with static pods on a node that node.sh starts (ENGINE=…).
-#   KUBELET=FILE  a kubelet to use instead of the one that is built from Kubernetes' Go module
+# run.sh: runs a real kubelet, without a cluster, with static pods on a node that node.sh starts (ENGINE=…).
+#   KUBELET=FILE  a kubelet to use in place of the one that is built from Kubernetes' Go module
 #   ARGS=…        for `go test`, such as ARGS='-run TestPods/Probes'
 #   TOTALS=FILE   gets `N passed, N failed, N skipped`
 set -euo pipefail
@@ -12,23 +12,23 @@ build() { # ARGUMENTS...: a static program
 }
 
 if [ -z "${NODE_WORK:-}" ]; then
-  # The node has no way out: what comes from outside comes now.
+  # The node has no network, so everything from outside is downloaded now.
   KUBELET=${KUBELET:-$(bash ../../../scripts/kubelet.sh)}
   export KUBELET
   build -o /dev/null ./healthd
   "$go" test -run '^$' . >/dev/null 2>&1 || true # a failure shows when the tests run
-  # A kubelet ends pods that it does not know: there can be one on a machine.
+  # A kubelet ends pods that it does not know, so a machine can have only one.
   exec flock -o /var/tmp/dockbridge-kubelet.lock bash ../node.sh bash run.sh
 fi
 
-# grep fails where a process has ended meanwhile, whatever it has found.
+# grep fails if a process has ended meanwhile, whatever it has found.
 kubelet=$(grep -lx kubelet /proc/[0-9]*/comm 2>/dev/null || true)
 if [ -n "$kubelet" ]; then
   echo "kubelet: one runs on this machine ($kubelet), and its pods would be ended" >&2
   exit 1
 fi
 
-# The kubelet changes what is the whole machine's.
+# The kubelet changes settings of the whole machine.
 settings=(vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes)
 declare -A before
 made=''
@@ -38,7 +38,7 @@ finish() {
   set +e
   [ ! -s "$NODE_WORK/kubelet.pid" ] || kill -KILL "$(<"$NODE_WORK/kubelet.pid")" 2>/dev/null
   for setting in "${!before[@]}"; do echo "${before[$setting]}" >"/proc/sys/$setting"; done
-  # The runtime takes its groups away a moment after it said that a container has ended; groups with processes stay until
+  # The runtime removes the container's cgroups a moment after it reports the end. Cgroups with processes stay until
   # the Engine ends.
   for _ in {1..50}; do
     groups=$(find /sys/fs/cgroup -maxdepth 2 -name kubepods)
@@ -53,7 +53,7 @@ finish() {
 }
 trap finish EXIT
 
-# Its directories have names that cannot be chosen.
+# The names of its directories cannot be chosen.
 [ -d /var/lib/kubelet ] || { mkdir /var/lib/kubelet && made=yes; }
 for directory in /var/log /var/lib/kubelet; do
   mount -t tmpfs kubelet $directory

@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/util/exec"
 )
 
-// streams goes through the kubelet as the API server does.
+// streams runs exec, attach and port-forward through the kubelet, as the API server does.
 func streams(t *testing.T) {
 	asking := walk.container("asking", "while read -r line; do echo it reads $line; done")
 	asking.Stdin = true

@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestGates puts a kubelet in the place of the first one that listens to the runtime's events and takes stats from the
+// TestGates replaces the first kubelet by one that uses the runtime's events and stats. Running pods continue.
 // runtime. What ran goes on.
 func TestGates(t *testing.T) {
 	p := lasting(t, "gates")
@@ -47,13 +47,13 @@ func events(t *testing.T) {
 	check.Equal(t, "the number of failed streams", metrics(t, "kubelet_evented_pleg_connection_error_count"), 0)
 }
 
-// summary is the part of kubelet's /stats/summary that is looked at.
+// summary is the checked part of kubelet's /stats/summary.
 type summary struct {
 	Pods []struct {
 		PodRef struct{ Name string }
 		CPU    usage
 		Memory usage
-		// It is nil where the runtime did not tell.
+		// It is nil if the runtime reported nothing.
 		Network    struct{ RxBytes *uint64 }
 		Containers []struct {
 			Name        string

@@ -1,5 +1,5 @@
-// Package old drives a runtime as the kubelets of Kubernetes 1.24 to 1.26 did: with their gRPC, which sends the raw path
-// of the socket as HTTP/2 :authority, and with both versions of CRI that they knew.
+// Package old calls a runtime as the kubelets of Kubernetes 1.24 to 1.26 did: with their gRPC, which sends the raw path
+// of the socket as HTTP/2 :authority, and with both versions of CRI that they supported.
 package old
 
 import (
@@ -19,8 +19,8 @@ import (
 	"k8s.io/cri-api/pkg/apis/runtime/v1alpha2"
 )
 
-// runtime is a connection that speaks one version. The messages of both are the same on the wire: those kubelets cast
-// one into the other.
+// runtime is a connection that uses one version. The messages of both are the same on the wire, and those kubelets
+// converted one into the other.
 type runtime struct {
 	t          *testing.T
 	connection *grpc.ClientConn
@@ -35,7 +35,7 @@ func connect(t *testing.T, version string) *runtime {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	// As kubelet did: no scheme, so that the path is the authority.
+	// Like kubelet, this uses no scheme, so that the path is the authority.
 	connection, err := grpc.DialContext(ctx, path, grpc.WithBlock(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {

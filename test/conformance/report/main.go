@@ -1,5 +1,5 @@
-// Command report makes one table of what `go test -json` says on its standard input: passed, failed, and skipped with
-// the reason of each skip. It can write JUnit's XML and JSON besides. Exits 1 if a test failed.
+// Command report makes one table from the output of `go test -json` on its standard input: passed, failed, and skipped
+// with the reason of each skip. It can also write JUnit's XML and JSON. Exits with 1 if a test failed.
 package main
 
 import (

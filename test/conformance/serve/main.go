@@ -1,5 +1,5 @@
-// Command serve runs a command beside the registry of the suite: `serve [flags] COMMAND…`, for whoever needs images
-// without the specs: the old clients and the upstream suite. The command finds the registry's `address:port` in
+// Command serve runs a command together with the suite's registry: `serve [flags] COMMAND…`. The old clients and the
+// upstream suite use it for their images. The command finds the registry's `address:port` in
 // CONFORMANCE_IMAGES.
 package main
 

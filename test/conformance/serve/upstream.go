@@ -6,8 +6,8 @@ import (
 	"dockbridge.test/conformance/internal/registry"
 )
 
-// publishUpstream puts there what critest asks gcr.io, registry.k8s.io and k8s.gcr.io for, by repository: its
-// references are constants. Every one is an image of its own, but for the tags of one image.
+// publishUpstream publishes the images that critest pulls from gcr.io, registry.k8s.io and k8s.gcr.io, by repository. Its
+// references are constants. Each is a separate image, except for the tags of one image.
 func publishUpstream(images *registry.Registry) {
 	const e2e, staging = "e2e-test-images/", "k8s-staging-cri-tools/"
 	put := func(image registry.Image, repository string, tags ...string) {

@@ -19,7 +19,7 @@ var errInterrupted = errors.New("interrupted: there is no report")
 func runSpecs(suite string, given options, events writer, interrupted <-chan os.Signal) error {
 	specs := testBinary(suite, "specs", specsTimeout, given)
 	specs.Env = append(specs.Env, "CONFORMANCE_HANDLER="+given.handler, "CONFORMANCE_REGISTRY="+given.registry)
-	// On a signal they remove what they made.
+	// On a signal they remove the objects that they made.
 	return runTests(suite, specs, events, interrupted, true)
 }
 
@@ -32,7 +32,7 @@ func runOld(suite string, given options, events writer, interrupted <-chan os.Si
 	base := registry.Image{Layers: [][]byte{images.Base}, Marker: "base", Cmd: []string{"sh"}}
 	old := testBinary(suite, "old-clients", oldTimeout, given)
 	old.Env = append(old.Env, "CONFORMANCE_IMAGE="+images.Publish(base, "old", "1")[0])
-	// They would leave their pod behind on a signal, and take seconds otherwise.
+	// On a signal they would leave their pod, and otherwise they take seconds.
 	return runTests(suite, old, events, interrupted, false)
 }
 
@@ -41,24 +41,24 @@ func testBinary(suite, name, timeout string, given options) *exec.Cmd {
 		"-test.parallel="+parallel, "-test.run="+given.pattern)
 	tests.Dir = suite
 	tests.Env = append(os.Environ(), "CONFORMANCE_ENDPOINT="+given.endpoint)
-	// A terminal's Ctrl-C is for us, and we pass it on.
+	// A terminal's Ctrl-C reaches this process, which passes it on.
 	tests.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return tests
 }
 
-// runTests adds the events of a test binary to events. That tests failed is no error here: the events tell it.
+// runTests adds the events of a test binary to events. Failed tests are not an error here, because the events report them.
 func runTests(suite string, tests *exec.Cmd, events writer, interrupted <-chan os.Signal, passOn bool) error {
 	output, input, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	// Only with -t it tells how long a test took.
+	// Only with -t does it report the duration of a test.
 	convert := exec.Command(filepath.Join(suite, "test2json"), "-t", "-p", filepath.Base(tests.Path))
 	convert.Stdin, convert.Stdout, convert.Stderr = output, events, os.Stderr
 	convert.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	tests.Stdout, tests.Stderr = input, input
 	err = errors.Join(convert.Start(), tests.Start())
-	// Both have their ends.
+	// Both processes have their ends of the pipe.
 	_, _ = output.Close(), input.Close()
 	if err != nil {
 		return fmt.Errorf("the suite in %s is not whole: %w", suite, err)

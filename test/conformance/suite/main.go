@@ -1,6 +1,6 @@
-// Command suite runs the specs and the old clients that build.sh has put beside it against a runtime, and reports. It
-// is what `dockbridge cri conformance` starts (docs/harness.md). Exit code 0: passed; 1: a spec failed; 2: it could not
-// run, no spec has the pattern's name, or it was interrupted.
+// Command suite runs the specs and the old clients that build.sh has put next to it against a runtime, and reports. `dockbridge
+// cri conformance` starts it (docs/harness.md). Exit code 0: passed; 1: a spec failed; 2: it could not run, no spec matches
+// the pattern, or it was interrupted.
 package main
 
 import (
@@ -17,14 +17,14 @@ import (
 	"dockbridge.test/conformance/internal/report"
 )
 
-// Time limits, in the words of `go test`. Most specs wait, so that more run at a time than there are processors.
+// Time limits in the format of `go test`. Most specs wait, so more of them run at a time than there are processors.
 const (
 	specsTimeout = "30m"
 	oldTimeout   = "5m"
 	parallel     = "8"
 )
 
-// failed says that specs failed, and nothing else did.
+// failed means that specs failed, and nothing else did.
 var failed = errors.New("a spec failed")
 
 type options struct {
@@ -83,8 +83,8 @@ func run(suite string, given options, interrupted <-chan os.Signal, output write
 	return tell(given, report.Judge(given.runtime, results, report.Areas(suite), skips), output)
 }
 
-// clear removes an earlier report, so that nobody takes it for this run's. A file that cannot be written is told before
-// minutes have gone.
+// clear removes an earlier report, so that nobody mistakes it for this run's. It reports a file that cannot be written at
+// once, and not after minutes.
 func clear(file string) error {
 	if err := report.WriteFile(file, func(writer) error { return nil }); err != nil || file == "" {
 		return err
@@ -95,7 +95,7 @@ func clear(file string) error {
 func readSkips(suite string, given options) ([]*report.Skip, error) {
 	conditions := report.Conditions(given.runtime.Label)
 	var all []*report.Skip
-	for _, file := range []string{given.skips, filepath.Join(suite, "skips.txt")} { // the first entry that fits counts
+	for _, file := range []string{given.skips, filepath.Join(suite, "skips.txt")} { // the first matching entry counts
 		skips, err := report.ReadSkips(file, conditions)
 		if err != nil {
 			return nil, err

@@ -21,7 +21,7 @@ const (
 	none = `printf 'testing: warning: no tests to run\nPASS\n'`
 )
 
-// tools is where Go's own converter of tests' output is.
+// tools is the directory of Go's own converter of test output.
 var tools string
 
 func TestMain(m *testing.M) {
@@ -118,7 +118,7 @@ func TestOldClientsGetEndpointAndImage(t *testing.T) {
 	}
 }
 
-// Specs that are interrupted clean up, and are awaited; the old clients do not begin.
+// Interrupted specs clean up, and the suite waits for them. The old clients do not begin.
 func TestInterrupted(t *testing.T) {
 	suite := built(t, "trap 'echo cleaned >cleaned; exit 1' TERM\necho >begun\nwhile :; do sleep 0.02; done", good)
 	begun := filepath.Join(suite, "begun")

@@ -15,9 +15,9 @@ interface Message {
 }
 type Parameters = Readonly<Record<string, unknown>>;
 
-/** Debian's Chromium without a window, driven by the DevTools protocol over two pipes. */
+/** Debian's Chromium without a window, controlled by the DevTools protocol over two pipes. */
 export class Browser {
-  /** What a page did that none should: requests beyond its file, messages of the console, exceptions. */
+  /** Unwanted actions of a page: requests beyond its file, console messages, exceptions. */
   readonly incidents: string[] = [];
   readonly #waiting = new Map<
     number,
@@ -87,7 +87,7 @@ export class Browser {
     return this.#send(method, params, this.#session);
   }
 
-  /** What an expression is in the page; promises are awaited. @throws when it throws. */
+  /** Returns the value of an expression in the page, and awaits promises. @throws when it throws. */
   async value<Value>(expression: string): Promise<Value> {
     const { result, exceptionDetails } = (await this.send('Runtime.evaluate', {
       ...{ expression, awaitPromise: true, returnByValue: true },
@@ -96,19 +96,19 @@ export class Browser {
     return result.value;
   }
 
-  /** Resolves when the page has drawn what changed before. */
+  /** Resolves when the page has drawn its earlier changes. */
   async frame(): Promise<void> {
     await this.value(
       'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))',
     );
   }
 
-  /** Resolves when an expression is true; it is looked at after each change of the page, and each frame. */
+  /** Resolves when an expression is true. Checks after each change of the page, and each frame. */
   async until(expression: string): Promise<void> {
     while (!(await this.value<boolean>(`Boolean(${expression})`))) await this.frame();
   }
 
-  /** Presses a key that is a character, or has a name such as `Enter`. */
+  /** Presses a key given as a character or a name such as `Enter`. */
   async press(key: string): Promise<void> {
     const text = key.length === 1 ? { text: key } : key === 'Enter' ? { text: '\r' } : {};
     await this.send('Input.dispatchKeyEvent', { type: 'keyDown', key, ...text });

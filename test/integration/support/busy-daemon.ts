@@ -3,7 +3,7 @@ import { TestDaemon } from './daemon';
 import { engineLeftovers, sharedDockerHost } from './engine';
 import { containerConfig, FOREVER, runPod, startedContainer } from './pods';
 
-/** A daemon with one pod and one container in it, for requests that must change nothing. */
+/** A daemon with one pod and one container, for requests that must change nothing. */
 export class BusyDaemon {
   test!: TestDaemon;
   pod!: string;
@@ -25,10 +25,10 @@ export class BusyDaemon {
     return this.test.endpoint;
   }
 
-  /** Whatever was asked: the daemon serves, and nothing was made in the Engine. */
+  /** Checks that the daemon still serves, and that nothing was created in the Engine. */
   async expectUntouched(): Promise<void> {
     const { containers } = await this.client.call('ListContainers', {}, 2_000);
-    // What was made by mistake must not be in the way of the next test.
+    // An object that was created by mistake must not affect the next test.
     for (const { id } of containers)
       if (id !== this.container) await this.client.call('RemoveContainer', { container_id: id });
     expect(containers.map(({ id }) => id)).toEqual([this.container]);

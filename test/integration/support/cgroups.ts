@@ -3,7 +3,7 @@ import { readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { engineGet, sharedDockerHost } from './engine';
 
-/** The node's pid of a container's first process. */
+/** The pid, on the node, of a container's first process. */
 export async function pidOf(id: string): Promise<number> {
   const { State } = (await engineGet(sharedDockerHost(), `/containers/${id}/json`)) as {
     State: { Pid: number };
@@ -11,15 +11,18 @@ export async function pidOf(id: string): Promise<number> {
   return State.Pid;
 }
 
-/** Makes an empty file in a running container, from outside: a command in it might end with the container that waits for the file. */
+/**
+ * Creates an empty file in a running container from outside, because a command in it might end with a
+ * container that waits for the file.
+ */
 export async function touchIn(id: string, path: string): Promise<void> {
   await writeFile(join('/proc', String(await pidOf(id)), 'root', path), '');
 }
 
-/** The version that this machine has, and its containers with it. */
+/** The cgroup version of this machine and its containers. */
 export const CGROUP_VERSION = existsSync('/sys/fs/cgroup/cgroup.controllers') ? 2 : 1;
 
-/** The directory of a process' control group. */
+/** Returns the directory of a process's cgroup. */
 async function cgroupDirectory(pid: number, controller: string): Promise<string> {
   for (const line of (await readFile(`/proc/${pid}/cgroup`, 'utf8')).split('\n')) {
     const [, names = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
@@ -30,7 +33,7 @@ async function cgroupDirectory(pid: number, controller: string): Promise<string>
   throw new Error(`no control group of ${controller} for process ${pid}`);
 }
 
-/** What the kernel enforces for a running container. */
+/** Returns the limits that the kernel enforces for a running container. */
 export interface KernelLimits extends CpuShare {
   readonly memory: number;
   /** Memory plus swap. */
@@ -41,25 +44,28 @@ export interface KernelLimits extends CpuShare {
   readonly pids: string;
 }
 
-/** The first on cgroup v1, the second on v2. */
+/** The first field is for cgroup v1, the second for v2. */
 export interface CpuShare {
   readonly cpuShares?: number;
   readonly cpuWeight?: number;
 }
 
-/** What kernelLimits() has of a container with so many shares: the weight is the one that runc makes of them. */
+/**
+ * Returns the part of kernelLimits() for a container with that many shares. The weight is the one that runc
+ * computes.
+ */
 export function cpuShare(shares: number): CpuShare {
   if (CGROUP_VERSION === 1) return { cpuShares: shares };
   return { cpuWeight: 1 + Math.floor(((shares - 2) * 9999) / 262142) };
 }
 
-/** A file of the container's group, by the kernel's names on either version. */
+/** Returns a file of the container's cgroup, by the kernel's names in either version. */
 export async function groupFile(id: string, controller: string, v1: string, v2: string): Promise<string> {
   const directory = await cgroupDirectory(await pidOf(id), controller);
   return (await readFile(join(directory, CGROUP_VERSION === 2 ? v2 : v1), 'utf8')).trim();
 }
 
-/** Read from the control group's files, not from the Engine. */
+/** The values are read from the cgroup files, not from the Engine. */
 export async function kernelLimits(id: string): Promise<KernelLimits> {
   const read = (controller: string, file: string): Promise<string> =>
     groupFile(id, controller, `${controller}.${file}`, `${controller}.${file}`);
@@ -86,7 +92,7 @@ export async function kernelLimits(id: string): Promise<KernelLimits> {
   };
 }
 
-/** As numbers of cgroup v1 are: no limit is more than there can be. */
+/** Converts to numbers as on cgroup v1, where no limit is the largest number. */
 function bytes(value: string): number {
   return value === 'max' ? Infinity : Number(value);
 }
@@ -96,19 +102,19 @@ export async function hugepageLimit(id: string, size: string): Promise<number> {
   return Number(await groupFile(id, 'hugetlb', `hugetlb.${size}.limit_in_bytes`, `hugetlb.${size}.max`));
 }
 
-/** A group for the containers of a pod, in the words of the Engine's cgroup driver. */
+/** A cgroup for the containers of a pod, in the notation of the Engine's cgroup driver. */
 export interface PodGroup {
-  /** What kubelet would send. */
+  /** The name that kubelet would send. */
   readonly cgroupParent: string;
-  /** As the kernel names it. */
+  /** The kernel's name. */
   readonly path: string;
-  /** As the kernel names that of a container in it. */
+  /** The kernel's name of a container's cgroup in it. */
   readonly of: (containerId: string) => string;
-  /** Once its pods are gone. */
+  /** Removes it once its pods are gone. */
   remove(): Promise<void>;
 }
 
-/** @param name of letters and digits, parts joined by `-`. */
+/** @param name consists of letters and digits, with parts joined by `-`. */
 export async function podGroup(name: string): Promise<PodGroup> {
   const { CgroupDriver } = (await engineGet(sharedDockerHost(), '/info')) as { CgroupDriver: string };
   if (CgroupDriver !== 'systemd') {
@@ -118,7 +124,7 @@ export async function podGroup(name: string): Promise<PodGroup> {
   // systemd has a-b.slice in a.slice.
   const parts = name.split('-');
   const path = parts.map((_, at) => `/${parts.slice(0, at + 1).join('-')}.slice`).join('');
-  // It removes slices by itself when they are empty.
+  // systemd removes empty slices by itself.
   return {
     cgroupParent: path,
     path,
@@ -127,7 +133,7 @@ export async function podGroup(name: string): Promise<PodGroup> {
   };
 }
 
-/** Removes the group `top` and all below it from every hierarchy; it must have no processes. */
+/** Removes the cgroup `top` and all below it from every hierarchy. It must have no processes. */
 export async function removeCgroups(top: string): Promise<void> {
   const hierarchies = await readdir('/sys/fs/cgroup');
   await Promise.all(hierarchies.map((hierarchy) => removeTree(join('/sys/fs/cgroup', hierarchy, top))));

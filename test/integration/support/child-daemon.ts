@@ -7,10 +7,10 @@ import { sharedDockerHost } from './engine';
 
 const CONNECTED = 'Connected to Docker Engine';
 
-/** A daemon as operators run it, `node dist/main.js serve`, to be killed at will. Needs `make build`. */
+/** A daemon as operators run it, `node dist/main.js serve`, which a test may kill. Needs `make build`. */
 export class ChildDaemon {
   client!: CriClient;
-  /** What it is started through from now on; see Command. */
+  /** The command through which it is started from now on; see Command. */
   through: readonly string[] = [];
   private command!: Command;
 
@@ -21,8 +21,7 @@ export class ChildDaemon {
   ) {}
 
   /**
-   * @param more further command line arguments.
-   * @param saying what its log says when it is there.
+   * @param more further command line arguments. @param saying the log message that shows that it is ready.
    */
   static async start(
     more: readonly string[] = [],
@@ -68,8 +67,8 @@ export class ChildDaemon {
   }
 
   /**
-   * Starts it, again after a kill; resolves once it has read the Engine, or as soon as its log says something else.
-   * @param dockerHost from now on another way to the same Engine.
+   * Starts it, also after a kill. Resolves once it has read the Engine, or as soon as it logs `saying`.
+   * @param dockerHost from now on another address of the same Engine.
    */
   async launch(saying = CONNECTED, dockerHost = this.dockerHost): Promise<void> {
     this.dockerHost = dockerHost;
@@ -78,30 +77,30 @@ export class ChildDaemon {
     this.client = new CriClient(this.endpoint);
   }
 
-  /** The first line of the present process' log that holds `message`, as soon as it is there. */
+  /** Returns the first line in the present process's log that contains `message`, as soon as it is there. */
   async says(message = CONNECTED): Promise<Line> {
     return this.command.says(message);
   }
 
-  /** SIGKILL; resolves when the process is gone. */
+  /** Sends SIGKILL, and resolves when the process is gone. */
   async kill9(): Promise<void> {
     this.client.close();
     await this.command.kill();
   }
 
-  /** The last lines of what the present process has logged, for a failure's message. */
+  /** Returns the last log lines of the present process, for the message of a failure. */
   lastWords(lines = 15): string {
     return this.command.stderr.split('\n').slice(-lines).join('\n');
   }
 
-  /** SIGTERM; resolves with the exit code when the process is gone. */
+  /** Sends SIGTERM, and resolves with the exit code when the process is gone. */
   async terminate(): Promise<number | null> {
     this.client.close();
     this.command.signal('SIGTERM');
     return this.command.exit();
   }
 
-  /** Removes all pods, ends by SIGTERM and deletes the directory. @returns the exit code. */
+  /** Removes all pods, ends the daemon by SIGTERM and deletes the directory. @returns the exit code. */
   async stop(): Promise<number | null> {
     const { items } = await this.client.call('ListPodSandbox', {});
     await Promise.all(items.map(({ id }) => this.client.call('RemovePodSandbox', { pod_sandbox_id: id })));
@@ -110,7 +109,7 @@ export class ChildDaemon {
     return code;
   }
 
-  /** Deletes the directory of a daemon that was killed for good. */
+  /** Deletes the directory of a killed daemon that will not start again. */
   async discard(): Promise<void> {
     await rm(this.directory, { recursive: true, force: true });
   }

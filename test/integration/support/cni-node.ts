@@ -10,14 +10,14 @@ import { DirectoryAsFound } from './directory-as-found';
 const run = promisify(execFile);
 /** Debian's containernetworking-plugins. */
 const PLUGINS = '/usr/lib/cni';
-/** The address that the node has in its network namespace. */
+/** The node's address in its network namespace. */
 export const NODE_IP = '198.51.100.1';
 const BRIDGE = 'cni-test0';
 
 /**
- * A node for CNI plugins: a network namespace of its own that the real plugins run in, so bridges, iptables rules and
- * addresses are nobody else's, and gone with it. Plugins are put there by wrappers in the directory given as
- * --cni-bin-dir; everything else is as on a real node.
+ * A node for CNI plugins. The real plugins run in a network namespace of its own, so bridges, iptables
+ * rules and addresses belong only to it and disappear with it. Wrappers in the directory for --cni-bin-dir
+ * run the plugins there. Everything else is as on a real node.
  */
 export class CniNode {
   private constructor(
@@ -32,7 +32,7 @@ export class CniNode {
     await writeFile(node.namespace, '');
     await run('unshare', [`--net=${node.namespace}`, 'true']);
     await node.run('ip', 'link', 'set', 'lo', 'up');
-    // Not of type dummy, which not every kernel has.
+    // The type is not dummy, which some kernels lack.
     await node.run('ip', 'link', 'add', 'eth0', 'type', 'bridge');
     await node.run('ip', 'address', 'add', `${NODE_IP}/24`, 'dev', 'eth0');
     await node.run('ip', 'link', 'set', 'eth0', 'up');
@@ -68,7 +68,7 @@ export class CniNode {
     return join(this.directory, 'run');
   }
 
-  /** The handles of a daemon that runs with `options`. */
+  /** Returns the handles of a daemon that runs with `options`. */
   get handles(): NamespaceHandles {
     return NamespaceHandles.of(this.runDir);
   }
@@ -100,14 +100,14 @@ export class CniNode {
     await writeFile(join(this.confDir, file), JSON.stringify(network));
   }
 
-  /** A plugin of the test's own: a shell script that is not asked for VERSION. */
+  /** Installs a plugin of the test's own, a shell script that does not have to answer VERSION. */
   async plugin(name: string, script: string): Promise<void> {
     const versions = `echo '{"cniVersion":"1.0.0","supportedVersions":["0.4.0","1.0.0"]}'`;
     const text = `#!/bin/sh\nif [ "$CNI_COMMAND" = VERSION ]; then ${versions}; exit; fi\n${script}\n`;
     await writeFile(join(this.binDir, name), text, { mode: 0o755 });
   }
 
-  /** A bridge network with all that a node usually has. */
+  /** A bridge network with the usual plugins of a node. */
   network(ranges: readonly string[], { ipam = {}, version = '1.0.0' } = {}): object {
     return {
       cniVersion: version,
@@ -136,7 +136,7 @@ export class CniNode {
     };
   }
 
-  /** Leased addresses, with the container and interface that hold them. */
+  /** Returns the leased addresses, with the container and interface that hold them. */
   async leases(): Promise<{ ip: string; holder: string }[]> {
     const names = await readdir(join(this.leaseDir, 'test-net')).catch(() => []);
     const ips = names.filter((name) => /^[0-9a-f.:]+$/.test(name));
@@ -145,7 +145,10 @@ export class CniNode {
     );
   }
 
-  /** All that pods have on this node: leases, links, cached results, namespaces, rules. Empty when none is left. */
+  /**
+   * Returns everything that pods have on this node: leases, links, cached results, namespaces and rules.
+   * Empty when none is left.
+   */
   async traces(): Promise<string[]> {
     const links = (await this.run('ip', '-o', 'link'))
       .split('\n')
@@ -175,7 +178,7 @@ export class CniNode {
     return paths.filter((path) => path.startsWith(`${this.runDir}/`) || basename(path).startsWith(handle));
   }
 
-  /** Rules of single pods: all but what plugins set up once for the node. */
+  /** Returns the rules of single pods, without those that plugins set up once for the node. */
   private async rules(command: string): Promise<string[]> {
     const all = (await this.run(`${command}-save`)).split('\n');
     return all.filter(

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const MAIN = join(__dirname, '../../../dist/main.js');
+/** The words for `dockbridge`. The variable lets tests and benches run the packaged program with its own Node.js. */
+const PROGRAM = process.env.DOCKBRIDGE_TEST_PROGRAM?.split(' ') ?? [process.execPath, MAIN];
 
 export type Environment = Record<string, string>;
 
@@ -13,7 +15,9 @@ export interface Line {
   readonly option?: string;
 }
 
-/** `node dist/main.js …` as a child, with nothing of ours in its environment but what it is given. Needs `make build`. */
+/**
+ * Runs `node dist/main.js …` as a child whose environment has only what the test gives. Needs `make build`.
+ */
 export class Command {
   stdout = '';
   stderr = '';
@@ -24,15 +28,15 @@ export class Command {
   private closed = false;
 
   /**
-   * @param through words of a command that executes the one after it in its own place, such as prlimit.
-   * @param dockbridge the words that `dockbridge` stands for.
-   * @param passed descriptor of a socket that it finds as its descriptor 3, passed to it as systemd would.
+   * @param through a command that executes its arguments in its own place, such as prlimit. @param
+   * dockbridge the words that `dockbridge` stands for. @param passed descriptor of a socket that the child
+   * gets as descriptor 3, as systemd would pass it.
    */
   constructor(
     args: readonly string[],
     env: Environment = {},
     through: readonly string[] = [],
-    dockbridge: readonly string[] = [process.execPath, MAIN],
+    dockbridge: readonly string[] = PROGRAM,
     passed?: number,
   ) {
     const inherited = Object.fromEntries(
@@ -42,7 +46,7 @@ export class Command {
       passed === undefined ? [] : ['/bin/sh', '-c', 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', 'sh'];
     const [program = process.execPath, ...words] = [...passing, ...through, ...dockbridge, ...args];
     this.child = spawn(program, words, {
-      // The files of this machine say nothing of what is tried here.
+      // This machine's configuration files must not affect the test.
       env: { ...inherited, DOCKBRIDGE_CONFIG: '', ...env },
       stdio: ['ignore', 'pipe', 'pipe', ...(passed === undefined ? [] : [passed])],
     });
@@ -67,7 +71,7 @@ export class Command {
     return this.child.pid ?? 0;
   }
 
-  /** Resolves with the exit code, null for a signal, when all that it wrote is here. */
+  /** Resolves with the exit code, or null for a signal, when all output has arrived. */
   async exit(): Promise<number | null> {
     await this.closing;
     return this.child.exitCode;
@@ -81,8 +85,8 @@ export class Command {
   }
 
   /**
-   * The first line of its log that holds `message`, as soon as it is there.
-   * @param after how many such lines are passed over.
+   * Returns the first log line that contains `message`, as soon as it is there. @param after how many such
+   * lines to skip.
    */
   async says(message: string, after = 0): Promise<Line> {
     for (;;) {
@@ -93,7 +97,7 @@ export class Command {
     }
   }
 
-  /** Resolves as soon as standard output holds `text`. */
+  /** Resolves as soon as standard output contains `text`. */
   async prints(text: string): Promise<void> {
     while (!this.stdout.includes(text)) {
       if (this.closed) throw new Error(`the command ended without printing "${text}":\n${this.stdout}`);
@@ -105,7 +109,7 @@ export class Command {
     this.child.kill(name);
   }
 
-  /** SIGKILL, if it still runs; resolves when it is gone. */
+  /** Sends SIGKILL if it still runs, and resolves when it is gone. */
   async kill(): Promise<void> {
     this.child.kill('SIGKILL');
     await this.gone;

@@ -13,8 +13,8 @@ import { sharedDockerHost } from './engine';
 
 const HOUR_MS = 3_600_000;
 /**
- * What a busy machine may need to list and to inspect all containers, and to say what the Engine is. kubelet would come
- * again; a test waits.
+ * The time that a busy machine may need to list and inspect all containers and to answer /info. kubelet
+ * would retry, but a test waits.
  */
 const PATIENCE = { writePatience: 20_000, factsPatience: 60_000 };
 
@@ -31,12 +31,12 @@ export interface TestDaemonOptions extends Overrides {
   readonly logger?: Logger;
 }
 
-/** A daemon in this process with a socket, a state and a log directory of its own, and a client for it. */
+/** A daemon in this process with its own socket, state and log directory, and a client for it. */
 export class TestDaemon {
   readonly engineCalls: EngineCall[] = [];
   client!: CriClient;
   daemon!: Daemon;
-  /** Those of the daemons before this one. */
+  /** The lines of earlier daemons. */
   private callsBefore = 0;
 
   private constructor(
@@ -64,15 +64,15 @@ export class TestDaemon {
   }
 
   /**
-   * Stops the daemon and starts a new one on the same state: nothing in memory survives. Resolves once it is ready.
-   * @param meanwhile happens while there is none.
+   * Stops the daemon and starts a new one on the same state, so that nothing in memory survives. Resolves
+   * once it is ready. @param meanwhile runs while there is no daemon.
    */
   async restart(meanwhile?: () => Promise<void>): Promise<void> {
     await this.relaunch(meanwhile);
     await this.synced();
   }
 
-  /** The same, for tests of a daemon that is not ready yet. */
+  /** Does the same for tests of a daemon that is not ready yet. */
   async relaunch(meanwhile?: () => Promise<void>): Promise<void> {
     await this.halt();
     await meanwhile?.();
@@ -80,8 +80,9 @@ export class TestDaemon {
   }
 
   /**
-   * Resolves once the daemon is ready: for daemons that were started without an Engine, and for tests whose first call does not
-   * wait for one. The product's own patience of two seconds is too short for a busy machine.
+   * Resolves once the daemon is ready. This is for daemons that were started without an Engine, and for
+   * tests whose first call does not wait for one. The product's own time limit of two seconds is too short
+   * for a busy machine.
    */
   async synced(): Promise<void> {
     const end = Date.now() + 30_000;
@@ -96,13 +97,13 @@ export class TestDaemon {
     }
   }
 
-  /** Stops and deletes the directory; what the Engine has stays. */
+  /** Stops the daemon and deletes the directory. The Engine's objects stay. */
   async leave(): Promise<void> {
     await this.halt();
     await rm(this.directory, { recursive: true, force: true });
   }
 
-  /** Removes all pods, stops, and deletes the directory. */
+  /** Removes all pods, stops the daemon, and deletes the directory. */
   async stop(): Promise<void> {
     try {
       const { items } = await this.client.call('ListPodSandbox', {});
@@ -113,8 +114,8 @@ export class TestDaemon {
   }
 
   /**
-   * Runs `work` and returns the Engine calls made meanwhile, by operation, without heartbeats. The disk is measured
-   * before, and then not for an hour.
+   * Runs `work` and returns the Engine calls made meanwhile, by operation, without heartbeats. The disk is
+   * measured before, and then not for an hour.
    */
   async countEngineCalls(work: () => Promise<unknown>): Promise<Record<string, number>> {
     if (this.daemon.store.engine !== undefined)

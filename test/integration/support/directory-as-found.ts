@@ -5,7 +5,10 @@ import { parseMountinfo } from '../../../src/node/mountinfo';
 
 const run = promisify(execFile);
 
-/** A directory of the machine that tests let a daemon make, or mount on itself, and leave as it was. */
+/**
+ * A directory of the machine that a daemon in a test may create or mount on itself. It is restored
+ * afterwards.
+ */
 export class DirectoryAsFound {
   private constructor(
     private readonly directory: string,
@@ -21,7 +24,7 @@ export class DirectoryAsFound {
     return new DirectoryAsFound(directory, existed, await mountsOn(directory));
   }
 
-  /** Whoever uses it meanwhile keeps it as it is. */
+  /** If another process uses it meanwhile, it stays as it is. */
   async restore(): Promise<void> {
     const isInUse = (await readdir(this.directory).catch(() => [])).length > 0;
     if (isInUse) return;

@@ -2,7 +2,7 @@ import type { TestDaemon } from './daemon';
 
 const LIMIT_MS = 60_000;
 
-/** Resolves once the daemon has read the Engine; a slow machine may need longer than one call waits. */
+/** Resolves once the daemon has read the Engine. A slow machine may need longer than one call waits. */
 export async function untilSynced(test: TestDaemon): Promise<void> {
   for (const started = Date.now(); ;) {
     try {
@@ -14,7 +14,7 @@ export async function untilSynced(test: TestDaemon): Promise<void> {
   }
 }
 
-/** Resolves once the daemon says that its Engine is gone. */
+/** Resolves once the daemon reports that its Engine is gone. */
 export async function untilEngineIsMissed(test: TestDaemon): Promise<void> {
   for (const started = Date.now(); ;) {
     const { status } = await test.client.call('Status', {});

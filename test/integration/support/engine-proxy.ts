@@ -12,13 +12,14 @@ export interface SeenCall {
   /** Without the query. */
   readonly path: string;
   readonly query: URLSearchParams;
-  /** From 0, in the order of arrival. */
+  /** Numbered from 0, in the order of arrival. */
   readonly number: number;
 }
 
 /**
- * What is done to a call. `hang` before: the Engine never sees it; after: the Engine has answered, and nobody hears it.
- * `cut` tears the connection after so many bytes of the answer (0: after the Engine did its work, before its status).
+ * The treatment of a call. `hang` before: the Engine never sees it; after: the Engine has answered, and the
+ * client gets nothing. `cut` closes the connection after that many bytes of the answer (0: after the Engine
+ * did its work, before its status).
  */
 export type Fault =
   | { readonly kind: 'delay'; readonly ms: number }
@@ -27,10 +28,10 @@ export type Fault =
   | { readonly kind: 'fail'; readonly status: number; readonly message?: string }
   | { readonly kind: 'duplicate' };
 
-/** Decides for each call; undefined lets it pass, or leaves it to the next rule. */
+/** Decides for each call. Undefined lets the call pass, or leaves it to the next rule. */
 export type Rule = (call: SeenCall) => Fault | undefined;
 
-/** The common rule: calls whose `METHOD /path` matches, at most `times` of them. */
+/** The common rule for calls whose `METHOD /path` matches, at most `times` of them. */
 export function onCalls(pattern: RegExp, fault: Fault, times = Infinity): Rule {
   let left = times;
   return ({ method, path }) => (pattern.test(`${method} ${path}`) && left-- > 0 ? fault : undefined);
@@ -41,7 +42,7 @@ interface Held {
   readonly release: () => void;
 }
 
-/** Stands between the daemon and dockerd, on a socket of its own, and does to each call what its rules say. */
+/** Stands between the daemon and dockerd on a socket of its own, and treats each call as its rules say. */
 export class EngineProxy {
   /** All calls so far. */
   readonly calls: SeenCall[] = [];
@@ -62,7 +63,8 @@ export class EngineProxy {
   /** @param dockerHost `unix:///path` of the real Engine. */
   static async start(dockerHost: string): Promise<EngineProxy> {
     const directory = await mkdtemp(join(tmpdir(), 'dockbridge-proxy-'));
-    // dockerd closes no idle connection either: a call could be on its way into one that is being closed.
+    // dockerd closes no idle connection either. A call could otherwise be sent on a connection that is
+    // being closed.
     const server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 });
     const proxy = new EngineProxy(directory, server, dockerHost);
     server.on('connection', (socket) => socket.on('error', () => undefined));
@@ -79,35 +81,40 @@ export class EngineProxy {
     return `unix://${join(this.directory, 'docker.sock')}`;
   }
 
-  /** Calls that hang at the moment. */
+  /** The calls that hang at the moment. */
   get hanging(): readonly SeenCall[] {
     return [...this.held].map(({ call }) => call);
   }
 
-  /** The rules from now on, the first that decides counts; what hangs goes on hanging. No rule: all calls pass. */
+  /**
+   * Sets the rules from now on. The first one that decides applies. Hanging calls continue to hang. Without
+   * rules all calls pass.
+   */
   obey(...rules: readonly Rule[]): void {
     this.rules = [...rules];
   }
 
-  /** Lets go what hangs: it is passed on (`before`) or answered (`after`). */
+  /** Releases hanging calls: they are passed on (`before`) or answered (`after`). */
   release(which: (call: SeenCall) => boolean = () => true): void {
     for (const one of [...this.held]) if (which(one.call)) one.release();
   }
 
-  /** No rules any more, and nothing hangs. */
+  /** Removes all rules and releases all hanging calls. */
   heal(): void {
     this.obey();
     this.release();
   }
 
-  /** Tears the connections of all calls under way that match, such as the event stream's. @returns how many. */
+  /**
+   * Closes the connections of all matching calls under way, such as the event stream's. @returns how many.
+   */
   cut(which: (call: SeenCall) => boolean): number {
     const torn = [...this.clients].filter(([, call]) => which(call));
     for (const [socket] of torn) socket.destroy();
     return torn.length;
   }
 
-  /** Resolves once `condition` holds; it is looked at whenever a call comes, hangs or ends. */
+  /** Resolves once `condition` holds. It is checked whenever a call arrives, hangs or ends. */
   async until(condition: (proxy: EngineProxy) => boolean): Promise<void> {
     if (condition(this)) return;
     await new Promise<void>((resolve) => {
@@ -163,7 +170,7 @@ export class EngineProxy {
     }
   }
 
-  /** A hijacked connection: bytes both ways. */
+  /** A hijacked connection passes bytes in both directions. */
   private async tunnel(message: IncomingMessage, client: Socket, head: Buffer): Promise<void> {
     const { call, fault } = this.see(message);
     const gone = new Promise<void>((resolve) => client.once('close', resolve));
@@ -216,7 +223,7 @@ export class EngineProxy {
     return new Promise((resolve, reject) => {
       const onward = request({ socketPath: this.engineSocket, method, path, headers, agent: false }, resolve);
       onward.on('error', reject);
-      // A client that goes away takes its request with it: the Engine ends a pull then.
+      // A client that goes away ends its request, and the Engine then ends a pull.
       reply?.once('close', () => onward.destroy());
       if (Buffer.isBuffer(body)) onward.end(body);
       else body.pipe(onward);
@@ -238,7 +245,7 @@ function fail(reply: ServerResponse, { status, message }: { status: number; mess
   reply.end(JSON.stringify({ message: message ?? 'a fault of the proxy' }));
 }
 
-/** Copies an answer; tears the client's connection after `limit` bytes of it. */
+/** Copies an answer, and closes the client's connection after `limit` bytes of it. */
 async function pass(
   answer: IncomingMessage | Socket,
   reply: ServerResponse | Socket,
@@ -248,7 +255,7 @@ async function pass(
   if (left === 0) return void reply.destroy();
   if ('statusCode' in answer && 'writeHead' in reply) {
     reply.writeHead(answer.statusCode ?? 502, answer.headers);
-    // The events' subscriber waits for the status line.
+    // The subscriber to events waits for the status line.
     reply.flushHeaders();
   }
   for await (const chunk of answer as AsyncIterable<Buffer>) {

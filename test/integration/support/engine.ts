@@ -9,34 +9,37 @@ const run = promisify(execFile);
 const scripts = join(__dirname, '../../../scripts');
 const engineRoot = process.env.DOCKBRIDGE_ENGINE_ROOT ?? '/var/tmp';
 
-/** The dynamic busybox, `CMD sh`; applets are hard links, /www/index.html says `ok`. */
+/** The dynamic busybox, `CMD sh`. Its applets are hard links, and /www/index.html contains `ok`. */
 export const TEST_IMAGE = 'dockbridge.test/busybox:1';
 /** The same with `USER 1000:1000` and /marker. */
 export const USER_IMAGE = 'dockbridge.test/user:1';
 
-/** Whether the Engines' daemon.json contradicts CRI wherever it can (scripts/daemon-json.mjs). */
+/** Whether the Engines' daemon.json contradicts CRI wherever possible (scripts/daemon-json.mjs). */
 export const IS_HOSTILE = process.env.DOCKBRIDGE_TEST_HOSTILE === '1';
 
-/** An Engine of a test's own, to be killed and restarted at will beside the shared one. */
+/** An Engine of a test's own next to the shared one, which the test may kill and restart. */
 export interface PrivateEngine {
   /** unix:///…/docker.sock; the same after a restart. */
   readonly dockerHost: string;
-  /** Ends dockerd as `systemctl stop docker` does; containers that ignore SIGTERM cost 10 s. Data stays. */
+  /** Ends dockerd as `systemctl stop docker` does. Containers that ignore SIGTERM take 10 s. Data stays. */
   stop(): Promise<void>;
-  /** Starts it again after stop() or kill9(); resolves when it answers. */
+  /** Starts it again after stop() or kill9(), and resolves when it answers. */
   start(): Promise<void>;
-  /** SIGKILL to dockerd: its containers live on until start(). */
+  /** Sends SIGKILL to dockerd. Its containers live on until start(). */
   kill9(): Promise<void>;
-  /** SIGSTOP: connections are accepted by the kernel, nothing answers. */
+  /** Sends SIGSTOP: the kernel accepts connections, but nobody answers. */
   suspend(): Promise<void>;
   resume(): Promise<void>;
-  /** Adds to the first daemon.json and tells dockerd to read it again (SIGHUP); resolves before it has. */
+  /**
+   * Adds keys to the first daemon.json and makes dockerd read it again (SIGHUP). Resolves before dockerd
+   * has.
+   */
   reload(config: DaemonJson): Promise<void>;
-  /** Ends it whatever its state and removes all it left. */
+  /** Ends it in any state and removes everything that it left. */
   destroy(): Promise<void>;
 }
 
-/** Keys of daemon.json; of `runtimes` those of the machine's settings stay. */
+/** The keys of daemon.json. For `runtimes`, the machine's own entries stay. */
 export interface DaemonJson {
   readonly runtimes?: Readonly<Record<string, { readonly path: string }>>;
   readonly [key: string]: unknown;
@@ -45,18 +48,20 @@ export interface DaemonJson {
 export interface PrivateEngineOptions {
   /** More options for dockerd, e.g. `--live-restore`. */
   dockerd?: readonly string[];
-  /** Keys of its daemon.json, beside those that scripts/daemon-json.mjs gives every Engine. */
+  /** Keys of its daemon.json, in addition to those that scripts/daemon-json.mjs gives every Engine. */
   config?: DaemonJson;
-  /** With every default of dockerd that contradicts CRI, as all Engines have under DOCKBRIDGE_TEST_HOSTILE=1. */
+  /**
+   * Uses every default of dockerd that contradicts CRI, as all Engines do under DOCKBRIDGE_TEST_HOSTILE=1.
+   */
   hostile?: boolean;
-  /** Load the test images (2 s); default true. */
+  /** Loads the test images (2 s); default true. */
   images?: boolean;
 }
 
-/** For an Engine that starts or ends on a busy machine, after others that do the same. */
+/** The time limit for an Engine that starts or ends on a busy machine, after others that do the same. */
 const SCRIPT_MS = 600_000;
 
-/** Runs scripts/engine.sh; its complaints are in the rejection's message. */
+/** Runs scripts/engine.sh. The rejection's message has its errors. */
 async function engineScript(
   command: string,
   name: string,
@@ -70,7 +75,7 @@ async function engineScript(
   return stdout.trim();
 }
 
-/** Starts an Engine that is cleared away by the next start should this process die; returns its address. */
+/** Starts an Engine that the next start removes if this process dies. Returns its address. */
 export async function startEngine(
   name: string,
   { dockerd = [], config, hostile = false }: PrivateEngineOptions = {},
@@ -102,7 +107,7 @@ export function sharedDockerHost(): string {
   return host;
 }
 
-/** Needs a call of destroy() in the test's end. `name`: a-z, 0-9 and `-`, at most 20 characters. */
+/** The test must call destroy() at its end. `name`: a-z, 0-9 and `-`, at most 20 characters. */
 export async function startPrivateEngine(
   name: string,
   options: PrivateEngineOptions = {},
@@ -151,7 +156,10 @@ export function engineDirectory(name: string): string {
   return join(engineRoot, `dockbridge-engine-${name}`);
 }
 
-/** One GET of the Engine API, decoded; rejects on any status but 200 and after 10 s. */
+/**
+ * Makes one GET call of the Engine API and decodes the answer. Rejects on any status but 200, and after 10
+ * s.
+ */
 export async function engineGet(dockerHost: string, path: string): Promise<unknown> {
   return engineCall(dockerHost, 'GET', path);
 }
@@ -163,7 +171,7 @@ export interface EngineCallBody {
 }
 
 /**
- * One call of the Engine API, as `docker` would make it behind our back; the answer decoded where it is one JSON value.
+ * Makes one call of the Engine API, as `docker` would, and decodes the answer if it is one JSON value.
  * Rejects on a status of 400 and more, and after 30 s without an answer.
  */
 export async function engineCall(
@@ -185,7 +193,7 @@ export async function engineCall(
       reply.on('data', (chunk: string) => (text += chunk));
       reply.on('error', reject);
       reply.on('end', () => {
-        // A push or import that fails half way still answers 200.
+        // A push or import that fails half-way still answers 200.
         if ((reply.statusCode ?? 0) < 400 && !text.includes('errorDetail')) resolve(decode(text));
         else reject(new Error(`${method} ${path}: ${reply.statusCode ?? 0} ${text}`));
       });
@@ -196,7 +204,7 @@ export async function engineCall(
   });
 }
 
-/** The body of a GET, as it is. */
+/** Returns the body of a GET unchanged. */
 export async function engineBytes(dockerHost: string, path: string): Promise<Buffer> {
   const { pathname: socketPath } = new URL(dockerHost);
   return new Promise((resolve, reject) => {
@@ -211,7 +219,7 @@ export async function engineBytes(dockerHost: string, path: string): Promise<Buf
   });
 }
 
-/** Progress is a JSON value a line: of no use here. */
+/** Progress is one JSON value per line, which is not needed here. */
 function decode(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -220,7 +228,7 @@ function decode(text: string): unknown {
   }
 }
 
-/** What tests forgot on an Engine: containers and networks of their own, by name. */
+/** Returns the names of containers and networks that tests left on an Engine. */
 export async function engineLeftovers(dockerHost: string): Promise<string[]> {
   const containers = (await engineGet(dockerHost, '/containers/json?all=1')) as { Names: string[] }[];
   const networks = (await engineGet(dockerHost, '/networks')) as { Name: string }[];
@@ -232,7 +240,7 @@ export async function engineLeftovers(dockerHost: string): Promise<string[]> {
   ];
 }
 
-/** Processes and mounts of the Engine called `name`. */
+/** Returns the processes and mounts of the Engine called `name`. */
 export async function engineTraces(name: string): Promise<string[]> {
   const directory = `${engineDirectory(name)}/`;
   const mounts = await readFile('/proc/self/mountinfo', 'utf8');
@@ -250,9 +258,9 @@ export async function engineTraces(name: string): Promise<string[]> {
   ];
 }
 
-/** Network interfaces and control groups of Docker's: nothing tells whose they are. */
+/** Returns Docker's network interfaces and cgroups. Nothing says to which Engine they belong. */
 export async function machineTraces(): Promise<string[]> {
-  // Not /sys/class/net, which shows the links of the namespace that it was mounted in.
+  // This does not read /sys/class/net, which shows the links of the namespace in which it was mounted.
   const devices = await readFile('/proc/self/net/dev', 'utf8');
   const links = [...devices.matchAll(/^ *([^\s:]+):/gm)]
     .map(([, link = '']) => link)
@@ -270,7 +278,7 @@ export async function machineTraces(): Promise<string[]> {
   return [...links.map((link) => `interface ${link}`), ...groups.flat()];
 }
 
-/** Whether any dockerd runs on the machine. */
+/** Returns whether any dockerd runs on the machine. */
 export async function engineRuns(): Promise<boolean> {
   return (await listProcesses()).some(({ comm }) => comm === 'dockerd');
 }
@@ -281,7 +289,7 @@ interface Process {
   readonly args: string;
 }
 
-/** Zombies have no command line and are left out: whoever is PID 1 here reaps them in its own time. */
+/** Zombies have no command line and are left out, because PID 1 reaps them at some later time. */
 async function listProcesses(): Promise<Process[]> {
   const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
   const found = await Promise.all(
@@ -298,7 +306,7 @@ async function listProcesses(): Promise<Process[]> {
   return found.filter((entry) => entry !== undefined).filter(({ args }) => args !== '');
 }
 
-/** The process is nobody's child here, so the kernel tells nobody: poll. */
+/** The process is not our child, so the kernel does not report its end, and this polls. */
 async function waitForEnd(pid: number): Promise<void> {
   const deadline = Date.now() + 10_000;
   while ((await listProcesses()).some((entry) => entry.pid === pid)) {

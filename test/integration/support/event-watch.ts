@@ -15,10 +15,10 @@ export function typeName({ container_event_type }: CriEvent): string {
   return NAMES.find(([type]) => type === container_event_type)?.[1] ?? String(container_event_type);
 }
 
-/** A consumer of GetContainerEvents that keeps all it is told. */
+/** A consumer of GetContainerEvents that keeps all events. */
 export class EventWatch {
   readonly events: CriEvent[] = [];
-  /** The status it ended with, by name. */
+  /** The name of the status with which it ended. */
   readonly ended: Promise<string>;
   private onEvent: () => void = () => undefined;
 
@@ -29,7 +29,7 @@ export class EventWatch {
     this.ended = this.collect(messages);
   }
 
-  /** Resolves when everything from now on will be told. */
+  /** Resolves when the stream reports everything from now on. */
   static async open(client: CriClient): Promise<EventWatch> {
     const { connected, messages, cancel } = client.stream('GetContainerEvents', {});
     const watch = new EventWatch(messages, cancel);
@@ -37,12 +37,12 @@ export class EventWatch {
     return watch;
   }
 
-  /** Types of one container's or sandbox's events so far. */
+  /** Returns the types of one container's or sandbox's events so far. */
   of(id: string): string[] {
     return this.events.filter(({ container_id }) => container_id === id).map(typeName);
   }
 
-  /** Resolves once `condition` holds of the events; rejects after a minute with those of `id`. */
+  /** Resolves once `condition` holds for the events. Rejects after a minute with the events of `id`. */
   async until(condition: () => boolean, id = ''): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {

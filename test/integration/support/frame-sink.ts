@@ -6,8 +6,8 @@ import { FRAME_HEADER_BYTES, PREFACE, readFrameHeader } from '../../../src/lib/h
 const DATA = 0;
 
 /**
- * Stands between a client and a server of HTTP/2, passes every byte on, and hashes what each stream carries in its DATA frames. Two
- * of them, on both sides of a proxy, tell whether it changes anything.
+ * Stands between an HTTP/2 client and server, passes every byte on, and hashes the DATA frames of each
+ * stream. Two of them, on both sides of a proxy, show whether the proxy changes anything.
  */
 export class FrameSink {
   private readonly server: Server;
@@ -26,7 +26,7 @@ export class FrameSink {
     return sink;
   }
 
-  /** One for each stream that carried something, in an order that does not depend on connections. */
+  /** One hash for each stream with data, in an order that does not depend on connections. */
   hashes(): { requests: string[]; answers: string[] } {
     const of = (all: readonly StreamHashes[]): string[] => all.flatMap((one) => one.digests()).sort();
     return { requests: of(this.requests), answers: of(this.answers) };

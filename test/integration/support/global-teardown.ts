@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { destroyEngine, engineLeftovers, engineRuns, engineTraces, machineTraces } from './engine';
 
-/** Stops the Engine that global-setup.ts started; the run fails if tests or the Engine left anything behind. */
+/** Stops the Engine that global-setup.ts started. The run fails if tests or the Engine left anything. */
 export default async function tearDown(): Promise<void> {
   const name = process.env.DOCKBRIDGE_TEST_ENGINE_NAME;
   const dockerHost = process.env.DOCKBRIDGE_TEST_DOCKER_HOST;
@@ -15,11 +15,11 @@ export default async function tearDown(): Promise<void> {
   if (left.length > 0) throw new Error(`The integration tests left behind:\n  ${left.join('\n  ')}`);
 }
 
-/** For the removal of another Engine, which has no process any more and still has control groups. */
+/** Another Engine may be in the middle of its removal, with no process any more but with cgroups. */
 const OTHERS_REMOVAL_MS = 60_000;
 const LOOK_MS = 500;
 
-/** Interfaces and control groups that were not there before. While another Engine runs, they may be its. */
+/** Interfaces and cgroups that were not there before. While another Engine runs, they may belong to it. */
 async function newTraces(before: readonly string[]): Promise<string[]> {
   const end = performance.now() + OTHERS_REMOVAL_MS;
   for (;;) {

@@ -8,7 +8,7 @@ import {
 } from '@grpc/grpc-js';
 import { IMAGE_SERVICE, RUNTIME_SERVICE } from '../../../src/proto/service';
 
-/** The failure of a call that must fail. */
+/** Returns the error of a call that must fail. */
 export async function failureOf(call: Promise<unknown>): Promise<ServiceError> {
   let result: unknown;
   try {
@@ -19,7 +19,7 @@ export async function failureOf(call: Promise<unknown>): Promise<ServiceError> {
   throw new Error(`the call should have failed, but answered ${JSON.stringify(result)}`);
 }
 
-/** The call fails with this status, and says `what`. */
+/** Expects the call to fail with this status and the text `what`. */
 export async function expectFailure(
   call: Promise<unknown>,
   code: keyof typeof status,
@@ -35,12 +35,12 @@ export async function expectFailure(
 type Method = (request: object, callback?: (error: ServiceError | null) => void) => unknown;
 
 export interface OpenCall {
-  /** What becomes of it. */
+  /** Returns the result or the error of the call. */
   readonly ended: Promise<unknown>;
   cancel(): void;
 }
 
-/** A client for what CriClient does not do: cancel a call, and call methods that stream. */
+/** A client for calls that CriClient cannot make: it cancels a call, and calls streaming methods. */
 export class RawClient {
   private readonly clients: readonly Client[];
 
@@ -63,7 +63,7 @@ export class RawClient {
     return { ended, cancel: () => call?.cancel() };
   }
 
-  /** Calls a method that streams; resolves with the number of messages at its end. */
+  /** Calls a streaming method, and resolves with the number of messages at its end. */
   async stream(method: string, request: object): Promise<number> {
     const messages = this.method(method)(request) as AsyncIterable<unknown>;
     let count = 0;

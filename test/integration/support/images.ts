@@ -12,10 +12,10 @@ import { TestRegistry } from './registry';
 export type Image = Decoded<cri.IImage>;
 const run = promisify(execFile);
 let count = 0;
-/** No promise of ours: so that a test ends. */
+/** The product does not promise this limit. It exists so that a test ends. */
 const LIMIT_MS = 15_000;
 
-/** A root file system of one file. */
+/** A root file system with one file. */
 export async function tarOf(content: string | Buffer): Promise<Buffer> {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-image-'));
   try {
@@ -28,7 +28,7 @@ export async function tarOf(content: string | Buffer): Promise<Buffer> {
   }
 }
 
-/** The image calls of a daemon, and images made behind its back. */
+/** The image calls of a daemon, and images made outside CRI. */
 export class TestImages {
   private constructor(
     private readonly test: TestDaemon,
@@ -56,7 +56,7 @@ export class TestImages {
     return (await this.test.client.call('PullImage', { image: { image }, ...(auth && { auth }) })).image_ref;
   }
 
-  /** Asks again until it is so: the Engine's event needs a moment, and nothing else tells of it. */
+  /** Polls until it is so, because the Engine's event needs a moment and nothing else reports it. */
   async untilStatus(name: string, accept: (image: Image | null) => boolean): Promise<Image | null> {
     const end = Date.now() + LIMIT_MS;
     for (;;) {
@@ -68,7 +68,10 @@ export class TestImages {
     }
   }
 
-  /** A new image, made behind our back and seen by us. `changes` are those of a Dockerfile. */
+  /**
+   * Makes a new image outside CRI, and waits until dockbridge knows it. `changes` are those of a
+   * Dockerfile.
+   */
   async make({ changes = [], tar = this.tar }: { changes?: readonly string[]; tar?: Buffer } = {}): Promise<{
     name: string;
     id: string;
@@ -84,7 +87,7 @@ export class TestImages {
     return { name: `${repo}:1`, id: image!.id };
   }
 
-  /** Removes all images that tests made or pulled, whatever their registry. */
+  /** Removes all images that tests made or pulled, from any registry. */
   async removeMade(): Promise<void> {
     const made = (await this.list()).filter(({ repo_tags, repo_digests }) =>
       [...repo_tags, ...repo_digests].some((name) => /^(made\.test|127\.0\.0\.1:\d+)\//.test(name)),
@@ -113,7 +116,7 @@ export async function startImageTest(options?: Parameters<typeof TestDaemon.star
   return { test, registry, images, stop };
 }
 
-/** `docker` behind our back, on the shared Engine. */
+/** Runs `docker` on the shared Engine, outside CRI. */
 export function dockerImages(method: 'POST' | 'DELETE', path: string): Promise<unknown> {
   return engineCall(sharedDockerHost(), method, `/images/${path}`);
 }

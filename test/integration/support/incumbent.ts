@@ -27,25 +27,26 @@ export type { IncumbentKind } from './incumbent/bodies';
 const PAUSE_TAR = join(__dirname, '../../../dist/pause/pause.tar');
 export const PAUSE_IMAGE = 'dockbridge.local/pause:1';
 
-/** As both name it, and as libcni files it: under the interface of the call, not under `lo`. */
+/** The name in both runtimes and in libcni's cache, which uses the interface of the call and not `lo`. */
 const LOOPBACK = '{"cniVersion":"0.2.0","name":"cni-loopback","plugins":[{"type":"loopback"}]}';
 const KUBENET_LOOPBACK = '{"cniVersion":"0.1.0","name":"kubenet-loopback","type":"loopback"}';
 
 export interface IncumbentOptions {
   readonly kind: IncumbentKind;
-  /** Their root directory, with the checkpoints in `sandbox/`. */
+  /** The runtime's root directory, with the checkpoints in `sandbox/`. */
   readonly root: string;
   /** Default: the Engine that all tests share. */
   readonly dockerHost?: string;
-  /** With one, pods get its CNI network. */
+  /** With a node, pods get its CNI network. */
   readonly node?: CniNode;
   /** Default: `cni` with a node, else the Engine's bridge. */
   readonly network?: 'cni' | 'kubenet' | 'no-op';
 }
 
 /**
- * A runtime that was there before us: makes pods through the Engine's API, CNI and files exactly as cri-dockerd and
- * dockershim do, as their formats are documented. It keeps nothing but its pods' configurations.
+ * A runtime that served the node before dockbridge. It makes pods through the Engine's API, CNI and files
+ * exactly as cri-dockerd and dockershim do, according to their documented formats. It keeps only the
+ * configurations of its pods.
  */
 export class Incumbent {
   private readonly pods = new Map<string, cri.IPodSandboxConfig>();
@@ -76,7 +77,7 @@ export class Incumbent {
     return id;
   }
 
-  /** RunPodSandbox as far as one gets that is killed before the start: the sandbox is in `created`. */
+  /** RunPodSandbox up to a kill before the start, which leaves the sandbox in `created`. */
   async createPod(config: cri.IPodSandboxConfig, name = sandboxName(config)): Promise<string> {
     const networkMode = this.network === 'no-op' ? 'default' : 'none';
     const { oomFloor } = await readNodeRights();
@@ -89,7 +90,7 @@ export class Incumbent {
     return id;
   }
 
-  /** CreateContainer. @param more whatever else shall be in the body's HostConfig. */
+  /** CreateContainer. @param more additions to the body's HostConfig. */
   async createContainer(
     pod: string,
     config: cri.IContainerConfig,
@@ -105,7 +106,7 @@ export class Incumbent {
     return this.create(name ?? containerName(podConfig, config), whole);
   }
 
-  /** StartContainer: the log is a link to the Engine's, also when the start fails. */
+  /** StartContainer. The log is a link to the Engine's, even if the start fails. */
   async startContainer(id: string): Promise<void> {
     try {
       await this.call('POST', `/containers/${id}/start`);
@@ -126,7 +127,7 @@ export class Incumbent {
     return id;
   }
 
-  /** StopPodSandbox: DEL with the network of today, and with the ports that the checkpoint knows. */
+  /** StopPodSandbox: DEL with the present network, and with the ports in the checkpoint. */
   async stopPod(id: string): Promise<void> {
     const { node } = this.options;
     const { State: state, HostConfig: host, Name } = await this.inspect(id);
@@ -185,7 +186,7 @@ export class Incumbent {
     }
   }
 
-  /** Loopback first. What libcni keeps as a configuration is the text as it was given. */
+  /** Loopback comes first. libcni keeps the configuration as the text that it was given. */
   private async networks(node: CniNode): Promise<Network[]> {
     if (this.network === 'kubenet') {
       const text = JSON.stringify(kubenet(node));

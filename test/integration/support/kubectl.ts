@@ -16,7 +16,7 @@ export interface KubectlResult {
   readonly stderr: string;
 }
 
-/** The real kubectl (scripts/kubectl.sh), talking to a server of a test's own. */
+/** Runs the real kubectl (scripts/kubectl.sh) with a server of the test's own. */
 export class Kubectl {
   private constructor(
     readonly path: string,
@@ -29,7 +29,7 @@ export class Kubectl {
     return new Kubectl(stdout.trim(), server, directory);
   }
 
-  /** All options that are needed anywhere, before those of the command. */
+  /** All required options, before those of the command. */
   arguments(...args: string[]): string[] {
     return ['--server', this.server, '--cache-dir', join(this.directory, 'kube-cache'), ...args];
   }
@@ -49,7 +49,7 @@ export class Kubectl {
     return spawn(this.path, this.arguments(...args), { env: this.environment(wire) });
   }
 
-  /** Runs to its end; `input` is piped to its stdin, which is closed at once without one. */
+  /** Runs to its end. `input` is piped to stdin, which is closed at once without one. */
   async run(wire: Wire, input: Readable | string | undefined, ...args: string[]): Promise<KubectlResult> {
     const child = this.start(wire, ...args);
     const { stdin, stdout, stderr } = child;

@@ -6,7 +6,7 @@ export interface LogLine {
   readonly fields: LogFields;
 }
 
-/** A logger that remembers, and that a test can await: the daemon's own word on what it has noticed. */
+/** A logger that remembers its lines, and lets a test wait for a message of the daemon. */
 export class LogWatch {
   readonly lines: LogLine[] = [];
   private readonly waiting: (() => void)[] = [];
@@ -18,7 +18,7 @@ export class LogWatch {
     with: () => this.logger,
   };
 
-  /** The next line with this text, from now on. */
+  /** Resolves with the next line with this text, from now on. */
   async next(text: string): Promise<LogLine> {
     for (let at = this.lines.length; ; at++) {
       while (at >= this.lines.length) await new Promise<void>((resolve) => this.waiting.push(resolve));

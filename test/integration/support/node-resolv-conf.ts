@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { namesOnlyStub } from '../../../src/translate/sandbox/resolv-conf';
 
-/** What a pod is given that was told nothing: the node's file, or what stands behind the stub of systemd-resolved. */
+/**
+ * Returns the file for a pod without DNS settings: the node's file, or the one behind the stub of
+ * systemd-resolved.
+ */
 export async function nodeResolvConf(hostNetwork = false): Promise<string> {
   const text = await readFile('/etc/resolv.conf', 'utf8');
   if (hostNetwork || !namesOnlyStub(text)) return text;

@@ -11,7 +11,7 @@ const LIMIT_MS = 60_000;
 
 let counter = 0;
 
-/** A pod configuration with a fresh name; logs go below the daemon's directory. */
+/** A pod configuration with a new name. Logs go below the daemon's directory. */
 export function podConfig(test: TestDaemon, more: cri.IPodSandboxConfig = {}): cri.IPodSandboxConfig {
   const name = `pod-${process.pid}-${++counter}`;
   return {
@@ -38,7 +38,10 @@ export async function startPodTest(options?: TestDaemonOptions): Promise<{ test:
   }
 }
 
-/** A container of the test image that runs `script` in a shell; trap-free scripts end at once on SIGTERM. */
+/**
+ * A container of the test image that runs `script` in a shell. Scripts without a trap end at once on
+ * SIGTERM.
+ */
 export function containerConfig(
   name: string,
   script: string,
@@ -54,7 +57,7 @@ export function containerConfig(
   };
 }
 
-/** The same under a name of its own, for tests that do not care for it. */
+/** The same under a unique name, for tests that do not need a particular one. */
 export function freshConfig(script: string, more: cri.IContainerConfig = {}): cri.IContainerConfig {
   return containerConfig(`c${++counter}`, script, more);
 }
@@ -77,7 +80,7 @@ export async function startedContainer(
   return container_id;
 }
 
-/** Resolves once the store says exited (no polling); rejects after 60 s. */
+/** Resolves once the store says exited, without polling. Rejects after 60 s. */
 export async function untilExited(test: TestDaemon, id: string): Promise<void> {
   await test.daemon.store.containers.waitFor(
     id,
@@ -108,7 +111,10 @@ export async function sandboxStatus(
   return status;
 }
 
-/** Resolves once `condition` holds of the store (no polling: asked after each change); rejects after 60 s. */
+/**
+ * Resolves once `condition` holds for the store. Checks after each change, without polling. Rejects after
+ * 60 s.
+ */
 export async function untilStore(test: TestDaemon, condition: () => boolean): Promise<void> {
   const { sandboxes, containers, foreign } = test.daemon.store;
   await new Promise<void>((resolve, reject) => {
@@ -150,7 +156,7 @@ export async function exec(
   return { code: exit_code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** Standard output of a script that must succeed, without the last line's end. */
+/** Returns the standard output of a script that must succeed, without the last line end. */
 export async function output(test: TestDaemon, container_id: string, script: string): Promise<string> {
   const { code, stdout, stderr } = await exec(test, container_id, script);
   if (code !== 0) throw new Error(`"${script}" exits ${code}: ${stderr}`);
@@ -160,7 +166,7 @@ export async function output(test: TestDaemon, container_id: string, script: str
 /** A script that runs until it is stopped, and writes nothing. */
 export const FOREVER = 'exec sleep 1000';
 
-/** Runs `script` to its end and returns what the CRI log holds of stdout and stderr, decoded. */
+/** Runs `script` to its end, and returns stdout and stderr from the CRI log, decoded. */
 export async function logOf(
   test: TestDaemon,
   pod: string,
@@ -172,18 +178,18 @@ export async function logOf(
   return { id, text: await readLogText(log_path) };
 }
 
-/** Resolves when the log, which must be there, holds `word`; woken by inotify. */
+/** Resolves when the existing log contains `word`. inotify triggers the check. */
 export async function untilLogged(path: string, word: string): Promise<void> {
   const changes = watch(path);
   try {
-    // Read at once, so that nothing is written between the look and the wait.
+    // The file is read at once, so that nothing is written between the check and the wait.
     while (!readFileSync(path, 'utf8').includes(word)) await once(changes, 'change');
   } finally {
     changes.close();
   }
 }
 
-/** The text of a CRI log, stream and time left out, P and F joined. */
+/** Returns the text of a CRI log without stream and time, with P and F lines joined. */
 export async function readLogText(path: string): Promise<string> {
   const lines = (await readFile(path, 'utf8')).split('\n').slice(0, -1);
   return lines

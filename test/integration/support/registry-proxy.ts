@@ -1,20 +1,23 @@
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What becomes of the data of a layer. */
+/** The treatment of a layer's data. */
 export type Flow =
   | { readonly kind: 'free' }
-  /** So many bytes, then nothing more until `let` is told otherwise. */
+  /** Passes that many bytes, then nothing more until the test sets another rule. */
   | { readonly kind: 'stall'; readonly afterBytes: number }
-  /** A little at a time. */
+  /** Passes a little at a time. */
   | { readonly kind: 'trickle'; readonly bytes: number; readonly everyMs: number };
 
-/** Answers in the registry's place; true when it did. */
+/** Answers in place of the registry; true when it did. */
 export type Interception = (call: IncomingMessage, reply: ServerResponse) => boolean;
 
-/** Between the Engine and a registry: it stalls, trickles, refuses, and notes what was asked for. */
+/**
+ * Stands between the Engine and a registry. It stalls, slows down or refuses transfers, and records the
+ * requests.
+ */
 export class RegistryProxy {
-  /** `GET /v2/app/blobs/sha256:…`, as they came. */
+  /** `GET /v2/app/blobs/sha256:…`, in order of arrival. */
   readonly requests: string[] = [];
   private flow: Flow = { kind: 'free' };
   private readonly stalled: (() => void)[] = [];
@@ -52,13 +55,13 @@ export class RegistryProxy {
     return this.requests.filter((line) => line.startsWith('GET') && line.includes('/blobs/'));
   }
 
-  /** From now on, also for what is stalled. */
+  /** Applies from now on, including stalled transfers. */
   let(flow: Flow): void {
     this.flow = flow;
     if (flow.kind !== 'stall') for (const release of this.released.splice(0)) release();
   }
 
-  /** Resolves once some layer is stuck in the middle. */
+  /** Resolves once some layer has stalled in the middle. */
   async untilStalled(): Promise<void> {
     if (!this.isStalled) await new Promise<void>((resolve) => this.stalled.push(resolve));
   }
@@ -88,7 +91,7 @@ export class RegistryProxy {
     }
   }
 
-  /** How many bytes may pass now; waits while none may. */
+  /** Returns how many bytes may pass now, and waits while none may. */
   private async allowance(passed: number, reply: ServerResponse): Promise<number> {
     const { flow } = this;
     if (flow.kind === 'free') return Number.MAX_SAFE_INTEGER;

@@ -7,19 +7,21 @@ import { engineCall, sharedDockerHost } from './engine';
 
 const run = promisify(execFile);
 const REGISTRY = 'docker-registry';
-/** What the test registry wants to hear at its private address. */
+/** The credentials that the test registry requires at its private address. */
 export const CREDENTIALS = { username: 'puller', password: 'p:w' };
-/** The same for docker-registry: bcrypt, the only kind it takes. */
+/** The same for docker-registry, in bcrypt, the only kind that it accepts. */
 const HTPASSWD = 'puller:$2y$05$dockbridgetestregistruvL.2v9YyJ772A3uHWGn4c7PTY3aUjXa\n';
 
-/** Debian's docker-registry on two loopback ports, where the Engine takes plain HTTP and any certificate. */
+/**
+ * Debian's docker-registry on two loopback ports, where the Engine accepts plain HTTP and any certificate.
+ */
 export class TestRegistry {
   private constructor(
     private readonly directory: string,
     private readonly processes: readonly ChildProcess[],
-    /** `127.0.0.1:PORT`, the domain of image references; open to all, plain HTTP. */
+    /** `127.0.0.1:PORT`, the domain of image references. It is open to all, with plain HTTP. */
     readonly host: string,
-    /** The same images for CREDENTIALS only, with TLS. */
+    /** The same images with TLS, and only for CREDENTIALS. */
     readonly privateHost: string,
   ) {}
 
@@ -55,7 +57,7 @@ export class TestRegistry {
     }
   }
 
-  /** Puts a local image there under `name` (`repository:tag`); it keeps that name on the Engine too. */
+  /** Pushes a local image under `name` (`repository:tag`), which also stays its name on the Engine. */
   async push(image: string, name: string, host = this.host): Promise<string> {
     const reference = `${host}/${name}`;
     const [repository = '', tag = ''] = name.split(':');
@@ -68,7 +70,7 @@ export class TestRegistry {
     return reference;
   }
 
-  /** A manifest as the registry keeps it, for tests that make another of it. */
+  /** Returns a manifest as the registry has it, for tests that derive another one. */
   async manifest(repository: string, tag: string): Promise<{ type: string; digest: string; body: string }> {
     const types = ['docker.distribution.manifest.v2', 'oci.image.manifest.v1', 'oci.image.index.v1'];
     const headers = { accept: types.map((type) => `application/vnd.${type}+json`).join(', ') };
@@ -94,7 +96,7 @@ export class TestRegistry {
   }
 }
 
-/** The registry logs where it listens. */
+/** The registry logs the address on which it listens. */
 async function listeningPort(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     let log = '';

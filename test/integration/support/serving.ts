@@ -5,7 +5,7 @@ import { CriClient } from '../../../src/server/client/cri-client';
 import { Command, type Environment } from './command';
 import { sharedDockerHost } from './engine';
 
-/** A directory of its own for each test, and the `dockbridge` commands that it starts there. Registers hooks. */
+/** A directory for each test, and the `dockbridge` commands that it starts there. Registers hooks. */
 export class Serving {
   directory = '';
   private running: Command[] = [];

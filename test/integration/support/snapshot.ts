@@ -3,7 +3,10 @@ import { dirname, join } from 'node:path';
 import type { CniNode } from './cni-node';
 import { engineGet } from './engine';
 
-/** What a daemon could change on a node, line by line: equal snapshots mean that nothing has changed. */
+/**
+ * The state of a node that a daemon could change, line by line. Equal snapshots mean that nothing has
+ * changed.
+ */
 export async function snapshotOf(
   node: CniNode,
   dockerHost: string,
@@ -18,7 +21,10 @@ export async function snapshotOf(
   ];
 }
 
-/** With inode, size and time of the last change, so that a file that was written again counts as changed. */
+/**
+ * Includes inode, size and time of the last change, so that a file that was written again counts as
+ * changed.
+ */
 export async function filesBelow(path: string): Promise<string[]> {
   const stats = await lstat(path, { bigint: true }).catch(() => undefined);
   if (stats === undefined) return [];
@@ -29,7 +35,10 @@ export async function filesBelow(path: string): Promise<string[]> {
   return [own, ...(await Promise.all(names.map((name) => filesBelow(join(path, name))))).flat()];
 }
 
-/** All but those of Engines and nodes of other tests, which may run on this machine at the same time. */
+/**
+ * Everything except the objects of other tests' Engines and nodes, which may run on this machine at the
+ * same time.
+ */
 async function mounts(node: CniNode, dockerHost: string): Promise<string[]> {
   const own = [node.directory, dirname(new URL(dockerHost).pathname)];
   const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').sort();
@@ -39,7 +48,7 @@ async function mounts(node: CniNode, dockerHost: string): Promise<string[]> {
   });
 }
 
-/** Rules without their counters, links without the states that they come and go with. */
+/** Rules without their counters, and links without their temporary states. */
 async function rulesOf(node: CniNode): Promise<string[]> {
   const rules = (await node.run('iptables-save')).split('\n').filter((line) => !line.startsWith('#'));
   const links = (await node.run('ip', '-o', 'link')).split('\n');

@@ -2,7 +2,10 @@ import type { DockerClient } from '../../../src/docker/client';
 
 export type StandIns = { [Name in keyof DockerClient]?: DockerClient[Name] | undefined };
 
-/** For `wrapDocker`: stands between daemon and Engine, with `own` methods in place of the client's while they are set. */
+/**
+ * For `wrapDocker`: stands between daemon and Engine, and prefers the methods of `own` to the client's
+ * while they are set.
+ */
 export function standingIn(own: StandIns): (client: DockerClient) => DockerClient {
   return (client) =>
     new Proxy(client, {

@@ -2,10 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { RegistryProxy } from './registry-proxy';
 
-/** What the token server takes for a registry token, and the registry for access. */
+/** The registry token that the token server accepts, and the access token that the registry accepts. */
 export const TOKENS = { identity: 'an-identity', registry: 'a-registry-token' };
 
-/** A registry that wants Bearer tokens, with the server that hands them out for identity tokens (OAuth's refresh). */
+/**
+ * A registry that requires Bearer tokens, with the server that issues them for identity tokens (OAuth's
+ * refresh).
+ */
 export async function startTokenProxy(registryHost: string): Promise<RegistryProxy> {
   const proxy: RegistryProxy = await RegistryProxy.start(registryHost, (call, reply) => {
     if (call.url?.startsWith('/token') === true) {

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
 /**
- * The settings of a unit's section as systemd has them when it has read these files one after the other: the unit, then its
- * drop-ins. Each key has all its values; an empty one takes away those before.
+ * Returns the settings in a unit's section as systemd has them after these files in order: the unit, then
+ * its drop-ins. Each key has all its values, and an empty value removes the earlier ones.
  */
 export function readUnit(section: string, files: readonly string[]): Map<string, string[]> {
   const settings = new Map<string, string[]>();
@@ -19,7 +19,7 @@ export function readUnit(section: string, files: readonly string[]): Map<string,
   return settings;
 }
 
-/** The one command of a key such as ExecStart=, in words: quotes are systemd's. */
+/** Returns the only command of a key such as ExecStart=, split into words by systemd's quoting rules. */
 export function commandOf(
   settings: Map<string, string[]>,
   key: string,

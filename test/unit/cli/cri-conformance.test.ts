@@ -18,7 +18,7 @@ const places = (): { built: string; sources: string } => ({
 const run = (options: Partial<ConformanceCommand> = {}): Promise<number> =>
   conformance({ endpoint: cri.endpoint, output: 'text', ...options }, places());
 
-/** A suite that writes down its arguments, a line each, and ends so. */
+/** A suite that writes its arguments to a file, one per line, and then ends in the given way. */
 async function putSuite(at: string, end = 'exit 0'): Promise<void> {
   await mkdir(at, { recursive: true });
   await writeFile(join(at, 'suite'), `#!/bin/sh\nprintf '%s\\n' "$@" >'${file('args')}'\n${end}\n`, {
@@ -39,7 +39,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-it('the suite beside the program gets the endpoint, what it is, and the options', async () => {
+it('runs the suite next to the program with the endpoint, its kind and the options', async () => {
   await putSuite(file('built'));
   expect(await run({ junit: 'j.xml', run: 'TestExec|TestPod', skips: 's.txt', output: 'json' })).toBe(0);
   expect((await args()).sort()).toEqual([
@@ -60,18 +60,18 @@ it.each([
   ['exit 2', 2],
   ['exit 127', 2],
   ['kill -9 $$', 2],
-])('a suite that ends with `%s` is exit code %d', async (end, code) => {
+])('exits after a suite that ends with `%s` with code %d', async (end, code) => {
   await putSuite(file('built'), end);
   expect(await run()).toBe(code);
 });
 
-it('a suite that the user names goes before all others', async () => {
+it('prefers a suite that the user names to all others', async () => {
   await putSuite(file('built'), 'exit 1');
   await putSuite(file('mine'));
   expect(await run({ suite: file('mine') })).toBe(0);
 });
 
-it('sources go before the suite beside the program, and are built', async () => {
+it('prefers sources to the suite next to the program, and builds them', async () => {
   await putSuite(file('built'), 'exit 1');
   await mkdir(file('sources'));
   const script = 'mkdir -p "$1"; printf "#!/bin/sh\\nexit 0\\n" >"$1/suite"; chmod +x "$1/suite"\n';
@@ -83,14 +83,14 @@ it('sources go before the suite beside the program, and are built', async () => 
   expect(said).toEqual([]);
 });
 
-it('a build that fails is 2, and says what it needs', async () => {
+it('exits with 2 and says what is needed when the build fails', async () => {
   await mkdir(file('sources'));
   await writeFile(join(file('sources'), 'build.sh'), 'exit 1\n');
   expect(await run()).toBe(2);
   expect(said.join('')).toContain('build.sh failed. It needs Go');
 });
 
-it('without a suite it is 2, and says where one is from', async () => {
+it('exits with 2 and says where to get a suite when there is none', async () => {
   expect(await run()).toBe(2);
   expect(said).toEqual([expect.stringContaining(`the conformance suite is not in ${file('built')}.`)]);
   expect(said[0]).toContain('"bash test/conformance/build.sh DIR" builds it');
@@ -99,7 +99,7 @@ it('without a suite it is 2, and says where one is from', async () => {
   expect(said).toEqual([expect.stringContaining(`--suite: ${directory} has no program "suite"`)]);
 });
 
-it('a suite that cannot be started is 2', async () => {
+it('exits with 2 when the suite cannot be started', async () => {
   await putSuite(file('built'));
   await writeFile(join(file('built'), 'suite'), '#!/none\n');
   expect(await run()).toBe(2);
@@ -109,14 +109,14 @@ it('a suite that cannot be started is 2', async () => {
 it.each([
   ['tcp://127.0.0.1:1', '--endpoint: "tcp://127.0.0.1:1" is not unix:///path'],
   ['unix:///run/none.sock', "unix:///run/none.sock does not answer CRI's Version"],
-])('the endpoint %s is 2, before anything is built', async (endpoint, error) => {
+])('refuses the endpoint %s with exit code 2 before it builds anything', async (endpoint, error) => {
   await putSuite(file('built'));
   expect(await run({ endpoint })).toBe(2);
   expect(said).toEqual([expect.stringContaining(error)]);
   await expect(args()).rejects.toThrow('ENOENT');
 });
 
-it('a runtime that does not know runtime.v1 is 2', async () => {
+it('exits with 2 when the runtime does not know runtime.v1', async () => {
   await putSuite(file('built'));
   cri.spoil = () => {
     throw new Refusal(grpc.status.UNIMPLEMENTED, 'unknown service runtime.v1.RuntimeService');
@@ -125,8 +125,8 @@ it('a runtime that does not know runtime.v1 is 2', async () => {
   expect(said.join('')).toContain('unknown service runtime.v1.RuntimeService');
 });
 
-it('a signal goes on to the suite, which is awaited', async () => {
-  // The suite says that it is there by a fifo, which a reader awaits.
+it('passes a signal on to the suite and waits for its end', async () => {
+  // The suite writes to a FIFO when it has started, and a reader waits for that.
   const fifo = file('fifo');
   await once(spawn('mkfifo', [fifo]), 'close');
   await putSuite(file('built'), `trap 'exit 1' TERM\necho >'${fifo}'\nwhile :; do sleep 0.02; done`);

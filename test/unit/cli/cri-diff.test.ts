@@ -36,20 +36,20 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** B without its StopPodSandbox. */
+/** Side B without its StopPodSandbox. */
 async function withoutStop(): Promise<void> {
   const whole: Observation = walk(B_RUN);
   const calls = whole.calls.filter(({ method }) => method !== 'StopPodSandbox');
   await writeTape(file('b.tape'), { ...whole, calls });
 }
 
-it('tapes of runtimes that behave the same are 0', async () => {
+it('exits with 0 for tapes of runtimes that behave the same', async () => {
   expect(await run()).toBe(0);
   expect(said).toEqual([]);
   expect(printed).toMatch(/\n0 differences in 0 of \d+ compared calls, 0 allowed by rules\n$/);
 });
 
-it('a difference is 1, and stands in all reports', async () => {
+it('exits with 1 for a difference, which all reports contain', async () => {
   await withoutStop();
   expect(await run({ junit: file('out.xml'), output: 'json' })).toBe(1);
   expect(JSON.parse(printed)).toMatchObject({ differences: 1, a: { source: file('a.tape') } });
@@ -59,14 +59,14 @@ it('a difference is 1, and stands in all reports', async () => {
   expect((await stat(file('out.xml'))).mode & 0o777).toBe(0o600);
 });
 
-it('a JUnit file that cannot be written costs the exit code, and not the report', async () => {
+it('still prints the report when a JUnit file cannot be written, but fails', async () => {
   await withoutStop();
   expect(await run({ junit: file('no/such/out.xml') })).toBe(2);
   expect(printed).toContain('1 difference ');
   expect(said.join('')).toContain('ENOENT');
 });
 
-it('rules of the user are added', async () => {
+it("adds the user's rules to its own", async () => {
   await withoutStop();
   await writeFile(
     file('r.yaml'),
@@ -76,7 +76,7 @@ it('rules of the user are added', async () => {
   expect(printed).toContain(`StopPodSandbox.@call, by ${file('r.yaml')} rules[0]: kubelet does it again`);
 });
 
-it('a page gets each difference with the calls that it stands between', () => {
+it('shows on the page each difference with the calls that it belongs to', () => {
   const [a, b] = [walk(A_RUN), walk(B_RUN)];
   const calls = b.calls.filter(({ method }) => method !== 'StopPodSandbox');
   const comparison = compare(a, { ...b, calls }, rulesFor(a.runtime, b.runtime));
@@ -104,7 +104,7 @@ describe('with two endpoints', () => {
     await b.stop();
   });
 
-  it('the same behaviour is 0, and a difference is 1; nothing is left', async () => {
+  it('exits with 0 for the same behaviour and 1 for a difference, and leaves nothing behind', async () => {
     expect(await onBoth()).toBe(0);
     b.spoil = ({ method }, { status, ...answer }) =>
       method === 'PodSandboxStatus' ? { status: { ...(status as object), labels: {} } } : { ...answer };
@@ -113,14 +113,14 @@ describe('with two endpoints', () => {
     expect([...a.left, ...b.left]).toEqual([]);
   });
 
-  it('one that is not there is 2', async () => {
+  it('exits with 2 when one of them does not exist', async () => {
     b.die();
     expect(await onBoth()).toBe(2);
     expect(said.join('')).toContain(`${b.endpoint} does not answer`);
     expect(a.left).toEqual([]);
   });
 
-  it('a scenario is needed', async () => {
+  it('requires a scenario', async () => {
     expect(await diff(a.endpoint, b.endpoint, { output: 'text', image: [] })).toBe(2);
     expect(said.join('')).toContain('--scenario');
   });
@@ -128,11 +128,11 @@ describe('with two endpoints', () => {
 
 it.each([
   ['no tape', async () => writeFile(file('b.tape'), 'hello\n'), 'b.tape is not a tape'],
-  ['a tape that is not there', async () => rm(file('a.tape')), 'ENOENT'],
+  ['a tape that does not exist', async () => rm(file('a.tape')), 'ENOENT'],
   [
     'a tape without calls',
     async () => writeTape(file('b.tape'), { ...walk(B_RUN), calls: [] }),
-    'has no call that could be compared',
+    'contains no call that could be compared',
   ],
   [
     'wrong rules',
@@ -147,14 +147,14 @@ it.each([
   expect(printed).toBe('');
 });
 
-it('a tape that is cut is compared as far as it goes, and told', async () => {
+it('compares a truncated tape up to its last complete entry and reports the truncation', async () => {
   const text = await readFile(file('b.tape'), 'utf8');
   await writeFile(file('b.tape'), text.trimEnd().split('\n').slice(0, -1).join('\n') + '\n');
   expect(await run()).toBe(0);
   expect(said).toEqual([expect.stringContaining('not the end of a tape')]);
 });
 
-it('text of a tape does not reach the terminal as it is', async () => {
+it('escapes the text of a tape before printing it to the terminal', async () => {
   await writeFile(file('\u001b]0;title\u0007.tape'), 'hello\n');
   const end = await diff(file('\u001b]0;title\u0007.tape'), file('b.tape'), { output: 'text', image: [] });
   expect({ end, said: said.join('') }).toEqual({

@@ -16,13 +16,13 @@ interface Workflow {
   readonly jobs: { readonly cri: { readonly steps: readonly { readonly run?: string }[] } };
 }
 
-it.each(readdirSync(EXAMPLES))('%s is YAML', (name) => {
+it.each(readdirSync(EXAMPLES))('%s is valid YAML', (name) => {
   expect(parseAllDocuments(read(name)).flatMap(({ errors, warnings }) => [...errors, ...warnings])).toEqual(
     [],
   );
 });
 
-it('the commands that use these files read them', () => {
+it('every command accepts the example files that it reads', () => {
   expect(readScenario(read('scenario.yaml')).steps).not.toHaveLength(0);
   expect(readRules(read('rules.yaml'), 'rules.yaml')).not.toHaveLength(0);
   expect(new Set(readPlan(read('faults.yaml')).map(({ fault }) => fault.kind))).toEqual(
@@ -30,7 +30,7 @@ it('the commands that use these files read them', () => {
   );
 });
 
-/** The words of each `dockbridge …` in a text of shell commands, without the name. */
+/** Returns the arguments of each `dockbridge …` command in a shell script, without the program's name. */
 function commandsIn(shell: string): string[][] {
   return [...shell.matchAll(/^(?:# |\s+)?(?:sudo )?dockbridge (cri .+|demo .+)$/gm)].map(([, rest = '']) =>
     rest
@@ -40,7 +40,9 @@ function commandsIn(shell: string): string[][] {
   );
 }
 
-/** Commander's own reading of the words. @throws its error for unknown or missing options and arguments. */
+/**
+ * Parses the words with Commander. @throws Commander's error for unknown or missing options and arguments.
+ */
 async function accept(words: readonly string[]): Promise<void> {
   const program = createProgram();
   const quiet = (command: Command): void => {
@@ -59,7 +61,7 @@ const ofFiles = readdirSync(EXAMPLES)
   .filter((name) => name.endsWith('.yaml'))
   .flatMap((name) => commandsIn(read(name)));
 
-it('the workflow uses all that a runtime can be tested with', () => {
+it('the workflow runs every kind of test that there is for a runtime', () => {
   expect([...new Set(ofWorkflow.map(([cri, name]) => `${cri} ${name}`))]).toEqual(
     expect.arrayContaining(['cri diff', 'cri record', 'cri show', 'cri replay', 'cri conformance']),
   );
@@ -73,14 +75,14 @@ it.each([...ofWorkflow, ...ofFiles].map((words) => [words.join(' '), words]))(
   },
 );
 
-it('refuses an option that is not there, and a missing one', async () => {
+it('the check refuses an unknown option and a missing required one', async () => {
   await expect(accept(['cri', 'conformance', '--endpoint', 'unix:///a', '--junti', 'x'])).rejects.toThrow(
     "unknown option '--junti'",
   );
   await expect(accept(['cri', 'conformance'])).rejects.toThrow("required option '--endpoint <URL>'");
 });
 
-it('the files that the workflow names are there, and each variable is set', () => {
+it('the files that the workflow names exist, and each variable is set', () => {
   const named = [...steps.matchAll(/dockbridge\/((?:examples|test)\/[\w./-]+)/g)].map(
     ([, file = '']) => file,
   );

@@ -7,7 +7,10 @@ let directory: string;
 let file: string;
 let said: string[];
 let before: unknown[];
-/** Who hears of an error of the standard output since the test began. Without anybody Node ends the process. */
+/**
+ * The listeners for errors of standard output that the test has added. Without a listener Node.js ends the
+ * process.
+ */
 const added = (): ((error: Error) => void)[] =>
   (process.stdout.listeners('error') as ((error: Error) => void)[]).filter((one) => !before.includes(one));
 
@@ -24,7 +27,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** Standard output whose write fails. Node tells the callback first, and emits the error then. */
+/** A standard output whose write fails. Node.js first calls the callback and then emits the error. */
 function failingOutput(code: string | undefined): void {
   jest.spyOn(process.stdout, 'write').mockImplementation(((
     _text: string,
@@ -47,7 +50,7 @@ async function shown(lost: number): Promise<number> {
   return show(file, { failed: false, output: 'text' });
 }
 
-it('the exit code tells whether the tape is whole', async () => {
+it('the exit code says whether the tape is complete', async () => {
   failingOutput(undefined);
   expect(await shown(0)).toBe(0);
   expect(said).toEqual([]);
@@ -55,14 +58,14 @@ it('the exit code tells whether the tape is whole', async () => {
   expect(said).toEqual([expect.stringContaining('3 lines are missing')]);
 });
 
-it('a reader that has enough is no error', async () => {
+it('a reader that closes the pipe early causes no error', async () => {
   failingOutput('EPIPE');
   expect(await shown(0)).toBe(0);
   expect(added()).toHaveLength(1);
   expect(said).toEqual([]);
 });
 
-it('an output that cannot be written is told', async () => {
+it('a failed write to the output is reported', async () => {
   failingOutput('ENOSPC');
   expect(await shown(0)).toBe(2);
   expect(said).toEqual(['dockbridge cri show: ENOSPC\n']);

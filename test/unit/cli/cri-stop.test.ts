@@ -15,7 +15,7 @@ afterEach(() => {
 });
 
 it.each(['SIGHUP', 'SIGTERM', 'SIGINT'] as const)(
-  '%s ends a command in order, and a closed terminal does not',
+  '%s ends a command in an orderly way, and a closed terminal does not kill it',
   async (name) => {
     const signal = stoppedBySignal('replay');
     const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve));
@@ -23,15 +23,17 @@ it.each(['SIGHUP', 'SIGTERM', 'SIGINT'] as const)(
     await aborted;
     expect(String(signal.reason)).toContain(`ended by ${name}`);
     expect(said.mock.calls).toEqual([
-      [`dockbridge cri replay: ${name}: what was made is removed; a second signal ends this at once\n`],
+      [
+        `dockbridge cri replay: ${name}: removing everything that was created; a second signal ends this at once\n`,
+      ],
     ]);
-    // The second SIGHUP of a closed terminal ends nothing.
+    // A closed terminal sends SIGHUP twice, and the second one must not end the process.
     expect(process.listenerCount('SIGHUP')).toBeGreaterThan(0);
     process.stderr.emit('error', new Error('EIO'));
   },
 );
 
-it('a recording whose reader has gone away ends as it would without one', async () => {
+it('a recording ends normally when the reader of its output has gone away', async () => {
   const none = { p50: 0, p99: 0, max: 0 };
   const stop = async () =>
     Promise.resolve({
@@ -40,7 +42,8 @@ it('a recording whose reader has gone away ends as it would without one', async 
     });
   jest.spyOn(process.stdout, 'write').mockImplementation(((_text: string, done?: (error: Error) => void) => {
     const error = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
-    // As a stream does: the callback and every listener are told, and without a listener the process ends.
+    // Fails as a stream does: it calls the callback and every listener, and without a listener the process
+    // ends.
     done?.(error);
     return process.stdout.emit('error', error);
   }) as typeof process.stdout.write);

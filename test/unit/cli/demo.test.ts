@@ -19,7 +19,7 @@ describe('demo', () => {
     await engine.close();
   });
 
-  it('refuses an Engine that has pods already, whose logs it would write twice, and leaves nothing behind', async () => {
+  it('refuses an Engine that already has pods, because it would write their logs twice, and leaves nothing behind', async () => {
     engine.answers(reply(200, [{ Id: 'a1' }]));
     const refused = await rejectionOf(demo({ dockerEndpoint: engine.endpoint, image: 'busybox' }));
     expect(refused).toMatch(/^FAILED_PRECONDITION .* runs pods already \(1 containers\)/);

@@ -1,6 +1,6 @@
 import { createProgram } from '../../../src/cli/program';
 
-/** What the command line says about words that it refuses. */
+/** The command line's answers to words that it refuses. */
 async function refused(...words: string[]): Promise<string> {
   const said: string[] = [];
   const program = createProgram();
@@ -10,13 +10,13 @@ async function refused(...words: string[]): Promise<string> {
   return said.join('').split('\n')[0] ?? '';
 }
 
-describe('a word that is no command', () => {
+describe('an unknown command', () => {
   it.each([
     [['doctr'], 'error: there is no command "doctr"; did you mean doctor?'],
     [['--log-level', 'debug', 'stauts'], 'error: there is no command "stauts"; did you mean status?'],
     [['handover', '--help-me-not'], `error: unknown option '--help-me-not'`],
     [['handover'], 'error: there is no command "handover"; did you mean hand-over?'],
     [['banana'], 'error: there is no command "banana"'],
-    [['serve', 'doctr'], 'error: serve takes options only, and no "doctr"'],
+    [['serve', 'doctr'], 'error: serve takes only options, but got "doctr"'],
   ])('%j: %s', async (words, answer) => expect(await refused(...words)).toBe(answer));
 });

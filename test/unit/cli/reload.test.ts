@@ -6,9 +6,13 @@ import { silentLogger } from '../../../src/lib/logger';
 
 const configuration = (given: Given): Configuration => ({
   ...{ settings: resolveSettings(given, {}), files: ['/c.yaml'], values: {}, warnings: [], ignored: [] },
+  overrides: [],
 });
 
-/** A daemon that runs with the defaults, and what a reload of `next` says and does. */
+/**
+ * Reloads a daemon that runs with the defaults, and returns the log and the effects of the reload with
+ * `next`.
+ */
 async function reloaded(next: () => Promise<Configuration>, takeUp: () => void, refuse?: string) {
   const said: unknown[] = [];
   const say = (level: string) => (message: string, fields?: object) => said.push([level, message, fields]);
@@ -31,7 +35,7 @@ async function reloaded(next: () => Promise<Configuration>, takeUp: () => void, 
 }
 
 describe('reload', () => {
-  it('takes up what may change, and says in one line what needs a restart', async () => {
+  it('applies the settings that may change, and names those that need a restart in one line', async () => {
     const takeUp = jest.fn();
     const next = configuration({ 'log-level': 'debug', 'state-dir': '/x', 'run-dir': '/y' });
     const { said, levels, settings } = await reloaded(() => Promise.resolve(next), takeUp);
@@ -47,6 +51,17 @@ describe('reload', () => {
     ]);
   });
 
+  it('says which values of files have no effect', async () => {
+    const override = { file: '/c.yaml:1', fileValue: 'debug', by: 'DOCKBRIDGE_LOG_LEVEL', value: 'warn' };
+    const next = { ...configuration({}), overrides: [{ option: 'log-level', ...override }] };
+    const { said } = await reloaded(() => Promise.resolve(next), jest.fn());
+    expect(said).toContainEqual([
+      'info',
+      'A flag or a variable overrides an option of a configuration file',
+      { option: '--log-level', ...override },
+    ]);
+  });
+
   it.each([
     [
       'a file that is broken',
@@ -55,12 +70,12 @@ describe('reload', () => {
       '/c.yaml:3: broken',
     ],
     [
-      'a certificate that is of no use',
+      'an unusable certificate',
       () => Promise.resolve(configuration({ 'log-level': 'debug' })),
       '/cert.pem is not a certificate',
       '/cert.pem is not a certificate',
     ],
-  ])('leaves all as it was for %s, and says where', async (_, next, refuse, error) => {
+  ])('changes nothing for %s, and says where the mistake is', async (_, next, refuse, error) => {
     const takeUp = jest.fn();
     const { said, levels, settings } = await reloaded(next, takeUp, refuse);
     expect(takeUp).not.toHaveBeenCalled();
@@ -70,7 +85,7 @@ describe('reload', () => {
 });
 
 describe('Reloads', () => {
-  it('wait for somebody to do them, run one at a time, and share a second one when they come meanwhile', async () => {
+  it('wait for a listener, run one at a time, and share a second reload when several requests arrive meanwhile', async () => {
     const ends: (() => void)[] = [];
     const work = jest.fn(() => new Promise<void>((resolve) => ends.push(resolve)));
     const settle = () => new Promise((resolve) => setImmediate(resolve));

@@ -20,8 +20,8 @@ const WELL: StatusReport = {
 
 const marked = (text: string): string[] => text.split('\n').filter((line) => line.startsWith('!'));
 
-describe('The screen of dockbridge status', () => {
-  it('shows all on a node that is well, and marks nothing', () => {
+describe('the screen of dockbridge status', () => {
+  it('shows everything on a healthy node and marks nothing', () => {
     expect(renderStatus(WELL)).toBe(
       `  dockbridge  1.2.3, process 812, up 3d 4h, 96.0 MiB resident
   Engine      Docker 28.5.2 (API 1.51, overlay2), connected for 1h 2m
@@ -37,7 +37,7 @@ No call of the Engine is in flight.
     );
   });
 
-  it('marks what is in trouble, and says why', () => {
+  it('marks what is in trouble, with the reason', () => {
     const text = renderStatus({
       ...WELL,
       refuses: 'the node was handed over',
@@ -64,7 +64,7 @@ No call of the Engine is in flight.
       expect(text).toContain(why);
   });
 
-  it('shows calls with what they are about, the slowest first, and no more than fit', () => {
+  it('shows the slowest calls first, with their subjects, and only as many as fit', () => {
     const call = (seconds: number) => ({
       ...{ method: 'StopContainer', age: seconds },
       about: { container: ID, pod: 'default/web\x1b[2J' },
@@ -94,7 +94,7 @@ No call of the Engine is in flight.
   });
 
   const EVIL = '\x1b[2J\x9b2J\x7f\r\n';
-  /** The report with such a text in place of each of its own. */
+  /** Returns the report with the given text in place of each of its own texts. */
   const spoilt = (value: unknown): unknown => {
     if (typeof value === 'string') return `${value}${EVIL}`;
     if (Array.isArray(value)) return value.map(spoilt);
@@ -116,7 +116,7 @@ No call of the Engine is in flight.
     },
   }) as StatusReport;
 
-  it('commands no terminal, whatever the daemon says', () => {
+  it('passes no terminal control sequence on, whatever the daemon reports', () => {
     const lines = renderStatus(TROUBLED).split('\n');
     for (const line of lines) expect(line).not.toMatch(/\p{Cc}/u);
     expect(lines).toContain('  pods        10 ready, 2 not ready');
@@ -124,7 +124,7 @@ No call of the Engine is in flight.
     expect(lines).toHaveLength(17);
   });
 
-  it('commands no terminal as JSON either, and means the same', () => {
+  it('escapes terminal control sequences in JSON too, without changing its meaning', () => {
     const text = asJson(TROUBLED, 2);
     expect(text.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
     expect(JSON.parse(text)).toEqual(TROUBLED);

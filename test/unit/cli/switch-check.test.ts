@@ -75,8 +75,8 @@ const texts = (given: SwitchFacts): string[] => {
   return [...notes, ...pods.flatMap((pod) => pod.notes)].map(({ severity, text }) => `${severity}: ${text}`);
 };
 
-describe('a pod', () => {
-  it('of cri-dockerd on CNI is taken over as it is', () => {
+describe('the switch check of a pod', () => {
+  it('accepts a pod of cri-dockerd on CNI as it is', () => {
     const report = assess(facts());
     expect(report.pods).toEqual([
       {
@@ -96,7 +96,7 @@ describe('a pod', () => {
   });
 
   it.each([
-    { desc: 'host network', host: { NetworkMode: 'host' }, network: 'host', ips: [] },
+    { desc: 'the host network', host: { NetworkMode: 'host' }, network: 'host', ips: [] },
     {
       desc: "the Engine's bridge",
       host: { NetworkMode: 'default' },
@@ -107,7 +107,7 @@ describe('a pod', () => {
     expect(only(facts({ containers: [sandbox(host)], networks: new Map() }))).toMatchObject({ network, ips });
   });
 
-  it('without a usable cache entry keeps the address of its namespace, with a warning', () => {
+  it('warns that a pod without a usable cache entry keeps the address of its namespace', () => {
     const found = { ...CACHED, source: 'namespace' as const, ips: ['10.1.0.8'] };
     const given = facts({ networks: new Map([[SANDBOX, found]]) });
     expect(only(given)).toMatchObject({
@@ -118,26 +118,26 @@ describe('a pod', () => {
     expect(exitCodeOf(assess(given))).toBe(1);
   });
 
-  it('that does not run has the entry that its network will be freed by', () => {
+  it('finds the cache entry with which the network of an ended pod will be freed', () => {
     const found = { ready: false, ips: [], source: 'namespace' as const, networkName: 'net' };
     const given = facts({ containers: [sandbox({}, 'exited')], networks: new Map([[SANDBOX, found]]) });
     expect(only(given)).toMatchObject({ network: 'CNI', state: 'not ready', ips: [], notes: [] });
   });
 
-  it('whose network is not set up will be replaced', () => {
+  it('says that a pod whose network is not set up will be replaced', () => {
     const found = { ready: false, ips: [], source: 'namespace' as const, networkName: '' };
     const given = facts({ networks: new Map([[SANDBOX, found]]) });
     expect(only(given)).toMatchObject({ state: 'not ready', ips: [] });
     expect(texts(given)).toEqual([expect.stringMatching(/^warning: .*kubelet will replace it/)]);
   });
 
-  it('on kubenet is told from others by its cache entry', () => {
+  it('recognizes a pod on kubenet by its cache entry', () => {
     const given = facts({ networks: new Map([[SANDBOX, { ...CACHED, networkName: 'kubenet' }]]) });
     expect(only(given).network).toBe('kubenet');
     expect(texts(given)).toEqual([expect.stringMatching(/^warning: on kubenet/)]);
   });
 
-  it('that has ended has no address and no warning of its network', () => {
+  it('reports neither an address nor a network warning for an ended pod', () => {
     const given = facts({
       containers: [sandbox({}, 'exited'), container({}, 'exited')],
       networks: new Map([
@@ -148,7 +148,7 @@ describe('a pod', () => {
     expect(exitCodeOf(assess(given))).toBe(0);
   });
 
-  it('has its host ports named, and a note where there is no checkpoint for the way back', () => {
+  it('names the host ports, and notes a missing checkpoint for the way back', () => {
     const host = {
       PortBindings: {
         '80/tcp': [{ HostIp: '', HostPort: '8080' }],
@@ -160,12 +160,12 @@ describe('a pod', () => {
     expect(texts(given)).toEqual([expect.stringMatching(/^note: no checkpoint/)]);
   });
 
-  it.each(['created', 'paused'])('whose sandbox is %s is spoken of', (status) => {
+  it.each(['created', 'paused'])('reports a pod whose sandbox is %s', (status) => {
     expect(texts(facts({ containers: [sandbox({}, status)] })).join()).toMatch(/sandbox/);
   });
 });
 
-describe('a log', () => {
+describe('the switch check of a log', () => {
   const logOf = (host: EngineHostConfig, status?: string, mode: 'cri' | 'link' = 'cri') => {
     const given = facts({
       containers: [sandbox(), container(host, status)],
@@ -174,25 +174,28 @@ describe('a log', () => {
     return { log: only(given).containers[0]!.log, notes: texts(given) };
   };
 
-  it.each(['local', 'journald', 'none'])('of the driver %s is no file, before and after', (Type) => {
-    const { log, notes } = logOf({ LogConfig: { Type, Config: {} } });
-    expect(log).toBe('no file');
-    expect(notes).toEqual([expect.stringContaining(Type)]);
-  });
+  it.each(['local', 'journald', 'none'])(
+    'says that the driver %s writes no file, before and after the switch',
+    (Type) => {
+      const { log, notes } = logOf({ LogConfig: { Type, Config: {} } });
+      expect(log).toBe('no file');
+      expect(notes).toEqual([expect.stringContaining(Type)]);
+    },
+  );
 
-  it('of a container that has ended stays', () =>
+  it('says that the log of an ended container stays', () =>
     expect(logOf({}, 'exited').log).toBe("stays a link to the Engine's file"));
 
-  it('stays with --container-logs=link', () =>
+  it('says that a log stays with --container-logs=link', () =>
     expect(logOf({}, 'running', 'link').log).toBe("stays a link to the Engine's file"));
 
-  it('that the Engine compresses is warned of', () =>
+  it('warns of a log that the Engine compresses', () =>
     expect(logOf({ LogConfig: { Type: 'json-file', Config: { compress: 'true' } } }).notes).toEqual([
       expect.stringMatching(/^warning: .*compress=true/),
     ]));
 });
 
-describe('the node', () => {
+describe('the switch check of the node', () => {
   const kubelet = (...args: string[]): NodeProcess => ({ name: 'kubelet', pid: 9, args });
 
   it.each<[string, Partial<SwitchFacts>, RegExp, number]>([
@@ -203,9 +206,9 @@ describe('the node', () => {
       2,
     ],
     ['no CNI for new pods', { cniProblem: 'there is none' }, /^problem: .*there is none/, 2],
-    ['nobody that serves', { processes: [] }, /^note: neither/, 0],
+    ['no runtime that serves', { processes: [] }, /^note: neither/, 0],
     [
-      'a kubelet that asks elsewhere',
+      'a kubelet that uses another endpoint',
       { processes: [INCUMBENT, kubelet('--container-runtime-endpoint=unix:///run/other.sock')] },
       /^warning: kubelet connects to unix:\/\/\/run\/other.sock/,
       1,
@@ -222,24 +225,24 @@ describe('the node', () => {
       /^note: --hairpin-mode/,
       0,
     ],
-  ])('with %s', (_desc, more, text, code) => {
+  ])('reports %s', (_desc, more, text, code) => {
     expect(texts(facts(more)).join('\n')).toMatch(text);
     expect(exitCodeOf(assess(facts(more)))).toBe(code);
   });
 
-  it('with a kubelet on the same socket by another name needs no word', () => {
+  it('says nothing about a kubelet that uses the same socket by another name', () => {
     const processes = [INCUMBENT, kubelet('--container-runtime-endpoint', 'unix:///run/cri-dockerd.sock')];
     expect(texts(facts({ processes }))).toEqual([]);
   });
 
-  it('has checkpoints that nobody needs any more', () => {
+  it('reports checkpoints that no pod needs any more', () => {
     const checkpoints = new Map([['/var/lib/cri-dockerd/sandbox', [SANDBOX, 'c'.repeat(64)]]]);
     expect(assess(facts({ checkpoints })).checkpoints).toEqual([
       { directory: '/var/lib/cri-dockerd/sandbox', count: 2, leftover: ['c'.repeat(64)] },
     ]);
   });
 
-  it('has containers that only look like a pod’s', () => {
+  it('reports containers that only look like a pod’s', () => {
     const fake = inspect('d'.repeat(64), 'mine', { 'io.kubernetes.docker.type': 'podsandbox' }, {});
     const lost = inspect('e'.repeat(64), 'k8s_x_y_z_u_0', { 'io.kubernetes.docker.type': 'container' }, {});
     const given = facts({ containers: [fake, lost] });
@@ -248,7 +251,7 @@ describe('the node', () => {
   });
 });
 
-it('is told as a table, with the worst notes first', () => {
+it('prints the notes as a table with the worst first', () => {
   const given = facts({
     cniProblem: 'there is none',
     containers: [sandbox({ PortBindings: { '80/tcp': [{ HostIp: '', HostPort: '8080' }] } }), container()],

@@ -4,12 +4,12 @@ import { OPTIONS, resolveSettings, type Option } from '../../../src/config/optio
 describe('the default file', () => {
   const text = renderDefaultFile();
 
-  it('says nothing, with lines that fit a terminal', () => {
+  it('sets nothing, and its lines fit a terminal', () => {
     expect(readConfigText('f', text)).toEqual({ values: {}, faults: [] });
     expect(text.split('\n').filter((line) => line.length > 101)).toEqual([]);
   });
 
-  it('holds each option, which without its "#" is the default', () => {
+  it('contains each option, and each line shows the default once its "#" is removed', () => {
     const names = Object.values<Option<unknown>>(OPTIONS).map(({ name }) => name);
     const taken = text.replace(/^#(?=[a-z])/gm, '');
     const { values, faults } = readConfigText('f', taken);
@@ -18,7 +18,7 @@ describe('the default file', () => {
     expect(resolveSettings({}, {}, values)).toEqual(resolveSettings({}, {}));
   });
 
-  it('tells which options a reload applies', () => {
+  it('says which options a reload applies', () => {
     const live = [...text.matchAll(/A\s(?:# )?reload\s(?:# )?applies\s(?:# )?it\.\n#([a-z-]+):/g)].map(
       ([, name]) => name,
     );

@@ -24,19 +24,19 @@ async function write(files: Record<string, string>): Promise<void> {
 const load = (given: Record<string, string> = {}, environment: Record<string, string> = {}) =>
   loadConfiguration(given, environment, place());
 
-/** What is wrong, without the directory of this test. */
+/** Returns the errors, with the directory of this test removed from them. */
 async function faults(given: Record<string, string> = {}, environment: Record<string, string> = {}) {
   const read = await readConfiguration(given, environment, place());
   return read.faults.map((fault) => faultLine(fault).replaceAll(`${directory}/`, ''));
 }
 
 describe('configuration files', () => {
-  it('need not be there', async () => {
+  it('are optional', async () => {
     const { settings, files } = await load();
     expect([settings.logLevel, files]).toEqual(['info', []]);
   });
 
-  it('count after the command line and the environment, and before the defaults', async () => {
+  it('rank below the command line and the environment, and above the defaults', async () => {
     await write({
       'config.yaml': 'log-level: debug\ncni-timeout: 3s\nstate-dir: /s\npod-cidr: 10.1.0.0/24\n',
     });
@@ -50,7 +50,7 @@ describe('configuration files', () => {
     });
   });
 
-  it('of config.d count in the order of their names, after config.yaml; others there are passed over', async () => {
+  it('in config.d apply in the order of their names, after config.yaml; other files there are ignored', async () => {
     await write({
       'config.yaml': 'state-dir: /main\nrun-dir: /main\ncni-conf-dir: /main\n',
       'config.d/20-b.yaml': 'state-dir: /b\n',
@@ -66,7 +66,7 @@ describe('configuration files', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('that end in .yml are told of', async () => {
+  it('that end in .yml cause a warning', async () => {
     await write({ 'config.d/a.yml': 'state-dir: /a\n' });
     const { settings, warnings } = await load();
     expect(settings.stateDir).toBe('/var/lib/dockbridge');
@@ -75,7 +75,7 @@ describe('configuration files', () => {
     ]);
   });
 
-  it('with --observe in them have its defaults', async () => {
+  it('that set --observe get the defaults of an observer', async () => {
     await write({ 'config.yaml': 'observe: true\n' });
     expect((await load()).settings).toMatchObject({ observe: true, metricsAddress: 'off' });
   });
@@ -83,7 +83,7 @@ describe('configuration files', () => {
   it.each([
     ['--config', (path: string) => [{ config: path }, {}] as const],
     ['DOCKBRIDGE_CONFIG', (path: string) => [{}, { DOCKBRIDGE_CONFIG: path }] as const],
-  ])('one that %s names is read instead of all others, and must be there', async (_, naming) => {
+  ])('named by %s replace all others, and must exist', async (_, naming) => {
     await write({
       'config.yaml': 'state-dir: /a\n',
       'config.d/b.yaml': 'run-dir: /b\n',
@@ -102,41 +102,41 @@ describe('configuration files', () => {
   it.each([
     ['a list', 'cni-bin-dir: [/a, /b]\nregistry-config:\n  - /x\n', ['/a', '/b'], ['/x']],
     ['a text with commas', 'cni-bin-dir: /a,/b\nregistry-config: ""\n', ['/a', '/b'], []],
-    ['no item', 'registry-config: []\n', ['/opt/cni/bin'], []],
-  ])('may give %s where several values are taken', async (_, text, cniBinDir, registryConfig) => {
+    ['an empty list', 'registry-config: []\n', ['/opt/cni/bin'], []],
+  ])('accept %s where an option takes several values', async (_, text, cniBinDir, registryConfig) => {
     await write({ 'config.yaml': text });
     expect((await load()).settings).toMatchObject({ cniBinDir, registryConfig });
   });
 
   it.each([
-    ['numbers as they are written', 'container-log-spool-files: 007\nruntime-request-timeout: 0\n', [7, 0]],
-    ['quoted ones', 'container-log-spool-files: "8"\nruntime-request-timeout: "5s"\n', [8, 5_000]],
+    ['numbers as written', 'container-log-spool-files: 007\nruntime-request-timeout: 0\n', [7, 0]],
+    ['quoted numbers', 'container-log-spool-files: "8"\nruntime-request-timeout: "5s"\n', [8, 5_000]],
     ['JSON', '{"container-log-spool-files": 9, "runtime-request-timeout": "1m"}', [9, 60_000]],
-  ])('take %s', async (_, text, [containerLogMaxFiles, runtimeRequestTimeout]) => {
+  ])('accept %s', async (_, text, [containerLogMaxFiles, runtimeRequestTimeout]) => {
     await write({ 'config.yaml': text });
     expect((await load()).settings).toMatchObject({ containerLogMaxFiles, runtimeRequestTimeout });
   });
 
-  it.each(['', '# nothing\n', '---\n', '\n  # a\n'])('that say nothing (%j) change nothing', async (text) => {
+  it.each(['', '# nothing\n', '---\n', '\n  # a\n'])('without settings (%j) change nothing', async (text) => {
     await write({ 'config.yaml': text });
     expect((await load()).settings).toEqual((await loadConfiguration({ config: '' }, {})).settings);
   });
 });
 
-describe('what is wrong', () => {
+describe('errors', () => {
   it.each([
     [
-      'a key that is misspelt',
+      'a misspelt key',
       'log-levle: debug\n',
       'config.yaml:1: there is no option "log-levle"; the nearest one is log-level',
     ],
     [
-      'a key as kubelet would write it',
+      "a key in kubelet's spelling",
       '\ncniBinDir: /a\n',
       'config.yaml:2: there is no option "cniBinDir"; the nearest one is cni-bin-dir',
     ],
     [
-      'a key that nobody knows',
+      'an unknown key',
       'colour: red\n',
       'config.yaml:1: there is no option "colour" (dockbridge config default lists them all)',
     ],
@@ -146,25 +146,29 @@ describe('what is wrong', () => {
       'config.yaml:1: "config" is an option of the command line, not a key of a file',
     ],
     [
-      'a value',
+      'an invalid value',
       '# a\nlog-level: loud\n',
       'config.yaml:2: log-level: "loud" is none of error, warn, info, debug, trace',
     ],
     ['a list', 'log-level:\n  - debug\n', 'config.yaml:2: log-level: takes LEVEL, not a list'],
     ['a map', 'state-dir:\n  path: /x\n', 'config.yaml:2: state-dir: takes DIR, not a map'],
     [
-      'a list in a list',
+      'a nested list',
       'cni-bin-dir:\n  - /a\n  - [/b]\n',
       'config.yaml:3: cni-bin-dir: takes DIRS, not a list in a list',
     ],
     [
-      'a truth value',
+      'a boolean',
       'state-dir: true\n',
       'config.yaml:1: state-dir: takes DIR, but true is a boolean: put it in quotes if it is meant as text',
     ],
-    ['a text for a switch', 'observe: yes\n', 'config.yaml:1: observe: "yes" is neither true nor false'],
     [
-      'no value',
+      'a text for a boolean option',
+      'observe: yes\n',
+      'config.yaml:1: observe: "yes" is neither true nor false',
+    ],
+    [
+      'a missing value',
       'state-dir:\n',
       "config.yaml:1: state-dir: has no value: write '' for an empty value, or delete the line to use the default",
     ],
@@ -173,20 +177,24 @@ describe('what is wrong', () => {
       'state-dir: &a /x\nrun-dir: *a\n',
       'config.yaml:2: run-dir: is an alias: write the value itself',
     ],
-    ['no map', '- a\n', 'config.yaml:1: is not a map of options, such as "log-level: debug"'],
-    ['a key twice', 'log-level: info\nlog-level: debug\n', 'config.yaml:2: Map keys must be unique'],
+    [
+      'a document that is not a map',
+      '- a\n',
+      'config.yaml:1: is not a map of options, such as "log-level: debug"',
+    ],
+    ['a duplicate key', 'log-level: info\nlog-level: debug\n', 'config.yaml:2: Map keys must be unique'],
     ['broken YAML', 'a: [\nb: c\n', expect.stringMatching(/^config\.yaml:[23]: ./)],
     [
       'two documents',
       'log-level: info\n---\nlog-level: debug\n',
       expect.stringMatching(/^config\.yaml:\d: .*multiple documents/),
     ],
-  ])('in a file is named with its line: %s', async (_, text, fault) => {
+  ])('in a file are reported with their line: %s', async (_, text, fault) => {
     await write({ 'config.yaml': text });
     expect((await faults())[0]).toEqual(fault);
   });
 
-  it('is found all at once, in all files, the command line and the environment, and nothing is loaded', async () => {
+  it('in all files, the command line and the environment are reported together, and nothing is loaded', async () => {
     await write({
       'config.yaml': 'log-level: loud\nobserv: true\n',
       'config.d/a.yaml': 'cni-timeout: soon\n',
@@ -206,7 +214,7 @@ describe('what is wrong', () => {
     );
   });
 
-  it('in a file is told also where a flag has the last word', async () => {
+  it('in a file are reported even if a flag overrides the value', async () => {
     await write({ 'config.yaml': 'log-level: loud\n' });
     expect(await faults({ 'log-level': 'info' })).toHaveLength(1);
   });
@@ -218,7 +226,7 @@ describe('what is wrong', () => {
       (path: string) => writeFile(path, '#'.repeat(1024 * 1024 + 1)),
       'larger than',
     ],
-  ])('with a file is told: %s', async (_, make, why) => {
+  ])('name a file that cannot be used: %s', async (_, make, why) => {
     await make(join(directory, 'config.yaml'));
     expect(await faults()).toEqual([
       expect.stringMatching(new RegExp(`^config.yaml: cannot be read .*${why}`)),
@@ -226,13 +234,13 @@ describe('what is wrong', () => {
   });
 });
 
-describe('variables', () => {
+describe('environment variables', () => {
   it.each([
     ['DOCKBRIDGE_LOGLEVEL', '; the nearest one is DOCKBRIDGE_LOG_LEVEL'],
     ['DOCKBRIDGE_CNI_BIN_DIRS', '; the nearest one is DOCKBRIDGE_CNI_BIN_DIR'],
     ['DOCKBRIDGE_CONFIGS', '; the nearest one is DOCKBRIDGE_CONFIG'],
     ['DOCKBRIDGE_SOMETHING_ELSE', ' (dockbridge serve --help lists them all)'],
-  ])('that look like an option and are none are told of: %s', async (name, rest) => {
+  ])('that look like an option but are none cause a warning: %s', async (name, rest) => {
     const { warnings } = await load(
       {},
       { [name]: 'x', PATH: '/bin', DOCKBRIDGE_LOG_LEVEL: 'debug', DOCKBRIDGE_CONFIG: '' },
@@ -241,12 +249,12 @@ describe('variables', () => {
   });
 });
 
-it('options of a file that change nothing are named', async () => {
+it('options in a file that have no effect are named', async () => {
   await write({ 'config.yaml': 'hairpin-mode: none\n' });
   expect((await load()).ignored.map(({ name }) => name)).toEqual(['hairpin-mode']);
 });
 
-describe('what is right in broken files', () => {
+describe('the valid part of broken files', () => {
   const despite = async (files: Record<string, string>) => {
     await write(files);
     const { settings, faults: found } = await loadDespiteFiles({ 'log-level': 'warn' }, {}, place());
@@ -257,7 +265,7 @@ describe('what is right in broken files', () => {
     };
   };
 
-  it('counts where keys or values are wrong', async () =>
+  it('applies when other keys or values are invalid', async () =>
     expect(
       await despite({
         'config.yaml': 'run-dir: /r\nno-such: 1\ncni-timeout: soon\n',
@@ -271,7 +279,7 @@ describe('what is right in broken files', () => {
       ],
     }));
 
-  it('counts before the place from which a file is not YAML', async () =>
+  it('applies up to the place where a file is no longer YAML', async () =>
     expect(
       await despite({ 'config.yaml': 'run-dir: /r\ncni-timeout: 3s\ncni-bin-dir: [/b\nstate-dir: /s\n' }),
     ).toMatchObject({
@@ -280,13 +288,13 @@ describe('what is right in broken files', () => {
       faults: expect.arrayContaining([expect.stringMatching(/^config\.yaml:\d+: /)]) as string[],
     }));
 
-  it('counts where a key is there twice', async () =>
+  it('applies when a key is there twice', async () =>
     expect(await despite({ 'config.yaml': 'run-dir: /a\nrun-dir: /r\nstate-dir: /s\n' })).toMatchObject({
       kept: ['/r', '/s', 120_000, 'warn'],
       faults: [expect.stringMatching(/^config\.yaml:2: /)],
     }));
 
-  it('is all there is where a file is missing', async () => {
+  it('is everything when a file is missing', async () => {
     const file = join(directory, 'none.yaml');
     const { settings, faults: found } = await loadDespiteFiles(
       { config: file, 'run-dir': '/r' },
@@ -299,7 +307,7 @@ describe('what is right in broken files', () => {
   it.each([
     [{ 'cni-timeout': 'soon' }, {}, '--cni-timeout'],
     [{}, { DOCKBRIDGE_CNI_TIMEOUT: 'soon' }, 'DOCKBRIDGE_CNI_TIMEOUT'],
-  ])('does not help against %j %j', async (given, environment, name) => {
+  ])('is empty for %j %j', async (given, environment, name) => {
     await write({ 'config.yaml': 'no-such: 1\n' });
     const error = await rejectionOf(loadDespiteFiles(given, environment, place()));
     expect(error).toContain(name);
@@ -307,7 +315,7 @@ describe('what is right in broken files', () => {
   });
 });
 
-it('flags that the option table knows are taken over', () => {
+it('flags from the option table are accepted', () => {
   const args = [
     '--cni-bin-dir',
     '/a,/b',

@@ -6,7 +6,7 @@ const settings = (given: Given = {}) => resolveSettings(given, {});
 describe('LiveSettings', () => {
   it('has all settings', () => expect({ ...new LiveSettings(settings()).settings }).toEqual(settings()));
 
-  it('takes up what is live and leaves the rest, and names both', () => {
+  it('applies the live options, keeps the others, and names both', () => {
     const live = new LiveSettings(settings());
     const seen = live.settings;
     const next = { 'log-level': 'debug', 'cni-timeout': '3s', 'state-dir': '/other', 'cni-bin-dir': '/a,/b' };
@@ -22,7 +22,7 @@ describe('LiveSettings', () => {
     });
   });
 
-  it('names what needs a restart each time, and nothing when all is as it was', () => {
+  it('names the options that need a restart at each reload, and none when nothing differs', () => {
     const live = new LiveSettings(settings());
     const next = settings({ 'registry-config': '/a,/b', 'state-dir': '/other' });
     expect(live.replace(next).changed).toEqual(['--registry-config']);
@@ -30,7 +30,7 @@ describe('LiveSettings', () => {
     expect(live.replace(settings({ 'registry-config': '/a,/b' }))).toEqual({ changed: [], needRestart: [] });
   });
 
-  it('takes another certificate, and leaves it to a restart to begin or cease with TLS', () => {
+  it('applies another certificate, but needs a restart to switch TLS on or off', () => {
     const tls = (name: string) =>
       settings({
         'streaming-tls-cert-file': `/${name}.crt`,
@@ -46,7 +46,7 @@ describe('LiveSettings', () => {
   });
 });
 
-it('only these options are live: each of them has a reader that reads it late', () => {
+it('exactly these options are live, because the code reads each of them when it needs it', () => {
   const live = Object.values<Option<unknown>>(OPTIONS).filter(({ reload }) => reload === 'live');
   expect(live.map(({ name }) => name).sort()).toEqual([
     'cni-timeout',

@@ -8,7 +8,7 @@ import {
 import { unknownVariables } from '../../../src/config/fault';
 import { thrownBy } from '../support/errors';
 
-describe('the table', () => {
+describe('the option table', () => {
   const names = Object.values(OPTIONS).map(({ name }) => name);
 
   it('has each name once, in lower case with dashes', () => {
@@ -16,7 +16,7 @@ describe('the table', () => {
     expect(names.filter((name) => !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name))).toEqual([]);
   });
 
-  it.each(Object.values(OPTIONS))('--$name: its own default is valid', ({ parse, fallback, name }) => {
+  it.each(Object.values(OPTIONS))('has a valid default for --$name', ({ parse, fallback, name }) => {
     expect(() => parse(fallback, name)).not.toThrow();
   });
 
@@ -45,31 +45,31 @@ it('environmentName', () => expect(environmentName('log-level')).toBe('DOCKBRIDG
 
 describe('resolveSettings', () => {
   it.each([
-    { desc: 'default', given: {}, environment: {}, level: 'info' },
+    { desc: 'the default', given: {}, environment: {}, level: 'info' },
     {
-      desc: 'environment over default',
+      desc: 'the environment before the default',
       given: {},
       environment: { DOCKBRIDGE_LOG_LEVEL: 'debug' },
       level: 'debug',
     },
     {
-      desc: 'flag over environment',
+      desc: 'the flag before the environment',
       given: { 'log-level': 'error' },
       environment: { DOCKBRIDGE_LOG_LEVEL: 'debug' },
       level: 'error',
     },
     {
-      desc: 'flag over a bad environment',
+      desc: 'the flag before an invalid variable',
       given: { 'log-level': 'error' },
       environment: { DOCKBRIDGE_LOG_LEVEL: 'x' },
       level: 'error',
     },
-    { desc: "somebody else's variable", given: {}, environment: { LOG_LEVEL: 'debug' }, level: 'info' },
+    { desc: 'an unrelated variable', given: {}, environment: { LOG_LEVEL: 'debug' }, level: 'info' },
   ])('$desc', ({ given, environment, level }) => {
     expect(resolveSettings(given, environment).logLevel).toBe(level);
   });
 
-  describe("a wrapper's default counts only where nothing else names the option", () => {
+  describe("a wrapper's default, which applies unless another source sets the option", () => {
     const wrapper = { DOCKBRIDGE_DEFAULT_NETWORK_PLUGIN: 'cni' };
     const file = {
       'network-plugin': { text: 'no-op', from: 'file', place: 'config.yaml:1: network-plugin' },
@@ -85,14 +85,14 @@ describe('resolveSettings', () => {
       expect(resolveSettings(given, { ...wrapper, ...environment }, files).networkPlugin).toBe(expected);
     });
 
-    it('and is shown as a default, with the variable as its place', () => {
+    it('is shown as a default, with the variable as its place', () => {
       const [, , value] = sourcedOptions({}, wrapper).find(([key]) => key === 'networkPlugin') ?? [];
       expect(value).toEqual({ text: 'cni', from: 'default', place: 'DOCKBRIDGE_DEFAULT_NETWORK_PLUGIN' });
       expect(unknownVariables(wrapper)).toEqual([]);
     });
   });
 
-  it('parses', () => {
+  it('parses durations and booleans', () => {
     const settings = resolveSettings({ 'runtime-request-timeout': '5s', 'ipv6-dual-stack': 'true' }, {});
     expect(settings).toMatchObject({
       runtimeRequestTimeout: 5000,
@@ -101,7 +101,7 @@ describe('resolveSettings', () => {
     });
   });
 
-  it('keeps an observer away from the socket and the directories of the runtime that serves', () => {
+  it('keeps an observer away from the socket and the directories of the serving runtime', () => {
     const plain = resolveSettings({}, {});
     const observing = resolveSettings({ observe: 'true' }, {});
     expect([plain.observe, observing.observe]).toEqual([false, true]);
@@ -113,7 +113,7 @@ describe('resolveSettings', () => {
     expect(resolveSettings(given, {}).endpoint).toBe('unix:///x');
   });
 
-  it("takes '' where it means something", () => {
+  it("accepts '' where it has a meaning", () => {
     expect(resolveSettings({ 'docker-endpoint': '' }, {}).dockerEndpoint).toBe('');
     expect(resolveSettings({}, { DOCKBRIDGE_DOCKER_ENDPOINT: '' }).dockerEndpoint).toBe('');
   });
@@ -132,24 +132,24 @@ describe('resolveSettings', () => {
       environment: { DOCKBRIDGE_LOG_LEVEL: 'y' },
       source: '--log-level',
     },
-  ])('an error names its source: $desc', ({ given, environment, source }) => {
+  ])('names the source of an invalid value: $desc', ({ given, environment, source }) => {
     expect(thrownBy(() => resolveSettings(given, environment))).toMatch(`INVALID_ARGUMENT ${source}: "x"`);
   });
 });
 
 describe('ignoredOptions', () => {
   it.each([
-    { desc: 'nothing given', given: {}, environment: {}, names: [] },
-    { desc: 'one that works', given: { 'log-level': 'debug' }, environment: {}, names: [] },
-    { desc: 'by flag', given: { 'hairpin-mode': 'none' }, environment: {}, names: ['hairpin-mode'] },
+    { desc: 'no option', given: {}, environment: {}, names: [] },
+    { desc: 'an option that has an effect', given: { 'log-level': 'debug' }, environment: {}, names: [] },
+    { desc: 'an ignored flag', given: { 'hairpin-mode': 'none' }, environment: {}, names: ['hairpin-mode'] },
     {
-      desc: 'by variable',
+      desc: 'an ignored variable',
       given: {},
       environment: { DOCKBRIDGE_RUNTIME_CGROUPS: '' },
       names: ['runtime-cgroups'],
     },
     {
-      desc: 'by both, once',
+      desc: 'an ignored option in both, named once',
       given: { 'hairpin-mode': 'none' },
       environment: { DOCKBRIDGE_HAIRPIN_MODE: 'none' },
       names: ['hairpin-mode'],

@@ -20,7 +20,7 @@ const TABLES: Record<string, { parse: parsers.Parse<unknown>; good: Row[]; bad: 
       ['10.0.0.5:9300', { host: '10.0.0.5', port: 9300 }],
       ['[::1]:9300', { host: '::1', port: 9300 }],
     ],
-    // No port is ours by default.
+    // dockbridge reserves no port by default.
     bad: ['10.0.0.5', 'off', 'unix:///run/m.sock', '9300', ':70000'],
   },
   localAddress: {
@@ -124,7 +124,7 @@ describe.each(Object.entries(TABLES))('%s', (_, { parse, good, bad }) => {
   it.each(good)('%p is %p', (given, value) => expect(parse(given, '--x')).toEqual(value));
 
   if (bad.length > 0) {
-    it.each(bad)('refuses %p, naming it and its source', (given) => {
+    it.each(bad)('refuses %p with an error that names the value and its source', (given) => {
       const message = thrownBy(() => parse(given, 'DOCKBRIDGE_X'));
       expect(message).toMatch(/^INVALID_ARGUMENT DOCKBRIDGE_X: "/);
       expect(message).toContain(`"${given}"`);

@@ -17,8 +17,8 @@ async function faults(given: Given, environment: Record<string, string> = {}, fi
   return (await faultsInUse(settings, given, environment, values)).map(faultLine);
 }
 
-describe('values of the right kind that cannot be used', () => {
-  it('are none among the defaults, nor with a certificate', async () => {
+describe('unusable values of the right kind', () => {
+  it('do not occur among the defaults, with or without a certificate', async () => {
     const { certFile, keyFile } = await selfSigned(directory);
     expect(await faults({})).toEqual([]);
     expect(await faults({ 'container-runtime-endpoint': 'fd://' })).toEqual([]);
@@ -27,7 +27,7 @@ describe('values of the right kind that cannot be used', () => {
     ).toEqual([]);
   });
 
-  it('are named with the place that they are from', async () => {
+  it('are reported with their place', async () => {
     expect(await faults({ 'network-plugin': 'calico' })).toEqual([
       expect.stringMatching(/^--network-plugin: "calico" is none of auto/),
     ]);
@@ -51,6 +51,6 @@ describe('values of the right kind that cannot be used', () => {
     expect(more).toEqual([]);
   });
 
-  it('are all found', async () =>
+  it('are all reported', async () =>
     expect(await faults({ 'network-plugin': 'x', 'docker-endpoint': 'x' })).toHaveLength(2));
 });

@@ -29,7 +29,7 @@ describe('keepLog', () => {
     ['none', /discards the output of this container/],
     ['local', /log driver local, not json-file/],
     ['journald', /log driver journald/],
-  ])('says in the place of the log why there is none with the driver %s', async (logDriver, why) => {
+  ])('writes into the log why there is none with the driver %s', async (logDriver, why) => {
     await keep({ logDriver, spoolPath: '', startedAt: STARTED, state: 'running' });
     await keep({ logDriver, spoolPath: '', startedAt: STARTED, state: 'running' });
     expect(room.texts()).toEqual([expect.stringMatching(why)]);
@@ -41,7 +41,7 @@ describe('keepLog', () => {
     expect(fs.existsSync(room.logPath)).toBe(false);
   });
 
-  it('takes the output of a start that died with the Engine, which says "created" and tells no path', async () => {
+  it('copies the output of a start that died with the Engine, whose container says "created" and has no log path', async () => {
     const rootDir = `${room.root}/engine`;
     store.engine = { rootDir } as NonNullable<WritableStore['engine']>;
     fs.mkdirSync(`${rootDir}/containers/c1`, { recursive: true });
@@ -53,7 +53,7 @@ describe('keepLog', () => {
     expect(room.texts()).toEqual(['output']);
   });
 
-  it('leaves the link of a container that had ended before the first look, not of one that ends', async () => {
+  it('keeps the link of a container that had ended before the first inspect, but not of one that ends later', async () => {
     room.docker().write('output');
     fs.mkdirSync(`${room.root}/pods/ns_pod_uid/app`, { recursive: true });
     fs.symlinkSync(room.spoolPath, room.logPath);

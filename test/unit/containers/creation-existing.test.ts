@@ -14,7 +14,7 @@ const { signal } = sharedAbortController();
 const CONTENTS = { image: 'aaaa', command: 'bbbb' };
 const [OLD_IMAGE, NEW_IMAGE] = [`sha256:${engineId('1')}`, `sha256:${engineId('2')}`];
 
-/** A container that was created and not started, as an earlier call left it. */
+/** Returns a container that an earlier call created and never started. */
 async function leftover(change: Partial<ContainerRecord> = {}) {
   const room = roomWith(containerInspect({ state: CREATED_STATE }));
   await room.life.refresh(CONTAINER_ID);
@@ -37,8 +37,8 @@ const hostMount: MountRecord = {
   ...{ propagation: 0, recursiveReadOnly: false },
 };
 
-describe('what an earlier call left under the wanted name', () => {
-  it('is removed only while nobody has started it, and forgotten before a new one is made', async () => {
+describe('the container that an earlier call left under the wanted name', () => {
+  it('is removed only if nobody has started it, and its record goes before a new one is created', async () => {
     const { settleFor, removeContainer, store, checkpoints } = await leftover();
     const removed = gate();
     checkpoints.remove = () => removed.promise;
@@ -57,7 +57,7 @@ describe('what an earlier call left under the wanted name', () => {
     expect([await settling, store.containers.size]).toEqual([undefined, 0]);
   });
 
-  it('was wanted after all when somebody has started it meanwhile: the refusal says what runs', async () => {
+  it('stays when somebody has started it meanwhile, and the refusal names the running container', async () => {
     const { settleFor, removeContainer, store, engine } = await leftover();
     removeContainer.mockImplementation(() => {
       engine.containers.set(CONTAINER_ID, containerInspect());
@@ -69,7 +69,7 @@ describe('what an earlier call left under the wanted name', () => {
     expect(store.containers.get(CONTAINER_ID)?.state).toBe('running');
   });
 
-  it('stays when the Engine cannot remove it, with the Engine’s words', async () => {
+  it('stays when the Engine cannot remove it, and the error contains the Engine’s words', async () => {
     const { settleFor, removeContainer, store, engine } = await leftover();
     const before = engine.count('inspectContainer');
     removeContainer.mockRejectedValue(new EngineError('UNKNOWN', 500, 'device is busy'));
@@ -77,16 +77,16 @@ describe('what an earlier call left under the wanted name', () => {
     expect([store.containers.size, engine.count('inspectContainer')]).toEqual([1, before]);
   });
 
-  it('is nothing when it is gone by the time that it can be looked at', async () => {
+  it('counts as missing when it is gone before dockbridge inspects it', async () => {
     const { settleFor, removeContainer, store } = await leftover();
     store.containers.delete(CONTAINER_ID);
     expect([await settleFor(), removeContainer.mock.calls]).toEqual([undefined, []]);
   });
 
   it.each([
-    { desc: 'its image is the same', image: OLD_IMAGE, mounts: [], kept: true },
-    { desc: 'its image has another name only', image: undefined, mounts: [], kept: true },
-    { desc: 'the name of its image means another one now', image: NEW_IMAGE, mounts: [], kept: false },
+    { desc: 'the image is the same', image: OLD_IMAGE, mounts: [], kept: true },
+    { desc: 'only the name of the image differs', image: undefined, mounts: [], kept: true },
+    { desc: 'the image name refers to another image now', image: NEW_IMAGE, mounts: [], kept: false },
     {
       desc: 'the image of a mount is the same',
       image: OLD_IMAGE,
@@ -94,12 +94,12 @@ describe('what an earlier call left under the wanted name', () => {
       kept: true,
     },
     {
-      desc: 'the name of the image of a mount means another one now',
+      desc: 'the image name of a mount refers to another image now',
       image: OLD_IMAGE,
       mounts: [hostMount, imageMount('busybox:latest', NEW_IMAGE)],
       kept: false,
     },
-  ])('is used only for the same images: $desc', async ({ image, mounts, kept }) => {
+  ])('is used only if the images are the same: $desc', async ({ image, mounts, kept }) => {
     const { settleFor, store, removeContainer } = await leftover({
       ...{ image: 'busybox:latest', imageId: OLD_IMAGE, mounts },
     });
@@ -108,7 +108,7 @@ describe('what an earlier call left under the wanted name', () => {
     expect(removeContainer).toHaveBeenCalledTimes(kept ? 0 : 1);
   });
 
-  it('is refused with all fields that differ, in order, when it runs', async () => {
+  it('is refused with all differing fields, in order, when it runs', async () => {
     const { settleFor, store } = await leftover({
       ...{ state: 'running', image: 'busybox:latest', imageId: OLD_IMAGE },
       mounts: [hostMount, imageMount('busybox:latest', OLD_IMAGE)],
@@ -120,7 +120,7 @@ describe('what an earlier call left under the wanted name', () => {
   });
 });
 
-describe('a create call that fails', () => {
+describe('a failed create call', () => {
   const body = { Image: 'sha256:abc', Labels: {}, HostConfig: {} };
   const NAME = containerInspect().Name.slice(1);
   const failing = (error: Error) => {
@@ -132,20 +132,20 @@ describe('a create call that fails', () => {
     return { ...room, debug, create: () => createInEngine(services, NAME, body, signal) };
   };
 
-  it('may have succeeded when its answer was lost: what it left is found', async () => {
+  it('may have succeeded although its answer was lost, and then dockbridge finds the container', async () => {
     const { create, store } = failing(unavailable('torn'));
     expect(await rejectionOf(create())).toBe('UNAVAILABLE torn');
     await until(() => store.containers.size === 1);
   });
 
-  it('has left nothing when the Engine has refused it', async () => {
+  it('leaves nothing when the Engine refuses it', async () => {
     const { create, engine } = failing(new EngineError('INVALID_ARGUMENT', 400, 'no such runtime'));
     expect(await rejectionOf(create())).toBe('INVALID_ARGUMENT no such runtime');
     await settle();
     expect(engine.calls).toEqual([]);
   });
 
-  it('may have left something that cannot be looked for, which is only told', async () => {
+  it('may leave a container that cannot be looked up, which dockbridge only reports', async () => {
     const { create, engine, debug } = failing(unavailable('torn'));
     engine.down = true;
     expect(await rejectionOf(create())).toBe('UNAVAILABLE torn');

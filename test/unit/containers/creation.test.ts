@@ -24,8 +24,8 @@ const STRANGER: Discovery = { exists: true, record: undefined };
 const taken = () => new EngineError('FAILED_PRECONDITION', 409, 'Conflict. The container name is in use');
 
 /**
- * An Engine where `creates` are the answers to the creates of one name after the other, `looks` those to what has the
- * name; the last one is given again and again.
+ * An Engine that answers repeated creates of one name with `creates` in turn, and inspects of that name
+ * with `looks`. The last entry of each repeats.
  */
 function engineThat(creates: (string | Error)[], looks: Discovery[], verdict: Verdict = { id: MINE.id }) {
   const calls: string[] = [];
@@ -52,19 +52,19 @@ function engineThat(creates: (string | Error)[], looks: Discovery[], verdict: Ve
 }
 
 describe('a name that is taken by a container that does not exist', () => {
-  it('is waited for until the Engine has finished the lost create, which is then ours', async () => {
+  it('is retried until the Engine has finished the lost create, whose container is then ours', async () => {
     const { run, calls } = engineThat([taken()], [ABSENT, ABSENT, { exists: true, record: MINE }]);
     expect(await run()).toBe(MINE.id);
     expect(calls).toEqual(Array.from({ length: 3 }, () => [`create ${NAME}`, `look ${NAME}`]).flat());
   });
 
-  it('is used when the lost create failed, or a removal has ended', async () => {
+  it('is used when the lost create has failed or a removal has ended', async () => {
     const { run, calls } = engineThat([taken(), taken(), 'new'], [ABSENT]);
     expect(await run()).toBe('new');
     expect(new Set(calls)).toEqual(new Set([`create ${NAME}`, `look ${NAME}`]));
   });
 
-  it('never gets a second container under another name: UNAVAILABLE in the end', async () => {
+  it('never leads to a second container under another name, and in the end fails with UNAVAILABLE', async () => {
     const { run, calls } = engineThat([taken()], [ABSENT]);
     expect(await rejectionOf(run())).toMatch(
       /^UNAVAILABLE Docker Engine says that the name k8s_app_w_s_u_0 is taken/,
@@ -72,7 +72,7 @@ describe('a name that is taken by a container that does not exist', () => {
     expect(new Set(calls)).toEqual(new Set([`create ${NAME}`, `look ${NAME}`]));
   });
 
-  it('is looked at ever more rarely', async () => {
+  it('is retried at growing intervals', async () => {
     jest.useFakeTimers();
     try {
       const { run, calls, controller } = engineThat([taken()], [ABSENT]);
@@ -94,7 +94,7 @@ describe('a name that is taken by a container that does not exist', () => {
     }
   });
 
-  it('is waited for no longer than the caller waits', async () => {
+  it('is retried no longer than the caller waits', async () => {
     const { run, controller } = engineThat([taken()], [ABSENT]);
     const running = rejectionOf(run());
     controller.abort(cancelled('gone'));
@@ -124,16 +124,16 @@ describe('a container that already has the wanted name and attempt', () => {
   }
 
   it.each([
-    ['is used when it is what is asked for', {}, CONTENTS, [CONTAINER_ID, 0, true]],
+    ['is used when it matches the request', {}, CONTENTS, [CONTAINER_ID, 0, true]],
     ['is replaced when it differs', {}, { ...CONTENTS, command: 'cccc' }, [undefined, 1, false]],
     [
-      'is replaced when it does not say what it was made from',
+      'is replaced when it does not say from which request it was made',
       { contents: undefined },
       CONTENTS,
       [undefined, 1, false],
     ],
     [
-      'is a second one when it was started',
+      'gets a second container next to it when it has been started',
       { state: 'running' as const },
       CONTENTS,
       [
@@ -148,8 +148,8 @@ describe('a container that already has the wanted name and attempt', () => {
   });
 });
 
-describe('a name that somebody has', () => {
-  it('is gone round, always in the same way', async () => {
+describe('a name that a foreign container has', () => {
+  it('is replaced by another name, always in the same way', async () => {
     const names = async () => {
       const { run, calls } = engineThat([taken(), 'new'], [STRANGER]);
       expect(await run()).toBe('new');
@@ -160,19 +160,19 @@ describe('a name that somebody has', () => {
     expect(await names()).toEqual(calls);
   });
 
-  it('is tried again when it was a leftover that is removed now', async () => {
+  it('is tried again when its holder was a leftover that has just been removed', async () => {
     const { run, calls } = engineThat([taken(), 'new'], [{ exists: true, record: MINE }], 'removed');
     expect(await run()).toBe('new');
     expect(calls).toEqual([`create ${NAME}`, `look ${NAME}`, `create ${NAME}`]);
   });
 
-  it('fails when strangers have both names', async () => {
+  it('fails when foreign containers have both names', async () => {
     const { run } = engineThat([taken()], [STRANGER]);
     expect(await rejectionOf(run())).toMatch(/Conflict/);
   });
 });
 
-it('passes on whatever else is wrong', async () => {
+it('create passes all other errors on', async () => {
   const { run, calls } = engineThat([unavailable('torn')], [ABSENT]);
   expect(await rejectionOf(run())).toBe('UNAVAILABLE torn');
   expect(calls).toEqual([`create ${NAME}`]);
@@ -197,13 +197,13 @@ const refusal = (status: number, message: string): EngineError =>
   new EngineError('INVALID_ARGUMENT', status, message);
 
 describe('SpoolMode', () => {
-  it('asks once where the Engine takes what we want', async () => {
+  it('sends one request where the Engine accepts the wanted log options', async () => {
     const send = jest.fn(() => Promise.resolve('id'));
     expect(await new SpoolMode(new LogWatch().logger).create(BODY, send)).toBe('id');
     expect(send.mock.calls).toEqual([[BODY]]);
   });
 
-  it('buffers where the Engine’s own options leave no other way, and says so once', async () => {
+  it('uses a buffer where the Engine’s own options require one, and logs that once', async () => {
     const log = new LogWatch();
     const mode = new SpoolMode(log.logger);
     const send = jest.fn((body: EngineContainerCreate) =>
@@ -217,14 +217,14 @@ describe('SpoolMode', () => {
     ]);
   });
 
-  it('hands on what is wrong beside the log, which the first refusal does not name', async () => {
+  it('passes on other errors, which the Engine reports only after it accepts the log options', async () => {
     const send = jest.fn((body: EngineContainerCreate) =>
       Promise.reject(refusal(400, body === BODY ? 'max-buffer-size' : 'Cannot mkdir: /etc/passwd')),
     );
     await expect(new SpoolMode(new LogWatch().logger).create(BODY, send)).rejects.toThrow(/^Cannot mkdir/);
   });
 
-  it('hands on what happens at the second request', async () => {
+  it('passes on an error of the second request', async () => {
     const send = jest.fn((body: EngineContainerCreate) =>
       Promise.reject(body === BODY ? refusal(400, 'first') : refusal(409, 'name is taken')),
     );
@@ -233,8 +233,8 @@ describe('SpoolMode', () => {
 
   it.each([
     { desc: 'another status', body: BODY, status: 409 },
-    { desc: 'a log of another driver', body: { ...BODY, HostConfig: {} }, status: 400 },
-  ])('does not ask again after $desc', async ({ body, status }) => {
+    { desc: 'an error about the log of another driver', body: { ...BODY, HostConfig: {} }, status: 400 },
+  ])('does not retry after $desc', async ({ body, status }) => {
     const send = jest.fn(() => Promise.reject(refusal(status, 'no')));
     await expect(new SpoolMode(new LogWatch().logger).create(body, send)).rejects.toThrow(/no/);
     expect(send).toHaveBeenCalledTimes(1);

@@ -18,7 +18,7 @@ it.each([
   ['20.10.24', 4],
   ['20.10.27', 30],
   ['28.5.2', 30],
-])('on %s %i sandboxes of thirty end at once', async (engineVersion, atOnce) => {
+])('on %s, %i of thirty sandboxes end at the same time', async (engineVersion, atOnce) => {
   const store = new WritableStore();
   store.engineVersion = engineVersion;
   const teardowns = new Teardowns(store);
@@ -37,7 +37,7 @@ it.each([
   expect(begun).toBe(30);
 });
 
-it('keeps the place of a call that was given up until the Engine has answered', async () => {
+it('keeps the place of an abandoned call until the Engine has answered', async () => {
   const store = new WritableStore();
   store.engineVersion = '20.10.24';
   const teardowns = new Teardowns(store);
@@ -49,7 +49,7 @@ it('keeps the place of a call that was given up until the Engine has answered', 
       `s${at}`,
       (own) => {
         begun++;
-        // As a call of the Engine does.
+        // Fails as an Engine call does.
         return abortable(held.promise, own);
       },
       signal,
@@ -65,7 +65,7 @@ it('keeps the place of a call that was given up until the Engine has answered', 
   expect(begun).toBe(8);
 });
 
-it('gives a sandbox that is tried again one turn, and none to a caller who has gone', async () => {
+it('gives a retried sandbox one turn, and none to a caller that has gone', async () => {
   const store = new WritableStore();
   store.engineVersion = '20.10.24';
   const teardowns = new Teardowns(store);
@@ -101,7 +101,7 @@ describe('an Engine that refuses', () => {
     [403, false],
     [500, true],
     [503, false],
-  ])('to start, with %i, blames the container: %s', async (status, isItsFault) => {
+  ])('a start with %i is blamed on the container: %s', async (status, isItsFault) => {
     const error = refusal(status);
     const docker = { startContainer: () => Promise.reject(error) };
     const thrown: unknown = await startInEngine(docker as never, 'c1', signal).catch(
@@ -112,7 +112,7 @@ describe('an Engine that refuses', () => {
     );
   });
 
-  it('to stop is an error, unless the container is gone: then its record is brought up to date', async () => {
+  it('a stop causes an error, unless the container is gone and its record is updated', async () => {
     const refreshed: string[] = [];
     const stop = (status: number): Promise<boolean> =>
       stopInEngine(
@@ -130,7 +130,7 @@ describe('an Engine that refuses', () => {
   });
 });
 
-it('hurries the sessions of a container until the last of its stops and removals has ended', async () => {
+it('drains the sessions of a container until the last of its stops and removals has ended', async () => {
   const sessions = new ContainerSessions();
   const [first, second] = [gate(), gate()];
   const early = sessions.join('c1');

@@ -15,8 +15,8 @@ import {
 
 const { signal } = sharedAbortController();
 
-describe('an event that could not be applied', () => {
-  it('leaves a doubt, so that its container is inspected until that succeeds', async () => {
+describe('an event whose handling failed', () => {
+  it('marks its container as doubtful, so that it is inspected until an inspect succeeds', async () => {
     const { engine, resync, store, told } = roomWith(containerInspect());
     engine.gates.set('inspectContainer', () => Promise.reject(new EngineError('UNKNOWN', 500, 'broken')));
     await told(containerEvent('rename'));
@@ -28,7 +28,7 @@ describe('an event that could not be applied', () => {
     expect([engine.count('inspectContainer'), store.containers.size]).toEqual([3, 1]);
   });
 
-  it('is a warning that names the container, the event and the reason', async () => {
+  it('is logged as a warning with the container, the event and the reason', async () => {
     const { engine, life, store, reservations } = roomWith(containerInspect());
     engine.gates.set('inspectContainer', () => Promise.reject(new EngineError('UNKNOWN', 500, 'broken')));
     const [warn, onDoubt, onApplied] = [jest.fn(), jest.fn(), jest.fn()];
@@ -47,8 +47,8 @@ describe('an event that could not be applied', () => {
   });
 });
 
-describe('an event that was applied', () => {
-  it('is told with the seconds since it happened, once the store knows', async () => {
+describe('an event that was handled', () => {
+  it('is counted with the seconds since it happened, after the store has the change', async () => {
     const { engine, life, store, reservations } = roomWith(containerInspect());
     const inspected = gate();
     engine.gates.set('inspectContainer', () => inspected.promise);
@@ -71,7 +71,7 @@ describe('an event that was applied', () => {
   });
 });
 
-it('a death of a sandbox that is known to have ended changes nothing', async () => {
+it('the death of a sandbox that is known to have ended changes nothing', async () => {
   const { life, store, told } = roomWith(sandboxInspect({ state: EXITED_STATE }));
   await life.refresh(SANDBOX_ID);
   const before = store.sandboxes.get(SANDBOX_ID);
@@ -80,7 +80,7 @@ it('a death of a sandbox that is known to have ended changes nothing', async () 
 });
 
 describe('pause and unpause', () => {
-  it.each(['pause', 'unpause'])('%s says nothing of a container that has ended', async (action) => {
+  it.each(['pause', 'unpause'])('%s does not change a container that has ended', async (action) => {
     const { life, store, told } = roomWith(containerInspect({ state: EXITED_STATE }));
     await life.refresh(CONTAINER_ID);
     const before = store.containers.get(CONTAINER_ID);
@@ -88,17 +88,14 @@ describe('pause and unpause', () => {
     expect(store.containers.get(CONTAINER_ID)).toBe(before);
   });
 
-  it.each(['pause', 'unpause', 'oom'])(
-    '%s makes no record of a container that nobody knows',
-    async (action) => {
-      const { store, told, engine, complaints } = roomWith(containerInspect());
-      await told(containerEvent(action));
-      expect([store.containers.size, engine.calls, complaints]).toEqual([0, [], []]);
-    },
-  );
+  it.each(['pause', 'unpause', 'oom'])('%s creates no record of an unknown container', async (action) => {
+    const { store, told, engine, complaints } = roomWith(containerInspect());
+    await told(containerEvent(action));
+    expect([store.containers.size, engine.calls, complaints]).toEqual([0, [], []]);
+  });
 });
 
-it('what was listed is not listed on once an event tells that it has changed', async () => {
+it('a listed container leaves the list once an event reports a change', async () => {
   const { store, events, life } = roomWith(containerInspect());
   await life.refresh(CONTAINER_ID);
   const record = store.containers.get(CONTAINER_ID)!;

@@ -12,7 +12,7 @@ import {
   syncRoom,
 } from '../sync/support/room';
 
-/** A room where container and sandbox run and are known, with the calls that this took forgotten. */
+/** Returns a setup where a running container and sandbox are known. The Engine calls so far are discarded. */
 async function roomOf(...inspects: ReturnType<typeof containerInspect>[]) {
   const room = syncRoom();
   for (const inspect of inspects) {
@@ -27,7 +27,7 @@ async function roomOf(...inspects: ReturnType<typeof containerInspect>[]) {
 }
 
 describe('ContainerEvents', () => {
-  it('the echo of our own start makes no Engine call', async () => {
+  it('makes no Engine call for the event of our own start', async () => {
     const { told, engine, container } = await roomOf(containerInspect());
     const before = container();
     await told(containerEvent('start'));
@@ -35,7 +35,7 @@ describe('ContainerEvents', () => {
     expect(container()).toBe(before);
   });
 
-  it("somebody else's start is looked at", async () => {
+  it('inspects the container when somebody else starts it', async () => {
     const { told, engine, container } = await roomOf(containerInspect({ state: CREATED_STATE }));
     engine.containers.set(CONTAINER_ID, containerInspect());
     await told(containerEvent('start'));
@@ -43,11 +43,11 @@ describe('ContainerEvents', () => {
     expect(container()).toMatchObject({ state: 'running', pid: 4711 });
   });
 
-  describe('a birth under a name that a handler holds', () => {
+  describe('a create event under a name that a handler holds', () => {
     const { signal } = new AbortController();
 
     it.each(['create', 'start'])(
-      "is looked at after the handler: it may be an earlier call's (%s)",
+      'leads to an inspect after the handler ends, because the container may be from an earlier call (%s)',
       async (action) => {
         const { engine, events, reservations, store } = syncRoom();
         const handler = gate();
@@ -63,7 +63,7 @@ describe('ContainerEvents', () => {
       },
     );
 
-    it("costs nothing when it is the handler's own", async () => {
+    it("leads to no call when the container is the handler's own", async () => {
       const { engine, events, reservations, life } = syncRoom();
       engine.containers.set(CONTAINER_ID, containerInspect({ name: 'k8s_app_w_s_u_0' }));
       await reservations.hold('k8s_app_w_s_u_0', signal, async () => {
@@ -75,7 +75,7 @@ describe('ContainerEvents', () => {
     });
   });
 
-  it('a start in a pod that was told to stop is ended', async () => {
+  it('ends a start in a pod that is being stopped', async () => {
     const { told, engine, store } = await roomOf(
       sandboxInspect(),
       containerInspect({ state: CREATED_STATE }),
@@ -84,12 +84,12 @@ describe('ContainerEvents', () => {
     engine.containers.set(CONTAINER_ID, containerInspect());
     await told(containerEvent('start'));
     expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`, `stopContainer ${CONTAINER_ID}`]);
-    // The sandbox's next inspect knows nothing of the stop.
+    // The sandbox's next inspect does not report the stop.
     await told(containerEvent('rename', { id: SANDBOX_ID }));
     expect(store.sandboxes.get(SANDBOX_ID)?.stopping).toBe(true);
   });
 
-  it('an out-of-memory kill in a container that nobody knows changes nothing', async () => {
+  it('ignores an out-of-memory kill in an unknown container', async () => {
     const { told, complaints, container, sandbox, engine } = await roomOf(sandboxInspect());
     const before = sandbox();
     await told(containerEvent('oom'));
@@ -99,7 +99,7 @@ describe('ContainerEvents', () => {
   });
 
   describe('die', () => {
-    it("of a known container: with the Engine's own time, which a later look would tell too", async () => {
+    it("of a known container records the Engine's own time, which later inspects report too", async () => {
       const { told, engine, container, life } = await roomOf(containerInspect());
       engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
       await told(containerEvent('die', { exitCode: '3' }));
@@ -111,7 +111,7 @@ describe('ContainerEvents', () => {
       expect(container()?.finishedAt).toEqual(first?.finishedAt);
     });
 
-    it('while the Engine cannot be asked: with the time of the event, which then stays', async () => {
+    it('while the Engine does not answer records the time of the event, which then stays', async () => {
       const { told, engine, container, life } = await roomOf(containerInspect());
       engine.containers.delete(CONTAINER_ID);
       await told(containerEvent('die', { exitCode: '3' }));
@@ -121,7 +121,7 @@ describe('ContainerEvents', () => {
       expect(container()?.finishedAt.toString()).toBe('1700000002000000000');
     });
 
-    it('of a known container that the Engine still calls running: exited with its code', async () => {
+    it('of a known container that the Engine still reports as running records the exit code', async () => {
       const { told, engine, container } = await roomOf(containerInspect());
       await told(containerEvent('die', { exitCode: '137' }));
       expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
@@ -129,7 +129,7 @@ describe('ContainerEvents', () => {
       expect(container()?.finishedAt.toString()).toBe('1700000002000000000');
     });
 
-    it('is told only once the log is complete', async () => {
+    it('is reported only once the log is complete', async () => {
       const { events, logs, container } = await roomOf(containerInspect());
       const drained = gate();
       logs.onDrain = () => drained.promise;
@@ -142,7 +142,7 @@ describe('ContainerEvents', () => {
       expect(logs.calls).toEqual([`follow ${CONTAINER_ID}`, `drain ${CONTAINER_ID}`]);
     });
 
-    it.each(['follow', 'drain'])('is told even when the log fails (%s)', async (step) => {
+    it.each(['follow', 'drain'])('is reported even when the log fails (%s)', async (step) => {
       const { told, logs, container, complaints } = await roomOf(containerInspect());
       const fail = () => Promise.reject(new Error('disk full'));
       if (step === 'follow') logs.onFollow = fail;
@@ -152,7 +152,7 @@ describe('ContainerEvents', () => {
       expect(complaints).toEqual(['Cannot write a container log: disk full']);
     });
 
-    it('needs no log when none was asked for', async () => {
+    it('needs no log when the container has none', async () => {
       const { told, logs, container } = await roomOf(containerInspect({ logPath: '' }));
       await told(containerEvent('die', { exitCode: '1' }));
       expect([container()?.state, logs.calls]).toEqual(['exited', []]);
@@ -167,13 +167,13 @@ describe('ContainerEvents', () => {
     it.each([
       { desc: 'an unknown container', known: [], event: { exitCode: '3' } },
       {
-        desc: 'one whose start we have not seen',
+        desc: 'a container whose start dockbridge has not seen',
         known: [containerInspect({ state: CREATED_STATE })],
         event: { exitCode: '3' },
       },
       { desc: 'an event without an exit code', known: [containerInspect()], event: {} },
-      { desc: 'an event with an odd exit code', known: [containerInspect()], event: { exitCode: 'x' } },
-    ])('of $desc asks the Engine', async ({ known, event }) => {
+      { desc: 'an event with an invalid exit code', known: [containerInspect()], event: { exitCode: 'x' } },
+    ])('of $desc leads to an inspect', async ({ known, event }) => {
       const { told, engine, container } = await roomOf(...known);
       engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
       await told(containerEvent('die', event));
@@ -181,14 +181,14 @@ describe('ContainerEvents', () => {
       expect(container()).toMatchObject({ state: 'exited', exitCode: 3 });
     });
 
-    it('of one that was only listed so far waits until it can be inspected', async () => {
+    it('of a container that was only listed so far waits until it can be inspected', async () => {
       const { told, engine, life, store, container, complaints } = await roomOf();
       await life.withContainer(CONTAINER_ID, undefined, (held) =>
         held.settle(containerInspect({ state: { Pid: 0 } }), 'listed'),
       );
       engine.down = true;
       await told(containerEvent('die', { exitCode: '3' }));
-      // Its start is a guess, and where its log is nobody has told.
+      // The start time is a guess, and the path of the log is unknown.
       expect(container()?.state).toBe('running');
       expect(complaints).toEqual([expect.stringContaining('ECONNREFUSED')]);
       const events: ContainerEventType[] = [];
@@ -199,16 +199,19 @@ describe('ContainerEvents', () => {
       expect(events).toEqual([ContainerEventType.CONTAINER_STOPPED_EVENT]);
     });
 
-    it.each(['exited', 'dead'])('that an inspect has told already changes nothing (%s)', async (status) => {
-      const state = { ...EXITED_STATE, Status: status };
-      const { told, engine, container, logs } = await roomOf(containerInspect({ state }));
-      const before = container();
-      await told(containerEvent('die', { exitCode: '3' }));
-      expect([engine.calls, logs.calls]).toEqual([[], []]);
-      expect(container()).toBe(before);
-    });
+    it.each(['exited', 'dead'])(
+      'that an inspect has already reported changes nothing (%s)',
+      async (status) => {
+        const state = { ...EXITED_STATE, Status: status };
+        const { told, engine, container, logs } = await roomOf(containerInspect({ state }));
+        const before = container();
+        await told(containerEvent('die', { exitCode: '3' }));
+        expect([engine.calls, logs.calls]).toEqual([[], []]);
+        expect(container()).toBe(before);
+      },
+    );
 
-    it('of a sandbox: not ready, without an Engine call', async () => {
+    it('of a sandbox makes it not ready without an Engine call', async () => {
       const { told, engine, sandbox } = await roomOf(sandboxInspect());
       await told(containerEvent('die', { id: SANDBOX_ID, exitCode: '0' }));
       expect(engine.calls).toEqual([]);
@@ -227,7 +230,7 @@ describe('ContainerEvents', () => {
       expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
     });
 
-    it('is not lost by a look at a container that the Engine did not see killed for memory', async () => {
+    it('survives an inspect in which the Engine does not report the kill', async () => {
       const { told, engine, container, life } = await roomOf(containerInspect());
       engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
       for (const action of ['oom', 'die']) await told(containerEvent(action, { exitCode: '3' }));
@@ -235,7 +238,7 @@ describe('ContainerEvents', () => {
       expect(container()).toMatchObject({ state: 'exited', oomKilled: true });
     });
 
-    it('while the log of the death is drained is not lost', async () => {
+    it('survives the draining of the log after the death', async () => {
       const { events, logs, container } = await roomOf(containerInspect());
       const drained = gate();
       logs.onDrain = () => drained.promise;
@@ -247,7 +250,7 @@ describe('ContainerEvents', () => {
       expect(container()?.state).toBe('exited');
     });
 
-    it('of an unknown container is nothing', async () => {
+    it('of an unknown container is ignored', async () => {
       const { told, engine, store } = await roomOf();
       await told(containerEvent('oom'));
       expect([engine.calls, store.containers.size]).toEqual([[], 0]);
@@ -257,7 +260,7 @@ describe('ContainerEvents', () => {
   it.each([
     { desc: 'a container', inspect: containerInspect(), id: CONTAINER_ID },
     { desc: 'a sandbox', inspect: sandboxInspect(), id: SANDBOX_ID },
-  ])('pause and unpause of $desc', async ({ inspect, id }) => {
+  ])('applies pause and unpause of $desc', async ({ inspect, id }) => {
     const { told, engine, store } = await roomOf(inspect);
     const state = () => (store.containers.get(id) ?? store.sandboxes.get(id))?.state;
     await told(containerEvent('pause', { id }));
@@ -270,7 +273,7 @@ describe('ContainerEvents', () => {
     expect(state()).toBe('exited');
   });
 
-  it('destroy forgets the record and the log, once and for all', async () => {
+  it('forgets the record and the log on destroy, for good', async () => {
     const { told, engine, logs, store } = await roomOf(containerInspect(), sandboxInspect());
     await told(containerEvent('destroy'));
     await told(containerEvent('destroy'));
@@ -280,7 +283,7 @@ describe('ContainerEvents', () => {
   });
 
   describe('create', () => {
-    it('of an unknown container is looked at', async () => {
+    it('of an unknown container leads to an inspect', async () => {
       const { told, engine, container } = await roomOf();
       engine.containers.set(CONTAINER_ID, containerInspect({ state: CREATED_STATE }));
       await told(containerEvent('create'));
@@ -288,7 +291,7 @@ describe('ContainerEvents', () => {
       expect(container()?.state).toBe('created');
     });
 
-    it('of one that a handler has recorded makes no call', async () => {
+    it('of a container that a handler has recorded makes no call', async () => {
       const { told, engine } = await roomOf(containerInspect({ state: CREATED_STATE }));
       await told(containerEvent('create'));
       expect(engine.calls).toEqual([]);
@@ -309,14 +312,14 @@ describe('ContainerEvents', () => {
       expect([engine.calls, store.containers.size]).toEqual([[], 0]);
     });
 
-    it('of one that is gone already leaves nothing', async () => {
+    it('of a container that is already gone leaves nothing', async () => {
       const { told, store, complaints } = await roomOf();
       await told(containerEvent('create'));
       expect([store.containers.size, complaints]).toEqual([0, []]);
     });
   });
 
-  it('a death under a reserved name is not lost: the handler has seen the container alive', async () => {
+  it('keeps a death under a reserved name, although the handler has seen the container alive', async () => {
     const { told, reservations, sandbox } = await roomOf(sandboxInspect());
     const handler = gate();
     const held = reservations.hold('the-name', new AbortController().signal, () => handler.promise);
@@ -327,7 +330,7 @@ describe('ContainerEvents', () => {
     await held;
   });
 
-  it('a death while the handler looks at the container comes after the look', async () => {
+  it("applies a death during the handler's inspect after that inspect", async () => {
     const { events, life, reservations, engine, sandbox } = await roomOf();
     engine.containers.set(SANDBOX_ID, sandboxInspect());
     const [handler, inspected] = [gate(), gate()];
@@ -343,7 +346,7 @@ describe('ContainerEvents', () => {
     await held;
   });
 
-  it.each(['rename', 'update', 'something-new'])('%s: the Engine is asked', async (action) => {
+  it.each(['rename', 'update', 'something-new'])('asks the Engine: %s', async (action) => {
     const { told, engine, container } = await roomOf(containerInspect());
     engine.containers.set(CONTAINER_ID, containerInspect({ name: 'k8s_app_web_shop_u_0_12345678' }));
     await told(containerEvent(action));
@@ -351,14 +354,14 @@ describe('ContainerEvents', () => {
     expect(container()?.engineName).toBe('k8s_app_web_shop_u_0_12345678');
   });
 
-  it("containers that are not pods' are none of our business", async () => {
+  it('ignores containers that do not belong to pods', async () => {
     const { told, engine } = await roomOf();
     await told(containerEvent('create', { type: undefined }));
     await told(containerEvent('die', { type: undefined, exitCode: '1' }));
     expect(engine.calls).toEqual([]);
   });
 
-  it('a failed look is logged; the next event is not affected', async () => {
+  it('logs a failed inspect and handles the next event normally', async () => {
     const { told, engine, container, complaints } = await roomOf();
     engine.containers.set(CONTAINER_ID, containerInspect());
     engine.down = true;
@@ -369,7 +372,7 @@ describe('ContainerEvents', () => {
     expect(container()?.state).toBe('running');
   });
 
-  it('events of one container are applied in their order, of others at once', async () => {
+  it('handles events of one container in order, and events of different containers at the same time', async () => {
     const other = 'c2'.padEnd(64, '0');
     const { events, engine, logs, container, store } = await roomOf(
       containerInspect(),

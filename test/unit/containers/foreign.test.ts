@@ -11,7 +11,7 @@ const event = (action: string) => containerEvent(action, { id: ID, name: 'db', t
 const known = ({ store }: SyncRoom): string[] => [...store.foreign.values()].map(({ imageId }) => imageId);
 const IMAGE = foreign().Image;
 
-describe('containers that are no pods', () => {
+describe('foreign containers', () => {
   it('are known from the list on, with their image and without an inspect', async () => {
     const room = syncRoom();
     room.engine.containers.set(ID, foreign());
@@ -24,7 +24,7 @@ describe('containers that are no pods', () => {
     await room.link.stop();
   });
 
-  it('are learnt of when they are made, and one that is gone again is nobody', async () => {
+  it('are recorded when they are created, and forgotten when they are gone again', async () => {
     const room = await connected(syncRoom());
     room.engine.containers.set(ID, foreign());
     room.engine.emit(event('create'));
@@ -38,7 +38,7 @@ describe('containers that are no pods', () => {
     await room.link.stop();
   });
 
-  it('are also those that have a pod’s labels from their image, as of `docker commit`', async () => {
+  it('include those that have a pod’s labels from their image, as after `docker commit`', async () => {
     const room = syncRoom();
     room.engine.containers.set(ID, containerInspect({ id: ID, name: 'quirky_noether' }));
     await connected(room);
@@ -51,7 +51,7 @@ describe('containers that are no pods', () => {
     await room.link.stop();
   });
 
-  it('go by the name that `docker ps` shows, whichever way they were learnt of', async () => {
+  it('have the name that `docker ps` shows, however dockbridge learnt of them', async () => {
     const names = ({ store }: SyncRoom): string[] =>
       [...store.foreign.values()].map(({ engineName }) => engineName);
     const listed = syncRoom();
@@ -73,7 +73,7 @@ describe('containers that are no pods', () => {
     expect(names(inspected)).toEqual(['db']);
   });
 
-  it('are not forgotten by a list that is older than they are, but by the next', async () => {
+  it('are kept by a list that is older than they are, and forgotten by the next', async () => {
     const room = await connected(syncRoom());
     room.engine.gates.set('listContainers', async () => {
       room.engine.gates.clear();

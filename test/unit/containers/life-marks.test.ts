@@ -15,10 +15,10 @@ import {
   syncRoom,
 } from '../sync/support/room';
 
-describe('a look for a container by its name', () => {
+describe('the search for a container by its name', () => {
   const NAME = containerInspect().Name.slice(1);
 
-  it.each(['the look', 'the inspect'])('is given up with its caller during %s', async (during) => {
+  it.each(['the look', 'the inspect'])('ends with its caller during %s', async (during) => {
     const { life, engine } = roomWith(containerInspect());
     const slow = gate();
     const call = `inspectContainer ${during === 'the look' ? NAME : CONTAINER_ID}`;
@@ -31,13 +31,13 @@ describe('a look for a container by its name', () => {
     slow.resolve();
   });
 
-  it('finds out nothing when the Engine fails: it may be there', async () => {
+  it('finds out nothing when the Engine fails, because the container may exist', async () => {
     const { life, engine } = roomWith(containerInspect());
     engine.gates.set('inspectContainer', () => Promise.reject(new EngineError('UNKNOWN', 500, 'broken')));
     expect(await rejectionOf(life.discover(NAME))).toBe('UNKNOWN broken');
   });
 
-  it('says that a container is not there which was removed meanwhile', async () => {
+  it('reports a container as missing when it was removed meanwhile', async () => {
     const { life, engine } = roomWith(containerInspect());
     engine.gates.set(`inspectContainer ${CONTAINER_ID}`, () => {
       engine.containers.clear();
@@ -48,14 +48,14 @@ describe('a look for a container by its name', () => {
 });
 
 describe('a mark on a sandbox', () => {
-  it('that has no record makes none', () => {
+  it('creates no record if there is none', () => {
     const { life, store } = roomWith();
     life.markStopping(SANDBOX_ID);
     life.markNeverReady(SANDBOX_ID);
     expect([store.sandboxes.size, life.unfinished.has(SANDBOX_ID)]).toEqual([0, true]);
   });
 
-  it('that is there already is no change of its record', async () => {
+  it('does not change the record if it is there already', async () => {
     const { life, store } = roomWith(sandboxInspect());
     await life.refresh(SANDBOX_ID);
     let changes = 0;
@@ -65,7 +65,7 @@ describe('a mark on a sandbox', () => {
     expect([changes, store.sandboxes.get(SANDBOX_ID)?.stopping]).toEqual([1, true]);
   });
 
-  it('says what it says, and leaves the rest of the record as it is', async () => {
+  it('sets its own field and leaves the rest of the record as it is', async () => {
     const { life, store } = roomWith(sandboxInspect());
     await life.refresh(SANDBOX_ID);
     const before = store.sandboxes.get(SANDBOX_ID)!;
@@ -76,7 +76,7 @@ describe('a mark on a sandbox', () => {
     expect(store.sandboxes.get(SANDBOX_ID)).toEqual({ ...before, stopping: true, networkReady: false });
   });
 
-  it('is only on that sandbox: others stay ready', async () => {
+  it('applies only to that sandbox, and others stay ready', async () => {
     const other = engineId('a2');
     const { life, store } = roomWith(sandboxInspect(), sandboxInspect({ id: other }));
     life.markNeverReady(SANDBOX_ID);
@@ -85,7 +85,7 @@ describe('a mark on a sandbox', () => {
   });
 });
 
-it('tells whose log is behind, until the container is gone', async () => {
+it('reports whose log is behind, until the container is gone', async () => {
   const { life, logs, engine } = roomWith(containerInspect({ state: EXITED_STATE }));
   logs.onDrain = () => Promise.reject(new Error('disk full'));
   await life.refresh(CONTAINER_ID);
@@ -96,7 +96,7 @@ it('tells whose log is behind, until the container is gone', async () => {
   expect([life.isLogBehind(CONTAINER_ID), [...life.logsBehind]]).toEqual([false, []]);
 });
 
-it('an Engine that had lost its containers, and has them again, is believed once it is connected anew', async () => {
+it('trusts an Engine that lost its containers and has them again, after a new connection', async () => {
   const foreign = engineId('f0');
   const nobodys = { ...containerInspect({ id: foreign }), Config: { Image: 'db', Labels: null } };
   const { life, store } = roomWith(containerInspect(), sandboxInspect(), nobodys);
@@ -114,7 +114,7 @@ it('an Engine that had lost its containers, and has them again, is believed once
   expect(sizes()).toEqual([1, 1, 1]);
 });
 
-it('who settles an inspect gets the record that was made of it, or none', async () => {
+it('returns the new record, or none, to the caller that settles an inspect', async () => {
   const nobodys = { ...containerInspect({ id: engineId('f0') }), Config: { Image: 'db', Labels: null } };
   const { life, store } = roomWith(containerInspect(), sandboxInspect(), nobodys);
   const settled = (id: string) =>
@@ -125,7 +125,7 @@ it('who settles an inspect gets the record that was made of it, or none', async 
   expect([store.containers.size, store.sandboxes.size, store.foreign.size]).toEqual([1, 1, 1]);
 });
 
-it('a watch over limits holds the container while it looks, and can bring its record up to date', async () => {
+it('lets a watch over limits hold the container while it looks, and refresh its record', async () => {
   const upkeep: Upkeep = new NoUpkeep();
   const holds: Parameters<Upkeep['watchLimits']>[1][] = [];
   upkeep.watchLimits = (...[, hold]: Parameters<Upkeep['watchLimits']>) => void holds.push(hold);
@@ -149,7 +149,7 @@ it('a watch over limits holds the container while it looks, and can bring its re
 });
 
 describe('a container that is gone from the Engine', () => {
-  it('is forgotten all the same when its log position cannot be removed, with a warning', async () => {
+  it('is forgotten even if its log position cannot be removed, with a warning', async () => {
     const { life, store, logs, complaints } = roomWith(containerInspect());
     await life.refresh(CONTAINER_ID);
     logs.onForget = () => Promise.reject(new Error('read-only file system'));
@@ -160,7 +160,7 @@ describe('a container that is gone from the Engine', () => {
     ]);
   });
 
-  it('has no log position to remove when nobody knew it', async () => {
+  it('has no log position to remove when it was unknown', async () => {
     const { life, logs } = roomWith();
     await life.refresh(CONTAINER_ID);
     expect(logs.calls).toEqual([]);

@@ -33,7 +33,7 @@ describe('refresh', () => {
     expect(store.sandboxes.get(SANDBOX_ID)).toMatchObject({ state: 'running', ips: ['172.17.0.2'] });
   });
 
-  it('forgets what the Engine does not have any more', async () => {
+  it('forgets containers that the Engine no longer has', async () => {
     const { life, engine, store, logs } = roomWith(containerInspect());
     await life.refresh(CONTAINER_ID);
     engine.containers.clear();
@@ -41,7 +41,7 @@ describe('refresh', () => {
     expect([store.containers.size, logs.calls.at(-1)]).toEqual([0, `forget ${CONTAINER_ID}`]);
   });
 
-  it('keeps what is known when the Engine does not answer', async () => {
+  it('keeps the record when the Engine does not answer', async () => {
     const { life, engine, store } = roomWith(containerInspect());
     await life.refresh(CONTAINER_ID);
     engine.down = true;
@@ -52,9 +52,9 @@ describe('refresh', () => {
   it.each([
     { desc: 'no type', labels: {} },
     { desc: 'an unknown type', labels: { 'io.kubernetes.docker.type': 'other' } },
-    { desc: 'a container of no sandbox', labels: { 'io.kubernetes.docker.type': 'container' } },
-    { desc: 'no labels at all', labels: null },
-  ])("ignores what is nobody's: $desc", async ({ labels }) => {
+    { desc: 'a container without a sandbox', labels: { 'io.kubernetes.docker.type': 'container' } },
+    { desc: 'no labels', labels: null },
+  ])('ignores foreign containers: $desc', async ({ labels }) => {
     const inspect = containerInspect();
     const { life, store } = roomWith({ ...inspect, Config: { ...inspect.Config, Labels: labels } });
     await life.refresh(CONTAINER_ID);
@@ -69,7 +69,7 @@ describe('refresh', () => {
     expect([stateOf.mock.calls.length, store.sandboxes.size, store.foreign.size]).toEqual([0, 0, 1]);
   });
 
-  it('is given up with its signal while another holds the container', async () => {
+  it('ends when its signal fires while another caller holds the container', async () => {
     const { life } = roomWith(containerInspect());
     const busy = gate();
     const held = life.withContainer(CONTAINER_ID, undefined, () => busy.promise);
@@ -82,8 +82,8 @@ describe('refresh', () => {
   });
 });
 
-describe('what only we know of a container', () => {
-  it('outlives a look at it: why its start was refused, until it starts', async () => {
+describe('data that only dockbridge knows about a container', () => {
+  it('survives an inspect: the reason for a refused start, until the container starts', async () => {
     const { life, store, engine } = roomWith(containerInspect({ state: CREATED_STATE }));
     await life.refresh(CONTAINER_ID);
     store.containers.put({ ...store.containers.get(CONTAINER_ID)!, error: 'no such mount' });
@@ -94,7 +94,7 @@ describe('what only we know of a container', () => {
     expect(store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'running', error: '' });
   });
 
-  it('outlives a look at it: values that its label does not name', async () => {
+  it('survives an inspect: values that the label does not name', async () => {
     const { life, store } = roomWith(containerInspect());
     await life.refresh(CONTAINER_ID);
     const known = store.containers.get(CONTAINER_ID)!;
@@ -105,7 +105,7 @@ describe('what only we know of a container', () => {
   });
 });
 
-describe('limits that only the kernel was told', () => {
+describe('limits that exist only in the kernel', () => {
   const limited = (state: Partial<EngineContainerInspect['State']> = {}) => {
     const inspect = containerInspect({ state: { Pid: 42, ...state } });
     const extra: ContainerExtra = {
@@ -135,21 +135,21 @@ describe('limits that only the kernel was told', () => {
   }
   const recorded = ({ store }: SyncRoom) => store.containers.get(CONTAINER_ID)?.resources.unified;
 
-  it('are written by who finds them missing: the daemon that was to do so was killed', async () => {
+  it('are written by the daemon that finds them missing after another daemon was killed', async () => {
     const made = room(limited());
     await made.life.refresh(CONTAINER_ID);
     expect(machine.read('memory.high')).toBe('4096');
     expect(recorded(made)).toEqual({ 'memory.high': '4096' });
   });
 
-  it('are not written by a daemon that only observes, which tells what the kernel has', async () => {
+  it("are not written by an observing daemon, which reports the kernel's values", async () => {
     const made = room(limited(), new NoUpkeep(machine.proc));
     await made.life.refresh(CONTAINER_ID);
     expect(machine.read('memory.high')).toBe('max\n');
     expect(recorded(made)).toEqual({ 'memory.high': 'max' });
   });
 
-  it('are left as a later update set them', async () => {
+  it('stay as a later update set them', async () => {
     machine.write('memory.high', '8192\n');
     const made = room(limited());
     await made.life.refresh(CONTAINER_ID);
@@ -157,11 +157,11 @@ describe('limits that only the kernel was told', () => {
     expect(recorded(made)).toEqual({ 'memory.high': '8192' });
   });
 
-  it('are written again when somebody else starts the container again, as an update left them', async () => {
+  it('are written again, as an update left them, when somebody else restarts the container', async () => {
     machine.write('memory.high', '8192\n');
     const made = room(limited());
     await made.life.refresh(CONTAINER_ID);
-    // A new group.
+    // The container has a new cgroup.
     machine.write('memory.high', 'max\n');
     made.engine.containers.set(CONTAINER_ID, limited(AGAIN));
     await made.told(containerEvent('die', { exitCode: '0' }));
@@ -170,7 +170,7 @@ describe('limits that only the kernel was told', () => {
     expect(recorded(made)).toEqual({ 'memory.high': '8192' });
   });
 
-  it('are looked at once in a run, and left to who starts the container', async () => {
+  it('are checked once in a run, and not at all if a handler starts the container', async () => {
     const made = room(limited({ ...CREATED_STATE }));
     await made.life.refresh(CONTAINER_ID);
     made.engine.containers.set(CONTAINER_ID, limited());
@@ -181,7 +181,7 @@ describe('limits that only the kernel was told', () => {
 });
 
 describe('limits', () => {
-  it('are seen to once for each start that nobody here has made', async () => {
+  it('are checked once for each start that dockbridge did not make', async () => {
     const upkeep = new NoUpkeep('/nowhere');
     const seenTo = jest.spyOn(upkeep, 'keepLimits');
     const { life, engine } = syncRoom({}, { upkeep });
@@ -204,7 +204,7 @@ describe('a SIGKILL', () => {
   const died = { ...EXITED_STATE, ExitCode: 137 };
 
   it.each([
-    { desc: 'that nobody explains', state: died, named: false, oomKilled: false },
+    { desc: 'that has no explanation', state: died, named: false, oomKilled: false },
     { desc: 'that the Engine explains', state: { ...died, OOMKilled: true }, named: false, oomKilled: true },
     { desc: 'that only the kernel explains', state: died, named: true, oomKilled: true },
   ])('$desc', async ({ state, named, oomKilled }) => {
@@ -214,14 +214,14 @@ describe('a SIGKILL', () => {
     expect(store.containers.get(CONTAINER_ID)?.oomKilled).toBe(oomKilled);
   });
 
-  it('of a process of a container that ended by itself is not its end', async () => {
+  it('of one process does not count as the end of a container that ended by itself', async () => {
     const { life, store, killedForMemory } = roomWith(containerInspect({ state: EXITED_STATE }));
     killedForMemory.add(CONTAINER_ID);
     await life.refresh(CONTAINER_ID);
     expect(store.containers.get(CONTAINER_ID)?.oomKilled).toBe(false);
   });
 
-  it('is explained in a death that an event tells, too', async () => {
+  it('is also explained when an event reports the death', async () => {
     const { life, store, killedForMemory, told } = roomWith(containerInspect());
     await life.refresh(CONTAINER_ID);
     killedForMemory.add(CONTAINER_ID);
@@ -233,7 +233,7 @@ describe('a SIGKILL', () => {
 describe('the log', () => {
   it.each([
     {
-      desc: 'created: only what a start left that the Engine did not survive',
+      desc: 'created: only the output of a start that the Engine did not survive',
       state: CREATED_STATE,
       calls: [`salvage ${CONTAINER_ID}`],
     },
@@ -261,7 +261,7 @@ describe('the log', () => {
     expect(logs.calls).toHaveLength(2);
   });
 
-  it('exists before the record says running', async () => {
+  it('is followed before the record says running', async () => {
     const { life, logs, store } = roomWith(containerInspect());
     const followed = gate();
     logs.onFollow = () => followed.promise;
@@ -279,22 +279,22 @@ describe('discover', () => {
   it.each([
     { desc: 'a container', inspect: containerInspect({ name: 'n' }), kind: 'container' },
     { desc: 'a sandbox', inspect: { ...sandboxInspect(), Name: '/k8s_POD_w_s_u_0' }, kind: 'sandbox' },
-  ])('$desc by name', async ({ inspect, kind }) => {
+  ])('finds $desc by name', async ({ inspect, kind }) => {
     const named = kind === 'container' ? { ...inspect, Name: '/k8s_app_w_s_u_0' } : inspect;
     const { life } = roomWith(named);
     expect(await life.discover(named.Name.slice(1))).toMatchObject({ exists: true, record: { kind } });
   });
 
   it.each([
-    { desc: 'nobody', name: 'other', exists: false },
-    { desc: 'a stranger', name: 'stranger', exists: true },
-  ])('$desc: no record', async ({ name, exists }) => {
+    { desc: 'no container', name: 'other', exists: false },
+    { desc: 'a foreign container', name: 'stranger', exists: true },
+  ])('returns no record for $desc', async ({ name, exists }) => {
     const inspect = containerInspect({ name: 'stranger' });
     const { life } = roomWith({ ...inspect, Config: { Image: 'x', Labels: {} } });
     expect(await life.discover(name)).toEqual({ exists, record: undefined });
   });
 
-  it('calls a sandbox not ready that a killed daemon did not finish, until it is gone', async () => {
+  it('reports a sandbox that a killed daemon did not finish as not ready, until it is gone', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'dockbridge-unfinished-'));
     try {
       const killed = await UnfinishedSandboxes.open(directory, silentLogger);
@@ -302,7 +302,7 @@ describe('discover', () => {
       killed.begin('f'.repeat(64));
       await until(() => readdirSync(directory).length === 2);
       await killed.finish('f'.repeat(64));
-      // It does not wait long for a slow disk.
+      // The call does not wait long for a slow disk.
       await until(() => readdirSync(directory).length === 1);
       expect(readdirSync(directory)).toEqual([SANDBOX_ID]);
       const unfinished = await UnfinishedSandboxes.open(directory, silentLogger);
@@ -318,7 +318,7 @@ describe('discover', () => {
     }
   });
 
-  it('calls a sandbox that was never finished not ready, whatever the Engine says of it', async () => {
+  it('reports a sandbox that was never finished as not ready, whatever the Engine says', async () => {
     const { life, store } = roomWith(sandboxInspect());
     await life.refresh(SANDBOX_ID);
     expect(store.sandboxes.get(SANDBOX_ID)).toMatchObject({ state: 'running', networkReady: true });
@@ -329,8 +329,8 @@ describe('discover', () => {
   });
 });
 
-describe('who may change a record', () => {
-  it('only who holds the container: the store that all others have cannot', async () => {
+describe('the right to change a record', () => {
+  it('belongs to the holder of the container, because the store that all others have cannot change it', async () => {
     const { life, store } = roomWith(containerInspect());
     await life.refresh(CONTAINER_ID);
     const readers: Store = store;
@@ -345,7 +345,7 @@ describe('who may change a record', () => {
     expect(readers.containers.get(CONTAINER_ID)?.exitCode).toBe(7);
   });
 
-  it('not who has held it', async () => {
+  it('does not belong to a former holder', async () => {
     const { life, store } = roomWith(containerInspect());
     await life.refresh(CONTAINER_ID);
     const held = await life.withContainer(CONTAINER_ID, undefined, (mine) => Promise.resolve(mine));
@@ -356,7 +356,7 @@ describe('who may change a record', () => {
     expect(await rejectionOf(held.refresh())).toMatch(/^INTERNAL the lock of container/);
   });
 
-  it('not who holds another one', async () => {
+  it('does not belong to the holder of another container', async () => {
     const { life, store } = roomWith(containerInspect(), sandboxInspect());
     await Promise.all([life.refresh(CONTAINER_ID), life.refresh(SANDBOX_ID)]);
     await life.withContainer(SANDBOX_ID, undefined, (held) => {
@@ -365,7 +365,7 @@ describe('who may change a record', () => {
     });
   });
 
-  it('releases a removed container only after the position of its log is gone', async () => {
+  it('releases a removed container only after its log position is gone', async () => {
     const { life, logs } = roomWith(containerInspect());
     await life.refresh(CONTAINER_ID);
     const removed = gate();
@@ -381,14 +381,14 @@ describe('who may change a record', () => {
     await forgetting;
   });
 
-  it('nothing brings back a sandbox that was removed, nor its checkpoint', async () => {
+  it('does not bring back a removed sandbox or its checkpoint', async () => {
     const { life, store, checkpoints } = roomWith(sandboxInspect());
     await life.withContainer(SANDBOX_ID, undefined, (held) => held.forget());
     await life.refresh(SANDBOX_ID);
     expect([store.sandboxes.size, checkpoints.calls]).toEqual([0, [`remove ${SANDBOX_ID}`]]);
   });
 
-  it('a stop that begins while an inspect is under way is not lost with it', async () => {
+  it('keeps a stop that begins during an inspect', async () => {
     const { life, engine, store } = roomWith(sandboxInspect());
     await life.refresh(SANDBOX_ID);
     const busy = gate();

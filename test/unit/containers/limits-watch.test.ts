@@ -12,12 +12,12 @@ import { V2Machine } from './support/v2-machine';
 
 const ID = engineId('c1');
 
-/** When the limits of a container are watched, and when they are left alone. */
+/** Tests when the watch over a container's limits starts and ends. */
 describe('the watch over limits', () => {
   let machine: V2Machine;
   let store: WritableStore;
   let upkeep: NodeUpkeep;
-  /** How often the container was held, and the looks that are under way. */
+  /** Counts how often the container was held, and keeps the checks that are under way. */
   let looks: Promise<void>[];
   const watched = jest.spyOn(fs, 'watch');
   const read = jest.spyOn(promises, 'readFile');
@@ -56,14 +56,14 @@ describe('the watch over limits', () => {
     await upkeep.limitsOf(record());
     return machine.read('memory.high') === '4096';
   };
-  /** The container runs, and its limits were looked at once. */
+  /** The container runs, and its limits were checked once. */
   const running = async (): Promise<void> => {
     store.containers.put(record());
     await until(() => looks.length === 1);
     await looks[0];
   };
 
-  /** All that was begun has been done. */
+  /** Waits until all checks that have begun are done. */
   const quiet = async (): Promise<void> => {
     for (let seen = -1; seen < read.mock.results.length;) {
       seen = read.mock.results.length;
@@ -73,7 +73,7 @@ describe('the watch over limits', () => {
     }
   };
 
-  it('lasts while the container runs, however often its record is written', async () => {
+  it('continues while the container runs, however often its record is written', async () => {
     await running();
     store.containers.put(record({ exitCode: 1 }));
     store.containers.put(record({ oomKilled: true }));
@@ -82,7 +82,7 @@ describe('the watch over limits', () => {
     expect(await isFollowed()).toBe(true);
   });
 
-  it('begins anew with each run of the container', async () => {
+  it('starts again with each run of the container', async () => {
     await running();
     cpSync(join(machine.proc, '42'), join(machine.proc, '43'), { recursive: true });
     store.containers.put(record({ pid: 43 }));
@@ -96,32 +96,32 @@ describe('the watch over limits', () => {
     expect(await isFollowed()).toBe(false);
   });
 
-  it('ends with the container, also when its record still names a pid', async () => {
+  it('ends with the container, even if its record still names a pid', async () => {
     await running();
     store.containers.put(record({ state: 'exited' }));
     expect(await isFollowed()).toBe(false);
   });
 
-  it('opens nothing for a container that has ended before its group was found', async () => {
+  it('opens no file for a container that has ended before its cgroup was found', async () => {
     store.containers.put(record());
     store.containers.put(record({ state: 'exited', pid: 0 }));
     await quiet();
     expect([watched.mock.calls.length, looks.length]).toEqual([0, 0]);
   });
 
-  it('leaves a container without limits alone', async () => {
+  it('ignores a container without limits', async () => {
     store.containers.put(record({ resources: fromEngineResources({ CpuShares: 2 }) }));
     await quiet();
     expect([watched.mock.calls.length, looks.length, await isFollowed()]).toEqual([0, 0, false]);
   });
 
-  it('does not write a value forever that the kernel accepts and does not keep', async () => {
+  it('does not keep writing a value that the kernel accepts and does not keep', async () => {
     machine.write('memory.high', 'max\n');
     const written = jest.spyOn(promises, 'writeFile').mockResolvedValue();
     try {
       await running();
       expect(written).toHaveBeenCalledTimes(1);
-      // Neither a change of the file nor a new record of the same run makes it try again.
+      // Neither a change of the file nor a new record of the same run causes another attempt.
       machine.write('memory.high', 'max\n');
       store.containers.put(record({ exitCode: 1 }));
       await quiet();
@@ -131,7 +131,7 @@ describe('the watch over limits', () => {
     }
   });
 
-  it('looks once for all changes that come while somebody else holds the container', async () => {
+  it('checks once for all changes that come while somebody else holds the container', async () => {
     await running();
     const busy = gate();
     upkeep.close();
@@ -150,12 +150,12 @@ describe('the watch over limits', () => {
     expect(looks).toHaveLength(1);
     busy.resolve();
     await quiet();
-    // The next change is looked at again.
+    // The next change leads to another check.
     tellChange();
     expect(looks).toHaveLength(2);
   });
 
-  it('is given up, and nothing else, when the kernel reports an error to it', async () => {
+  it('ends alone when the kernel reports an error to it', async () => {
     await running();
     const watcher = watched.mock.results[0]?.value as FSWatcher;
     const closed = new Promise<void>((resolve) => void watcher.once('close', resolve));
@@ -163,7 +163,7 @@ describe('the watch over limits', () => {
     await closed;
   });
 
-  it('does not exist on cgroup v1, whose values systemd leaves alone', async () => {
+  it('does not exist on cgroup v1, whose values systemd does not change', async () => {
     const memory = join(machine.proc, '../cgroup');
     writeFileSync(
       join(machine.proc, 'self/mountinfo'),

@@ -41,7 +41,7 @@ describe('kernel values on cgroup v2', () => {
     writeKernelValues(record(pid), values, logger, machine.proc);
   const file = (name: string): string => machine.read(name);
 
-  it('are written to the files of the container’s group', async () => {
+  it('are written to the files of the container’s cgroup', async () => {
     await write();
     expect([file('hugetlb.2MB.max'), file('memory.high'), file('memory.oom.group')]).toEqual([
       '4096',
@@ -57,12 +57,12 @@ describe('kernel values on cgroup v2', () => {
     expect(await readKernelValues(record(), machine.proc)).toEqual({
       ...fromEngineResources({ CpuShares: 2 }),
       hugepages: { '2MB': '0' },
-      // Cannot be read: as it is known.
+      // The file cannot be read, so the known value stays.
       unified: { 'memory.high': '4096', 'memory.oom.group': '1' },
     });
   });
 
-  it('are written again where they were lost; those that were changed since stay', async () => {
+  it('are written again where they were lost, and stay where they were changed since', async () => {
     machine.write('hugetlb.2MB.max', 'max\n');
     machine.write('memory.high', '4096\n');
     machine.write('memory.oom.group', '0\n');
@@ -73,7 +73,7 @@ describe('kernel values on cgroup v2', () => {
     expect(unified).toEqual({ 'memory.high': '4096', 'memory.oom.group': '1' });
   });
 
-  it('that cannot be written again are told of, and they are not complete', async () => {
+  it('that cannot be written again are logged, and do not count as complete', async () => {
     machine.write('memory.high', 'max\n');
     machine.write('hugetlb.2MB.max', '4096\n');
     machine.write('memory.oom.group', '1\n');
@@ -83,7 +83,7 @@ describe('kernel values on cgroup v2', () => {
       const given = { ...silentLogger, info, error };
       const { resources, complete } = await restoreLostValues(record(), given, machine.proc);
       expect([complete, resources.unified['memory.high']]).toEqual([false, 'max']);
-      // The look is over only when the attempt is.
+      // The check ends only when the attempt does.
       expect([info.mock.calls, error.mock.calls]).toEqual([
         [],
         [
@@ -98,7 +98,7 @@ describe('kernel values on cgroup v2', () => {
     }
   });
 
-  it('that a container may run without are told of, and no failure, on a machine without cgroups', async () => {
+  it('that a container may run without are logged, and do not fail, on a machine without cgroups', async () => {
     writeFileSync(join(machine.proc, 'self/mountinfo'), '');
     await write({ hugepages: {}, unified: { 'memory.oom.group': '1' } });
     expect(logger.warn.mock.calls).toEqual([
@@ -109,19 +109,19 @@ describe('kernel values on cgroup v2', () => {
     ]);
   });
 
-  it('that nobody wants are not missed on a machine without cgroups', async () => {
+  it('that were not requested are not missed on a machine without cgroups', async () => {
     writeFileSync(join(machine.proc, 'self/mountinfo'), '');
     await write({ hugepages: {}, unified: {} });
     expect(logger.warn.mock.calls).toEqual([]);
   });
 
-  it('of a container that has ended are of no interest', async () => {
+  it('of a container that has ended are ignored', async () => {
     await write(VALUES, 43);
     expect(file('memory.high')).toBe('');
     expect(await readKernelValues(record(43), machine.proc)).toEqual(record().resources);
   });
 
-  it('stay as they are known where their controller is not mounted', async () => {
+  it('keep their known value where their controller is not mounted', async () => {
     const memory = join(machine.proc, '../cgroup');
     writeFileSync(
       join(machine.proc, 'self/mountinfo'),
@@ -131,7 +131,7 @@ describe('kernel values on cgroup v2', () => {
     expect((await readKernelValues(record(), machine.proc)).hugepages).toEqual(VALUES.hugepages);
   });
 
-  it('of a machine without cgroups are an error when they are written, and known when they are read', async () => {
+  it('on a machine without cgroups fail when they are written, and keep their known value when they are read', async () => {
     writeFileSync(join(machine.proc, 'self/mountinfo'), '');
     expect(await rejectionOf(write())).toBe(
       `FAILED_PRECONDITION cannot find the control group of container ${ID}`,
@@ -139,7 +139,7 @@ describe('kernel values on cgroup v2', () => {
     expect(await readKernelValues(record(), machine.proc)).toEqual(record().resources);
   });
 
-  it('of a controller that is not mounted are an error that names it', async () => {
+  it('whose controller is not mounted fail with an error that names it', async () => {
     const memory = join(machine.proc, '../cgroup');
     writeFileSync(
       join(machine.proc, 'self/mountinfo'),
@@ -149,7 +149,7 @@ describe('kernel values on cgroup v2', () => {
     expect(await rejectionOf(write())).toMatch(/^FAILED_PRECONDITION .*controller hugetlb is not mounted/);
   });
 
-  it('are of no interest when the container ends while they are written', async () => {
+  it('are ignored when the container ends while they are written', async () => {
     const refuse = jest.spyOn(fs, 'writeFile').mockImplementation(() => {
       rmSync(join(machine.proc, '42'), { recursive: true });
       return Promise.reject(Object.assign(new Error('no such device'), { code: 'ENODEV' }));
@@ -162,20 +162,20 @@ describe('kernel values on cgroup v2', () => {
     expect(logger.warn.mock.calls).toEqual([]);
   });
 
-  it('never go to another process’ group: pids are used again', async () => {
+  it('are never written to the cgroup of another process with a reused pid', async () => {
     writeFileSync(join(machine.proc, '42/cgroup'), '0::/system.slice\n');
     expect(await rejectionOf(write())).toMatch(/^FAILED_PRECONDITION/);
     expect(await readKernelValues(record(), machine.proc)).toEqual(record().resources);
   });
 
-  it('of a process that has ended but was not waited for are of no interest', async () => {
+  it('of a zombie process are ignored', async () => {
     writeFileSync(join(machine.proc, '42/cgroup'), '0::/\n');
     writeFileSync(join(machine.proc, '42/stat'), '42 (a) S b) Z 1 42');
     await write();
     expect([file('memory.high'), logger.warn.mock.calls]).toEqual(['', []]);
   });
 
-  it('that a container may run without are written where they can be, and told of elsewhere', async () => {
+  it('that a container may run without are written where possible, and logged elsewhere', async () => {
     rmSync(join(machine.group, 'memory.oom.group'));
     const unified = { 'memory.oom.group': '1', 'memory.swap.max': '0', 'memory.high': '7' };
     await write({ hugepages: {}, unified });
@@ -186,7 +186,7 @@ describe('kernel values on cgroup v2', () => {
     expect(await rejectionOf(write(swap))).toMatch(/^FAILED_PRECONDITION memory\.swap\.max/);
   });
 
-  it('that the kernel refuses are an error that names the file', async () => {
+  it('that the kernel refuses cause an error that names the file', async () => {
     rmSync(join(machine.group, 'memory.high'));
     mkdirSync(join(machine.group, 'memory.high'));
     expect(await rejectionOf(write())).toMatch(/^FAILED_PRECONDITION memory\.high cannot be set to "5"/);
@@ -203,7 +203,7 @@ describe('huge page limits', () => {
     { desc: 'cgroup v1 with hugetlb', mounts: [v1('memory'), v1('hugetlb')], refusal: undefined },
     { desc: 'cgroup v1 without hugetlb', mounts: [v1('memory')], refusal: /^FAILED_PRECONDITION .*hugetlb/ },
     { desc: 'no cgroups', mounts: [], refusal: /^FAILED_PRECONDITION .*hugetlb/ },
-  ])('on a machine with $desc', async ({ mounts, refusal }) => {
+  ])('on a machine with $desc go to the right files', async ({ mounts, refusal }) => {
     const machine = new V2Machine(ID, 42, []);
     try {
       writeFileSync(join(machine.proc, 'self/mountinfo'), `${mounts.join('\n')}\n`);
@@ -224,7 +224,7 @@ describe('the limits of a running container', () => {
   let store: WritableStore;
   let lock: KeyedLock;
   let upkeep: NodeUpkeep;
-  /** What an inspect does; unless a test says so, it finds nothing new. */
+  /** Stands for an inspect. Unless a test replaces it, it finds nothing new. */
   let refresh: jest.Mock<Promise<void>>;
   beforeEach(() => {
     machine = new V2Machine(ID, 42, ['memory.oom.group', 'memory.high']);
@@ -251,9 +251,9 @@ describe('the limits of a running container', () => {
       ),
     });
   const values = () => [machine.read('memory.oom.group').trim(), machine.read('memory.high').trim()];
-  /** What was queued before it has been done. */
+  /** Waits until the work that was queued before is done. */
   const settled = () => lock.run(ID, () => Promise.resolve());
-  /** Runs, and what was there at its start has been looked at. */
+  /** Starts the watch and waits for the check at its start. */
   const followed = async (given = record()) => {
     machine.write('memory.high', 'max\n');
     store.containers.put(given);
@@ -263,7 +263,7 @@ describe('the limits of a running container', () => {
 
   it('are written when it has none of them', followed);
 
-  it('are written again when somebody sets them back', async () => {
+  it('are written again when somebody resets them', async () => {
     await followed();
     machine.write('memory.oom.group', '0\n');
     machine.write('memory.high', 'max\n');
@@ -280,7 +280,7 @@ describe('the limits of a running container', () => {
     expect(values()).toEqual(['1', '8192']);
   });
 
-  it('are the new ones when an update takes them away', async () => {
+  it('are the new ones when an update removes them', async () => {
     await followed();
     await lock.run(ID, async () => {
       machine.write('memory.oom.group', '0\n');
@@ -293,7 +293,7 @@ describe('the limits of a running container', () => {
     expect(values()).toEqual(['0', '4096']);
   });
 
-  it('are wanted on when a look at the container sees first that they are gone', async () => {
+  it('are still watched when an inspect is the first to see that they are gone', async () => {
     await followed();
     await lock.run(ID, async () => {
       machine.write('memory.oom.group', '0\n');
@@ -302,7 +302,7 @@ describe('the limits of a running container', () => {
     expect(values()[0]).toBe('1');
   });
 
-  it('are also those that an update has brought', async () => {
+  it('include those that an update has brought', async () => {
     await followed();
     machine.write('memory.low', '');
     store.containers.put(record('1', {}, { 'memory.low': '512' }));
@@ -311,7 +311,7 @@ describe('the limits of a running container', () => {
     await until(() => machine.read('memory.low').startsWith('512'));
   });
 
-  it('include that it has no swap, of which runc tells systemd nothing', async () => {
+  it('include the absence of swap, which runc does not tell systemd', async () => {
     machine.write('memory.swap.max', 'max\n');
     const limits = { Memory: 1024, MemorySwap: 1024 };
     store.containers.put(
@@ -323,7 +323,7 @@ describe('the limits of a running container', () => {
     expect((await upkeep.limitsOf(store.containers.get(ID) ?? record())).unified).toEqual({});
   });
 
-  it('are not written over a swap limit that the Engine has just changed', async () => {
+  it('do not override a swap limit that the Engine has just changed', async () => {
     machine.write('memory.swap.max', '0\n');
     const swap = (MemorySwap: number) =>
       containerRecord({
@@ -344,7 +344,7 @@ describe('the limits of a running container', () => {
     expect(machine.read('memory.swap.max')).toBe('max\n');
   });
 
-  it('are watched also where the kernel lacks one of the files', async () => {
+  it('are watched even if the kernel lacks one of the files', async () => {
     const unified = { 'memory.high': '4096', 'memory.oom.group': '1' };
     const resources = fromEngineResources({ Memory: 1024, MemorySwap: 1024 }, { hugepages: {}, unified });
     await followed(containerRecord({ id: ID, state: 'running', pid: 42, resources }));
@@ -359,7 +359,7 @@ describe('the limits of a running container', () => {
     await until(() => values()[0] === '1');
   });
 
-  it('are given up when the container has ended', async () => {
+  it('are no longer watched when the container has ended', async () => {
     await followed();
     store.containers.put(record('1', { state: 'exited', pid: 0 }));
     machine.write('memory.oom.group', '0\n');
@@ -369,7 +369,7 @@ describe('the limits of a running container', () => {
     expect(values()[0]).toBe('0');
   });
 
-  it('that cannot be looked at end nothing but the look', async () => {
+  it('that cannot be checked end only that check', async () => {
     const asked = jest.spyOn(lock, 'run').mockRejectedValue(new Error('the group has gone'));
     store.containers.put(record());
     await until(() => asked.mock.calls.length === 1);

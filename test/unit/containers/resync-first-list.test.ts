@@ -19,9 +19,12 @@ import {
 const { signal } = sharedAbortController();
 const OTHER_ID = engineId('c2');
 
-/** What waits in `store.listed` until each container of the first list was inspected. */
+/**
+ * Tests the entries of `store.listed`, which stay there until each container of the first list was
+ * inspected.
+ */
 describe('containers of the first list', () => {
-  it('wait there until their inspect has been answered, one by one', async () => {
+  it('stay there until they have been inspected, one by one', async () => {
     const { resync, engine, store } = roomWith(sandboxInspect(), containerInspect());
     const slow = gate();
     engine.gates.set(`inspectContainer ${SANDBOX_ID}`, () => slow.promise);
@@ -33,7 +36,7 @@ describe('containers of the first list', () => {
     await running;
   });
 
-  it('do not wait on when their inspect has failed: the list is all there will be', async () => {
+  it('leave it when their inspect has failed, although nothing else is known about them', async () => {
     const { resync, engine, store } = roomWith(sandboxInspect(), containerInspect());
     const slow = gate();
     engine.gates.set(`inspectContainer ${SANDBOX_ID}`, () => slow.promise);
@@ -48,7 +51,7 @@ describe('containers of the first list', () => {
     await running;
   });
 
-  it('leave it only when their record tells all that the list does: a pod looks ready', async () => {
+  it('leave it only when their record has all the data of the list, so that a pod looks ready', async () => {
     const network = { ...NETWORK, stateOf: () => Promise.resolve({ ready: false, ips: [] }) };
     const { resync, engine, store } = syncRoom({}, { network });
     engine.containers.set(SANDBOX_ID, sandboxInspect());
@@ -64,7 +67,7 @@ describe('containers of the first list', () => {
     expect(seen).toMatchObject([{ state: 'running', networkReady: true, ips: ['10.0.0.9'] }]);
   });
 
-  it('are out of the list with the first look, but not before the list has told all it can', async () => {
+  it('leave it with the first inspect, but not before the list has been fully used', async () => {
     const { life, store, engine } = roomWith(containerInspect());
     const put = (): void =>
       store.listed.replace([
@@ -84,7 +87,7 @@ describe('containers of the first list', () => {
     expect(store.listed.has(CONTAINER_ID)).toBe(false);
   });
 
-  it('are not inspected again when an event has led to their inspect already', async () => {
+  it('are not inspected again when an event has already led to their inspect', async () => {
     const ids = Array.from({ length: 60 }, (_, at) => engineId(`f${at}x`));
     const { resync, engine, told, store } = roomWith(...ids.map((id) => containerInspect({ id })));
     const last = ids.at(-1)!;
@@ -100,7 +103,7 @@ describe('containers of the first list', () => {
     expect(store.containers.size).toBe(60);
   });
 
-  it('for which somebody waits are inspected before the others', async () => {
+  it('are inspected before the others when somebody waits for them', async () => {
     const ids = Array.from({ length: 60 }, (_, at) => engineId(`f${at}x`));
     const { resync, engine, store } = roomWith(...ids.map((id) => containerInspect({ id })));
     const slow = gate();
@@ -126,7 +129,7 @@ describe('containers of the first list', () => {
     expect([...store.listed.records()]).toEqual([record]);
   });
 
-  it('can be listed by their own label, and are inspected last then', async () => {
+  it('can be listed by their own label, and are then inspected last', async () => {
     const { resync, engine } = roomWith(
       ownContainerInspect(),
       sandboxInspect(),
@@ -139,7 +142,7 @@ describe('containers of the first list', () => {
   });
 });
 
-it('tells whoever asked of the first list once, and of all containers with each list', async () => {
+it('resync reports the first list once, and all containers with each list', async () => {
   const seen: string[] = [];
   const room = syncRoom({}, {}, new NoClaim(), {
     onFirstList: () => seen.push('first'),
@@ -153,7 +156,7 @@ it('tells whoever asked of the first list once, and of all containers with each 
 });
 
 describe('old log positions', () => {
-  it('are looked for after a reconnect only', async () => {
+  it('are looked for only after a reconnect', async () => {
     const { resync, logs } = roomWith(containerInspect());
     const tidied = (): number => logs.calls.filter((call) => call.startsWith('retain')).length;
     await resync.run(true, signal);

@@ -18,7 +18,7 @@ import {
 } from '../sync/support/room';
 
 jest.mock('../../../src/node/cgroup');
-/** What the machine tells of a process. */
+/** The machine's data about a process. */
 const inContainer = jest.mocked(isInContainer);
 
 const { signal } = sharedAbortController();
@@ -26,7 +26,7 @@ const { signal } = sharedAbortController();
 describe('ContainerResync', () => {
   const other = engineId('c2');
 
-  it('fills an empty store, and tells the logs who is left', async () => {
+  it('fills an empty store, and reports the remaining containers to the logs', async () => {
     const { resync, store, logs } = roomWith(
       containerInspect(),
       sandboxInspect(),
@@ -41,7 +41,7 @@ describe('ContainerResync', () => {
     expect(logs.calls.at(-1)).toBe(`retain ${CONTAINER_ID},${other}`);
   });
 
-  it('completes the checkpoints of sandboxes, and removes those of what the Engine does not know', async () => {
+  it('completes the checkpoints of sandboxes, and removes those whose sandbox the Engine does not know', async () => {
     const { resync, engine, checkpoints } = roomWith(containerInspect(), sandboxInspect());
     const [gone, beingMade] = [engineId('a8'), engineId('a9')];
     checkpoints.held = [SANDBOX_ID, gone, beingMade];
@@ -52,7 +52,7 @@ describe('ContainerResync', () => {
     expect(checkpoints.calls).toEqual([`complete ${SANDBOX_ID}`, `orphan ${gone}`]);
   });
 
-  it('lists new containers before they are inspected, but none that a handler has recorded meanwhile', async () => {
+  it('lists new containers before they are inspected, except those that a handler has recorded meanwhile', async () => {
     const { resync, engine, store } = roomWith(
       containerInspect(),
       containerInspect({ id: other }),
@@ -74,7 +74,7 @@ describe('ContainerResync', () => {
     await running;
   });
 
-  it('inspects first those that cannot be listed before, then sandboxes, each container once', async () => {
+  it('inspects each container once: first those that cannot be listed earlier, then sandboxes', async () => {
     const { resync, engine } = roomWith(
       sandboxInspect(),
       containerInspect(),
@@ -86,7 +86,7 @@ describe('ContainerResync', () => {
     );
   });
 
-  it('keeps the networks of the sandboxes that are listed or live when it collects garbage', async () => {
+  it('keeps the networks of sandboxes that are listed or live when it collects garbage', async () => {
     const kept: ReadonlySet<string>[] = [];
     const network = {
       ...NETWORK,
@@ -100,7 +100,7 @@ describe('ContainerResync', () => {
     expect(kept).toEqual([new Set([SANDBOX_ID, engineId('a9')])]);
   });
 
-  it('forgets what is not listed any more', async () => {
+  it('forgets containers that are no longer listed', async () => {
     const { resync, engine, store, logs } = roomWith(containerInspect(), sandboxInspect());
     await resync.run(true, signal);
     engine.containers.clear();
@@ -109,7 +109,7 @@ describe('ContainerResync', () => {
     expect(logs.calls).toContain(`forget ${CONTAINER_ID}`);
   });
 
-  it('waits for no list that hangs, and more patiently each time until one is answered', async () => {
+  it('gives up on a list that hangs, and waits longer each time until one is answered', async () => {
     const { resync, engine, store } = syncRoom({}, { overrides: { listMs: { first: 10, longest: 30 } } });
     engine.containers.set(CONTAINER_ID, containerInspect());
     const list = engine.client.listContainers.bind(engine.client);
@@ -125,7 +125,7 @@ describe('ContainerResync', () => {
     expect(await rejectionOf(resync.run(true, signal))).toContain('longer than 10 ms');
   });
 
-  it('asks ever more rarely for a container that cannot be inspected, and at once when it could be since', async () => {
+  it('retries a failing inspect at growing intervals, and at once after it has succeeded in between', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     try {
       const { resync, engine } = roomWith(containerInspect());
@@ -155,7 +155,7 @@ describe('ContainerResync', () => {
     }
   });
 
-  it('believes no Engine that knows no pod while the processes of pods live', async () => {
+  it('distrusts an Engine that knows no pod while the processes of pods live', async () => {
     const abandoned: string[] = [];
     let living = new Set([SANDBOX_ID]);
     const network = {
@@ -172,7 +172,7 @@ describe('ContainerResync', () => {
       /^UNAVAILABLE Docker Engine reports none of the earlier pods, but the processes of 1 are still running: is its data .* mounted\?/,
     );
     expect([store.containers.size, store.sandboxes.size, abandoned]).toEqual([1, 1, []]);
-    // A data root below the one that is not mounted may have containers of long ago.
+    // A data root below the one that is not mounted may have containers from long ago.
     const stranger = 'd'.repeat(64);
     engine.containers.set(stranger, sandboxInspect({ id: stranger }));
     expect(await rejectionOf(resync.run(true, signal))).toMatch(
@@ -180,14 +180,14 @@ describe('ContainerResync', () => {
     );
     expect([store.containers.size, store.sandboxes.size, abandoned]).toEqual([1, 1, []]);
     engine.containers.clear();
-    // They have ended: now its word counts.
+    // The processes have ended, so the Engine's answer counts now.
     living = new Set();
     await resync.run(true, signal);
     expect([store.containers.size, store.sandboxes.size]).toEqual([0, 0]);
     expect(abandoned).toContain(SANDBOX_ID);
   });
 
-  it('asks this machine for processes of sandboxes too, and only where the Engine is on it', async () => {
+  it('also looks for processes of sandboxes on this machine, but only if the Engine runs here', async () => {
     for (const localEngine of [true, false]) {
       const { resync, engine, store } = syncRoom({}, {}, new NoClaim(), { localEngine });
       engine.containers.set(SANDBOX_ID, sandboxInspect());
@@ -202,14 +202,14 @@ describe('ContainerResync', () => {
       expect([store.sandboxes.size, inContainer.mock.calls]).toEqual(
         localEngine ? [1, [[pid, SANDBOX_ID]]] : [0, []],
       );
-      // They have ended: now its word counts.
+      // The processes have ended, so the Engine's answer counts now.
       inContainer.mockResolvedValue(false);
       await resync.run(true, signal);
       expect(store.sandboxes.size).toBe(0);
     }
   });
 
-  it('takes no pid 0 for a process: a network alone tells of none', async () => {
+  it('does not treat pid 0 as a process, and a network alone is no evidence of one', async () => {
     const network = { ...NETWORK, heldSandboxes: () => [SANDBOX_ID] };
     const { resync } = syncRoom({}, { network }, new NoClaim(), { localEngine: true });
     inContainer.mockReset().mockResolvedValue(true);
@@ -217,7 +217,7 @@ describe('ContainerResync', () => {
     expect(inContainer).not.toHaveBeenCalled();
   });
 
-  it('keeps what a handler added while the list was on its way', async () => {
+  it('keeps a container that a handler added while the list was under way', async () => {
     const { resync, engine, store } = roomWith();
     const listed = gate();
     engine.gates.set('listContainers', () => listed.promise);
@@ -231,19 +231,19 @@ describe('ContainerResync', () => {
       { id: 'new' },
       { id: 'newer' },
     ]);
-    // The next list is younger than the records.
+    // The next list is newer than the records.
     await resync.run(false, signal);
     expect([store.sandboxes.size, store.containers.size]).toEqual([0, 0]);
   });
 
-  it('does not bring back what was removed while the list was on its way', async () => {
+  it('does not bring back a container that was removed while the list was under way', async () => {
     const { resync, engine, store } = roomWith(containerInspect(), sandboxInspect());
     await resync.run(true, signal);
     const inspected = gate();
     engine.gates.set('inspectContainer', () => inspected.promise);
     const resyncing = resync.run(true, signal);
     await until(() => engine.count('inspectContainer') === 4);
-    // A handler removed both; the Engine, slow, still describes them.
+    // A handler removed both, but the slow Engine still describes them.
     store.containers.delete(CONTAINER_ID);
     store.sandboxes.delete(SANDBOX_ID);
     inspected.resolve();
@@ -252,10 +252,10 @@ describe('ContainerResync', () => {
   });
 
   it.each([
-    { desc: 'as it is known', change: undefined, calls: 0 },
-    { desc: 'in another state', change: containerInspect({ state: EXITED_STATE }), calls: 1 },
-    { desc: 'under another name', change: containerInspect({ name: 'k8s_app_web_shop_u_9' }), calls: 1 },
-  ])('of differences only: $desc', async ({ change, calls }) => {
+    { desc: 'one in the known state', change: undefined, calls: 0 },
+    { desc: 'one in another state', change: containerInspect({ state: EXITED_STATE }), calls: 1 },
+    { desc: 'one under another name', change: containerInspect({ name: 'k8s_app_web_shop_u_9' }), calls: 1 },
+  ])('inspects only containers that differ: $desc', async ({ change, calls }) => {
     const { resync, engine, store } = roomWith(containerInspect(), sandboxInspect());
     await resync.run(true, signal);
     if (change !== undefined) engine.containers.set(CONTAINER_ID, change);
@@ -265,7 +265,7 @@ describe('ContainerResync', () => {
     expect(store.containers.get(CONTAINER_ID)?.state).toBe(change?.State.Status ?? 'running');
   });
 
-  it('does not inspect again and again what is in a state that we have not heard of', async () => {
+  it('does not keep inspecting a container whose state is unknown to dockbridge', async () => {
     const { resync, engine, store } = roomWith(containerInspect({ state: { Status: 'invented' } }));
     await resync.run(true, signal);
     await resync.run(false, signal);
@@ -284,7 +284,7 @@ describe('ContainerResync', () => {
     await held;
   });
 
-  it('inspects many at once, but not all', async () => {
+  it('inspects many containers at once, but not all', async () => {
     const ids = Array.from({ length: 60 }, (_, index) => engineId(`f${index}x`));
     const { resync, engine } = roomWith(...ids.map((id) => containerInspect({ id })));
     const inspected = gate();
@@ -298,7 +298,7 @@ describe('ContainerResync', () => {
     expect(engine.count('inspectContainer')).toBe(60);
   });
 
-  it('one container that cannot be inspected does not keep the others from being known', async () => {
+  it('records the others when one container cannot be inspected', async () => {
     const { resync, engine, store, complaints } = roomWith(
       containerInspect(),
       containerInspect({ id: other }),
@@ -308,12 +308,13 @@ describe('ContainerResync', () => {
     );
     await resync.run(true, signal);
     expect(store.containers.get(other)?.state).toBe('running');
-    // What the list says is better than nothing: kubelet would start a second one.
+    // The data of the list is better than nothing, because kubelet would otherwise start a second
+    // container.
     expect(store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'running', sandboxId: SANDBOX_ID });
     expect(complaints.join()).toContain('broken');
   });
 
-  it('one container with odd labels does not either', async () => {
+  it('records the others when one container has invalid labels', async () => {
     const odd = containerInspect();
     odd.Config.Labels!['io.dockbridge.cri'] = '{"v":1}';
     const { resync, store } = roomWith(odd, containerInspect({ id: other }));
@@ -321,7 +322,7 @@ describe('ContainerResync', () => {
     expect(store.containers.size).toBe(2);
   });
 
-  it('fails, and forgets nothing, when the Engine goes down meanwhile', async () => {
+  it('fails and forgets nothing when the Engine goes down meanwhile', async () => {
     const { resync, engine, store } = roomWith(containerInspect(), containerInspect({ id: other }));
     await resync.run(true, signal);
     engine.gates.set('inspectContainer', () => {
@@ -332,7 +333,7 @@ describe('ContainerResync', () => {
     expect(store.containers.size).toBe(2);
   });
 
-  it('a network whose sandbox cannot be inspected is kept, and one whose sandbox is gone is freed', async () => {
+  it('keeps a network whose sandbox cannot be inspected, and frees one whose sandbox is gone', async () => {
     const abandoned: string[] = [];
     const network = {
       ...NETWORK,
@@ -347,7 +348,7 @@ describe('ContainerResync', () => {
     expect(abandoned).toEqual([engineId('a9')]);
   });
 
-  it('says nothing of logs that cannot be tidied up because they have no thread: that was said once', async () => {
+  it('does not log again that logs without a thread cannot be tidied up', async () => {
     const { resync, logs, complaints } = roomWith(containerInspect());
     logs.retain = () => Promise.reject(new Error('no thread'));
     Object.assign(logs, { trouble: { reason: 'LogsWithoutThread', message: 'no thread' } });
@@ -355,7 +356,7 @@ describe('ContainerResync', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('goes on when the logs cannot be tidied up', async () => {
+  it('continues when the logs cannot be tidied up', async () => {
     const { resync, logs, complaints, store } = roomWith(containerInspect());
     logs.retain = () => Promise.reject(new Error('disk full'));
     await resync.run(true, signal);

@@ -18,7 +18,7 @@ import {
   sandboxInspect,
 } from '../sync/support/room';
 
-/** A way to settle things, with what a test wants to be different. */
+/** Returns a settle function with the given parts replaced. */
 function settlingWith(parts: Partial<SettleParts> = {}): { settling: Settling; store: WritableStore } {
   const store = new WritableStore();
   const settling = new Settling({
@@ -71,25 +71,25 @@ async function stepsOf(inspect: EngineContainerInspect, occasion: Occasion): Pro
   return steps;
 }
 
-describe('what happens between an inspect and the record', () => {
+describe('the sequence between an inspect and the record', () => {
   const killed = { ...EXITED_STATE, ExitCode: 137 };
 
   it.each<{ occasion: Occasion; status?: string; steps: string[] }>([
     { occasion: 'found', steps: ['write limits', 'oom', 'log', 'container record'] },
     { occasion: 'started', steps: ['read limits', 'oom', 'log', 'container record'] },
     { occasion: 'found', status: 'dead', steps: ['write limits', 'oom', 'log', 'container record'] },
-  ])('of a container that was $occasion $status', async ({ occasion, status = 'exited', steps }) => {
+  ])('for a container that was $occasion $status', async ({ occasion, status = 'exited', steps }) => {
     const state = { ...killed, Status: status };
     expect(await stepsOf(containerInspect({ state }), occasion)).toEqual(steps);
   });
 
   it.each<{ occasion: Occasion; steps: string[] }>([
     { occasion: 'found', steps: ['dns', 'network', 'sandbox record', 'checkpoint'] },
-    // Its handler writes its DNS and its checkpoint, for it can still undo the start.
+    // The handler writes DNS and the checkpoint itself, because it can still undo the start.
     { occasion: 'started', steps: ['network', 'sandbox record'] },
-    // A list does not tell which ports a checkpoint has to name.
+    // A list does not say which ports a checkpoint has to name.
     { occasion: 'listed', steps: ['network', 'sandbox record'] },
-  ])('of a sandbox that was $occasion', async ({ occasion, steps }) => {
+  ])('for a sandbox that was $occasion', async ({ occasion, steps }) => {
     expect(await stepsOf(sandboxInspect(), occasion)).toEqual(steps);
   });
 });
@@ -118,8 +118,8 @@ it('no checkpoint is written for a sandbox that was removed while it was inspect
   expect(checkpoints.calls).toEqual([]);
 });
 
-describe('the end of a container that an event told', () => {
-  /** What is known of the container's run, and what an inspect says of the same run. */
+describe('the end of a container that an event reported', () => {
+  /** The known run of the container, and an inspect of the same run. */
   const endAfter = async (known: EngineContainerInspect, now: EngineContainerInspect) => {
     const { settling, store } = settlingWith();
     const put: Parameters<Settling['settle']>[2] = (record) => {
@@ -139,15 +139,15 @@ describe('the end of a container that an event told', () => {
     expect(await endAfter(exited, later)).toEqual(['exited', EXITED_STATE.FinishedAt]);
   });
 
-  it('gets the time of the inspect when nobody knew of it', async () => {
+  it('gets the time of the inspect when it was unknown', async () => {
     expect(await endAfter(running, exited)).toEqual(['exited', EXITED_STATE.FinishedAt]);
   });
 
-  it('is forgotten when the Engine says that the container still runs', async () => {
+  it('is discarded when the Engine says that the container still runs', async () => {
     expect(await endAfter(exited, running)).toEqual(['running', 'no end']);
   });
 
-  it('is not the end of the next run', async () => {
+  it('does not apply to the next run', async () => {
     const again = { StartedAt: '2023-11-14T22:13:22.5Z', FinishedAt: LATER };
     const next = containerInspect({ state: { ...EXITED_STATE, ...again } });
     expect(await endAfter(exited, next)).toEqual(['exited', LATER]);
@@ -155,7 +155,7 @@ describe('the end of a container that an event told', () => {
 });
 
 describe('the record of a container', () => {
-  /** Settles what the Engine says, with what `known` makes of the record of an earlier look, if there was one. */
+  /** Settles an inspect after an optional earlier record, which `known` returns. */
   const recordOf = async (
     inspect: EngineContainerInspect,
     known?: (made: ContainerRecord) => ContainerRecord,
@@ -172,7 +172,7 @@ describe('the record of a container', () => {
     return store.containers.get(inspect.Id)!;
   };
 
-  it('has the limits of the Engine, beside those that only we know', async () => {
+  it('has the limits of the Engine, and those that only dockbridge knows', async () => {
     const limited = { ...containerInspect(), HostConfig: { CpuShares: 512, Memory: 4096 } };
     const unified = { 'memory.high': '2048' };
     const { resources } = await recordOf(limited, (made) => ({
@@ -186,18 +186,18 @@ describe('the record of a container', () => {
     { of: '', known: 'no such mount', error: 'no such mount' },
     { of: 'no space left', known: 'no such mount', error: 'no space left' },
     { of: 'no space left', known: '', error: 'no space left' },
-  ])('says why its start failed: Engine "$of", we "$known"', async ({ of, known, error }) => {
+  ])('says why the start failed: Engine "$of", dockbridge "$known"', async ({ of, known, error }) => {
     const refused = containerInspect({ state: { ...CREATED_STATE, Error: of } });
     expect((await recordOf(refused, (made) => ({ ...made, error: known }))).error).toBe(error);
   });
 
-  it('has no cause of death that nobody can tell, for the Engine’s kernel log is not ours', async () => {
+  it('has no cause of death if the Engine’s kernel log is on another machine', async () => {
     const killed = containerInspect({ state: { ...EXITED_STATE, ExitCode: 137 } });
     expect((await recordOf(killed)).oomKilled).toBe(false);
   });
 });
 
-it('a log that could not be written is behind until a later look has written it', async () => {
+it('a log whose writing failed counts as behind until a later inspect has written it', async () => {
   const logs = new FakeLogs();
   const { settling } = settlingWith({ logs });
   logs.onFollow = () => Promise.reject(new Error('disk full'));

@@ -32,7 +32,7 @@ import {
 const { signal } = sharedAbortController();
 const OTHER_ID = engineId('c2');
 
-/** A room in which stops and removals work, and are noted. */
+/** Returns a setup that runs and records stops and removals. */
 function roomOf(...inspects: Parameters<typeof roomWith>) {
   const room = roomWith(...inspects);
   const calls: string[] = [];
@@ -65,13 +65,13 @@ function roomOf(...inspects: Parameters<typeof roomWith>) {
 }
 
 describe('a stop', () => {
-  it('ends when the event has told of it, without an inspect of its own', async () => {
+  it('ends when the event reports it, without an inspect of its own', async () => {
     const { services, life, store, engine } = roomOf(containerInspect());
     await life.refresh(CONTAINER_ID);
     const before = engine.count('inspectContainer');
     await stopAndSettle(services, CONTAINER_ID, 7, signal);
     expect(store.containers.get(CONTAINER_ID)?.state).toBe('exited');
-    // This one is the event's.
+    // This inspect is the event's.
     expect(engine.count('inspectContainer') - before).toBe(1);
   });
 
@@ -86,7 +86,7 @@ describe('a stop', () => {
     expect(store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'exited', exitCode: 3 });
   });
 
-  it('of a container that had vanished is over with its record, and waits for no event', async () => {
+  it('of a container that has vanished ends with its record, and waits for no event', async () => {
     const { services, life, store, engine } = roomOf(containerInspect());
     await life.refresh(CONTAINER_ID);
     engine.containers.clear();
@@ -95,7 +95,7 @@ describe('a stop', () => {
     expect([store.containers.size, waits.mock.calls.length]).toEqual([0, 0]);
   });
 
-  it('is given up with its caller while the event does not come', async () => {
+  it('ends when its caller gives up before the event comes', async () => {
     const { services, life, onStop, engine } = roomOf(containerInspect());
     await life.refresh(CONTAINER_ID);
     const before = engine.count('inspectContainer');
@@ -110,7 +110,7 @@ describe('a stop', () => {
     expect(engine.count('inspectContainer')).toBe(before);
   });
 
-  it('of a whole pod kills what runs, and waits for what is just being started', async () => {
+  it('of a whole pod kills what runs, and waits for containers that are just being started', async () => {
     const ended = engineId('c3');
     const { services, life, store, engine, calls } = roomOf(
       sandboxInspect(),
@@ -137,7 +137,7 @@ describe('a stop', () => {
 });
 
 describe('a wait for a start', () => {
-  it('is none for a container that is not there or has been started', async () => {
+  it('returns at once for a container that does not exist or has been started', async () => {
     const { services, life, store } = roomOf(containerInspect());
     await life.refresh(CONTAINER_ID);
     const busy = gate();
@@ -149,7 +149,7 @@ describe('a wait for a start', () => {
     await held;
   });
 
-  it('is given up with its caller', async () => {
+  it('ends with its caller', async () => {
     const { services, life, store } = roomOf(containerInspect({ state: CREATED_STATE }));
     await life.refresh(CONTAINER_ID);
     const busy = gate();
@@ -164,7 +164,7 @@ describe('a wait for a start', () => {
 });
 
 describe('a removal', () => {
-  it.each(['container', 'sandbox'])('of a %s leaves no record, and hurries its sessions', async (kind) => {
+  it.each(['container', 'sandbox'])('of a %s leaves no record, and drains its sessions', async (kind) => {
     const { services, sessions, life, store, calls } = roomOf(sandboxInspect(), containerInspect());
     const id = kind === 'sandbox' ? SANDBOX_ID : CONTAINER_ID;
     await Promise.all([life.refresh(SANDBOX_ID), life.refresh(CONTAINER_ID)]);
@@ -188,7 +188,7 @@ describe('a removal', () => {
 });
 
 describe('a session', () => {
-  it('that has left is hurried no more, and the others still are', async () => {
+  it('that has left is no longer drained, while the others are', async () => {
     const sessions = new ContainerSessions();
     const [first, second] = [sessions.join('c1'), sessions.join('c1')];
     first.leave();
@@ -196,7 +196,7 @@ describe('a session', () => {
     expect([first.hurried.aborted, second.hurried.aborted]).toEqual([false, true]);
   });
 
-  it('that is left twice does not take a later one with it', async () => {
+  it('that leaves twice does not remove a later one', async () => {
     const sessions = new ContainerSessions();
     const early = sessions.join('c1');
     early.leave();
@@ -206,7 +206,7 @@ describe('a session', () => {
     expect(late.hurried.aborted).toBe(true);
   });
 
-  it('can be hurried alone', () => {
+  it('can be drained alone', () => {
     const sessions = new ContainerSessions();
     const [first, second] = [sessions.join('c1'), sessions.join('c1')];
     first.hurry();
@@ -214,7 +214,7 @@ describe('a session', () => {
   });
 });
 
-it('a container that cannot start is a failure with a name of its own, in words a person can act on', async () => {
+it('a container that cannot start causes an error of its own with advice for people', async () => {
   const docker = {
     startContainer: () => Promise.reject(new EngineError('UNKNOWN', 400, 'invalid mount config')),
   };

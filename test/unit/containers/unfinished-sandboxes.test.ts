@@ -20,7 +20,7 @@ afterEach(() => rmSync(parent, { recursive: true }));
 
 const files = (): string[] => readdirSync(directory).sort();
 
-it('keeps a file of a sandbox from before its start until it is ready', async () => {
+it('keeps a file for a sandbox from before its start until it is ready', async () => {
   const sandboxes = await UnfinishedSandboxes.open(directory, silentLogger);
   sandboxes.begin(FIRST);
   sandboxes.begin(SECOND);
@@ -32,7 +32,7 @@ it('keeps a file of a sandbox from before its start until it is ready', async ()
   expect([files(), readdirSync(parent)]).toEqual([[], ['unfinished']]);
 });
 
-it('knows what an earlier daemon left, and nothing that is not an id', async () => {
+it('reads what an earlier daemon left, and ignores names that are not ids', async () => {
   mkdirSync(directory);
   for (const name of [FIRST, 'README', SECOND.slice(1)]) writeFileSync(join(directory, name), '');
   const sandboxes = await UnfinishedSandboxes.open(directory, silentLogger);
@@ -51,7 +51,7 @@ it('remembers nothing beyond this process without a directory', async () => {
   expect([sandboxes.ids, readdirSync(parent)]).toEqual([[SECOND], []]);
 });
 
-it('warns once while the directory cannot be written, and again after it could be', async () => {
+it('warns once while the directory cannot be written, and again after a success in between', async () => {
   const log = new LogWatch();
   const sandboxes = await UnfinishedSandboxes.open(directory, log.logger);
   const warnings = (): number => log.lines.filter(({ level }) => level === 'warn').length;
@@ -69,14 +69,14 @@ it('warns once while the directory cannot be written, and again after it could b
   expect(await tryIn('nothing')).toBe(2);
 });
 
-it('opens without what it cannot read, and says so', async () => {
+it('opens without the files that it cannot read, and logs that', async () => {
   writeFileSync(directory, '');
   const log = new LogWatch();
   const sandboxes = await UnfinishedSandboxes.open(directory, log.logger);
   expect([sandboxes.ids, log.lines.map(({ level }) => level)]).toEqual([[], ['warn']]);
 });
 
-it('makes its directory for nobody but the daemon, and those above it', async () => {
+it('creates its directory, and the parents, for the daemon alone', async () => {
   const below = join(directory, 'unfinished');
   await UnfinishedSandboxes.open(below, silentLogger);
   expect(statSync(below).mode & 0o777).toBe(0o700);
@@ -93,21 +93,21 @@ it('warns of the very first sandbox that cannot be recorded, with the reason', a
   ]);
 });
 
-it('removes the file of a condemned sandbox only when it is gone, and that of no stranger', async () => {
+it('removes the file of a condemned sandbox only when the sandbox is gone, and never a foreign one', async () => {
   mkdirSync(directory);
   const sandboxes = await UnfinishedSandboxes.open(directory, silentLogger);
   writeFileSync(join(directory, SECOND), '');
   sandboxes.begin(FIRST);
   sandboxes.condemn(FIRST);
   await until(() => files().length === 2);
-  // It knows nothing of this one: another daemon may have written it.
+  // This file is unknown, because another daemon may have written it.
   await sandboxes.forget(SECOND);
   expect([files(), sandboxes.has(FIRST)]).toEqual([[FIRST, SECOND], true]);
   await sandboxes.forget(FIRST);
   expect([files(), sandboxes.has(FIRST)]).toEqual([[SECOND], false]);
 });
 
-it('leaves no file of a sandbox that is ready before its file is written', async () => {
+it('leaves no file of a sandbox that becomes ready before its file is written', async () => {
   const sandboxes = await UnfinishedSandboxes.open(directory, silentLogger);
   const slow = gate();
   const write = fs.writeFile;
@@ -126,7 +126,7 @@ it('leaves no file of a sandbox that is ready before its file is written', async
   }
 });
 
-it('writes empty files, and removes each only once: a later one is another daemon’s', async () => {
+it('writes empty files and removes each only once, because a later one belongs to another daemon', async () => {
   const sandboxes = await UnfinishedSandboxes.open(directory, silentLogger);
   const path = join(directory, FIRST);
   sandboxes.begin(FIRST);
@@ -138,7 +138,7 @@ it('writes empty files, and removes each only once: a later one is another daemo
   expect(files()).toEqual([FIRST]);
 });
 
-it('does not mind a file that somebody has removed already', async () => {
+it('ignores that somebody has already removed a file', async () => {
   const warn = jest.fn();
   const sandboxes = await UnfinishedSandboxes.open(directory, { ...silentLogger, warn });
   sandboxes.begin(FIRST);

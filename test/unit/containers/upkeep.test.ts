@@ -37,12 +37,12 @@ describe('the DNS of a pod', () => {
     expect(text()).toBe(OF_THE_POD);
   });
 
-  it('is left as it was written since a start that nobody saw', async () => {
+  it('stays as it was written after a start that dockbridge did not see', async () => {
     await new NodeUpkeep(silentLogger).keepDns(sandbox, true);
     expect(text()).toBe(OF_THE_ENGINE);
   });
 
-  it('that cannot be written is a warning with the reason, and no failure', async () => {
+  it('that cannot be written causes a warning with the reason, and no failure', async () => {
     const warn = jest.fn();
     rmSync(path);
     await new NodeUpkeep({ ...silentLogger, warn }).keepDns(sandbox, false);
@@ -54,8 +54,8 @@ describe('the DNS of a pod', () => {
     ]);
   });
 
-  it('is nothing that an observing daemon writes', async () => {
-    // Whoever settles a sandbox goes on when this is done.
+  it('is not written by an observing daemon', async () => {
+    // The caller that settles a sandbox continues when this is done.
     await new NoUpkeep().keepDns().then(() => expect(text()).toBe(OF_THE_ENGINE));
   });
 });
@@ -81,7 +81,7 @@ describe('the limits of a container', () => {
     upkeep.close();
   });
 
-  it('are told as the kernel has them by an observing daemon, which watches and writes nothing', async () => {
+  it("are reported with the kernel's values by an observing daemon, which watches and writes nothing", async () => {
     const observing = new NoUpkeep(machine.proc);
     observing.watchLimits();
     for (const told of [await observing.keepLimits(record), await observing.limitsOf(record)])
@@ -90,7 +90,7 @@ describe('the limits of a container', () => {
     expect(machine.read('memory.high')).toBe('max\n');
   });
 
-  it('are let go when the watch is closed', async () => {
+  it('are released when the watch is closed', async () => {
     const upkeep = new NodeUpkeep(silentLogger, machine.proc);
     const store = new WritableStore();
     const looks: Promise<void>[] = [];

@@ -7,7 +7,7 @@ import { rejectionOf } from '../support/errors';
 const NEVER = 3_600_000;
 let order: string[];
 
-/** A lane of `atOnce` places; `slowMs` when calls are to count as slow within the test. */
+/** A lane with `atOnce` places. `slowMs` is short where calls should count as slow within the test. */
 function lanes(atOnce: number, slowMs = NEVER): CallLanes {
   return new CallLanes({ inspect: { atOnce, slowMs } });
 }
@@ -36,7 +36,7 @@ function begin(
 const loadOf = (all: CallLanes) => all.load.find(({ lane }) => lane === 'inspect')!;
 
 describe('a lane', () => {
-  it('lets in so many at once, the others in their order', async () => {
+  it('admits a fixed number of calls at once, and the others in their order', async () => {
     const all = lanes(2);
     const begun = ['a', 'b', 'c', 'd'].map((what) => begin(all, what));
     await settle();
@@ -62,14 +62,14 @@ describe('a lane', () => {
     expect(order).toEqual(['hung', 'goes']);
   });
 
-  it('gives a container two places, and the third call lets others pass', async () => {
+  it('gives a container two places, and lets other containers pass its third call', async () => {
     const all = lanes(3);
     const first = begin(all, 'c1 first', { container: 'c1' });
     for (const what of ['c1 second', 'c1 third', 'c1 fourth']) begin(all, what, { container: 'c1' });
     begin(all, 'c2', { container: 'c2' });
     await settle();
     expect(order).toEqual(['c1 first', 'c1 second', 'c2']);
-    // They wait for their own container, not for the Engine.
+    // These calls wait for their own container, not for the Engine.
     expect(loadOf(all).waiting).toBe(0);
     first.gate.resolve();
     await settle();
@@ -84,7 +84,7 @@ describe('a lane', () => {
     expect(loadOf(all)).toMatchObject({ underWay: 4, waiting: 0 });
   });
 
-  it('counts nothing as slow that has ended: neither what was in time nor what was slow', async () => {
+  it('does not count a call that has ended as slow, whether it was in time or not', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     try {
       const all = lanes(2, 5);
@@ -106,7 +106,7 @@ describe('a lane', () => {
     }
   });
 
-  it('lets a waiting call go when its signal fires, and its turn goes to the next', async () => {
+  it('releases a waiting call when its signal fires, and gives its turn to the next', async () => {
     const all = lanes(1);
     const holder = begin(all, 'holder');
     const controller = new AbortController();
@@ -121,7 +121,7 @@ describe('a lane', () => {
     expect(order).toEqual(['holder', 'next']);
   });
 
-  it('loses no place to a call that gives up in the moment of its turn', async () => {
+  it('loses no place when a call gives up at the moment of its turn', async () => {
     const all = lanes(1);
     const holder = begin(all, 'holder');
     const controller = new AbortController();
@@ -139,13 +139,13 @@ describe('a lane', () => {
     expect(loadOf(all).underWay).toBe(1);
   });
 
-  it('lets in more stops than take long: they take as long as their containers like', async () => {
+  it('admits more stops than other slow calls, because containers decide how long a stop takes', async () => {
     const all = new CallLanes({ stop: { atOnce: 256, slowMs: 5 } });
     for (let at = 0; at < 400; at++) begin(all, String(at), { lane: 'stop' });
     await until(() => order.length === 400, 'the 400th stop');
   });
 
-  it('refuses when thousands wait', async () => {
+  it('refuses calls when thousands wait', async () => {
     const all = lanes(1);
     for (let at = 0; at < 2_001; at++) begin(all, String(at));
     expect(await rejectionOf(begin(all, 'one too many').done)).toMatch(

@@ -31,7 +31,7 @@ beforeEach(() => {
   client = instrument(fake as unknown as DockerClient, (call) => calls.push(call));
 });
 
-it('hands arguments, result and `this` through, and reports the call', async () => {
+it('passes arguments, result and `this` through, and reports the call', async () => {
   const options = { signal: new AbortController().signal };
   expect(await client.version(options)).toBe('this is right');
   expect(fake.seen).toEqual([[options]]);
@@ -46,12 +46,12 @@ it('reports a rejection and passes on the same error', async () => {
   expect(calls[0]!.error).toBe(error);
 });
 
-it('makes a rejection of what is thrown at once', async () => {
+it('turns a synchronous throw into a rejection', async () => {
   await expect(client.ping()).rejects.toThrow('thrown at once');
   expect(calls).toHaveLength(1);
 });
 
-it('reports a call when it has ended, not before', async () => {
+it('reports a call only when it has ended', async () => {
   let end!: () => void;
   const slow = { ping: () => new Promise<void>((resolve) => (end = resolve)) } as unknown as DockerClient;
   const pending = instrument(slow, (call) => calls.push(call)).ping();
@@ -61,7 +61,7 @@ it('reports a call when it has ended, not before', async () => {
   expect(calls).toHaveLength(1);
 });
 
-it('leaves properties that are no methods alone', () => {
+it('leaves properties that are not methods unchanged', () => {
   expect((client as unknown as Fake).option).toBe(7);
 });
 
@@ -69,7 +69,7 @@ type Ask = (client: DockerClient) => Promise<unknown>;
 const SIZE = { width: 80, height: 24 };
 const STREAMS = { stdin: false, stdout: true, stderr: true };
 
-/** One call of each kind; the type demands all. */
+/** One call of each kind. The type requires all of them. */
 const CALLS: Readonly<Record<keyof DockerClient, Ask>> = {
   ping: (client) => client.ping(),
   version: (client) => client.version(),
@@ -105,7 +105,7 @@ const CHANGES: readonly (keyof DockerClient)[] = [
   ...(['createContainer', 'startContainer', 'stopContainer', 'updateContainer'] as const),
   ...(['checkpointContainer', 'removeContainer', 'attachContainer', 'resizeContainer'] as const),
   ...(['pullImage', 'importImage', 'removeImage', 'createExec', 'startExec', 'resizeExec'] as const),
-  // It makes the Engine ask a registry.
+  // This GET makes the Engine contact a registry.
   'inspectManifest',
 ];
 
@@ -122,12 +122,12 @@ describe('a client that only reads', () => {
 
   const names = Object.keys(CALLS) as (keyof DockerClient)[];
 
-  it.each(names.filter((name) => !CHANGES.includes(name)))('%s is passed on, as a GET', async (name) => {
+  it.each(names.filter((name) => !CHANGES.includes(name)))('passes %s on as a GET', async (name) => {
     await CALLS[name](client).catch(() => undefined);
     expect(engine.exchanges.map(({ method }) => method)).toEqual(['GET']);
   });
 
-  it.each(CHANGES)('%s is refused, and nothing is sent', async (name) => {
+  it.each(CHANGES)('refuses %s and sends nothing', async (name) => {
     await expect(CALLS[name](client)).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
       message: expect.stringContaining('it only observes') as string,
@@ -135,7 +135,7 @@ describe('a client that only reads', () => {
     expect(engine.exchanges).toEqual([]);
   });
 
-  it('refuses a call that it was not told of', async () => {
+  it('refuses a call that it does not know', async () => {
     const odd = { pruneEverything: () => Promise.resolve('done') } as unknown as DockerClient;
     const asked = readOnly(odd, 'x') as unknown as { pruneEverything(): Promise<string> };
     await expect(asked.pruneEverything()).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });

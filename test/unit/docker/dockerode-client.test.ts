@@ -36,7 +36,7 @@ function impatient(ms: number): DockerodeClient {
 
 const CREATE_BODY = { Image: 'x', HostConfig: {} } as Parameters<DockerClient['createContainer']>[1];
 
-/** Every call with arguments that would leave the path if they were not escaped. */
+/** Every call, with arguments that would change the path if they were not escaped. */
 const CALLS: Record<
   string,
   [call: (docker: DockerClient, signal?: AbortSignal) => Promise<unknown>, request: string]
@@ -88,27 +88,27 @@ const CALLS: Record<
   events: [async (docker, signal) => text(await docker.events({}, { signal })), 'GET /events'],
 };
 const NAMES = Object.keys(CALLS);
-/** Those that must end by themselves when the Engine hangs. */
+/** The calls that have to end by themselves when the Engine hangs. */
 const SHORT = NAMES.filter((name) => !['ping', 'pullImage', 'diskUsage', 'events'].includes(name));
 
 describe.each(NAMES)('%s', (name) => {
   const [call, request] = CALLS[name]!;
 
-  it('asks what the API documents', async () => {
+  it('sends the request that the API documents', async () => {
     engine.answers(reply(200, '{}'));
     await call(client).catch(() => undefined);
     const { method, path } = await engine.exchange();
     expect(`${method} ${path}`).toBe(request);
   });
 
-  it('rejects with the status of a refusal and nothing but the text of the Engine', async () => {
+  it("rejects a refusal with its status and with exactly the Engine's text", async () => {
     engine.answers(reply(500, { message: 'tüdelü: no space left' }));
     await expect(call(client)).rejects.toEqual(
       expect.objectContaining({ name: 'EngineError', statusCode: 500, message: 'tüdelü: no space left' }),
     );
   });
 
-  it('rejects when the connection is dropped before an answer, and in the middle of a refusal', async () => {
+  it('rejects when the connection is dropped before an answer or in the middle of a refusal', async () => {
     engine.answers(drop, tear(500, '{"message": "torn'));
     await expect(call(client)).rejects.toMatchObject({ name: 'RuntimeError', code: 'UNAVAILABLE' });
     await expect(call(client)).rejects.toMatchObject({ name: 'RuntimeError', code: 'UNAVAILABLE' });
@@ -126,7 +126,7 @@ describe.each(NAMES)('%s', (name) => {
     ['before the headers', hang],
     ['in the middle of the body', stall(200, '{"a')],
     ['in the middle of a refusal', stall(500, '{"mess')],
-  ])('ends with its signal, and its connection with it, when the Engine hangs %s', async (_where, answer) => {
+  ])('ends with its signal and closes its connection when the Engine hangs %s', async (_where, answer) => {
     engine.answers(answer);
     const controller = new AbortController();
     const pending = call(client, controller.signal);
@@ -138,7 +138,7 @@ describe.each(NAMES)('%s', (name) => {
     await closed;
   });
 
-  it('asks nothing for a caller that is gone already', async () => {
+  it('sends nothing for a caller that has already gone', async () => {
     const reason = unavailable('gone before');
     await expect(call(client, AbortSignal.abort(reason))).rejects.toBe(reason);
     expect(engine.exchanges).toEqual([]);
@@ -152,9 +152,9 @@ describe.each(SHORT)('%s', (name) => {
     ['before the headers', hang],
     ['in the middle of the body', stall(200, '{"a')],
     ['in the middle of a refusal', stall(500, '{"mess')],
-  ])('ends by its time limit when the Engine hangs %s', async (_where, answer) => {
+  ])('ends at its time limit when the Engine hangs %s', async (_where, answer) => {
     engine.answers(answer);
-    // A stop has its grace period on top: none here.
+    // A stop adds its grace period to the limit. Here it is zero.
     const pending = name === 'stopContainer' ? impatient(100).stopContainer('id', 0) : call(impatient(100));
     await expect(pending).rejects.toMatchObject({
       code: 'DEADLINE_EXCEEDED',
@@ -165,25 +165,25 @@ describe.each(SHORT)('%s', (name) => {
     ).closed;
   });
 
-  it('rejects when a good answer is torn', async () => {
+  it('rejects when a successful answer is cut off', async () => {
     engine.answers(tear(200, '{"Id": "abc"'));
     await expect(call(client)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 });
 
 describe('answers', () => {
-  it('are decoded, also when they come byte by byte and cut a character', async () => {
+  it('are decoded even if they arrive byte by byte and split a character', async () => {
     const bytes = Buffer.from(JSON.stringify({ Version: '20.10-ä€😀' }));
     engine.answers(chunks(...Array.from(bytes, (byte) => Buffer.from([byte]))));
     expect(await client.version()).toEqual({ Version: '20.10-ä€😀' });
   });
 
-  it('that are no JSON reject with a code', async () => {
+  it('that are not JSON reject with a code', async () => {
     engine.answers(reply(200, '<html>proxy</html>'));
     await expect(client.version()).rejects.toMatchObject({ name: 'RuntimeError', code: 'UNKNOWN' });
   });
 
-  it('refusals without JSON keep their text, empty ones have some', async () => {
+  it('keep the text of refusals without JSON, and give empty refusals a text', async () => {
     engine.answers(reply(404, 'page not found\n'), reply(500, ''));
     await expect(client.version()).rejects.toMatchObject({ statusCode: 404, message: 'page not found' });
     await expect(client.version()).rejects.toMatchObject({
@@ -203,7 +203,7 @@ describe('answers', () => {
     [500, 'UNKNOWN'],
     [501, 'UNIMPLEMENTED'],
     [503, 'UNAVAILABLE'],
-  ])('HTTP %i is %s', async (status, code) => {
+  ])('with HTTP %i become %s', async (status, code) => {
     engine.answers(reply(status, { message: 'no' }));
     const failure = await client.info().catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(EngineError);
@@ -212,7 +212,7 @@ describe('answers', () => {
 });
 
 describe('containers', () => {
-  it('create sends name and body and returns the id', async () => {
+  it('are created with name and body, and the id is returned', async () => {
     engine.answers(reply(201, { Id: 'abc', Warnings: [] }));
     expect(await client.createContainer('k8s_ä', CREATE_BODY)).toBe('abc');
     const { query, body, headers } = await engine.exchange();
@@ -221,14 +221,14 @@ describe('containers', () => {
     expect(headers['content-type']).toBe('application/json');
   });
 
-  it('start and stop of what runs or does not are success', async () => {
+  it('start or stop successfully if they already run or have ended', async () => {
     engine.answers(reply(304));
     await client.startContainer('id');
     await client.stopContainer('id', 5);
     expect((await engine.exchange(1)).query.get('t')).toBe('5');
   });
 
-  it('the time limit is the one of the moment', async () => {
+  it('use the time limit that is set at the moment of the call', async () => {
     let ms = 30_000;
     const docker = new DockerodeClient({ endpoint: engine.endpoint, requestTimeoutMs: () => ms });
     engine.answers(hang);
@@ -236,18 +236,18 @@ describe('containers', () => {
     await expect(docker.info()).rejects.toThrow(/100 ms/);
   });
 
-  it('a stop may take its grace period on top of the time limit', async () => {
+  it('may take their grace period in addition to the time limit when they stop', async () => {
     engine.answers(({ response }) => setTimeout(() => response.writeHead(204).end(), 300));
     await impatient(100).stopContainer('id', 1);
   });
 
-  it('removal of what is gone is success', async () => {
+  it('are removed successfully when they are gone', async () => {
     engine.answers(reply(404, { message: 'No such container' }));
     await client.removeContainer('id');
     expect(engine.exchanges).toHaveLength(1);
   });
 
-  it('removal that is under way is awaited', async () => {
+  it('have a removal that is under way awaited', async () => {
     const gone = reply(404, { message: 'No such container' });
     engine.answers(reply(409, { message: 'removal of container id is already in progress' }), hang, gone);
     const removal = client.removeContainer('id');
@@ -261,13 +261,13 @@ describe('containers', () => {
     await removal;
   });
 
-  it('removal by somebody else that failed is no success', async () => {
+  it("cause an error when somebody else's removal failed", async () => {
     const failed = reply(200, { StatusCode: 0, Error: { Message: 'device or resource busy' } });
     engine.answers(reply(409, {}), failed, reply(409, { message: 'device or resource busy' }));
     await expect(client.removeContainer('id')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
   });
 
-  it('removal whose wait comes too late is success, one that hangs ends', async () => {
+  it('are removed successfully if the wait begins too late, and the wait ends if it hangs', async () => {
     engine.answers(reply(409, {}), reply(404, { message: 'No such container' }), reply(409, {}), hang);
     await client.removeContainer('id');
     await expect(impatient(100).removeContainer('id')).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
@@ -286,7 +286,7 @@ describe('pull', () => {
     expect(JSON.parse(auth)).toEqual({ username: 'u', password: 'ü' });
   });
 
-  it('rejects with an error that comes in the stream after 200', async () => {
+  it('rejects with an error that the stream contains after status 200', async () => {
     engine.answers(
       chunks('{"status":"x"}\n{"errorDetail":{"code":401,"message":"denied"},"error":"denied"}\n'),
       chunks('{"error":"no space left on device"}\n'),
@@ -298,16 +298,16 @@ describe('pull', () => {
       name: 'EngineError',
       message: 'no space left on device',
     });
-    // The rest is not read: the connections are gone.
+    // The rest is not read, because the connections are closed.
     await (
       await engine.exchange(1)
     ).closed;
   });
 
   it.each<[string, Answer]>([
-    ['is torn', tear(200, '{"status":"Pulling"}\n')],
+    ['is cut off', tear(200, '{"status":"Pulling"}\n')],
     ['ends in the middle of a line', chunks('{"status":"Pulling"}\n{"stat')],
-    ['is no JSON', chunks('{"status":"Pulling"}\n<html>\n')],
+    ['is not JSON', chunks('{"status":"Pulling"}\n<html>\n')],
   ])('rejects when the stream %s', async (_what, answer) => {
     engine.answers(answer);
     const seen: unknown[] = [];
@@ -319,7 +319,7 @@ describe('pull', () => {
 });
 
 describe('import', () => {
-  it('sends the tar and the changes, each as a parameter of its own', async () => {
+  it('sends the tar, and each change as a parameter of its own', async () => {
     engine.answers(chunks('{"status":"sha256:1"}\n'));
     await client.importImage(Readable.from(['ta', 'r']), 'host:5000/a/b:1', ['CMD ["x"]', 'USER 1']);
     const { query, body } = await engine.exchange();
@@ -336,7 +336,7 @@ describe('import', () => {
 });
 
 describe('exec', () => {
-  it('gives the raw connection, with bytes that came along with the 101', async () => {
+  it('returns the raw connection, including bytes that came along with the 101', async () => {
     engine.answers(upgrade(Buffer.from('at once')));
     expect(await text(await client.startExec('id'))).toBe('at once');
     const { headers } = await engine.exchange();
@@ -347,15 +347,15 @@ describe('exec', () => {
     });
   });
 
-  it('rejects a refusal', async () => {
+  it('rejects when the Engine refuses', async () => {
     engine.answers(({ socket }) =>
       socket.end('HTTP/1.1 409 Conflict\r\nContent-Length: 24\r\n\r\n{"message":"is paused"}\n'),
     );
     await expect(client.startExec('id')).rejects.toMatchObject({ statusCode: 409, message: 'is paused' });
   });
 
-  it('leaves no connection of a refused one behind', async () => {
-    // As dockerd does, which waits for the rest of what the client has to say.
+  it('closes the connection of a refused exec', async () => {
+    // Behaves like dockerd, which waits for the rest of the client's request.
     engine.answers(({ socket }) =>
       socket.write('HTTP/1.1 409 Conflict\r\nContent-Length: 24\r\n\r\n{"message":"is paused"}\n'),
     );
@@ -367,7 +367,7 @@ describe('exec', () => {
     await until(() => engine.connections === 0);
   });
 
-  it('asks for a terminal with its size, and without detach keys that anybody types', async () => {
+  it('requests a terminal with its size, and detach keys that nobody types', async () => {
     engine.answers(reply(201, { Id: 'e' }), upgrade(Buffer.alloc(0)), upgrade(Buffer.alloc(0)));
     const streams = { stdin: true, stdout: true, stderr: false };
     await client.createExec('c', ['sh'], { tty: true, streams });
@@ -386,7 +386,7 @@ describe('exec', () => {
     expect(Object.fromEntries(query)).toMatchObject({ stream: '1', stdin: '1', stdout: '1', stderr: '0' });
   });
 
-  it('rejects a dropped connection and a caller that is gone', async () => {
+  it('rejects when the connection is dropped or the caller has gone', async () => {
     engine.answers(drop, hang);
     await expect(client.startExec('id')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     const controller = new AbortController();
@@ -400,7 +400,7 @@ describe('exec', () => {
 });
 
 describe('connections', () => {
-  it('a hundred hung calls do not keep a ping, a pull or an event stream from the Engine', async () => {
+  it('leave room for a ping, a pull and an event stream while a hundred calls hang', async () => {
     engine.answers(({ path, response }) => {
       if (path === '/_ping') response.end('OK');
       if (path === '/images/create') response.end('{"status":"Done"}\n');
@@ -418,19 +418,20 @@ describe('connections', () => {
       expect(result).toMatchObject({ status: 'rejected', reason: { message: 'enough' } });
   });
 
-  it('a burst shares a few connections', async () => {
+  it('are few and shared when many calls come at once', async () => {
     engine.answers(reply(200, '{}'));
     await Promise.all(Array.from({ length: 500 }, () => client.info()));
     expect(engine.exchanges).toHaveLength(500);
     expect(engine.connections).toBeLessThanOrEqual(32);
   });
 
-  it('a connection that the Engine closed while it was idle costs no call', async () => {
+  it('that the Engine closed while they were idle fail no call', async () => {
     engine.answers(reply(200, '{}'));
     await client.info();
     for (let round = 0; round < 20; round++) {
       (await engine.exchange(2 * round)).socket.destroy();
-      // On a connection of its own, later than the other's end: once it is answered, the client knows of that.
+      // This call uses a connection of its own after the other one ended. Once it is answered, the client
+      // knows of that end.
       await client.ping();
       await client.info();
     }

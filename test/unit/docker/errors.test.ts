@@ -1,13 +1,13 @@
 import { EngineError, hasStatus, toRuntimeError } from '../../../src/docker/errors';
 import { RuntimeError, unavailable } from '../../../src/lib/errors';
 
-/** What docker-modem rejects with. */
+/** The error that docker-modem rejects with. */
 function modemError(status: number, text: string): Error {
   return Object.assign(new Error(`(HTTP code ${status}) unexpected - ${text} `), { statusCode: status });
 }
 
 describe('toRuntimeError', () => {
-  it('leaves our own errors as they are', () => {
+  it('returns our own errors unchanged', () => {
     const error = unavailable('x');
     expect(toRuntimeError(error)).toBe(error);
   });
@@ -31,7 +31,7 @@ describe('toRuntimeError', () => {
     'ETIMEDOUT',
     'EHOSTUNREACH',
     'ENOTFOUND',
-  ])('%s is UNAVAILABLE and says which', (code) => {
+  ])('turns %s into UNAVAILABLE and names it', (code) => {
     const error = toRuntimeError(Object.assign(new Error('x'), { code }));
     expect(error).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining(code) as string });
     expect(error).not.toBeInstanceOf(EngineError);
@@ -46,13 +46,13 @@ describe('toRuntimeError', () => {
     new Error('odd'),
     { statusCode: 'x' },
     Object.assign(new Error('odd'), { code: 7 }),
-  ])('makes an error of anything: %p', (thrown) => {
+  ])('makes an error of any value: %p', (thrown) => {
     const error = toRuntimeError(thrown);
     expect(error).toBeInstanceOf(RuntimeError);
     expect(error).toMatchObject({ code: 'UNKNOWN', cause: thrown });
   });
 
-  it('prefers the reason of its signal: why the call ended, not how', () => {
+  it('prefers the reason of its signal, which says why the call ended, to the error', () => {
     const reason = unavailable('the caller is gone');
     const torn = Object.assign(new Error('aborted'), { code: 'ECONNRESET' });
     expect(toRuntimeError(torn, AbortSignal.abort(reason))).toBe(reason);
@@ -63,7 +63,7 @@ describe('toRuntimeError', () => {
 });
 
 describe('hasStatus', () => {
-  it('is true for that answer of the Engine only', () => {
+  it('is true only for an answer of the Engine with that status', () => {
     expect(hasStatus(new EngineError('NOT_FOUND', 404, 'x'), 404)).toBe(true);
     expect(hasStatus(new EngineError('NOT_FOUND', 404, 'x'), 409)).toBe(false);
     expect(hasStatus(modemError(404, 'not yet translated'), 404)).toBe(false);

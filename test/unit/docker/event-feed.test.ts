@@ -33,7 +33,7 @@ async function consume(answer: Answer): Promise<{ events: EngineEvent[]; end: un
   return { events, end };
 }
 
-it('asks for what changes a record, and for nothing that only costs', async () => {
+it('requests only the events that change a record', async () => {
   engine.answers(chunks());
   await openEventFeed(client, never);
   const { path, query } = await engine.exchange();
@@ -46,7 +46,7 @@ it('asks for what changes a record, and for nothing that only costs', async () =
   expect(filters.event?.join(' ')).not.toMatch(/exec|health|attach|top|resize/);
 });
 
-it('is open as soon as the Engine has accepted, before any event', async () => {
+it('is open as soon as the Engine has accepted the request, before any event', async () => {
   engine.answers(({ response }) => {
     response.writeHead(200);
     response.flushHeaders();
@@ -62,7 +62,7 @@ it.each<[string, Answer, string]>([
   await expect(openEventFeed(client, never)).rejects.toMatchObject({ message });
 });
 
-it('says that the Engine ended the stream', async () => {
+it('reports that the Engine ended the stream', async () => {
   expect(await consume(chunks(LINE, LINE))).toEqual({
     events: [EVENT, EVENT],
     end: expect.objectContaining({
@@ -72,8 +72,8 @@ it('says that the Engine ended the stream', async () => {
   });
 });
 
-it('hands over a half-closed stream to its last event', async () => {
-  // The Engine's FIN without the end of the chunked body.
+it('delivers all events of a half-closed stream', async () => {
+  // The Engine's FIN arrives without the end of the chunked body.
   const { events, end } = await consume(({ response, socket }) => {
     response.writeHead(200);
     response.write(LINE, () => socket.end());
@@ -82,22 +82,22 @@ it('hands over a half-closed stream to its last event', async () => {
   expect(end).toMatchObject({ code: 'UNAVAILABLE' });
 });
 
-it('ends with UNAVAILABLE when the stream is torn', async () => {
+it('ends with UNAVAILABLE when the stream is cut off', async () => {
   const { events, end } = await consume(tear(200, LINE));
   expect(events).toEqual([EVENT]);
   expect(end).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringMatching(/ECONNRESET/) as string });
 });
 
 it.each([
-  ['is no JSON', '<html>\n'],
+  ['is not JSON', '<html>\n'],
   ['is cut off', LINE.slice(0, 40)],
-])('ends when a line %s: a resync makes up for what was missed', async (_what, garbage) => {
+])('ends when a line %s, because a resync makes up for the missed events', async (_what, garbage) => {
   const { events, end } = await consume(chunks(LINE, garbage));
   expect(events).toEqual([EVENT]);
   expect(end).toMatchObject({ name: 'RuntimeError' });
 });
 
-it('ends at a line without end, without holding all of it', async () => {
+it('ends when a line never ends, without holding all of it', async () => {
   const piece = Buffer.alloc(1024 * 1024, 'x');
   let sent = 0;
   const { end } = await consume(({ response }) => {
@@ -112,11 +112,11 @@ it('ends at a line without end, without holding all of it', async () => {
   await (
     await engine.exchange()
   ).closed;
-  // 16 of them, and what the socket's buffers hold.
+  // 16 of these chunks, and the contents of the socket's buffers.
   expect(sent).toBeLessThan(40);
 });
 
-it('takes events of 1 MiB, and characters that arrive byte by byte', async () => {
+it('accepts events of 1 MiB, and characters that arrive byte by byte', async () => {
   const large = { ...EVENT, Actor: { ID: 'x', Attributes: { label: '€'.repeat(350_000) } } };
   const bytes = Array.from(Buffer.from(LINE), (byte) => Buffer.from([byte]));
   const { events } = await consume(chunks(`${JSON.stringify(large)}\n`, ...bytes));

@@ -21,14 +21,18 @@ describe('inspectImage', () => {
   it.each([
     ['does not look for signatures', { ApiVersion: '1.52', MinAPIVersion: '1.44' }, UNVERSIONED],
     ['would look for signatures', { ApiVersion: '1.53', MinAPIVersion: '1.44' }, `/v1.52${UNVERSIONED}`],
-    ['speaks just one older API', { ApiVersion: '1.56', MinAPIVersion: '1.52' }, `/v1.52${UNVERSIONED}`],
-    ['speaks none that is so old', { ApiVersion: '1.60', MinAPIVersion: '1.53' }, UNVERSIONED],
-    ['does not say what it speaks', {}, UNVERSIONED],
-  ])('asks for no signatures of an Engine that %s', async (_, version, path) => {
+    [
+      'supports only one older API version',
+      { ApiVersion: '1.56', MinAPIVersion: '1.52' },
+      `/v1.52${UNVERSIONED}`,
+    ],
+    ['supports no version that old', { ApiVersion: '1.60', MinAPIVersion: '1.53' }, UNVERSIONED],
+    ['does not report its API versions', {}, UNVERSIONED],
+  ])('requests no signatures from an Engine that %s', async (_, version, path) => {
     expect(await pathAfter(version)).toBe(path);
   });
 
-  it('goes by the Engine that answered last', async () => {
+  it('uses the API version of the Engine that answered last', async () => {
     expect(await pathAfter({ ApiVersion: '1.56', MinAPIVersion: '1.40' })).toBe(`/v1.52${UNVERSIONED}`);
     expect(await pathAfter({ ApiVersion: '1.51', MinAPIVersion: '1.24' })).toBe(UNVERSIONED);
   });

@@ -29,15 +29,18 @@ const STREAM = Buffer.concat([
 const WANTED = { 1: 'out-1out-2', 2: 'err' };
 
 describe('Demultiplexer', () => {
-  it.each(Array.from({ length: STREAM.length + 1 }, (_, at) => at))('takes a stream cut at byte %i', (at) => {
-    expect(collect([STREAM.subarray(0, at), STREAM.subarray(at)])).toEqual(WANTED);
-  });
+  it.each(Array.from({ length: STREAM.length + 1 }, (_, at) => at))(
+    'reads a stream that is split at byte %i',
+    (at) => {
+      expect(collect([STREAM.subarray(0, at), STREAM.subarray(at)])).toEqual(WANTED);
+    },
+  );
 
-  it('takes single bytes', () => {
+  it('reads a stream that arrives in single bytes', () => {
     expect(collect(Array.from(STREAM, (byte) => Buffer.from([byte])))).toEqual(WANTED);
   });
 
-  it('drops the echo of stdin and streams it does not know', () => {
+  it('drops the echo of stdin and unknown streams', () => {
     expect(
       collect([engineFrame(0, 'x'), engineFrame(3, 'y'), engineFrame(255, 'z'), engineFrame(2, 'kept')]),
     ).toEqual({
@@ -46,18 +49,18 @@ describe('Demultiplexer', () => {
     });
   });
 
-  it('hands over what it has of a frame that is cut off, and nothing of a cut header', () => {
+  it('delivers the received part of a frame that is cut off, and nothing of a cut header', () => {
     expect(collect([engineFrame(1, 'abcdef').subarray(0, 11)])).toEqual({ 1: 'abc', 2: '' });
     expect(collect([engineFrame(1, 'abcdef').subarray(0, 7)])).toEqual({ 1: '', 2: '' });
   });
 
-  it('takes a frame of 4 GiB as it comes, without holding it', () => {
+  it('delivers a frame of 4 GiB in pieces, without holding it', () => {
     const header = Buffer.from([1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
     const piece = Buffer.alloc(1024 * 1024);
     let bytes = 0;
     const demultiplexer = new Demultiplexer((_kind, data) => {
       bytes += data.length;
-      // A slice of what came in, not a copy.
+      // This is a slice of the input, not a copy.
       expect(data.buffer).toBe(piece.buffer);
     });
     demultiplexer.write(header);
@@ -65,7 +68,7 @@ describe('Demultiplexer', () => {
     expect(bytes).toBe(64 * piece.length);
   });
 
-  it('takes ten thousand frames of one byte in one chunk, each byte once', () => {
+  it('reads ten thousand frames of one byte in one chunk, each byte once', () => {
     const count = 10_000;
     const one = engineFrame(1, 'x');
     const chunk = Buffer.alloc(count * one.length, one);
@@ -74,7 +77,8 @@ describe('Demultiplexer', () => {
     let frames = 0;
     new Demultiplexer(() => frames++).write(chunk);
     expect(frames).toBe(count);
-    // dockerode's own slices all that is left for each frame: minutes for a million, or an overflow of the stack.
+    // dockerode's own code slices the rest of the chunk for each frame. A million frames take it minutes or
+    // overflow the stack.
     const sliced = slice.mock.results.reduce((sum, { value }) => sum + (value as Buffer).length, 0);
     const copied = copy.mock.results.reduce((sum, { value }) => sum + (value as number), 0);
     expect({ sliced, copied }).toEqual({ sliced: count, copied: 8 * count });
@@ -92,24 +96,24 @@ const TEXT = Buffer.from(LINES.map((line) => `${JSON.stringify(line)}\r\n`).join
 
 describe('readJsonLines', () => {
   it.each(Array.from({ length: TEXT.length + 1 }, (_, at) => at))(
-    'takes a stream cut at byte %i',
+    'reads a stream that is split at byte %i',
     async (at) => {
       const chunks = [TEXT.subarray(0, at), TEXT.subarray(at)].filter((chunk) => chunk.length > 0);
       expect(await read(chunks)).toEqual(LINES);
     },
   );
 
-  it('takes single bytes, and a last line without its end', async () => {
+  it('reads single bytes, and a last line without a line end', async () => {
     const bytes = Array.from(TEXT.subarray(0, TEXT.length - 2), (byte) => Buffer.from([byte]));
     expect(await read(bytes)).toEqual(LINES);
   });
 
-  it('skips empty lines and takes an empty stream', async () => {
+  it('skips empty lines and accepts an empty stream', async () => {
     expect(await read([Buffer.from('\n \r\n\n{"a":1}\n\n')])).toEqual([{ a: 1 }]);
     expect(await read([])).toEqual([]);
   });
 
-  it('hands over what came before a line that is not JSON, then rejects', async () => {
+  it('delivers the lines before one that is not JSON, then rejects', async () => {
     const lines: unknown[] = [];
     const reading = (async () => {
       for await (const line of readJsonLines(Readable.from([Buffer.from('{"a":1}\n<html>\n{"b":2}\n')])))
@@ -123,7 +127,7 @@ describe('readJsonLines', () => {
     await expect(read([Buffer.from('{"a":1}\n{"b"')])).rejects.toThrow(SyntaxError);
   });
 
-  it('takes a line of 10 MiB in small pieces and refuses one without end', async () => {
+  it('reads a line of 10 MiB in small pieces, and refuses one that never ends', async () => {
     const piece = Buffer.alloc(64 * 1024, 'x');
     const long = [Buffer.from('"'), ...Array.from({ length: 160 }, () => piece), Buffer.from('"\n')];
     expect(await read(long)).toEqual(['x'.repeat(160 * piece.length)]);
@@ -138,7 +142,7 @@ describe('readJsonLines', () => {
     expect(taken).toBeLessThan(18 * 1024 * 1024);
   });
 
-  it('stops reading when its reader does', async () => {
+  it('stops reading when its reader stops', async () => {
     const stream = new Readable({ read: () => undefined });
     stream.push('{"a":1}\n{"b":2}\n');
     for await (const line of readJsonLines(stream)) {
@@ -174,14 +178,14 @@ describe('firstTarEntry', () => {
     expect(firstTarEntry(tar('dir', format))).toEqual({ kind: 'other' });
   });
 
-  it.each(['pax', 'gnu'])('passes over what the %s format says about the next entry', (format) => {
+  it.each(['pax', 'gnu'])('skips the entries in which the %s format describes the next entry', (format) => {
     expect(firstTarEntry(tar('n'.repeat(200), format))).toEqual({
       kind: 'file',
       content: Buffer.from('long'),
     });
   });
 
-  it('finds nothing in an empty or a torn archive', () => {
+  it('finds nothing in an empty or truncated archive', () => {
     expect(firstTarEntry(Buffer.alloc(0))).toBeUndefined();
     expect(firstTarEntry(Buffer.alloc(10240))).toBeUndefined();
     expect(firstTarEntry(tar('passwd', 'gnu').subarray(0, 1000))).toBeUndefined();
@@ -192,5 +196,5 @@ describe('firstTarEntry', () => {
     { path: '/etc/passwd', target: '/nix/passwd', at: '/nix/passwd' },
     { path: '/etc/passwd', target: 'passwd.real', at: '/etc/passwd.real' },
     { path: '/etc/passwd', target: '../../../../x', at: '/x' },
-  ])('a link $target', ({ path, target, at }) => expect(linkTarget(path, target)).toBe(at));
+  ])('reads a link $target', ({ path, target, at }) => expect(linkTarget(path, target)).toBe(at));
 });

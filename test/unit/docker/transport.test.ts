@@ -12,25 +12,25 @@ afterEach(() => {
 });
 
 describe('connectDocker', () => {
-  it('takes a unix socket, whatever DOCKER_HOST says', () => {
+  it('uses a unix socket, whatever DOCKER_HOST says', () => {
     process.env.DOCKER_HOST = 'tcp://elsewhere:2375';
     expect(connectDocker('unix:///run/my docker.sock', 4).modem).toMatchObject({ protocol: 'http' });
     const { modem } = connectDocker('unix:///var/run/docker.sock', undefined);
     expect(modem).toMatchObject({ socketPath: '/var/run/docker.sock' });
   });
 
-  it('takes a path with characters that a URL would escape', () => {
+  it('accepts a path with characters that a URL would escape', () => {
     const { modem } = connectDocker('unix:///run/my docker#1 ü%41.sock', undefined);
     expect(modem).toMatchObject({ socketPath: '/run/my docker#1 ü%41.sock' });
   });
 
-  it('takes a TCP address, with IPv6 too', () => {
+  it('accepts a TCP address, including IPv6', () => {
     const { modem } = connectDocker('tcp://engine.example:2375', undefined);
     expect(modem).toMatchObject({ host: 'engine.example', port: '2375', protocol: 'http' });
     expect(connectDocker('tcp://[::1]:2375', undefined).modem).toMatchObject({ host: '[::1]' });
   });
 
-  it('takes the environment when the endpoint is empty', () => {
+  it('uses the environment when the endpoint is empty', () => {
     process.env.DOCKER_HOST = 'unix:///run/other.sock';
     expect(connectDocker('', undefined).modem).toMatchObject({ socketPath: '/run/other.sock' });
   });
@@ -43,10 +43,10 @@ describe('connectDocker', () => {
     'npipe:////./pipe/docker',
     'tcp://',
     'tcp:///path',
-    // Node would take port 80.
+    // Node.js would use port 80.
     'tcp://engine',
     'x',
-  ])('refuses %s, naming the flag and what is allowed', (endpoint) => {
+  ])('refuses %s with an error that names the flag and the allowed values', (endpoint) => {
     expect(() => connectDocker(endpoint, undefined)).toThrow(
       expect.objectContaining({
         code: 'INVALID_ARGUMENT',
@@ -69,7 +69,7 @@ describe('isLocalEndpoint', () => {
     ['', '', true],
     ['', 'unix:///run/docker.sock', true],
     ['', 'tcp://engine:2376', false],
-  ])('%j with DOCKER_HOST=%j: %j', (endpoint, host, wanted) => {
+  ])('with %j and DOCKER_HOST=%j returns %j', (endpoint, host, wanted) => {
     delete process.env.DOCKER_HOST;
     if (host !== undefined) process.env.DOCKER_HOST = host;
     expect(isLocalEndpoint(endpoint)).toBe(wanted);
@@ -92,11 +92,11 @@ it.each([
   ['DELETE', '/images/team/app%3A1', '/images/{name}'],
   ['GET', '/v1.51/images/app/json', '/images/{name}/json'],
   ['GET', '/distribution/team/app%3A1/json', '/distribution/{name}/json'],
-])('has no ids in the name of %s %s', (method, path, template) => {
+])('the span name of %s %s contains no ids', (method, path, template) => {
   expect(pathTemplate(method, path)).toBe(template);
 });
 
-describe('A request to the Engine', () => {
+describe('the span of a request to the Engine', () => {
   let engine: EngineServer;
   let tracer: RecordingTracer;
   let client: DockerodeClient;
@@ -108,7 +108,7 @@ describe('A request to the Engine', () => {
   });
   afterEach(() => engine.close());
 
-  it('is a step with method, path and status', async () => {
+  it('has the method, path and status', async () => {
     engine.answers(reply(201, { Id: '0123' }));
     await client.createContainer('name', { Image: 'x', Env: ['SECRET=1'], Labels: {}, HostConfig: {} });
     expect(tracer.spans).toEqual([
@@ -124,7 +124,7 @@ describe('A request to the Engine', () => {
     ]);
   });
 
-  it('keeps the status of a failure', async () => {
+  it('has the status of a failure', async () => {
     engine.answers(reply(409, { message: 'no' }));
     await expect(client.startContainer('0123')).rejects.toThrow(EngineError);
     expect(tracer.spans).toMatchObject([
@@ -136,7 +136,7 @@ describe('A request to the Engine', () => {
     ]);
   });
 
-  it('lasts until a pull has ended, and fails with it', async () => {
+  it('lasts until a pull has ended, and fails if the pull fails', async () => {
     engine.answers(chunks('{"status":"one"}\n{"errorDetail":{"code":404,"message":"gone"}}\n'));
     const spansBefore: number[] = [];
     await expect(
@@ -160,7 +160,7 @@ describe('A request to the Engine', () => {
     ]);
   });
 
-  it('carries the trace context beside its own headers, and none when there is none', async () => {
+  it("adds the trace context to the request's own headers, and nothing without a trace", async () => {
     engine.answers(reply(201, { Id: '0123' }), reply(201, { Id: '0123' }));
     tracer.headers = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' };
     const body = { Image: 'x', Labels: {}, HostConfig: {} };

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 
 const ROOT = join(__dirname, '../../..');
-/** Folders of the tree that hold what others wrote or what a build makes. */
+/** Folders of the tree with files that others wrote or that a build makes. */
 const SKIPPED = new Set(['node_modules', 'dist', 'packages', 'coverage', '.git']);
 
 function filesBelow(directory: string, ending: RegExp): string[] {
@@ -13,7 +13,7 @@ function filesBelow(directory: string, ending: RegExp): string[] {
   });
 }
 
-/** The text without fenced and indented code blocks, code spans and comments: no link in there is followed. */
+/** Returns the text without code blocks, code spans and comments, because links in those are not followed. */
 function proseOf(markdown: string): string {
   return markdown
     .replace(/<!--.*?-->/gs, '')
@@ -22,7 +22,7 @@ function proseOf(markdown: string): string {
     .replace(/(`+)[^`].*?\1/gs, '');
 }
 
-/** The anchor that GitHub gives a heading. */
+/** Returns the anchor that GitHub gives a heading. */
 function anchorOf(heading: string): string {
   return heading
     .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
@@ -44,7 +44,7 @@ function anchorsOf(markdown: string): Set<string> {
   return anchors;
 }
 
-/** What is wrong with the links of one page; links to other hosts are not followed. */
+/** Returns the errors in the links of one page. Links to other hosts are not followed. */
 function deadLinks(file: string): string[] {
   const prose = proseOf(readFileSync(file, 'utf8'));
   const inline = [...prose.matchAll(/\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)/g)];
@@ -67,11 +67,11 @@ const PAGES = filesBelow(ROOT, /\.md$/);
 const nameOf = (file: string): string => relative(ROOT, file);
 
 describe('Markdown pages', () => {
-  it('are found', () => {
+  it('exist', () => {
     expect(PAGES.map(nameOf)).toEqual(expect.arrayContaining(['README.md', 'docs/logs.md']));
   });
 
-  it.each(PAGES.map(nameOf))('%s has no dead link', (name) => {
+  it.each(PAGES.map(nameOf))('have no dead link: %s', (name) => {
     expect(deadLinks(join(ROOT, name))).toEqual([]);
   });
 
@@ -81,11 +81,11 @@ describe('Markdown pages', () => {
   });
 });
 
-describe('An index', () => {
+describe('an index', () => {
   it.each([
     ['README.md', 'docs'],
     ['docs/adr/README.md', 'docs/adr'],
-  ])('%s links every page of %s', (index, folder) => {
+  ])('in %s links every page of %s', (index, folder) => {
     const text = readFileSync(join(ROOT, index), 'utf8');
     const pages = readdirSync(join(ROOT, folder)).filter((name) => /^(?!README).*\.md$/.test(name));
     const linked = (name: string): boolean =>
@@ -94,15 +94,15 @@ describe('An index', () => {
   });
 });
 
-describe('Decisions', () => {
+describe('decision pages', () => {
   const decisions = readdirSync(join(ROOT, 'docs/adr')).filter((name) => /^\d{4}-/.test(name));
   const numbers = decisions.map((name) => name.slice(0, 4));
 
-  it('have a number each', () => {
+  it('have unique numbers', () => {
     expect(new Set(numbers).size).toBe(numbers.length);
   });
 
-  it.each(decisions)('%s has its number and a decision as its title, then status and date', (name) => {
+  it.each(decisions)('have a number, a decision as the title, a status and a date: %s', (name) => {
     const [title, , status] = readFileSync(join(ROOT, 'docs/adr', name), 'utf8').split('\n');
     expect(title).toMatch(new RegExp(`^# ${name.slice(0, 4)}\\. \\S`));
     expect(status).toMatch(
@@ -110,7 +110,7 @@ describe('Decisions', () => {
     );
   });
 
-  it('that sources, tests and pages name exist', () => {
+  it('exist wherever sources, tests and pages name them', () => {
     const sources = ['src', 'test', 'scripts', 'docs', 'packaging'].flatMap((folder) =>
       filesBelow(join(ROOT, folder), /\.(ts|mjs|cjs|sh|md|go)$/),
     );

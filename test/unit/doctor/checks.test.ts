@@ -41,30 +41,30 @@ import { toFacts } from '../../../src/translate/shared/engine-facts';
 
 const doc = (name: string): string => readFileSync(join(__dirname, '../../..', name), 'utf8');
 
-/** `level: what was found → what to do`, of each. */
+/** Returns `level: finding → advice` for each line. */
 const told = (findings: Finding | readonly Finding[]): string[] =>
   [findings].flat().map(({ level, found, cure }) => `${level}: ${found} → ${cure}`);
 
 describe('docs/troubleshooting.md', () => {
-  // The alerts after them are compared with the rules in monitoring.test.ts.
+  // The later headings are alerts, which monitoring.test.ts compares with the rules.
   const [checks = ''] = doc('docs/troubleshooting.md').split(/^## Alerts$/m);
   const sections = checks.split(/^### /m).slice(1);
   const headings = sections.map((section) => section.split('\n')[0]);
 
-  it('has a heading for each check, and for nothing else', () =>
+  it('has a heading for each check, and no others', () =>
     expect([...headings].sort()).toEqual([...CHECKS.map(({ id }) => id), PROCESSES, POD].sort()));
 
-  it.each(headings)('%s has a symptom, a cause and a cure', (heading) => {
+  it.each(headings)('has a symptom, a cause and a cure for %s', (heading) => {
     const section = sections.find((text) => text.startsWith(`${heading}\n`));
     expect(section).toMatch(/\*\*Symptom:\*\*[^]*\*\*Cause:\*\*[^]*\*\*Cure:\*\*/);
   });
 
-  it.each(['README.md', 'docs/troubleshooting.md'])('%s has the snippet that the doctor shows', (name) =>
+  it.each(['README.md', 'docs/troubleshooting.md'])('has the snippet that the doctor shows for %s', (name) =>
     expect(doc(name)).toContain(STATS_SNIPPET),
   );
 });
 
-describe('the Engine', () => {
+describe('the check of the Engine', () => {
   const version = { Version: '28.5.2', ApiVersion: '1.51', Os: 'linux', Arch: 'amd64' };
   const info = {
     ...{ DockerRootDir: '/var/lib/docker', CgroupDriver: 'systemd', CgroupVersion: '2', Driver: 'overlay2' },
@@ -73,33 +73,33 @@ describe('the Engine', () => {
   const judged = (more: Partial<typeof version>): Finding =>
     judgeEngine('unix:///var/run/docker.sock', toFacts({ ...version, ...more }, info));
 
-  it('is described', () =>
+  it('describes the Engine', () =>
     expect(told(judged({}))).toEqual([
       'ok: Docker Engine 28.5.2 (API 1.51) at unix:///var/run/docker.sock: overlay2, data in /var/lib/docker, cgroup v2 with systemd → ',
     ]));
 
-  it('that is older than what was tried is warned of', () =>
+  it('warns of an Engine that is older than the tested ones', () =>
     expect(told(judged({ Version: '19.03.1', ApiVersion: '1.40' }))).toEqual([
       expect.stringMatching(/^warn: .*older than 20.10.*→ Update/),
     ]));
 
-  it('whose networks can deadlock says so', () =>
+  it('reports an Engine whose networks can deadlock', () =>
     expect(judged({ Version: '20.10.24', ApiVersion: '1.41' })).toMatchObject({
       level: 'ok',
       cure: expect.stringContaining('20.10.27') as string,
     }));
 
-  it('that does not answer', () =>
+  it('reports an Engine that does not answer', () =>
     expect(told(judgeSilence('unix:///x', 'ENOENT'))).toEqual([
       expect.stringMatching(/^fail: unix:\/\/\/x: ENOENT → systemctl status docker/),
     ]));
 
-  it('that hangs half way', () =>
+  it('reports an Engine that hangs half way', () =>
     expect(told(judgeHalf('28.5.2', 'took longer'))).toEqual([
       expect.stringMatching(/^fail: .*28.5.2 answers.*took longer → .*restart docker/),
     ]));
 
-  it('without live-restore', () => {
+  it('reports an Engine without live-restore', () => {
     expect(judgeLiveRestore(true).level).toBe('ok');
     expect(told(judgeLiveRestore(false))).toEqual([
       expect.stringMatching(/^warn: .*→ Set "live-restore": true/),
@@ -112,7 +112,7 @@ describe('the Engine', () => {
     ['2026-01-01T00:00:41Z', 'warn', '30 s ahead of ours'],
     ['2026-01-01T00:02:11Z', 'fail', '120 s ahead of ours'],
     [undefined, 'warn', 'does not report its time'],
-  ])('whose clock says %s at 00:00:10 to 00:00:11: %s', (SystemTime, level, words) => {
+  ])('compares the clocks, %s at 00:00:10 to 00:00:11: %s', (SystemTime, level, words) => {
     const at = (second: number): number => Date.parse(`2026-01-01T00:00:${second}Z`);
     const answer = SystemTime === undefined ? {} : { SystemTime };
     const finding = judgeClock({ answer, asked: at(10), answered: at(11) });
@@ -124,32 +124,55 @@ describe('the Engine', () => {
     [{ present: 'pause:3', canImport: false }, /^ok: .*pause:3/],
     [{ present: undefined, canImport: true }, /^ok: the first pod pulls registry\/pause.* after 30 s/],
     [{ present: undefined, canImport: false }, /^warn: .*no pod can start.* → docker pull registry\/pause/],
-  ])('with the pause image %j', (given, text) =>
+  ])('reports the pause image %j', (given, text) =>
     expect(told(judgePauseImage({ configured: 'registry/pause:3', ...given }))).toEqual([
       expect.stringMatching(text),
     ]),
   );
 });
 
-describe('the configuration', () => {
-  it('without a mistake is well', () =>
-    expect(told(judgeConfiguration([]))).toEqual([expect.stringMatching(/^ok: .* → $/)]));
+describe('the check of the configuration', () => {
+  it('accepts a configuration without errors', () =>
+    expect(told(judgeConfiguration([], []))).toEqual([expect.stringMatching(/^ok: .* → $/)]));
 
-  it('has a line for each mistake', () =>
+  it('has a line for each error', () =>
     expect(
       told(
-        judgeConfiguration([
-          { file: '/etc/c.yaml', line: 3, message: 'no such option' },
-          { file: '/etc/d.yaml', line: 0, message: 'there is no such file' },
-        ]),
+        judgeConfiguration(
+          [
+            { file: '/etc/c.yaml', line: 3, message: 'no such option' },
+            { file: '/etc/d.yaml', line: 0, message: 'there is no such file' },
+          ],
+          [],
+        ),
       ),
     ).toEqual([
       expect.stringMatching(/^fail: \/etc\/c\.yaml:3: no such option → .*dockbridge config check/),
       expect.stringMatching(/^fail: \/etc\/d\.yaml: there is no such file → .*dockbridge config check/),
     ]));
+
+  it('has a warning for each value that a variable or a flag overrides, with the place to change', () => {
+    const override = { option: 'log-level', file: '/etc/c.yaml:3', fileValue: 'debug', value: 'warn' };
+    expect(
+      told(
+        judgeConfiguration(
+          [],
+          [
+            { ...override, by: 'DOCKBRIDGE_LOG_LEVEL' },
+            { ...override, by: '--log-level' },
+          ],
+        ),
+      ),
+    ).toEqual([
+      expect.stringMatching(
+        /^warn: \/etc\/c\.yaml:3: log-level: debug has no effect, because DOCKBRIDGE_LOG_LEVEL sets warn → .*\/etc\/default\/dockbridge/,
+      ),
+      expect.stringMatching(/^warn: .* because --log-level sets warn → .*ExecStart=/),
+    ]);
+  });
 });
 
-describe('daemon.json', () => {
+describe('the check of daemon.json', () => {
   const judged = (more: Partial<DaemonJsonFacts>): string[] =>
     told(
       judgeDaemonJson({
@@ -174,21 +197,21 @@ describe('daemon.json', () => {
     ],
     ['a buffer on the command line', { args: ['--log-opt', 'max-buffer-size=4m'] }, /^warn: log-opts/],
     [
-      'users remapped',
+      'remapped users',
       { securityOptions: ['name=userns'] },
       /^warn: userns-remap is on.*→ Remove "userns-remap"/,
     ],
-    ['users to be remapped', { text: '{"userns-remap":"default"}' }, /^warn: userns-remap is on/],
-    ['no JSON', { text: '{' }, /^fail: .*is not a JSON object.*→ Fix it: dockerd --validate/],
+    ['users that are to be remapped', { text: '{"userns-remap":"default"}' }, /^warn: userns-remap is on/],
+    ['a file that is not JSON', { text: '{' }, /^fail: .*is not a JSON object.*→ Fix it: dockerd --validate/],
     [
-      'a file that is closed to us',
+      'a file that dockbridge cannot read',
       { text: undefined, problem: 'EACCES' },
       /^warn: .*EACCES → Run the doctor as root/,
     ],
-  ])('with %s', (_desc, more, text) => expect(judged(more)).toEqual([expect.stringMatching(text)]));
+  ])('reports %s', (_desc, more, text) => expect(judged(more)).toEqual([expect.stringMatching(text)]));
 });
 
-describe("dockbridge's socket", () => {
+describe("the check of dockbridge's socket", () => {
   const judged = (more: Partial<SocketFacts>): string[] =>
     told(
       judgeSocket({
@@ -209,11 +232,11 @@ describe("dockbridge's socket", () => {
   it.each<[string, Partial<SocketFacts>, RegExp]>([
     ['all', {}, /^ok: .*dockbridge 0.1.0, docker 28.5.2, RuntimeReady, mode 0660/],
     ['nobody', { mode: undefined }, /^fail: nothing listens.*→ Start dockbridge/],
-    ['a file', { isSocket: false }, /^fail: .*not a socket → Remove it/],
+    ['a regular file', { isSocket: false }, /^fail: .*not a socket → Remove it/],
     ['silence', { problem: 'UNAVAILABLE' }, /^fail: .*does not answer: UNAVAILABLE → Start dockbridge/],
     ['another runtime', { version: '' }, /^fail: .*another runtime \(docker 28.5.2\).*→ Stop that runtime/],
-    ['a mode for all', { mode: 0o666 }, /^fail: .*mode 0666: every user.*→ chmod 0660/],
-    ['a mode for root alone', { mode: 0o600 }, /^warn: .*mode 0600, not 0660 → chmod 0660/],
+    ['a mode that admits everyone', { mode: 0o666 }, /^fail: .*mode 0666: every user.*→ chmod 0660/],
+    ['a mode that admits only root', { mode: 0o600 }, /^warn: .*mode 0600, not 0660 → chmod 0660/],
     [
       'trouble',
       { conditions: [{ type: 'RuntimeReady', status: false, reason: 'EngineTaken', message: 'by another' }] },
@@ -225,7 +248,7 @@ describe("dockbridge's socket", () => {
       /^fail: NetworkReady.*→ See the result of the check cni/,
     ],
     [
-      'no network, of which the check cni tells',
+      'no network, which the check cni reports',
       {
         conditions: [{ type: 'NetworkReady', status: false, reason: 'No', message: 'none' }],
         isCniBroken: true,
@@ -239,26 +262,30 @@ describe("dockbridge's socket", () => {
       },
       /^warn: RuntimeReady, but DockerInfoHangs: since 9 s/,
     ],
-  ])('with %s', (_desc, more, text) => expect(judged(more)).toEqual([expect.stringMatching(text)]));
+  ])('reports %s', (_desc, more, text) => expect(judged(more)).toEqual([expect.stringMatching(text)]));
 });
 
-describe('cri-dockerd', () => {
+describe('the check of cri-dockerd', () => {
   const theirs: NodeProcess = { name: 'cri-dockerd', pid: 9, args: [] };
   it.each<[string, Partial<CriDockerdFacts>, RegExp]>([
     ['absent', {}, /^ok: /],
     [
-      'beside us',
+      'running next to dockbridge',
       { running: [theirs] },
       /^fail: .*process 9.*with the same socket.*→ systemctl disable --now/,
     ],
     [
-      'beside us elsewhere',
+      'running next to dockbridge on another socket',
       { running: [{ ...theirs, args: ['--container-runtime-endpoint=unix:///x'] }] },
       /^fail: .*beside dockbridge: /,
     ],
-    ['in our place', { running: [theirs], dockbridgeRuns: false }, /^warn: .*→ Run dockbridge switch check/],
     [
-      'after the next boot',
+      'running in place of dockbridge',
+      { running: [theirs], dockbridgeRuns: false },
+      /^warn: .*→ Run dockbridge switch check/,
+    ],
+    [
+      'that starts at the next boot',
       { enabled: ['/x/cri-docker.socket'] },
       /^warn: .*next boot: \/x\/cri-docker.socket → systemctl disable/,
     ],
@@ -288,11 +315,11 @@ describe("cri-dockerd's units", () => {
     return link;
   };
 
-  it('that are enabled are found, but not those of dockbridge', async () => {
+  it("are found if they are enabled, but dockbridge's units are not", async () => {
     const link = await enable('cri-docker.service', 'ExecStart=/usr/bin/cri-dockerd');
     expect(await enabledUnits(directory, '')).toEqual([link]);
     expect(await enabledUnits(directory, 'dockbridge')).toEqual([link]);
-    // A drop-in has dockbridge in it, or a link leads to it.
+    // A drop-in starts dockbridge, or a link leads to dockbridge's unit.
     expect(await enabledUnits(directory, 'cri-docker')).toEqual([]);
     await enable('cri-docker.service', 'Description=dockbridge in its place');
     expect(await enabledUnits(directory, '')).toEqual([]);
@@ -302,14 +329,14 @@ describe("cri-dockerd's units", () => {
     ['1:name=systemd:/system.slice/cri-docker.service\n0::/\n', 'cri-docker'],
     ['0::/system.slice/dockbridge.service\n', 'dockbridge'],
     ['0::/user.slice/user-0.slice/session-1.scope\n', ''],
-  ])('are told by the control group %j', async (text, unit) => {
+  ])('are recognized by the control group %j', async (text, unit) => {
     await writeFile(join(directory, '7/cgroup'), text);
     expect(await unitOf(7, directory)).toBe(unit);
     expect(await unitOf(8, directory)).toBe('');
   });
 });
 
-describe('CNI', () => {
+describe('the check of CNI', () => {
   const plugins = [{ type: 'bridge' }, { type: 'portmap', capabilities: { portMappings: true } }];
   const config = parseNetworkList(JSON.stringify({ cniVersion: '1.0.0', name: 'net', plugins }));
   const bare = parseNetworkList(
@@ -320,7 +347,7 @@ describe('CNI', () => {
 
   it.each<[string, Partial<CniFacts>, RegExp]>([
     ['all', {}, /^ok: network "net" \(CNI 1.0.0\) of \/c\/10.conflist: bridge, portmap/],
-    ['no wish for it', { choice: 'no-op', found: nothing }, /^ok: .*bridge/],
+    ['a configuration that does not use CNI', { choice: 'no-op', found: nothing }, /^ok: .*bridge/],
     [
       'a missing plugin',
       { missing: [{ type: 'bridge', text: 'plugin "bridge" is not installed', isInDebians: false }] },
@@ -348,7 +375,7 @@ describe('CNI', () => {
       /^fail: no valid.*\/c\/1: no "name".*→ Fix/,
     ],
     [
-      'a file passed over',
+      'an ignored file',
       { found: { ...found, problems: ['/c/1: no "name"'] } },
       /^warn: file ignored: \/c\/1.*→ .*10.conflist is used/,
     ],
@@ -357,7 +384,7 @@ describe('CNI', () => {
       { found: { ...found, config: bare } },
       /^warn: .*"portMappings".*→ Add the portmap plugin/,
     ],
-  ])('with %s', (_desc, more, text) => {
+  ])('reports %s', (_desc, more, text) => {
     const facts = {
       choice: 'auto',
       confDir: '/c',
@@ -370,7 +397,7 @@ describe('CNI', () => {
     expect(told(judgeCni(facts))).toEqual([expect.stringMatching(text)]);
   });
 
-  it('names each missing plugin, and says which of them Debian has put elsewhere', async () => {
+  it('names each missing plugin, and says which of them Debian installs elsewhere', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'doctor-'));
     try {
       await writeFile(join(directory, 'bridge'), '', { mode: 0o755 });
@@ -389,26 +416,27 @@ describe('CNI', () => {
   });
 });
 
-describe('a pod that was tried', () => {
+describe('the report about a trial pod', () => {
   const judged = (step?: string, kubeletRuns = false): string[] => {
     const failure = step === undefined ? undefined : { step, message: 'no' };
     return told(judgePod({ image: 'busybox', failure, times: [['RunPodSandbox', 1234]], kubeletRuns }));
   };
-  it('ran, and how long its steps took', () =>
+  it('says that the pod ran, and how long its steps took', () =>
     expect(judged()).toEqual(['ok: a pod with two containers ran and was removed: RunPodSandbox 1.2 s → ']));
-  it('failed in a step', () =>
+  it('names the step that failed', () =>
     expect(judged('RunPodSandbox')).toEqual([
       expect.stringMatching(/^fail: RunPodSandbox failed: no → See the other lines/),
     ]));
-  it('failed, perhaps by kubelet', () => expect(judged('ExecSync', true)[0]).toMatch(/kubelet ends pods/));
-  it('had no image', () =>
+  it('mentions that kubelet may have caused the failure', () =>
+    expect(judged('ExecSync', true)[0]).toMatch(/kubelet ends pods/));
+  it('says that there was no image', () =>
     expect(judged('image')).toEqual([
       expect.stringMatching(/^fail: image failed: no → Pull busybox by hand, or set --image/),
     ]));
 });
 
-describe('the node', () => {
-  it('without a program', () => {
+describe('the check of the node', () => {
+  it('names a missing program', () => {
     expect(told(judgePrograms(['tar', 'nsenter'], []))).toEqual(['ok: tar, nsenter → ']);
     expect(told(judgePrograms(['tar', 'nsenter'], ['tar', 'nsenter']))).toEqual([
       'fail: nsenter is missing: port-forward needs it → apt install util-linux, or the package with this program in your distribution.',
@@ -424,7 +452,7 @@ describe('the node', () => {
       { pid: undefined, limit: Infinity, open: 20 },
       /^ok: no dockbridge is running; started from this shell, it may open any number of files/,
     ],
-  ])('with open files %j', (given, text) =>
+  ])('reports open files: %j', (given, text) =>
     expect(told(judgeOpenFiles(given))).toEqual([expect.stringMatching(text)]),
   );
 
@@ -434,7 +462,7 @@ describe('the node', () => {
     [{ instances: 16, watches: 65536, refused: '' }, /^warn: .*max_user_instances 16.*→ In \/etc\/sysctl.d/],
     [{ instances: 128, watches: 100, refused: '' }, /^warn: .*max_user_watches 100/],
     [{ instances: 128, watches: 8192, refused: 'EMFILE' }, /^fail: .*EMFILE.*→ In \/etc\/sysctl.d/],
-  ])('with inotify %j', (given, text) =>
+  ])('reports inotify limits: %j', (given, text) =>
     expect(told(judgeInotify(given))).toEqual([expect.stringMatching(text)]),
   );
 
@@ -445,7 +473,7 @@ describe('the node', () => {
     [{ freeInodesPercent: 8 }, /^warn: \/d.*8 % of the inodes/],
     [{ freeInodesPercent: 1 }, /^fail: \/d.*1 % of the inodes/],
     [{ problem: 'took longer' }, /^fail: \/d cannot be examined: took longer → Is its disk mounted/],
-  ])('with a disk %j', (more, text) => {
+  ])('reports a disk: %j', (more, text) => {
     const disk = {
       path: '/d',
       problem: '',
@@ -457,7 +485,7 @@ describe('the node', () => {
     expect(told(judgeDisks([disk]))).toEqual([expect.stringMatching(text)]);
   });
 
-  it('as seen by somebody else than root', () => {
+  it('says what only root can see', () => {
     expect(judgeRights(0).level).toBe('ok');
     expect(told(judgeRights(1000))).toEqual([expect.stringMatching(/^warn: .*user 1000.*→ Run it as root/)]);
   });

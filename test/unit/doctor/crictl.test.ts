@@ -8,11 +8,21 @@ import { judgeCrictl, readCrictl, type CrictlFacts } from '../../../src/doctor/c
 const OURS = 'unix:///var/run/cri-dockerd.sock';
 const OTHER = '/run/containerd/containerd.sock';
 
-describe('what crictl asks', () => {
+describe('the configuration of crictl', () => {
   it.each<[string, Partial<CrictlFacts>, string, RegExp]>([
     ['dockbridge', { text: `runtime-endpoint: ${OURS}\n` }, 'ok', /^crictl asks unix:.*where dockbridge/],
-    ['it by another path', { text: 'runtime-endpoint: /run/cri-dockerd.sock' }, 'ok', /where dockbridge/],
-    ['dockbridge, as there is no other', { text: undefined, others: [] }, 'ok', /no other runtime/],
+    [
+      'dockbridge by another path',
+      { text: 'runtime-endpoint: /run/cri-dockerd.sock' },
+      'ok',
+      /where dockbridge/,
+    ],
+    [
+      'dockbridge, because there is no other runtime',
+      { text: undefined, others: [] },
+      'ok',
+      /no other runtime/,
+    ],
     [
       'containerd without a file',
       { text: undefined },
@@ -38,15 +48,15 @@ describe('what crictl asks', () => {
       'warn',
       /cannot read \/c.yaml: "runtime-endpoint" is not text/,
     ],
-    ['nothing, from a list', { text: '- a' }, 'warn', /cannot read \/c.yaml: it is not a map/],
-    ['what systemd has', { text: undefined, endpoint: 'fd://' }, 'ok', /^not compared/],
+    ['nothing, because of a list', { text: '- a' }, 'warn', /cannot read \/c.yaml: it is not a map/],
+    ['a socket of systemd', { text: undefined, endpoint: 'fd://' }, 'ok', /^not compared/],
   ])('is %s', (_what, more, level, found) => {
     const finding = judgeCrictl({ path: '/c.yaml', text: '', others: [OTHER], endpoint: OURS, ...more });
     expect([finding.level, finding.found]).toEqual([level, expect.stringMatching(found)]);
     if (level === 'warn') expect(finding.cure).toContain(`runtime-endpoint: ${OURS}\n`);
   });
 
-  it('is read from its file, and from the sockets that are there', async () => {
+  it('is read from its file and from the existing sockets', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'doctor-'));
     const place = (name: string): string => join(directory, name);
     const server = createServer().listen(place('there.sock'));

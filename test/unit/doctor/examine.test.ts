@@ -10,8 +10,8 @@ import type { NodeProcess } from '../../../src/node/process/node-processes';
 const NOTHING = {} as Sources;
 const check = (id: string, run: () => Promise<readonly Finding[]>): Check => ({ id, run });
 
-describe('the checks', () => {
-  it('that fail or hang cost their own line alone', async () => {
+describe('checks', () => {
+  it('that fail or hang lose only their own line', async () => {
     const lines = await examine(
       [
         check('well', () => Promise.resolve([ok('fine')])),
@@ -28,7 +28,7 @@ describe('the checks', () => {
     ]);
   });
 
-  it('run side by side', async () => {
+  it('run at the same time', async () => {
     let arrive!: () => void;
     const other = new Promise<void>((resolve) => (arrive = resolve));
     const first = check('first', async () => {
@@ -42,7 +42,7 @@ describe('the checks', () => {
     expect(await examine([first, second], NOTHING, 60_000)).toHaveLength(2);
   });
 
-  it('share what is asked once', async () => {
+  it('share the answers that several of them need', async () => {
     let asked = 0;
     const ask = once(() => Promise.resolve(++asked));
     expect([await ask(), await ask(), asked]).toEqual([1, 1, 1]);
@@ -60,7 +60,7 @@ describe('the report', () => {
     [[ok('a')], 0],
     [[ok('a'), warn('b', 'c')], 1],
     [[warn('b', 'c'), { level: 'fail' as const, found: 'd', cure: 'e' }], 2],
-  ])('%j exits with %i', (findings, code) =>
+  ])('with %j exits with %i', (findings, code) =>
     expect(
       exitCodeOf(
         reportOf(
@@ -71,7 +71,7 @@ describe('the report', () => {
     ).toBe(code),
   );
 
-  it('has what to do below each line', () => {
+  it('has the advice below each line', () => {
     const text = renderDoctorReport(
       reportOf('1', [line('engine', ok('here')), line('cni', warn('none', 'do this\nand that'))]),
     );
@@ -90,7 +90,7 @@ describe('the report', () => {
   });
 });
 
-describe('what is examined', () => {
+describe('the examined configuration', () => {
   const daemon = (pid: number, ...args: string[]): NodeProcess => ({ name: 'dockbridge', pid, args });
   const A = daemon(1, 'serve', '--container-runtime-endpoint=unix:///a', '--state-dir=/s');
   const B = daemon(2, 'serve', '--container-runtime-endpoint=unix:///b');
@@ -101,10 +101,10 @@ describe('what is examined', () => {
     return [one?.pid, settings.endpoint, settings.stateDir, settings.runDir];
   };
 
-  it('is what the daemon that runs was started with', async () =>
+  it('is the one with which the running daemon was started', async () =>
     expect(await chosen({}, WATCHING, A)).toEqual([1, 'unix:///a', '/s', '/r']));
 
-  it('is what is given, before that', async () =>
+  it('comes first from the command line', async () =>
     expect(await chosen({ 'container-runtime-endpoint': 'unix:///a', 'state-dir': '/t' }, A, B)).toEqual([
       1,
       'unix:///a',
@@ -112,7 +112,7 @@ describe('what is examined', () => {
       '/r',
     ]));
 
-  it('is what is given where another socket is meant, or none of several', async () => {
+  it('comes from the command line if it names another socket, or if no single daemon runs', async () => {
     const endpoint = 'unix:///var/run/cri-dockerd.sock';
     expect(await chosen({ 'container-runtime-endpoint': 'unix:///c' }, A)).toEqual([
       undefined,
@@ -123,7 +123,7 @@ describe('what is examined', () => {
     expect(await chosen({}, A, B)).toEqual([undefined, endpoint, '/var/lib/dockbridge', '/run/dockbridge']);
   });
 
-  it('is what its configuration file says', async () => {
+  it("includes the daemon's configuration file", async () => {
     const directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
     const file = join(directory, 'c.yaml');
     await writeFile(file, 'container-runtime-endpoint: unix:///filed\nstate-dir: /f\nrun-dir: /no\n');
@@ -134,7 +134,7 @@ describe('what is examined', () => {
     await rm(directory, { recursive: true });
   });
 
-  it('is what can be read of a broken configuration file, and its faults are told', async () => {
+  it('is the readable part of a broken configuration file, whose errors are reported', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
     const file = join(directory, 'c.yaml');
     await writeFile(file, 'state-dir: /f\nno-such: 1\ncontainer-runtime-endpoint: unix:///filed\n');
@@ -143,12 +143,25 @@ describe('what is examined', () => {
     const line = [expect.stringContaining(`${file}:2: there is no option "no-such"`)];
     const daemons = await servingDaemons([filed], () => Promise.resolve({}));
     expect((await chooseDaemon({}, {}, daemons)).faults.map(faultLine)).toEqual(line);
-    // Where none runs, it is the file that one would start with.
+    // If no daemon runs, it is the file with which one would start.
     expect((await chooseDaemon({ config: file }, {}, [])).faults.map(faultLine)).toEqual(line);
     await rm(directory, { recursive: true });
   });
 
-  it("is the socket unit's path where systemd has passed the socket", async () => {
+  it("includes what overrides the daemon's file, but not what the doctor was given", async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
+    const file = join(directory, 'c.yaml');
+    await writeFile(file, 'run-dir: /no\nstate-dir: /f\n');
+    const filed = daemon(5, 'serve', `--config=${file}`);
+    const daemons = await servingDaemons([filed], () => Promise.resolve({ DOCKBRIDGE_RUN_DIR: '/r' }));
+    const { overrides } = await chooseDaemon({ 'state-dir': '/g' }, {}, daemons);
+    expect(overrides).toEqual([
+      { option: 'run-dir', file: `${file}:1`, fileValue: '/no', by: 'DOCKBRIDGE_RUN_DIR', value: '/r' },
+    ]);
+    await rm(directory, { recursive: true });
+  });
+
+  it('has the path of the socket unit if systemd has passed the socket', async () => {
     const passed = daemon(6, 'serve', '--container-runtime-endpoint', 'fd://', '--state-dir=/s');
     const choose = async (given: Record<string, string>, path: string) => {
       const socketOf = (pid: number): Promise<string> => Promise.resolve(pid === 6 ? path : '');
@@ -157,14 +170,14 @@ describe('what is examined', () => {
       return [one?.pid, settings.endpoint, settings.stateDir];
     };
     const found = [6, 'unix:///run/cri-dockerd.sock', '/s'];
-    // cri-dockerd's default, by whatever name.
+    // This is cri-dockerd's default, under any name.
     expect(await choose({}, '/run/cri-dockerd.sock')).toEqual(found);
     const given = { 'container-runtime-endpoint': 'unix:///run/cri-dockerd.sock' };
     expect(await choose(given, '/run/cri-dockerd.sock')).toEqual(found);
-    // What cannot be seen stays unknown.
+    // Data that cannot be read stays unknown.
     expect(await choose({ 'container-runtime-endpoint': 'fd://' }, '')).toEqual([6, 'fd://', '/s']);
   });
 
-  it('does not stumble over a daemon with options that nobody understands', async () =>
+  it('tolerates a daemon with unknown options', async () =>
     expect((await chosen({}, daemon(4, 'serve', '--cni-timeout=soon')))[0]).toBeUndefined());
 });

@@ -28,7 +28,7 @@ const facts = (more: Partial<KubeletFacts> = {}): KubeletFacts => ({
 const none: KubeletFacts = facts({ from: '', isRunning: false, configs: [] });
 
 describe('a kubelet configuration', () => {
-  it('is read for what has to do with its runtime', () => {
+  it('is read for the settings of its runtime', () => {
     const text = `${HEAD}featureGates:\n  ${GATE}: true\n  Other: no\ncgroupDriver: systemd\ncontainerRuntimeEndpoint: ${ENDPOINT}\n`;
     expect(parseKubeletConfig(text)).toEqual({
       featureGates: { [GATE]: true, Other: false },
@@ -37,7 +37,7 @@ describe('a kubelet configuration', () => {
     });
   });
 
-  it('may be JSON, and may say nothing', () =>
+  it('may be JSON, and may be empty', () =>
     expect(parseKubeletConfig('{"kind": "KubeletConfiguration", "featureGates": null}')).toEqual(config()));
 
   it.each([
@@ -47,12 +47,12 @@ describe('a kubelet configuration', () => {
     [`${HEAD}featureGates:\n  X: "true"\n`, '"featureGates.X" is neither true nor false'],
     [`${HEAD}featureGates: []\n`, '"featureGates" is not a map'],
     [`${HEAD}cgroupDriver: 7\n`, '"cgroupDriver" is not text'],
-  ])('%j is refused', (text, why) => expect(() => parseKubeletConfig(text)).toThrow(why));
+  ])('is refused: %j', (text, why) => expect(() => parseKubeletConfig(text)).toThrow(why));
 
-  it('has its secrets kept out of the refusal', () =>
+  it('is refused without showing its secrets', () =>
     expect(() => parseKubeletConfig(`${HEAD}secret: hunter2\n a: : b\n`)).toThrow(/^(?!.*hunter2)/s));
 
-  it('is overridden by later files, and by the command line, for each gate by itself', () => {
+  it('is overridden by later files and the command line, each gate separately', () => {
     const { gates, endpoint, cgroupDriver } = effectiveKubelet({
       args: ['--feature-gates=A=true,B=false', '--feature-gates', 'C=T', '--cgroup-driver=systemd'],
       configs: [
@@ -78,10 +78,10 @@ describe("kubelet's stats", () => {
     ],
     ['its command line', { args: [`--feature-gates=${GATE}=true`] }],
     ['all alpha gates', { configs: [config({ featureGates: { AllAlpha: true } })] }],
-  ])('are well with the gate on by %s', (_by, more) => expect(judgeStats(facts(more)).level).toBe('ok'));
+  ])('work with the gate on by %s', (_by, more) => expect(judgeStats(facts(more)).level).toBe('ok'));
 
   it.each<[string, KubeletFacts, string]>([
-    ['a default', facts(), 'KUBELET'],
+    ['the default', facts(), 'KUBELET'],
     ['a file', facts({ configs: [config({ featureGates: { [GATE]: false } })] }), 'KUBELET'],
     [
       'no alpha gates',
@@ -89,19 +89,19 @@ describe("kubelet's stats", () => {
       'KUBELET',
     ],
     ['no kubelet', none, 'no kubelet is running here'],
-  ])('are warned of loudly with the gate off by %s, with the snippet', (_by, given, words) => {
+  ])('cause a loud warning with a snippet when the gate is off by %s', (_by, given, words) => {
     const { level, found, cure } = judgeStats(given);
     expect([level, found]).toEqual(['warn', expect.stringContaining(words)]);
     expect(cure).toContain(`In ${FILE}:\n${STATS_SNIPPET}\n`);
     expect(cure).toContain('systemctl restart kubelet');
   });
 
-  it('name what is missing', () =>
+  it('name the missing part', () =>
     expect(judgeStats(facts()).found).toMatch(
       /pod network, process counts and container labels.*\/metrics\/cadvisor/,
     ));
 
-  it('switched off on the command line are a matter of the command line', () => {
+  it('switched off on the command line have to be changed there', () => {
     const given = facts({
       args: [`--feature-gates=${GATE}=false`],
       configs: [config({ featureGates: { [GATE]: true } })],
@@ -111,7 +111,7 @@ describe("kubelet's stats", () => {
     expect(cure).toContain(`Remove ${GATE}=false`);
   });
 
-  it('of a kubelet whose file cannot be read are unknown', () => {
+  it("are unknown when kubelet's file cannot be read", () => {
     const { level, found } = judgeStats(facts({ configs: [], problems: [`${FILE}: not a regular file`] }));
     expect([level, found]).toEqual(['fail', expect.stringContaining('not a regular file')]);
   });
@@ -120,7 +120,7 @@ describe("kubelet's stats", () => {
 describe("kubelet's endpoint", () => {
   const judged = (given: KubeletFacts, endpoint = ENDPOINT) => judgeEndpoint(given, endpoint);
 
-  it('may have another name for the same socket', () => {
+  it('may be another name of the same socket', () => {
     const given = facts({ args: ['--container-runtime-endpoint=/run/cri-dockerd.sock'] });
     expect(judged(given).level).toBe('ok');
   });
@@ -133,14 +133,14 @@ describe("kubelet's endpoint", () => {
       /uses unix:\/\/\/run\/x.sock/,
     ],
     [
-      'another in its file',
+      'another socket in its file',
       facts({ configs: [config({ containerRuntimeEndpoint: 'unix:///run/y' })] }),
       'fail',
       /run\/y/,
     ],
     ['dockershim', facts({ args: ['--container-runtime=docker'] }), 'fail', /built-in dockershim/],
     ['none', facts(), 'fail', /containerd's/],
-    ['none in the files alone', facts({ isRunning: false }), 'warn', /names no runtime endpoint/],
+    ['no socket in the files', facts({ isRunning: false }), 'warn', /names no runtime endpoint/],
     ['no kubelet', none, 'ok', /no kubelet was found \(see kubelet-stats\)/],
     [
       'a file that cannot be read',
@@ -148,7 +148,7 @@ describe("kubelet's endpoint", () => {
       'warn',
       /not checked: \/x: gone/,
     ],
-  ])('is told of with %s', (_desc, given, level, found) => {
+  ])('is reported with %s', (_desc, given, level, found) => {
     const finding = judged(given);
     expect([finding.level, finding.found]).toEqual([level, expect.stringMatching(found)]);
     expect(finding.cure).toMatch(new RegExp(`--container-runtime-endpoint=${ENDPOINT}|Fix the file`));
@@ -165,25 +165,30 @@ describe("kubelet's endpoint", () => {
 
 describe('the cgroup driver', () => {
   it.each<[string, KubeletFacts, string, string]>([
-    ['the same', facts({ configs: [config({ cgroupDriver: 'systemd' })] }), 'systemd', 'ok'],
-    ['the default of both', facts(), 'cgroupfs', 'ok'],
-    ['another in the file', facts({ configs: [config({ cgroupDriver: 'systemd' })] }), 'cgroupfs', 'fail'],
-    ['another by its flag', facts({ args: ['--cgroup-driver=cgroupfs'] }), 'systemd', 'fail'],
+    ['the same driver', facts({ configs: [config({ cgroupDriver: 'systemd' })] }), 'systemd', 'ok'],
+    ['the default driver of both', facts(), 'cgroupfs', 'ok'],
+    [
+      'another driver in the file',
+      facts({ configs: [config({ cgroupDriver: 'systemd' })] }),
+      'cgroupfs',
+      'fail',
+    ],
+    ['another driver in a flag', facts({ args: ['--cgroup-driver=cgroupfs'] }), 'systemd', 'fail'],
     ['another default', facts(), 'systemd', 'warn'],
     [
-      'another default that it does not ask about',
+      'another default driver that kubelet does not ask the runtime for',
       facts({ configs: [config({ featureGates: { KubeletCgroupDriverFromCRI: false } })] }),
       'systemd',
       'fail',
     ],
-    ['none known', none, 'systemd', 'ok'],
+    ['no known driver', none, 'systemd', 'ok'],
   ])('%s', (_desc, given, driver, level) => {
     const finding = judgeDriver(given, driver);
     expect(finding.level).toBe(level);
     if (level !== 'ok') expect(finding.cure).toContain(`cgroupDriver: ${driver}`);
   });
 
-  it('of a node without kubelet is named, and nothing is advised that is so already', () =>
+  it('of a node without kubelet is reported, and no change is advised where none is needed', () =>
     expect(judgeDriver(none, 'cgroupfs')).toMatchObject({
       found: 'the Engine uses cgroupfs; no kubelet was found to compare it with (see kubelet-stats)',
       cure: expect.stringMatching(/^Set "cgroupDriver: cgroupfs" in \S+\.$/) as string,
@@ -202,7 +207,7 @@ describe('the kubelet of a node', () => {
   const running = (...args: string[]): NodeProcess => ({ name: 'kubelet', pid: 7, args });
   const read = (...processes: NodeProcess[]) => readKubelet({ processes, root, proc: join(root, 'proc') });
 
-  it('that runs is read by its command line, in its own view of files, with its drop-ins in order', async () => {
+  it('that runs is read from its command line, in its own view of the files, with its drop-ins in order', async () => {
     await put('proc/7/root/etc/k.yaml', `${HEAD}cgroupDriver: systemd\nfeatureGates: {${GATE}: false}\n`);
     await put('proc/7/root/etc/k.d/20-b.conf', `${HEAD}featureGates: {${GATE}: true}\n`);
     await put('proc/7/root/etc/k.d/10-a.conf', `${HEAD}featureGates: {${GATE}: false}\n`);
@@ -215,7 +220,7 @@ describe('the kubelet of a node', () => {
     });
   });
 
-  it('that was given a relative path is read from where it stands', async () => {
+  it('that was given a relative path is read from its working directory', async () => {
     await put('where/k.yaml', `${HEAD}cgroupDriver: systemd\n`);
     await mkdir(join(root, 'proc/7'), { recursive: true });
     await symlink(join(root, 'where'), join(root, 'proc/7/cwd'));
@@ -224,7 +229,7 @@ describe('the kubelet of a node', () => {
     ]);
   });
 
-  it('that runs with a file that is not there has a problem', async () =>
+  it('that runs with a missing file has a problem', async () =>
     expect((await read(running('--config=/etc/k.yaml'))).problems).toEqual([
       expect.stringMatching(/^\/etc\/k.yaml: .*ENOENT/),
     ]));
@@ -236,7 +241,7 @@ describe('the kubelet of a node', () => {
       problems: [],
     }));
 
-  it("that does not run is known by kubeadm's files", async () => {
+  it("that does not run is found by kubeadm's files", async () => {
     await put('var/lib/kubelet/config.yaml', `${HEAD}cgroupDriver: systemd\n`);
     await put(
       'var/lib/kubelet/kubeadm-flags.env',
@@ -253,10 +258,10 @@ describe('the kubelet of a node', () => {
     });
   });
 
-  it('is nothing where nothing is', async () =>
+  it('is missing where there are no signs of one', async () =>
     expect(await read()).toMatchObject({ from: '', isRunning: false, configs: [], problems: [] }));
 
-  it('is the file that was named, whatever runs', async () => {
+  it('is the one whose file was named, whichever kubelet runs', async () => {
     await put('mine.yaml', `${HEAD}cgroupDriver: systemd\n`);
     const path = join(root, 'mine.yaml');
     const found = await readKubelet({ processes: [running('--cgroup-driver=cgroupfs')], config: path });
@@ -268,6 +273,6 @@ describe('the kubelet of a node', () => {
     });
   });
 
-  it('whose named file is not there has a problem', async () =>
+  it('whose named file is missing has a problem', async () =>
     expect((await readKubelet({ processes: [], config: join(root, 'none') })).problems).toHaveLength(1));
 });

@@ -17,12 +17,12 @@ type MutableCall = Omit<ObservedCall, 'request' | 'response' | 'messages' | 'sta
 
 const CONTAINERD = { name: 'containerd', version: '2.1.4' };
 
-/** B, with something wrong in it. */
+/** Side B with a defect in it. */
 function mutant(
   change: (calls: MutableCall[]) => MutableCall[] | undefined,
   options: RunOptions = B_RUN,
 ): Observation {
-  // Not a structured clone, which keeps what calls share.
+  // This is not a structured clone, which would keep objects that calls share.
   const observation = JSON.parse(JSON.stringify(walk(options))) as Observation;
   const calls = observation.calls as MutableCall[];
   return { ...observation, calls: change(calls) ?? calls };
@@ -48,7 +48,7 @@ const paths = (comparison: Comparison): string[] => [
   ...new Set(differences(comparison).map(({ path }) => path)),
 ];
 
-it('two runs that differ in ids, times, addresses and numbers of polls are the same', () => {
+it('two runs are equal if they differ only in ids, times, addresses and numbers of polls', () => {
   const comparison = compared(walk(B_RUN));
   expect(differences(comparison)).toEqual([]);
   expect(comparison).toMatchObject({ differences: 0, allowed: 0, hidden: 0 });
@@ -62,10 +62,10 @@ it('two runs that differ in ids, times, addresses and numbers of polls are the s
   expect([polled?.a?.calls, polled?.b?.calls]).toEqual([3, 9]);
 });
 
-describe('a rule for what one runtime lacks', () => {
+describe('a rule for a feature that one runtime lacks', () => {
   const lacks = (path: string): string =>
     `rules: [{path: '${path}', as: missing, only: {any: lacking}, because: it does}]`;
-  /** A run of this runtime in which something is done to all statuses. */
+  /** Returns a run of this runtime in which `change` was applied to all statuses. */
   const changed = (side: 'a' | 'b', name: string, change: (status: Mutable) => void): Observation =>
     mutant(
       (calls) => {
@@ -85,18 +85,18 @@ describe('a rule for what one runtime lacks', () => {
   };
   const whole = (): void => undefined;
 
-  it('allows that this runtime has nothing there, on either side', () => {
+  it('allows an empty value of this runtime, on either side', () => {
     expect(found(changed('a', 'x', whole), changed('b', 'lacking', without), PATH)).toEqual([]);
     expect(found(changed('a', 'lacking', without), changed('b', 'x', whole), PATH)).toEqual([]);
   });
 
-  it('hides nothing else: neither a loss by the other runtime nor another value', () => {
+  it('hides no other difference: neither a missing value of the other runtime nor another value', () => {
     expect(found(changed('a', 'x', without), changed('b', 'lacking', whole), PATH)).toEqual([PATH]);
     const other = changed('b', 'lacking', (status) => void (status.log_path = '/else'));
     expect(found(changed('a', 'x', whole), other, PATH)).toEqual([PATH]);
   });
 
-  it('can be for the order of times', () => {
+  it('can be about the order of times', () => {
     const path = 'ContainerStatus.status.@order';
     const late = (status: Mutable): void =>
       void (status.created_at = String(BigInt(status.started_at as string) + 1n));
@@ -105,7 +105,7 @@ describe('a rule for what one runtime lacks', () => {
   });
 });
 
-describe('a wrong runtime is found:', () => {
+describe('the comparison finds a wrong runtime with', () => {
   it('a wrong exit code', () => {
     const b = mutant((calls) => {
       for (const status of statuses(calls, 'CONTAINER_EXITED')) status.exit_code = 137;
@@ -118,7 +118,7 @@ describe('a wrong runtime is found:', () => {
     expect(paths(comparison)).toHaveLength(1);
   });
 
-  it('a label that is lost', () => {
+  it('a lost label', () => {
     const b = mutant((calls) => {
       for (const { response } of of(calls, 'PodSandboxStatus'))
         delete ((response.status as Mutable).labels as Mutable).tier;
@@ -129,7 +129,7 @@ describe('a wrong runtime is found:', () => {
     ]);
   });
 
-  it('two mounts that are swapped', () => {
+  it('two swapped mounts', () => {
     const b = mutant((calls) => {
       for (const status of statuses(calls, 'CONTAINER_RUNNING')) {
         const [one, other] = status.mounts as Mutable[];
@@ -146,7 +146,7 @@ describe('a wrong runtime is found:', () => {
     ]);
   });
 
-  it('an event that is missed', () => {
+  it('a missing event', () => {
     const b = mutant((calls) => {
       const watch = first(calls, 'GetContainerEvents');
       watch.messages = watch.messages.filter(
@@ -158,7 +158,7 @@ describe('a wrong runtime is found:', () => {
     expect(differences(compared(b))).toEqual([
       {
         ...{ path: 'GetContainerEvents.@event', a: 'CONTAINER_STOPPED_EVENT', b: undefined },
-        why: 'B misses the event CONTAINER_STOPPED_EVENT of default/web-0/main',
+        why: 'B lacks the event CONTAINER_STOPPED_EVENT of default/web-0/main',
       },
     ]);
   });
@@ -185,12 +185,12 @@ describe('a wrong runtime is found:', () => {
     expect(differences(compared(b))).toContainEqual(
       expect.objectContaining({
         path: 'CreateContainer.container_id',
-        why: "B's b-main already stands for A's a-main, since CreateContainer.container_id",
+        why: "B's b-main already corresponds to A's a-main, according to CreateContainer.container_id",
       }),
     );
   });
 
-  it('another code of an error', () => {
+  it('another error code', () => {
     const b = mutant((calls) => {
       for (const call of of(calls, 'ContainerStatus'))
         if (call.status === 'NOT_FOUND') call.status = 'UNKNOWN';
@@ -201,7 +201,7 @@ describe('a wrong runtime is found:', () => {
     expect(found[0]).toMatchObject({ path: 'ContainerStatus.@status', a: 'NOT_FOUND', b: 'UNKNOWN' });
   });
 
-  it('another code of a call that does something', () => {
+  it('another code of a call that changes something', () => {
     const b = mutant((calls) => {
       first(calls, 'StopPodSandbox').status = 'INTERNAL';
       return undefined;
@@ -211,7 +211,7 @@ describe('a wrong runtime is found:', () => {
     ]);
   });
 
-  it('a variable of the environment that is lost', () => {
+  it('a lost environment variable', () => {
     const b = mutant((calls) => {
       (first(calls, 'CreateContainer').request.config as Mutable).envs = [];
       return undefined;
@@ -221,7 +221,7 @@ describe('a wrong runtime is found:', () => {
     ]);
   });
 
-  it('a call that is missing', () => {
+  it('a missing call', () => {
     const b = mutant((calls) => calls.filter(({ method }) => method !== 'StopPodSandbox'));
     expect(differences(compared(b))).toEqual([
       { path: 'StopPodSandbox.@call', a: 'called', b: undefined, why: 'only A has this call' },
@@ -250,18 +250,18 @@ describe('a wrong runtime is found:', () => {
     ]);
   });
 
-  it('an image id that is another one in the status of a container', () => {
+  it('another image id in the status of a container', () => {
     const b = mutant((calls) => {
       for (const status of statuses(calls, 'CONTAINER_RUNNING')) status.image_id = 'sha256:other';
       return undefined;
     });
     expect(differences(compared(b))[0]).toMatchObject({
       path: 'ContainerStatus.status.image_id',
-      why: "A's sha256:a-image already stands for B's sha256:b-image, since PullImage.image_ref",
+      why: "A's sha256:a-image already corresponds to B's sha256:b-image, according to PullImage.image_ref",
     });
   });
 
-  it('a state that never comes', () => {
+  it('a state that is never reached', () => {
     const b = mutant((calls) =>
       calls.filter(
         (call) =>
@@ -272,9 +272,9 @@ describe('a wrong runtime is found:', () => {
     expect(paths(compared(b))).toEqual(['ContainerStatus.@status']);
   });
 
-  it('a family of addresses that is another one', () => {
+  it('another address family', () => {
     expect(differences(compared(walk({ ...B_RUN, ip: 'fd00::7' })))).toMatchObject([
-      { path: 'PodSandboxStatus.status.network.ip', why: 'they are not addresses of one family' },
+      { path: 'PodSandboxStatus.status.network.ip', why: 'the addresses are not of the same family' },
     ]);
   });
 });
@@ -289,7 +289,7 @@ describe('rules', () => {
     { ...B_RUN, runtime: CONTAINERD },
   );
 
-  it('a rule of the user allows a difference, and says why', () => {
+  it('from the user allow a difference, with a reason', () => {
     const comparison = compared(
       lost,
       `rules: [{path: 'PodSandboxStatus.status.labels[ti*]', as: ignore, because: known, only: {b: 'containerd < 2.2'}}]`,
@@ -307,11 +307,11 @@ describe('rules', () => {
   it.each([
     [
       "{path: 'PodSandboxStatus.labels', as: ignore, because: x, only: {b: containerd < 2.1}}",
-      'is only for b: containerd < 2.1',
+      'applies only to b: containerd < 2.1',
     ],
-    ["{path: 'PodSandboxStatus.labels[app]', as: ignore, because: x}", 'is for another key'],
-    ["{path: '*.labels', as: ignore, because: x, values: [back]}", 'is only for the values back'],
-  ])('a rule that nearly fits is told: %s', (rule, why) => {
+    ["{path: 'PodSandboxStatus.labels[app]', as: ignore, because: x}", 'applies to a different key'],
+    ["{path: '*.labels', as: ignore, because: x, values: [back]}", 'applies only to the values back'],
+  ])('that nearly match are reported: %s', (rule, why) => {
     const comparison = compared(lost, `rules: [${rule}]`);
     expect(differences(comparison)).toEqual([
       expect.objectContaining({ near: { rule: expect.stringContaining('my.yaml rules[0]') as string, why } }),
@@ -319,7 +319,7 @@ describe('rules', () => {
     expect(comparison.rules[0]?.needed).toBe(0);
   });
 
-  it('containerd tells no image_id, and its rules come with its name', () => {
+  it('for containerd, which reports no image_id, are chosen by its name', () => {
     const strip = (calls: MutableCall[]): undefined => {
       for (const state of ['CONTAINER_RUNNING', 'CONTAINER_EXITED'])
         for (const status of statuses(calls, state)) delete status.image_id;
@@ -333,7 +333,7 @@ describe('rules', () => {
   });
 });
 
-it('what a tape hides is not compared, and counted', () => {
+it('hidden values of a tape are counted and not compared', () => {
   const a = mutant((calls) => {
     const [env] = (first(calls, 'CreateContainer').request.config as Mutable).envs as Mutable[];
     env!.value = 'hidden:0123456789abcdef';
@@ -358,7 +358,7 @@ it('a message that is empty on one side and missing on the other is a note', () 
   expect(comparison.calls.flatMap(({ notes }) => notes.filter((note) => note.includes('empty')))).toEqual(
     Array.from(
       { length: 2 },
-      () => 'ContainerStatus.status.user is there and empty on B, and missing on the other side',
+      () => 'ContainerStatus.status.user is empty on B and missing on the other side',
     ),
   );
 });

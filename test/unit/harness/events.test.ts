@@ -15,7 +15,7 @@ const beside = (a: readonly SeenEvent[], b: readonly SeenEvent[]): string =>
     .map(({ a: one, b: other }) => `${one?.type ?? '-'}${other?.type ?? '-'}`)
     .join(' ');
 
-describe('Events of several watches', () => {
+describe('events of several watches', () => {
   it('count once if each watcher saw them once', () => {
     expect(typesOf(watch(1, ['A', 'B']), watch(2, ['B', 'C']))).toEqual(['A', 'B', 'C']);
   });
@@ -28,7 +28,7 @@ describe('Events of several watches', () => {
   });
 });
 
-describe('Pairs of events', () => {
+describe('pairs of events', () => {
   it.each([
     ['', '', ''],
     ['ABC', 'ABC', 'AA BB CC'],
@@ -38,11 +38,11 @@ describe('Pairs of events', () => {
     ['AAA', 'AA', 'AA AA A-'],
     ['ABAB', 'BABA', 'A- BB AA BB -A'],
     ['AB', '', 'A- B-'],
-  ])('%s and %s', (a, b, pairs) => {
+  ])('match %s and %s', (a, b, pairs) => {
     expect(beside(seen(a), seen(b))).toBe(pairs);
   });
 
-  it('of very long sequences go by order between their equal ends, and need no table', () => {
+  it('of very long sequences are made by order between their equal ends, without a table', () => {
     const [begin, end] = ['S'.repeat(20_000), 'E'.repeat(20_000)];
     const middle = (one: string, other: string): string => (one + other).repeat(2000);
     const pairs = paired(

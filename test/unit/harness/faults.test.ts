@@ -52,7 +52,7 @@ async function plan(...faults: object[]): Promise<void> {
 const call = async (method: string, body: Buffer = EMPTY): Promise<string> =>
   String(await client.call(path(method), body, { deadline: Date.now() + 30_000 }).answer);
 
-it('calls that no rule is for pass, and the tape tells what was injected', async () => {
+it('calls without a rule pass, and the tape says which faults were injected', async () => {
   await plan({ match: { method: 'StartContainer' }, error: { code: 'NOT_FOUND', text: 'nö' } });
   expect(await call('Version', Buffer.from('hi'))).toBe('hi');
   const error = await client.failure(path('StartContainer'), EMPTY);
@@ -75,21 +75,21 @@ it('delay: the runtime gets the call later, and not at all if the client went aw
   expect(runtime.calls).toHaveLength(2);
 });
 
-it('hang: no answer until the deadline, and the runtime knows nothing of it', async () => {
+it('hang: nobody answers until the deadline, and the runtime never gets the call', async () => {
   await plan({ hang: true });
   const error = await client.failure(path('Version'), EMPTY, { deadline: Date.now() + 200 });
   expect(error.code).toBe(grpc.status.DEADLINE_EXCEEDED);
   expect(runtime.calls).toEqual([]);
 });
 
-it('lose_answer: the runtime did it, the client hears of an error', async () => {
+it('lose_answer: the runtime carries out the call, and the client gets an error', async () => {
   await plan({ lose_answer: 'UNAVAILABLE' });
   const error = await client.failure(path('RunPodSandbox'), Buffer.from('x'));
   expect(error.code).toBe(grpc.status.UNAVAILABLE);
   expect(runtime.calls).toHaveLength(1);
 });
 
-it('drop_connection: all calls of the connection fail, and the next one connects again', async () => {
+it('drop_connection: all calls of the connection fail, and the next call connects again', async () => {
   await plan({ match: { method: 'Status' }, drop_connection: true });
   const began = runtime.called();
   runtime.answer = () => undefined;
@@ -129,7 +129,7 @@ it('cut: a stream ends in the middle', async () => {
   expect(await streamed(3)).toEqual({ words: ['m0', 'm1', 'm2'], error: undefined });
 });
 
-it('duplicate: each message of a stream comes twice, each other call is made twice', async () => {
+it('duplicate: each message of a stream comes twice, and each other call is made twice', async () => {
   await plan({ duplicate: true });
   expect((await streamed(2)).words).toEqual(['m0', 'm0', 'm1', 'm1']);
   runtime.calls.length = 0;
@@ -138,7 +138,7 @@ it('duplicate: each message of a stream comes twice, each other call is made twi
   expect(runtime.calls.map(({ body }) => body.toString())).toEqual(['\0\0\0\0\x01x', '\0\0\0\0\x01x']);
 });
 
-it('stale: an old answer to the same question', async () => {
+it('stale: the client gets an old answer to the same question', async () => {
   await plan(
     { match: { method: 'List*', nth: 3 }, stale: '1ms' },
     { match: { method: 'List*', nth: 4 }, stale: '1h' },
@@ -148,13 +148,13 @@ it('stale: an old answer to the same question', async () => {
   expect(await call('ListContainers')).toBe('list 1');
   expect(await call('ListContainers', Buffer.from('other filter'))).toBe('list 2');
   expect(await call('ListContainers')).toBe('list 1');
-  // None is so old: the oldest there is.
+  // No answer is that old, so the client gets the oldest one.
   expect(await call('ListContainers')).toBe('list 1');
-  // The runtime was asked each time, so what is old later is as new as it can be.
+  // The runtime was asked each time, so the old answers are as recent as possible.
   expect(await call('ListContainers')).toBe('list 5');
 });
 
-it('stale: a list that is always old goes on all the same', async () => {
+it('stale: a list that is always old still changes', async () => {
   await plan({ match: { method: 'List*' }, stale: '0ms' });
   let round = 0;
   runtime.answer = (seen) => runtime.reply(seen, message(`list ${++round}`));
@@ -163,7 +163,7 @@ it('stale: a list that is always old goes on all the same', async () => {
   expect(seen).toEqual(['list 1', 'list 1', 'list 2', 'list 3']);
 });
 
-it('old answers are bounded however small they are', () => {
+it('the number of old answers is limited, however small they are', () => {
   const old = new OldAnswers(() => 0);
   const answer = (word: string): Answer => ({ headers: [], data: Buffer.from(word), trailers: [] });
   old.keep('/List', EMPTY, answer('first'));
@@ -172,7 +172,7 @@ it('old answers are bounded however small they are', () => {
   expect(old.asOf('/39999', EMPTY, 0)).toBeDefined();
 });
 
-it('of old answers the newest that is old enough', () => {
+it('the newest of the old answers that is old enough is used', () => {
   let time = 0;
   const old = new OldAnswers(() => time);
   const answer = (word: string): Answer => ({ headers: [], data: Buffer.from(word), trailers: [] });
@@ -197,7 +197,7 @@ it('stale: without an old answer the call passes', async () => {
   expect(entries).toEqual([]);
 });
 
-it('restart: the socket is gone for a while', async () => {
+it('restart: the socket is missing for a while', async () => {
   await plan({ match: { method: 'Status', nth: 1 }, restart: '200ms' });
   await call('Version');
   const error = await client.failure(path('Status'), EMPTY);
@@ -211,12 +211,12 @@ it('restart: the socket is gone for a while', async () => {
   expect(String(await answer)).toBe('back');
 });
 
-/** A client that waits for the socket instead of failing at once. */
+/** A client that waits for the socket and does not fail at once. */
 function waiting(): grpc.Metadata {
   return new grpc.Metadata({ waitForReady: true });
 }
 
-it('a pod is known by its name, and by ids that the runtime gave out', async () => {
+it('a pod is recognized by its name, and by ids that the runtime gave out', async () => {
   await plan({ match: { method: '*PodSandbox*', pod: 'default/web-*' }, error: 'ABORTED' });
   const answers: Record<string, Uint8Array> = {
     [path('ListPodSandbox')]: cri.ListPodSandboxResponse.encode({

@@ -11,14 +11,17 @@ const expected = [
   { compressed: true, length: 5, bytes: Buffer.from('third') },
 ];
 
-it.each(Array.from({ length: wire.length }, (_, at) => at + 1))('messages in pieces of %i bytes', (size) => {
-  const splitter = new MessageSplitter();
-  const found = [];
-  for (let at = 0; at < wire.length; at += size) found.push(...splitter.feed(wire.subarray(at, at + size)));
-  expect(found).toEqual(expected);
-});
+it.each(Array.from({ length: wire.length }, (_, at) => at + 1))(
+  'messages are read in pieces of %i bytes',
+  (size) => {
+    const splitter = new MessageSplitter();
+    const found = [];
+    for (let at = 0; at < wire.length; at += size) found.push(...splitter.feed(wire.subarray(at, at + size)));
+    expect(found).toEqual(expected);
+  },
+);
 
-it.each([1, 3, 100])('a message that is too long is skipped, in pieces of %i bytes', (size) => {
+it.each([1, 3, 100])('an overlong message is skipped in pieces of %i bytes', (size) => {
   const splitter = new MessageSplitter(4);
   const all = Buffer.concat([wire, framed(Buffer.from('ok'), false)]);
   const found = [];

@@ -14,17 +14,17 @@ it.each([
   ['', undefined],
   ['123456789m', undefined],
   ['5x', undefined],
-])('the deadline %j', (text, ms) => {
+])('the deadline %j is read', (text, ms) => {
   expect(deadlineMs(['grpc-timeout', text])).toBe(ms);
 });
 
-it('fields that come twice go out twice', () => {
+it('repeated fields stay repeated', () => {
   expect(outgoing([':path', '/x', 'a', '1', 'b', '2', 'a', '3', 'a', '4'])).toEqual({
     ...{ ':path': '/x', a: ['1', '3', '4'], b: '2' },
   });
 });
 
-it('a field may have the name of what every object has', () => {
+it('a field may have the name of a property of Object.prototype', () => {
   expect(Object.entries(outgoing(['constructor', '1', 'valueof', '2']))).toEqual([
     ['constructor', '1'],
     ['valueof', '2'],
@@ -43,14 +43,14 @@ it('a status is read from its fields', () => {
   });
 });
 
-it('an error of ours is one that clients read as it was meant', () => {
+it('clients read an error of the proxy as intended', () => {
   const headers = errorHeaders('UNAVAILABLE', 'unix:///x: 100% “gone”\n');
   expect(headers['grpc-message']).toBe('unix:///x: 100%25 %E2%80%9Cgone%E2%80%9D%0A');
   const raw = Object.entries(headers).flatMap(([name, value]) => [name, String(value)]);
   expect(statusIn(raw)).toEqual({ status: 'UNAVAILABLE', details: 'unix:///x: 100% “gone”\n' });
 });
 
-it('methods are known by their paths', () => {
+it('the path identifies the method', () => {
   expect(methodOf('/runtime.v1alpha2.ImageService/PullImage')).toEqual({
     ...{ api: 'v1alpha2', service: 'ImageService', name: 'PullImage', streams: false },
     ...{ request: 'PullImageRequest', response: 'PullImageResponse' },
@@ -63,7 +63,7 @@ it('methods are known by their paths', () => {
   expect(new Set(METHOD_NAMES).size).toBe(METHOD_NAMES.length);
 });
 
-it('the overhead counts calls that the runtime answered', () => {
+it('the overhead includes only calls that the runtime answered', () => {
   const overhead = new Overhead();
   for (const by of ['runtime', 'client'] as const) {
     const tap = overhead.timed(NO_TAP);

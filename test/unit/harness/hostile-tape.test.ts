@@ -15,7 +15,7 @@ afterEach(async () => fake.stop());
 
 type Written = readonly [method: string, request: JsonObject, response?: JsonObject];
 
-/** Replays a tape that somebody wrote by hand. */
+/** Replays a tape that was written by hand. */
 async function replayed(calls: readonly Written[]): Promise<Replayed> {
   const tape = join(fake.directory, 'hostile.tape');
   await writeTape(tape, {
@@ -43,7 +43,7 @@ const created = (config: JsonObject, pod: JsonObject = podOf('web')): Written =>
   { container_id: 'tape-container' },
 ];
 
-it('raw bytes in a tape replace nothing that was checked: they are left out, and this is told', async () => {
+it('raw bytes in a tape replace no checked field: they are left out and reported', async () => {
   fake.pods.set('foreign', { id: 'foreign', config: podOf('theirs'), state: 'SANDBOX_READY' });
   const shadow = { mounts: [{ host_path: '/etc/shadow', container_path: '/s' }] };
   const { notes, live, recorded } = await replayed([
@@ -65,16 +65,16 @@ it('raw bytes in a tape replace nothing that was checked: they are left out, and
     expect.objectContaining({ id: 'foreign', state: 'SANDBOX_READY' }),
   ]);
   expect(JSON.stringify(fake.calls)).not.toMatch(/foreign|shadow|@unknown/);
-  expect(notes).toContain('not replayed: fields that this version does not know, of 3 requests of the tape');
-  // What was left out is no difference.
+  expect(notes).toContain('3 requests were replayed without fields that this version does not know');
+  // The omitted parts are not a difference.
   expect(JSON.stringify([live, recorded])).not.toContain('@unknown');
 });
 
 it.each([
   ['../../../../etc/cron.d/evil', podOf('web'), 'its log_path ../../../../etc/cron.d/evil leads out'],
   ['a/../../evil', podOf('web'), 'its log_path a/../../evil leads out of the log directory'],
-  ['/etc/cron.d/evil', { metadata: { name: 'web' } }, 'its log_path is in no log_directory'],
-])('a log at %s is not made', async (log_path, pod, why) => {
+  ['/etc/cron.d/evil', { metadata: { name: 'web' } }, 'it has a log_path but no log_directory'],
+])('a log at %s is not created', async (log_path, pod, why) => {
   const { skipped } = await replayed([RUN, created({ log_path }, pod)]);
   expect(skipped).toEqual([
     expect.objectContaining({ method: 'CreateContainer', why: expect.stringContaining(why) as string }),
@@ -88,7 +88,7 @@ interface Mounted {
   readonly readonly?: boolean;
 }
 
-/** What the endpoint is asked to mount for these paths of a tape. */
+/** Returns the mounts that the endpoint is asked for with these paths of a tape. */
 async function mountsFor(paths: readonly string[]): Promise<readonly Mounted[]> {
   const mounts = paths.map((host_path, at) => ({ host_path, container_path: `/${at}` }));
   await replayed([RUN, created({ mounts })]);
@@ -96,7 +96,7 @@ async function mountsFor(paths: readonly string[]): Promise<readonly Mounted[]> 
   return (config as unknown as { mounts: readonly Mounted[] }).mounts;
 }
 
-it('what a tape mounts of another process, of other directories or by a link out of /dev is empty', async () => {
+it('mounts of another process, of other directories or through a link out of /dev are empty', async () => {
   const paths = [
     '/proc/1/root/etc',
     `/proc/${process.pid}/cwd`,
@@ -111,7 +111,7 @@ it('what a tape mounts of another process, of other directories or by a link out
     );
 });
 
-it("the kernel's files are mounted as they are, and the node's files read-only; that is no difference", async () => {
+it("the kernel's files are mounted as they are and the node's files read-only, which is no difference", async () => {
   const mounts = ['/proc', '/sys/', '/dev/null', '/usr/share/zoneinfo', '/etc/pki/no-such-file'].map(
     (host_path) => ({ host_path, container_path: `/mnt${host_path}` }),
   );
@@ -137,7 +137,7 @@ it('a link that a container makes in its mount leads to no other file', async ()
     if (method !== 'CreateContainer') return;
     const [{ host_path }] = (request.config as unknown as { mounts: readonly [Mounted] }).mounts;
     seen.push(host_path);
-    // The first container makes it.
+    // The first container makes the link.
     if (seen.length === 1) await symlink(precious, join(host_path, 'link'));
   };
   const mount = (host_path: string): JsonObject => ({ mounts: [{ host_path, container_path: '/m' }] });
@@ -151,7 +151,7 @@ it('a link that a container makes in its mount leads to no other file', async ()
   expect(await readdir(precious)).toEqual([]);
 });
 
-it('paths are those of the tape again in what is compared, and everybody may write, whatever the umask is', async () => {
+it('compared paths are those of the tape, and everybody may write whatever the umask is', async () => {
   const umask = process.umask(0o077);
   const modes: number[] = [];
   fake.onCall = async ({ method, request }) => {

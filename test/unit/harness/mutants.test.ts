@@ -13,7 +13,7 @@ const DOCKER = { name: 'docker', version: '28.5.2' };
 const CONTAINERD = { name: 'containerd', version: '2.1.9' };
 const OTHER_ID = 'c'.repeat(64);
 
-/** A defect of a status of a container, as long as it is in one of these states. */
+/** Returns a defect in the status of a container while it is in one of these states. */
 const ofStatus =
   (change: (status: JsonObject) => JsonObject, state?: string): Spoil =>
   ({ method }, answer) => {
@@ -26,7 +26,7 @@ const without =
   ({ [name]: _, ...rest }: JsonObject): JsonObject =>
     rest;
 
-/** Ten defects of a runtime, and the place at which each must be found. */
+/** Ten defects of a runtime, and the place at which the comparison must find each. */
 const MUTANTS: readonly (readonly [what: string, spoil: Spoil, path: string])[] = [
   [
     'a wrong exit code',
@@ -94,7 +94,7 @@ const MUTANTS: readonly (readonly [what: string, spoil: Spoil, path: string])[] 
 describe.each([
   [DOCKER, CONTAINERD],
   [CONTAINERD, DOCKER],
-])('a tape of $name that is replayed on the other runtime', (...runtimes) => {
+])('the replay of a tape of $name on the other runtime', (...runtimes) => {
   const [runtimeA, runtimeB] = runtimes;
   let a: FakeCri;
   let b: FakeCri;
@@ -112,7 +112,7 @@ describe.each([
   });
   afterEach(() => (b.spoil = (_call, answer) => answer));
 
-  /** As `dockbridge cri replay` does it, with the rules that it has for these two. */
+  /** Replays as `dockbridge cri replay` does, with its rules for these two runtimes. */
   async function compared(): Promise<Comparison> {
     const done = await replay(tape, await readRecorded(tape), {
       ...{ to: b.endpoint, speed: 'max', images: new Map(), waitMs: 100 },
@@ -124,7 +124,7 @@ describe.each([
   const paths = ({ calls }: Comparison): string[] =>
     calls.flatMap(({ differences }) => differences.map(({ path }) => path));
 
-  it('tells no difference of a runtime without a defect', async () => {
+  it('reports no difference for a runtime without a defect', async () => {
     expect(paths(await compared())).toEqual([]);
   });
 

@@ -11,7 +11,7 @@ async function observed(lines: readonly object[]): ReturnType<typeof observation
   return observationOf('/tmp/a.tape', Readable.from([Buffer.from(text)]));
 }
 
-it('a tape becomes calls that know their pods', async () => {
+it('a tape becomes calls with their pods', async () => {
   const config = { metadata: { name: 'web-0', namespace: 'default' } };
   const { observation, problems } = await observed([
     { n: 2, t: 1, method: 'StopPodSandbox', request: { pod_sandbox_id: 'p' } },
@@ -37,7 +37,7 @@ it('a tape becomes calls that know their pods', async () => {
   });
 });
 
-it('a watch that still runs is kept, and calls without an answer of the runtime are left out and told', async () => {
+it('a running watch is kept, and calls without an answer of the runtime are omitted and reported', async () => {
   const { observation, problems } = await observed([
     { n: 1, t: 0, method: 'GetContainerEvents' },
     { n: 1, t: 1, method: 'GetContainerEvents', i: 0, message: { container_id: 'c' } },
@@ -58,12 +58,12 @@ it('a watch that still runs is kept, and calls without an answer of the runtime 
   ]);
   expect(problems).toEqual([
     'a.tape: 2 lines are missing, because the recording lost them',
-    'a.tape: 3 calls are not compared, because the tape does not tell what the runtime answered',
-    expect.stringContaining('a.tape: line 10 is the last one, and not the end of a tape') as string,
+    "a.tape: 3 calls are not compared, because the tape does not contain the runtime's answer",
+    expect.stringContaining('a.tape: line 10 is the last line but not the end of a tape') as string,
   ]);
 });
 
-it('calls that a fault was injected into are left out and told, except for delays', async () => {
+it('calls with an injected fault other than a delay are omitted and reported', async () => {
   const call = (n: number, ...faults: string[]): object[] => [
     { n, t: n, method: 'ContainerStatus', request: { container_id: 'c' } },
     ...faults.map((fault) => ({ n, t: n, method: 'ContainerStatus', fault, rule: 0 })),

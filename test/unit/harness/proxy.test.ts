@@ -102,7 +102,7 @@ it('passes headers, trailers and the details of a status, and adds no field', as
   });
 });
 
-it('passes header fields and trailers that are longer, or more, than Node allows by default', async () => {
+it('passes header fields and trailers that are longer, or more, than Node.js allows by default', async () => {
   // nghttp2 allows 64 KiB for a field, and nine frames of 16 KiB.
   const long = 'x'.repeat(60_000);
   const many = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`x-${at}`, String(at)]));
@@ -131,7 +131,7 @@ it('passes header fields and trailers that are longer, or more, than Node allows
   expect(headers).toContain('x-299');
 });
 
-it('passes a request without a byte, even as the first one of a connection', async () => {
+it('passes a request without any bytes, even as the first one of a connection', async () => {
   const path = runtime.proxyEndpoint.slice('unix://'.length);
   const session = connect('http://localhost', { createConnection: () => connectSocket(path) });
   const stream = session.request({ ':method': 'POST', ':path': VERSION, te: 'trailers' });
@@ -142,7 +142,7 @@ it('passes a request without a byte, even as the first one of a connection', asy
   expect(trailers['grpc-status']).toBe('0');
 });
 
-it('passes an answer that consists of headers only as such', async () => {
+it('passes an answer that consists of headers only unchanged', async () => {
   runtime.answer = ({ stream }) =>
     stream.respond(
       { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '5', 'grpc-message': 'gone' },
@@ -235,13 +235,14 @@ it('names a runtime that is not there', async () => {
   other.close();
   await alone.close();
   expect(error.code).toBe(grpc.status.UNAVAILABLE);
-  // Under jest, modules have another Error class than Node, so the text begins with the name of the class.
+  // Under jest, modules have another Error class than Node.js, so the text begins with the name of the
+  // class.
   expect(error.details).toMatch(
     /^unix:\/\/\/nowhere\/there.sock does not answer: (Error: )?connect ENOENT \/nowhere\/there.sock$/,
   );
 });
 
-it('fails a call that Node does not send, and does not refuse it: its client would repeat it for ever', async () => {
+it('fails a call that Node.js does not send, without a refusal that its client would retry forever', async () => {
   const raw = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));
   raw.greet();
   await raw.settings;
@@ -319,7 +320,7 @@ it('closes even if a client does not read', async () => {
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
   const passed = gate();
   onBytes = () => passed.resolve();
-  // More than the buffers of a socket hold, and less than the client's window.
+  // This is more than the buffers of a socket hold, and less than the client's window.
   stream.write(Buffer.alloc(8_000_000));
   await passed.promise;
   await proxy.close();

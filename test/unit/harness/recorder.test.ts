@@ -4,7 +4,7 @@ import { weightOf, type Entry } from '../../../src/harness/tape/entry';
 import { Recorder, type RecorderOptions } from '../../../src/harness/tape/recorder';
 import type { FromTape, ToTape } from '../../../src/harness/tape/worker-protocol';
 
-/** The tape's thread, whose disk a test commands. */
+/** The tape's thread with a disk that a test controls. */
 class FakeThread extends EventEmitter {
   readonly taken: Entry[] = [];
   terminate = (): Promise<number> => Promise.resolve(0);
@@ -56,7 +56,7 @@ async function open(
 const write = (recorder: Recorder): void =>
   recorder.write({ kind: 'fault', t: recorder.now(), fault: 'hang', rule: 0 });
 
-it('lines that the disk has not taken when the time is up are lost', async () => {
+it('lines that the disk has not accepted at the end of the time limit are lost', async () => {
   const { recorder, said } = await open(() => undefined, { finishMs: 50 });
   write(recorder);
   write(recorder);
@@ -64,20 +64,20 @@ it('lines that the disk has not taken when the time is up are lost', async () =>
   expect(said).toEqual([expect.stringMatching(/within 50 ms$/)]);
 });
 
-it('a thread that the kernel holds is not waited for', async () => {
+it('a thread that hangs in the kernel is not awaited', async () => {
   const { recorder, thread } = await open(() => undefined, { finishMs: 10 });
   thread.terminate = () => new Promise(() => undefined);
   expect(await recorder.finish()).toMatchObject({ isWhole: false });
 });
 
-it('a thread that dies has lost what it had not written', async () => {
+it('a thread that dies loses the lines that it had not written', async () => {
   const { recorder, said } = await open((thread) => thread.emit('error', new Error('out of memory')));
   write(recorder);
   expect(await recorder.finish()).toEqual({ lost: 1, bytes: 0, isWhole: false });
   expect(said).toEqual([expect.stringContaining('out of memory')]);
 });
 
-it('a disk that does not confirm what it took makes no whole tape', async () => {
+it('a tape is incomplete when the disk does not confirm it', async () => {
   const { recorder } = await open((thread, entries) => {
     thread.take(entries);
     thread.finish(entries, false);
@@ -86,7 +86,7 @@ it('a disk that does not confirm what it took makes no whole tape', async () => 
   expect(await recorder.finish()).toEqual({ lost: 0, bytes: 99, isWhole: false });
 });
 
-it('losses of the last moment are told, also those that a lost line was to tell', async () => {
+it('losses of the last moment are reported, including those that a lost line would have reported', async () => {
   let failures = 2;
   const { recorder, thread } = await open((one, entries) => {
     one.take(entries, failures-- > 0 ? 'no space' : undefined);
@@ -95,7 +95,7 @@ it('losses of the last moment are told, also those that a lost line was to tell'
   const said = new Promise<void>((resolve) => thread.once('message', () => resolve()));
   write(recorder);
   await said;
-  // This one has the line of the first loss before it, and fails as well.
+  // This line follows the line of the first loss, and fails as well.
   write(recorder);
   expect(await recorder.finish()).toEqual({ lost: 2, bytes: 99, isWhole: false });
   expect(thread.taken).toMatchObject([
@@ -104,7 +104,7 @@ it('losses of the last moment are told, also those that a lost line was to tell'
   ]);
 });
 
-it('what comes after the end is lost, and the tape is not whole', async () => {
+it('entries after the end are lost, and the tape is incomplete', async () => {
   const { recorder, thread } = await open((one, entries) => {
     one.take(entries);
     one.finish(entries);

@@ -26,7 +26,7 @@ it.each<[CallClosed['by'], number | undefined, string]>([
   ['runtime', undefined, 'UNAVAILABLE'],
   ['proxy', undefined, 'UNAVAILABLE'],
   ['client', 8, 'CANCELLED'],
-])('ended by the %s with code %s it is %s, as to a client', (by, reset, status) => {
+])('a call that the %s ended with code %s is %s, as for a client', (by, reset, status) => {
   tapOf().closed({ by, reset });
   expect(entries.at(-1)).toMatchObject({ kind: 'end', by, status });
 });
@@ -43,7 +43,7 @@ it.each([
   expect(entries.at(-1)).toMatchObject({ status });
 });
 
-it('a field of the metadata may be called constructor', () => {
+it('a metadata field may have the name "constructor"', () => {
   tapOf('constructor', 'a', 'constructor', 'b').closed({ by: 'client', reset: 8 });
   const [begin] = entries;
   expect(Object.entries((begin as { metadata: object }).metadata)).toEqual([['constructor', 'a,b']]);

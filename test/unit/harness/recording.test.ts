@@ -27,7 +27,7 @@ async function start(more: Partial<RecordOptions> = {}): Promise<void> {
     ...{ logger: silentLogger, startWorker: startSourceWorker, warn: (text) => void warnings.push(text) },
     ...more,
   });
-  // What the recording asks for the tape's head.
+  // The data that the recording requests for the head of the tape.
   runtime.calls.length = 0;
 }
 
@@ -55,7 +55,7 @@ async function tape(): Promise<ShownTape> {
 const ends = ({ calls }: ShownTape): unknown[] =>
   calls.map(({ method, status, by, details }) => [method, status, by, details]);
 
-it('answers, errors, metadata and streams', async () => {
+it('a recording contains answers, errors, metadata and streams', async () => {
   const metadata = new grpc.Metadata();
   metadata.add('x-mine', 'secret');
   await client.call(VERSION, Buffer.alloc(0), { deadline: Date.now() + 60_000 }, metadata).answer;
@@ -82,7 +82,7 @@ it('answers, errors, metadata and streams', async () => {
   expect(text).not.toContain('secret');
 });
 
-it('who ended a call that has no answer', async () => {
+it('a recording says who ended a call that has no answer', async () => {
   runtime.answer = () => undefined;
   let called = runtime.called();
   const { call, answer } = client.call(VERSION, Buffer.alloc(0));
@@ -111,7 +111,7 @@ it('who ended a call that has no answer', async () => {
   ]);
 });
 
-it('a client that goes away with its calls', async () => {
+it('a recording shows a client that goes away with its calls', async () => {
   runtime.answer = () => undefined;
   const raw = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));
   raw.greet();
@@ -124,7 +124,7 @@ it('a client that goes away with its calls', async () => {
   expect(ends(await tape())).toEqual([['Version', 'CANCELLED', 'client', undefined]]);
 });
 
-it('pings are the runtime’s to answer, and so is the authority of an old client', async () => {
+it('the runtime answers pings, and handles the authority of an old client', async () => {
   const raw = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));
   raw.greet();
   await raw.settings;
@@ -134,13 +134,13 @@ it('pings are the runtime’s to answer, and so is the authority of an old clien
   session?.on('ping', () => pings++);
   await raw.ping();
   expect(pings).toBe(1);
-  // This runtime is Node's, which refuses it. What becomes of it is not the recorder's affair.
+  // This runtime is a Node.js server, which refuses the authority. The recorder does not interfere.
   await expect(raw.call(VERSION, Buffer.alloc(0))).rejects.toThrow('RST_STREAM 1');
   raw.socket.destroy();
   expect(ends(await tape())).toEqual([['Version', 'INTERNAL', 'runtime', 'reset with HTTP/2 code 1']]);
 });
 
-it('header fields that are longer and more than Node takes by itself are on the tape', async () => {
+it('the tape has header fields that are longer and more than Node.js accepts by default', async () => {
   const long = 'x'.repeat(60_000);
   const many = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`x-${at}`, String(at)]));
   runtime.answer = (call) => runtime.reply(call, message(''), { 'grpc-message': long, 'grpc-status': '2' });
@@ -159,7 +159,7 @@ it('header fields that are longer and more than Node takes by itself are on the 
   expect(await readFile(file(), 'utf8')).toContain('"x-299":"hidden:');
 });
 
-it('what is no HTTP/2 passes, and the tape says that it was not read', async () => {
+it('bytes that are not HTTP/2 pass, and the tape says that they were not read', async () => {
   await client.call(VERSION, Buffer.alloc(0)).answer;
   const raw = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));
   raw.send(Buffer.from('GET / HTTP/1.1\r\n\r\n'));
@@ -168,16 +168,16 @@ it('what is no HTTP/2 passes, and the tape says that it was not read', async () 
   const { isWhole, lost, calls } = await recording.stop();
   expect({ isWhole, lost, calls }).toEqual({ isWhole: false, lost: 1, calls: 2 });
   const why =
-    'connection 2 is not recorded any further: what the client sent cannot be read: not an HTTP/2 client';
+    'connection 2 is no longer recorded: the bytes that the client sent could not be decoded: not an HTTP/2 client';
   expect(warnings).toEqual([expect.stringContaining(why.slice(0, 70))]);
   const text = await readFile(file(), 'utf8');
-  expect(text).toContain('"lost":1,"why":"connection 2 is not recorded any further: ');
+  expect(text).toContain('"lost":1,"why":"connection 2 is no longer recorded: ');
   const { calls: shown, lost: told, problems } = await readCalls(file());
   expect(shown.map(({ status }) => status)).toEqual(['OK', 'OK']);
   expect([told, problems]).toEqual([1, []]);
 });
 
-it('a thread that died delays nothing, and the recording says so', async () => {
+it('a dead thread delays nothing, and the recording reports it', async () => {
   await recording.stop();
   await start({
     output: join(runtime.directory, 'b.tape'),
@@ -193,7 +193,7 @@ it('a thread that died delays nothing, and the recording says so', async () => {
   const { isWhole, lost } = await recording.stop();
   expect(isWhole).toBe(false);
   expect(lost).toBeGreaterThan(0);
-  expect(warnings).toEqual(['the tape has ended: its thread ended']);
+  expect(warnings).toEqual(['the tape has ended early: its thread ended']);
 });
 
 it('a recording whose socket is taken leaves no tape', async () => {

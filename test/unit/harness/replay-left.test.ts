@@ -24,7 +24,7 @@ async function replayed(tape: string): Promise<Replayed> {
   });
 }
 
-it('a pod of the same identity that another client makes meanwhile is not touched', async () => {
+it('leaves a pod of the same identity that another client makes meanwhile', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   b.onCall = ({ method }) => {
     if (method === 'ExecSync')
@@ -37,8 +37,8 @@ it('a pod of the same identity that another client makes meanwhile is not touche
 
 it.each([
   ['lost: its pod is removed', grpc.status.UNAVAILABLE, 0],
-  ['a refusal: a pod that is there is told and left', grpc.status.UNKNOWN, 1],
-])('the answer to RunPodSandbox is %s', async (_, code, pods) => {
+  ['a refusal: an existing pod is reported and left', grpc.status.UNKNOWN, 1],
+])('handles an answer to RunPodSandbox that is %s', async (_, code, pods) => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   b.spoil = ({ method }, answer) => {
     if (method === 'RunPodSandbox') throw new Refusal(code, 'spoilt');
@@ -48,12 +48,13 @@ it.each([
   expect([...b.pods]).toHaveLength(pods);
   expect(left).toEqual(
     [...b.pods.keys()].map(
-      (id) => `pod test/web (${id}), which may be another client's: RunPodSandbox said UNKNOWN`,
+      (id) =>
+        `pod test/web (${id}), which may be another client's, because RunPodSandbox failed with UNKNOWN`,
     ),
   );
 });
 
-it('a scratch directory that cannot be removed is told', async () => {
+it('reports a scratch directory that cannot be removed', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   const remove = jest.spyOn(fs, 'rm').mockRejectedValueOnce(new Error('EBUSY'));
   try {

@@ -32,7 +32,7 @@ async function replayed(tape: string, more: Partial<ReplayOptions> = {}): Promis
   });
 }
 
-/** The answers, with the ids of both runtimes made alike. */
+/** Returns the answers, with the ids of both runtimes replaced by the same names. */
 const answers = ({ calls }: Observation): unknown[] =>
   (
     JSON.parse(
@@ -42,7 +42,7 @@ const answers = ({ calls }: Observation): unknown[] =>
     ) as Observation['calls']
   ).map(({ n, method, status, response, messages }) => ({ n, method, status, response, messages }));
 
-it('a walk is the same on a runtime that behaves the same; nothing is left', async () => {
+it('a replay on an equal runtime shows no difference, and leaves nothing', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   const { recorded: was, live, skipped, collapsed, notes, left } = await replayed(tape);
   expect(answers(live)).toEqual(answers(was));
@@ -67,14 +67,14 @@ it('a walk is the same on a runtime that behaves the same; nothing is left', asy
   ]);
   expect({ skipped, collapsed, left }).toEqual({ skipped: [], collapsed: 2, left: [] });
   expect(notes).toEqual([
-    '1 hidden values of the tape were replaced: what containers do with them may differ',
-    'the control group /kubepods/no-such-group is not on this machine and was left out',
+    '1 hidden values of the tape were replaced, so containers that use them may behave differently',
+    'the control group /kubepods/no-such-group does not exist on this machine and was left out',
   ]);
   expect(b.left).toEqual([]);
   expect(await readdir(join(b.directory, 'scratch'))).toEqual([]);
 });
 
-it('requests: ids, paths, hidden values and control groups are those of the endpoint', async () => {
+it('requests have the ids, paths, hidden values and cgroups of the endpoint', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   const kinds: Record<string, boolean> = {};
   b.onCall = async ({ method, request }) => {
@@ -103,7 +103,7 @@ it('requests: ids, paths, hidden values and control groups are those of the endp
   ]);
 });
 
-it('pods are replayed beside each other, and their ids are not mixed up', async () => {
+it('pods are replayed at the same time, and their ids are not mixed up', async () => {
   const tape = await recorded(a, async (call) => {
     await Promise.all(['one', 'two', 'three', 'four'].map((name) => walk(call, name)));
   });
@@ -130,7 +130,7 @@ it('pods are replayed beside each other, and their ids are not mixed up', async 
       });
 });
 
-it('events are collected while the calls are made, and those of others are left out', async () => {
+it('events are collected while the calls are made, without those of other pods', async () => {
   const tape = await recorded(a, async (call, endpoint) => {
     const stop = new AbortController();
     let opened!: () => void;
@@ -154,7 +154,7 @@ it('events are collected while the calls are made, and those of others are left 
   expect(live.calls.find(({ method }) => method === 'GetContainerEvents')?.status).toBe('CANCELLED');
 });
 
-it('a stream that its client ended early is ended as early', async () => {
+it('a stream that its client ended early ends as early', async () => {
   const tape = await recorded(a, async (call, endpoint) => {
     const stop = new AbortController();
     let opened!: () => void;
@@ -172,7 +172,7 @@ it('a stream that its client ended early is ended as early', async () => {
   expect(live.calls).toHaveLength(3);
 });
 
-it('a state is waited for, and a state that is over already is not compared', async () => {
+it('the replay waits for a state, and does not compare a state that is already over', async () => {
   const lives = async (fake: FakeCri, exit: (id: string) => void): Promise<string> =>
     recorded(fake, async (call) => {
       const { pod_sandbox_id = '' } = await call('RunPodSandbox', { config: podOf('job') });
@@ -187,7 +187,7 @@ it('a state is waited for, and a state that is over already is not compared', as
   const tape = await lives(a, (id) => a.exit(id, 3));
   let asked = 0;
   b.onCall = ({ method, request }) => {
-    // It runs when it is asked for, and ends at the fourth question.
+    // The container runs when the replay asks for it, and ends at the fourth question.
     if (method === 'ContainerStatus' && ++asked === 4) b.exit(asText(request.container_id), 3);
   };
   const late = await replayed(tape);
@@ -197,7 +197,7 @@ it('a state is waited for, and a state that is over already is not compared', as
     if (method === 'ContainerStatus') b.exit(asText(request.container_id), 3);
   };
   const early = await replayed(tape);
-  expect(early.notes).toContain('1 states were over before they could be asked for, and are not compared');
+  expect(early.notes).toContain('1 states were over before the replay could see them, and are not compared');
   expect(answers(early.live)).toEqual(answers(early.recorded));
 });
 
@@ -238,13 +238,13 @@ it.each<[string, Spoil]>([
       status((one) => ({ ...one, state: 'CONTAINER_UNKNOWN' })),
     ),
   ],
-  ['a list that forgets', changed('ListContainers', () => ({}))],
-  ['other output', changed('ExecSync', () => ({ stdout: 'AAAA' }))],
+  ['a list that lacks a container', changed('ListContainers', () => ({}))],
+  ['different output', changed('ExecSync', () => ({ stdout: 'AAAA' }))],
   [
-    'an event that is not sent',
+    'a missing event',
     (call, answer) => (answer.container_event_type === 'CONTAINER_STOPPED_EVENT' ? {} : answer),
   ],
-])('%s is in what was seen', async (_, spoil) => {
+])('the replay shows %s', async (_, spoil) => {
   const tape = await recorded(a, async (call, endpoint) => {
     const stop = new AbortController();
     let opened!: () => void;
@@ -261,7 +261,7 @@ it.each<[string, Spoil]>([
   expect(b.left).toEqual([]);
 });
 
-it('what cannot be replayed is said', async () => {
+it('the replay says which calls it cannot replay', async () => {
   a.pods.set('old'.padEnd(64, '0'), {
     id: 'old'.padEnd(64, '0'),
     config: podOf('old'),
@@ -284,17 +284,17 @@ it('what cannot be replayed is said', async () => {
   });
   const { skipped, live } = await replayed(tape);
   expect(skipped.map(({ method, why }) => `${method}: ${why}`)).toEqual([
-    'PodSandboxStatus: it is about old0000000000, which was made before the recording began or is not on the tape',
-    'StopPodSandbox: it is about old0000000000, which was made before the recording began or is not on the tape',
+    'PodSandboxStatus: it is about old0000000000, which was created before the recording began or is not on the tape',
+    'StopPodSandbox: it is about old0000000000, which was created before the recording began or is not on the tape',
     "UpdateRuntimeConfig: it would change the node's pod network",
-    'PullImage: the endpoint has this image already',
+    'PullImage: the endpoint already has this image',
     'RemoveImage: the image was not pulled by this replay',
-    'CreateContainer: the endpoint has no image busybox:2: pull it there, or give --image RECORDED=LOCAL',
-    'StartContainer: the container test/web/0/main/0 is not there, because the call that makes it was not made or failed',
+    'CreateContainer: the endpoint has no image busybox:2: pull it there, or name another with --image RECORDED=LOCAL',
+    'StartContainer: the container test/web/0/main/0 does not exist, because the call that creates it was not replayed or failed',
   ]);
   expect(live.calls.map(({ method }) => method)).toEqual(['PullImage', 'RunPodSandbox']);
   expect(b.left).toEqual([]);
-  // What it pulled is gone, and what was there is there.
+  // The image that the replay pulled is gone, and the earlier one is still there.
   expect([...b.images.keys()]).toEqual(['busybox:1']);
 
   const images = new Map([['busybox:2', 'busybox:1']]);
@@ -307,7 +307,7 @@ it('what cannot be replayed is said', async () => {
   ]);
 });
 
-it('an image by its name stays a name', async () => {
+it('an image given by name stays a name', async () => {
   const image = { image: 'busybox:1', user_specified_image: 'busybox:1' };
   const tape = await recorded(a, async (call) => walk(call, 'web', { image }));
   await replayed(tape);
@@ -318,11 +318,11 @@ it('an image by its name stays a name', async () => {
 it('a pod of the same name on the endpoint is not touched', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   b.pods.set('theirs', { id: 'theirs', config: podOf('web'), state: 'SANDBOX_READY' });
-  await expect(replayed(tape)).rejects.toThrow('has a pod test/web already');
+  await expect(replayed(tape)).rejects.toThrow('already has a pod test/web');
   expect([...b.pods.keys()]).toEqual(['theirs']);
 });
 
-it('an endpoint that is gone in the middle, and comes back: an error, and nothing is left', async () => {
+it('an endpoint that goes away and comes back causes an error, and nothing is left', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   let back: Promise<void> | undefined;
   b.onCall = ({ method }) => {
@@ -330,19 +330,19 @@ it('an endpoint that is gone in the middle, and comes back: an error, and nothin
     b.die();
     back = new Promise((resolve, reject) => setTimeout(() => void b.listen().then(resolve, reject), 8_000));
   };
-  await expect(replayed(tape)).rejects.toThrow('is gone in the middle of the replay');
+  await expect(replayed(tape)).rejects.toThrow('stopped answering during the replay');
   await back;
   expect(b.left).toEqual([]);
   expect(await readdir(join(b.directory, 'scratch'))).toEqual([]);
 });
 
-it('an endpoint that is not there at all', async () => {
+it('an endpoint that does not exist causes an error', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   b.die();
   await expect(replayed(tape)).rejects.toThrow(`${b.endpoint} does not answer`);
 });
 
-it('a signal ends it, also in the middle of a call, and nothing is left', async () => {
+it('a signal ends the replay, even in the middle of a call, and nothing is left', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   const stop = new AbortController();
   b.onCall = ({ method }) => {
@@ -354,17 +354,17 @@ it('a signal ends it, also in the middle of a call, and nothing is left', async 
   expect(b.left).toEqual([]);
 });
 
-it('a cut tape says so, and a tape with nothing to replay is an error', async () => {
+it('a truncated tape is reported, and a tape with nothing to replay causes an error', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   const text = await readFile(tape, 'utf8');
   await writeFile(tape, text.slice(0, text.length / 2));
   const cut = await readRecorded(tape);
-  expect(cut.problems.join('\n')).toMatch(/is cut[\s\S]*is the last one, and not the end of a tape/);
+  expect(cut.problems.join('\n')).toMatch(/is cut off[\s\S]*is the last line but not the end of a tape/);
 
   const empty = await recorded(a, async (call) => {
     await call('UpdateRuntimeConfig', {});
   });
   await expect(replayed(empty)).rejects.toThrow(
-    "no call that can be made again: the first is UpdateRuntimeConfig, and it would change the node's pod network",
+    "no call that can be replayed: the first is UpdateRuntimeConfig, but it would change the node's pod network",
   );
 });

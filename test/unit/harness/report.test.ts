@@ -45,11 +45,11 @@ const CALLS: ComparedCall[] = [
           b: undefined,
           why: 'they are not equal',
         },
-        near: { rule: 'my.yaml rules[0] (*.message)', why: 'is for another key' },
+        near: { rule: 'my.yaml rules[0] (*.message)', why: 'applies to a different key' },
       },
       { path: 'ContainerStatus.status.exit_code', a: 1, b: 2, why: 'they are not equal' },
     ],
-    notes: ['only A told the state \u009b'],
+    notes: ['only A reported the state \u009b'],
   },
   {
     ...{
@@ -76,7 +76,7 @@ const COMPARISON: Comparison = {
   rules: RULES,
 };
 
-it('text tells a person what differs, and which rules did nothing', () => {
+it('text says what differs, and which rules had no effect', () => {
   expect(renderText(COMPARISON)).toBe(`A: a.tape (docker 29), 4 calls
 B: b&.tape (unknown runtime), 3 calls
 
@@ -84,7 +84,7 @@ ContainerStatus default/web-0 main #2  (A: call 2 at 1.000 s and 2 more, B: call
   ContainerStatus.status.message: they are not equal
     A "a\\u001b[31m&\\"<]]>"
     B nothing
-    my.yaml rules[0] (*.message) is for another key
+    my.yaml rules[0] (*.message) applies to a different key
   ContainerStatus.status.exit_code: they are not equal
     A 1
     B 2
@@ -93,19 +93,19 @@ Allowed:
   ContainerStatus.status.image_id, by containerd rules[0]: it is <not> told
 
 Notes:
-  ContainerStatus default/web-0 main #2: only A told the state ${' '}
+  ContainerStatus default/web-0 main #2: only A reported the state ${' '}
 
 Rules that were not needed:
-  my.yaml rules[1] (Image.size) matched 3 values, and was needed for none
+  my.yaml rules[1] (Image.size) matched 3 values but was not needed for any of them
   my.yaml rules[2] (Image.pinned) matched nothing
-  my.yaml rules[3] (Image.pinned) is not for these runtimes
-  those of containerd for Image.pinned
+  my.yaml rules[3] (Image.pinned) does not apply to these runtimes
+  rules for containerd: Image.pinned
 
-2 differences in 1 of 3 compared calls, 1 allowed by rules, 4 values are hidden in a tape and could not be compared
+2 differences in 1 of 3 compared calls, 1 allowed by rules, 4 values are hidden on a tape and could not be compared
 `);
 });
 
-it('JSON has all, and no control characters', () => {
+it('JSON is complete, and has no control characters', () => {
   const json = renderJson(COMPARISON);
   expect(json.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
   const { calls, rules, ...rest } = JSON.parse(json) as Record<string, unknown>;
@@ -117,7 +117,7 @@ it('JSON has all, and no control characters', () => {
   });
 });
 
-it('JUnit has a suite a method, a case a call, and nothing that is no XML', () => {
+it('JUnit has a suite for each method and a case for each call, and is valid XML', () => {
   const xml = renderJunit(COMPARISON);
   expect(xml.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
   expect(xml).toContain(
@@ -129,14 +129,14 @@ it('JUnit has a suite a method, a case a call, and nothing that is no XML', () =
   );
   expect(xml).toContain('message="ContainerStatus.status.message: they are not equal, and 1 more"');
   expect(xml).toContain(
-    'A: "a\\u001b[31m&amp;\\"&lt;]]&gt;"\nB: nothing\nmy.yaml rules[0] (*.message) is for another key\n',
+    'A: "a\\u001b[31m&amp;\\"&lt;]]&gt;"\nB: nothing\nmy.yaml rules[0] (*.message) applies to a different key\n',
   );
   expect(xml).toContain('<skipped message="ContainerStatus.status.image_id: it is &lt;not&gt; told"/>');
-  expect(xml).toContain('<system-out>only A told the state \ufffd</system-out>');
+  expect(xml).toContain('<system-out>only A reported the state \ufffd</system-out>');
   expect(xml).toContain('b&amp;.tape');
 });
 
-it('JUnit keeps line ends of attributes, and drops half a surrogate pair', () => {
+it('JUnit keeps line ends in attributes, and drops half a surrogate pair', () => {
   const [call] = CALLS;
   const strange = { ...call!, pod: 'a\n\t\ud800"\u{1f600}\u0000' };
   expect(renderJunit({ ...COMPARISON, calls: [strange] })).toContain(

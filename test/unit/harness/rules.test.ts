@@ -6,28 +6,28 @@ const rule = (text: string): string =>
   `rules:\n  - {path: Image.size, as: ignore, because: x}\n  - {${text}}\n`;
 
 it.each([
-  ['no map', '[1]', 'the file is not a map with rules'],
-  ['no YAML', 'rules: [', 'the file is not YAML'],
-  ['no list', 'rules: 3', 'rules is not a list of rules'],
-  ['a strange key', 'rulse: []', 'rulse is unknown: is rules meant?'],
+  ['a document that is not a map', '[1]', 'the file is not a map with rules'],
+  ['invalid YAML', 'rules: [', 'the file is not YAML'],
+  ['rules that are not a list', 'rules: 3', 'rules is not a list of rules'],
+  ['an unknown key', 'rulse: []', 'rulse is unknown: is rules meant?'],
   [
-    'a strange key of a rule',
+    'an unknown key in a rule',
     rule('path: Image.size, as: ignore, becouse: x'),
     'rules[1].becouse is unknown: is because meant?',
   ],
   ['no reason', rule('path: Image.size, as: ignore'), 'rules[1].because nothing is not text'],
   [
-    'a strange kind',
+    'an unknown kind',
     rule('path: Image.size, as: ignored, because: x'),
-    'rules[1].as "ignored" is none of ignore, missing, extra, present, id, prefix, time, range, set',
+    'rules[1].as "ignored" is not one of ignore, missing, extra, present, id, prefix, time, range, set',
   ],
   [
-    'a strange field',
+    'an unknown field',
     rule('path: ContainerStatus.status.imge_id, as: id, because: x'),
     'rules[1].path ContainerStatus has no field imge_id: is image_id meant?',
   ],
   [
-    'a strange method',
+    'an unknown method',
     rule('path: ContainerStat.x, as: id, because: x'),
     'rules[1].path CRI has no method or message ContainerStat: is ContainerStats meant?',
   ],
@@ -37,70 +37,70 @@ it.each([
     'rules[1].path Image has no field sise: is size meant?',
   ],
   [
-    'a field that nothing has',
+    'a field that no message has',
     rule("path: '*.nowhere_at', as: ignore, because: x"),
     'rules[1].path none of the messages there has a field nowhere_at',
   ],
   [
-    'no path',
+    'a missing path',
     rule("path: 'Image..size', as: ignore, because: x"),
     'rules[1].path "Image..size" is not a path',
   ],
   [
-    'a method alone',
+    'only a method',
     rule('path: StopContainer, as: ignore, because: x'),
     'rules[1].path "StopContainer" names no field',
   ],
   [
-    'a kind for others',
+    'a kind for other fields',
     rule('path: Image.size, as: time, because: x'),
-    'rules[1].as time is for times in nanoseconds, which Image.size is not',
+    'rules[1].as time applies to times in nanoseconds, but Image.size is something else',
   ],
   [
     'a set of one',
     rule('path: Image.id, as: set, because: x'),
-    'rules[1].as set is for lists, which Image.id is not',
+    'rules[1].as set applies to lists, but Image.id is something else',
   ],
   [
     'a kind for a pseudo field',
     rule('path: Stop*.@status, as: id, because: x'),
-    'rules[1].as id is for text, which Stop*.@status is not',
+    'rules[1].as id applies to text, but Stop*.@status is something else',
   ],
   [
-    'a strange side',
+    'an unknown side',
     rule('path: Image.size, as: ignore, because: x, only: {c: docker}'),
     'rules[1].only.c is unknown',
   ],
   [
-    'a strange version',
+    'an unknown version',
     rule("path: Image.size, as: ignore, because: x, only: {b: 'docker ~ 3'}"),
-    'rules[1].only.b "docker ~ 3" is not the name of a runtime with versions',
+    'rules[1].only.b "docker ~ 3" is not a runtime\'s name with optional versions',
   ],
   [
-    'strange values',
+    'unknown values',
     rule('path: Image.size, as: ignore, because: x, values: [[]]'),
     'rules[1].values[0] [] is not text, a number, true or false',
   ],
   [
-    'a space of no ids',
+    'a space that is no space of ids',
     rule('path: Image.size, as: ignore, because: x, space: s'),
-    'rules[1].space is for rules with `as: id`',
+    'rules[1].space is allowed only with `as: id`',
   ],
   [
-    'own values of nobody',
+    'own values of an unknown side',
     rule('path: Image.size, as: ignore, because: x, own: [s], only: {a: docker}'),
-    'rules[1].own is for rules with only.any',
+    'rules[1].own is allowed only with only.any',
   ],
   [
-    'a request with a strange field',
+    'a request with an unknown field',
     rule("path: 'ListImages.images.@item', as: extra, because: x, asked: filter.imgae"),
     'rules[1].asked none of the messages there has a field imgae: is image meant?',
   ],
-])('a file of rules with %s is refused, and the key is told', (_, text, error) => {
+])('a rules file with %s is refused, with the key in the error', (_, text, error) => {
   expect(() => readRules(text, 'f')).toThrow(error.replace(/^(the file|\S+) /, '$1: '));
 });
 
-it('the rules that are shipped are right, and are chosen by the names of the runtimes', () => {
+it('the shipped rules are valid, and the names of the runtimes select them', () => {
   const sources = (a: string, b: string): string[] => [
     ...new Set(rulesFor({ name: a, version: '1' }, { name: b, version: '1' }).map(({ source }) => source)),
   ];
@@ -109,7 +109,7 @@ it('the rules that are shipped are right, and are chosen by the names of the run
   expect(sources('toString', '')).toEqual(['base']);
 });
 
-describe('a path', () => {
+describe('a path of a rule', () => {
   const place = (method: string, side: Place['side'], ...steps: string[]): Place => ({
     ...{ method, side },
     steps: steps.map((step) => {
@@ -139,7 +139,7 @@ describe('a path', () => {
     expect(readPath(path).matches(status)).toBe(isMeant);
   });
 
-  it('names a request if it says so', () => {
+  it('names a field of a request if it says so', () => {
     const asked = place(
       'CreateContainer',
       'request',
@@ -162,6 +162,6 @@ it.each([
   ['containerd = 2.1', '2.1.9', true],
   ['containerd <= 2.10', '2.9', true],
   ['docker', '1', false],
-])('%s against containerd %s: %s', (text, version, matches) => {
+])('compares %s with containerd %s: %s', (text, version, matches) => {
   expect(runtimeMatch(text, 'only.b')({ name: 'containerd', version })).toBe(matches);
 });

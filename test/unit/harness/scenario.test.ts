@@ -7,7 +7,7 @@ import { FakeCri } from './support/fake-cri';
 const POD =
   'pods: [{ metadata: { name: web }, containers: [{ metadata: { name: main }, image: { image: "busybox:1" } }] }]';
 
-it('reads what is built in', () => {
+it('reads the built-in scenarios', () => {
   const { pods, steps } = readScenario(SMOKE);
   expect(pods.map(({ name, containers }) => [name, [...containers.keys()]])).toEqual([
     ['smoke', ['server', 'job']],
@@ -18,9 +18,9 @@ it('reads what is built in', () => {
 });
 
 it.each([
-  ['a: [', 'the scenario: is no YAML'],
-  ['[]', 'the scenario: is no map with pods, steps'],
-  ['{ pods: [], steps: [] }', 'pods: is no list with something in it'],
+  ['a: [', 'the scenario: is not YAML'],
+  ['[]', 'the scenario: is not a map with pods, steps'],
+  ['{ pods: [], steps: [] }', 'pods: is not a non-empty list'],
   ['{ pod: [], steps: [] }', 'pod: is unknown here: is pods meant?'],
   ['{ pods: [{}], steps: [] }', 'pods[0].metadata.name: is missing'],
   [
@@ -33,41 +33,41 @@ it.each([
   ],
   [
     'pods: [{ metadata: { name: a } }, { metadata: { name: a } }]\nsteps: []',
-    'pods[1].metadata.name: "a" is the name of an earlier pod too',
+    'pods[1].metadata.name: "a" is already the name of an earlier pod',
   ],
   [
     'pods: [{ metadata: { name: a, "@unknown": ["CgFi"] } }]\nsteps: []',
-    'pods[0]: has @unknown: a scenario has only fields that this version knows',
+    'pods[0]: has @unknown: a scenario can contain only fields that this version knows',
   ],
-  [POD, 'steps: is no list with something in it'],
-  [`${POD}\nsteps: [{}]`, 'steps[0]: has no step: give one of run'],
+  [POD, 'steps: is not a non-empty list'],
+  [`${POD}\nsteps: [{}]`, 'steps[0]: has no step: give exactly one of run'],
   [`${POD}\nsteps: [{ run: web, start: web/main }]`, 'steps[0]: has run and start'],
   [`${POD}\nsteps: [{ rn: web }]`, 'steps[0].rn: is unknown here: is run meant?'],
-  [`${POD}\nsteps: [{ run: web, timeout: 3 }]`, 'steps[0].timeout: is unknown here: known are run'],
-  [`${POD}\nsteps: [{ run: web/main }]`, 'steps[0].run: "web/main" is a container, and run is for a pod'],
+  [`${POD}\nsteps: [{ run: web, timeout: 3 }]`, 'steps[0].timeout: is unknown here: the known keys are run'],
+  [`${POD}\nsteps: [{ run: web/main }]`, 'steps[0].run: "web/main" is a container, but run needs a pod'],
   [
     `${POD}\nsteps: [{ run: web }, { start: web }]`,
-    'steps[1].start: "web" is a pod, and start is for a container',
+    'steps[1].start: "web" is a pod, but start needs a container',
   ],
-  [`${POD}\nsteps: [{ start: web/man }]`, 'steps[0].start: "web/man" is none of web, web/main'],
-  [`${POD}\nsteps: [{ exec: web/main }]`, 'steps[0].cmd: is no list with something in it'],
-  [`${POD}\nsteps: [{ exec: web/main, cmd: [a, 1] }]`, 'steps[0].cmd[1]: 1 is no text'],
+  [`${POD}\nsteps: [{ start: web/man }]`, 'steps[0].start: "web/man" is not one of web, web/main'],
+  [`${POD}\nsteps: [{ exec: web/main }]`, 'steps[0].cmd: is not a non-empty list'],
+  [`${POD}\nsteps: [{ exec: web/main, cmd: [a, 1] }]`, 'steps[0].cmd[1]: 1 is not text'],
   [
     `${POD}\nsteps: [{ exec: web/main, cmd: [a], expect: { code: 1 } }]`,
     'steps[0].expect.code: is unknown here',
   ],
   [
     `${POD}\nsteps: [{ status: web, until: CONTAINER_EXITED }]`,
-    'steps[0].until: "CONTAINER_EXITED" is none of SANDBOX_READY',
+    'steps[0].until: "CONTAINER_EXITED" is not one of SANDBOX_READY',
   ],
-  [`${POD}\nsteps: [{ status: web, within: 5 }]`, 'steps[0].within: 5 is no text'],
+  [`${POD}\nsteps: [{ status: web, within: 5 }]`, 'steps[0].within: 5 is not text'],
   [`${POD}\nsteps: [{ stop: web, timeout: -1 }]`, 'steps[0].timeout: -1 is not a number of seconds'],
-  [`${POD}\nsteps: [{ list: pod }]`, 'steps[0].list: "pod" is none of pods, containers'],
-])('%s: is refused by its key', (text, why) => {
+  [`${POD}\nsteps: [{ list: pod }]`, 'steps[0].list: "pod" is not one of pods, containers'],
+])('refuses %s with its key in the error', (text, why) => {
   expect(() => readScenario(text)).toThrow(why);
 });
 
-describe('on a runtime', () => {
+describe('a scenario on a runtime', () => {
   let fake: FakeCri;
   const signal = new AbortController().signal;
   beforeEach(async () => (fake = await FakeCri.start()));
@@ -87,7 +87,7 @@ steps:
   - list: containers
   - remove: web`;
 
-  it('its steps are done and observed, and states are waited for', async () => {
+  it('carries out and observes its steps, and waits for states', async () => {
     let asked = 0;
     fake.pods.set('theirs', {
       id: 'theirs',
@@ -129,19 +129,19 @@ steps:
     expect(fake.left).toEqual(['theirs', 'other']);
   });
 
-  it('says what is not as expected, and removes what it made', async () => {
+  it('reports what differs from the expectation, and removes what it made', async () => {
     fake.spoil = ({ method }, answer) => (method === 'ExecSync' ? { exit_code: 1 } : answer);
     const text = STEPS.replace('within: 10s', 'within: 50ms').replace('- remove: web', '- stats: web');
     const { unmet, left } = await runScenario(fake.endpoint, readScenario(text), { signal });
     expect(unmet).toEqual([
-      'steps[3]: exec web/main: it ended with 1, and not 0',
-      'steps[3]: exec web/main: stdout is "", and not "say this\\n"',
-      'steps[4]: status web/main: it is CONTAINER_RUNNING after 50 ms, and not CONTAINER_EXITED',
+      'steps[3]: exec web/main: it ended with exit code 1, expected 0',
+      'steps[3]: exec web/main: stdout is "", expected "say this\\n"',
+      'steps[4]: status web/main: it is CONTAINER_RUNNING after 50 ms, expected CONTAINER_EXITED',
     ]);
     expect([left, fake.left]).toEqual([[], []]);
   });
 
-  it('pulls an image that is missing, under the name that was given for it, and removes it', async () => {
+  it('pulls a missing image under the name that was given for it, and removes it', async () => {
     const images = new Map([['busybox:1', 'mirror/busybox:9']]);
     const { unmet } = await runScenario(
       fake.endpoint,
@@ -155,13 +155,13 @@ steps:
     expect([...fake.images.keys()]).toEqual(['busybox:1']);
   });
 
-  it('an endpoint that goes away', async () => {
+  it('reports an endpoint that goes away', async () => {
     fake.onCall = ({ method }) => {
       if (method === 'StartContainer') fake.die();
       if (method === 'StartContainer') setTimeout(() => void fake.listen(), 2_000);
     };
     await expect(runScenario(fake.endpoint, readScenario(STEPS), { signal })).rejects.toThrow(
-      /is gone in the middle/,
+      /stopped answering during/,
     );
     expect(fake.left).toEqual([]);
   });

@@ -14,7 +14,7 @@ interface Side {
   readonly status?: string;
 }
 
-/** What differs in one call, and what rules allow; the same whichever side is A. */
+/** Returns the differences of one call that the rules do not allow. They are the same whichever side is A. */
 function judged(
   method: string,
   request: JsonObject,
@@ -72,7 +72,7 @@ describe('containerd', () => {
     judged('ContainerStatus', { container_id: 'c' }, one, other);
   const reason = ['ContainerStatus.status.reason'];
 
-  it('may say Error of an OOM, and nobody else may', () => {
+  it('may report Error for an OOM kill, and no other runtime may', () => {
     expect(status(ended(DOCKER, 'OOMKilled'), ended(CONTAINERD, 'Error'))).toEqual({
       differs: [],
       allowed: reason,
@@ -87,7 +87,7 @@ describe('containerd', () => {
     });
   });
 
-  it('may list more images than the filter asks for, and must not miss one', () => {
+  it('may list more images than the filter asks for, and must not miss any', () => {
     const list = (filter: JsonObject, one: Side, other: Side): unknown =>
       judged('ListImages', filter, one, other);
     const item = ['ListImages.images[app:1].@item'];
@@ -115,7 +115,7 @@ describe('Docker Engine', () => {
   const list = (one: Side, other: Side): unknown => judged('ListImages', {}, one, other);
   const path = ['ListImages.images[app:1].repo_digests'];
 
-  it('may lack digests before 29', () => {
+  it('may lack digests before version 29', () => {
     const other = digests(X, 'app@sha256:1');
     expect(list(digests(DOCKER), other)).toEqual({ differs: [], allowed: path });
     expect(list(digests({ ...DOCKER, version: '29.0.1' }), other)).toEqual({ differs: path, allowed: [] });

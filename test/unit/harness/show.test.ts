@@ -40,7 +40,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-it('shows timeline and table', async () => {
+it('show prints the timeline and the table', async () => {
   const { text, problems } = await showTape(file, ALL, 'text');
   expect(problems).toEqual([`${file}: 2 lines are missing, because the recording lost them`]);
   expect(text).toBe(
@@ -50,7 +50,7 @@ it('shows timeline and table', async () => {
       'SECOND  METHOD              POD            CONTAINER  MS    STATUS             ',
       '0.000   RunPodSandbox       default/web-0  -          500   OK                 ',
       '1.000   CreateContainer     default/web-0  main       100   OK                 ',
-      '2.000   GetContainerEvents  -              -          -     open               1 message; its end is not in the tape',
+      '2.000   GetContainerEvents  -              -          -     open               1 message; its end is not on the tape',
       '3.000   StartContainer      default/web-0  main       2000  DEADLINE_EXCEEDED  injected: hang; ended by the client; deadline 2000 ms',
       '5.996   Status              -              -          4.00  UNKNOWN            bad [31m news',
       '6.500   Version (v1alpha2)  -              -          2.00  OK                 ',
@@ -73,7 +73,7 @@ it.each<[string, Partial<CallFilter>, number[]]>([
   ['pod with its namespace', { pod: 'kube-system/*' }, []],
   ['slow', { slowMs: 500 }, [1, 4]],
   ['failed', { failed: true }, [4, 6]],
-  ['all of them', { pod: 'web-0', failed: true, slowMs: 1, method: 'Start*' }, [4]],
+  ['all filters together', { pod: 'web-0', failed: true, slowMs: 1, method: 'Start*' }, [4]],
 ])('filters by %s', async (_, filter, expected) => {
   const { text } = await showTape(file, { ...ALL, ...filter }, 'json');
   const { calls, methods } = JSON.parse(text) as {
@@ -84,7 +84,7 @@ it.each<[string, Partial<CallFilter>, number[]]>([
   expect(methods).toHaveLength(new Set(calls.map(({ method }) => method)).size);
 });
 
-it('percentiles are times that calls took', async () => {
+it('percentiles are the times that calls took', async () => {
   const calls = Array.from({ length: 100 }, (_, at) => [
     { n: at, t: at, method: 'Status' },
     { n: at, t: at + 0.5, method: 'Status', status: 'OK', ms: 100 - at },
@@ -92,16 +92,16 @@ it('percentiles are times that calls took', async () => {
   await writeFile(file, [HEAD, ...calls].map((line) => `${JSON.stringify(line)}\n`).join(''));
   const { text, problems } = await showTape(file, ALL, 'json');
   expect(problems).toEqual([
-    `${file}: line 201 is the last one, and not the end of a tape: it was cut, or its recording runs, or was killed`,
+    `${file}: line 201 is the last line but not the end of a tape: the tape was cut off, is still being recorded, or its recorder was killed`,
   ]);
   const { methods } = JSON.parse(text) as { methods: object[] };
   expect(methods).toEqual([{ method: 'Status', calls: 100, failed: 0, p50: 50, p90: 90, p99: 99, max: 100 }]);
 });
 
 it.each([
-  ['the last line says more', [{ t: 1, lost: 2 }], 5, 5],
+  ['the last line has a higher number', [{ t: 1, lost: 2 }], 5, 5],
   [
-    'the last line says less',
+    'the last line has a lower number',
     [
       { t: 1, lost: 2 },
       { t: 2, lost: 4 },
@@ -109,7 +109,7 @@ it.each([
     5,
     6,
   ],
-  ['no line tells where', [], 1, 1],
+  ['no line gives the place', [], 1, 1],
 ])('lost lines are a problem: %s', async (_, lines, sum, expected) => {
   const all = [HEAD, ...lines, { t: 9, end: true, calls: 0, lost: sum }];
   await writeFile(file, all.map((line) => `${JSON.stringify(line)}\n`).join(''));
@@ -118,7 +118,7 @@ it.each([
   expect(problems).toEqual([`${file}: ${expected} lines are missing, because the recording lost them`]);
 });
 
-it('no text of a tape reaches the terminal as a command', async () => {
+it('no text of a tape reaches the terminal as a control sequence', async () => {
   const bad = 'a\u001b[2J\u009b5A\nb';
   const pod = { config: { metadata: { name: bad, namespace: bad } } };
   const all = [

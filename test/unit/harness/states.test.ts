@@ -50,8 +50,8 @@ function differences(a: readonly Call[], b: readonly Call[]): Difference[] {
 
 const LIFE = ['CONTAINER_CREATED', 'CONTAINER_RUNNING', 'CONTAINER_EXITED', 'NOT_FOUND'].map(status);
 
-describe('A life that goes back differs, also where the other side passed the same states at last:', () => {
-  it('a container that is not found and then alive again', () => {
+describe('a life that goes back is a difference, even if the other side passed the same states in the end:', () => {
+  it('a container that is not found and is alive again later', () => {
     const b = [status('CONTAINER_RUNNING'), status('NOT_FOUND'), ...LIFE.slice(1)];
     expect(differences(LIFE, b)).toContainEqual({
       ...{ path: 'ContainerStatus.@state', a: undefined, b: 'NOT_FOUND, CONTAINER_RUNNING' },
@@ -59,7 +59,7 @@ describe('A life that goes back differs, also where the other side passed the sa
     });
   });
 
-  it('one that the other side did not see in its later state', () => {
+  it('a container that the other side did not see in its later state', () => {
     const a = [status('CONTAINER_RUNNING')];
     const b = ['CONTAINER_RUNNING', 'CONTAINER_EXITED', 'CONTAINER_RUNNING'].map(status);
     expect(differences(a, b)).toEqual([
@@ -67,7 +67,7 @@ describe('A life that goes back differs, also where the other side passed the sa
     ]);
   });
 
-  it('one that disappears from a list and comes back', () => {
+  it('a container that disappears from a list and comes back', () => {
     const a = [list(true), list(true)];
     expect(differences(a, [list(true), list(false), list(true)])).toEqual([
       expect.objectContaining({
@@ -77,12 +77,12 @@ describe('A life that goes back differs, also where the other side passed the sa
   });
 });
 
-describe('A life goes forward', () => {
+describe('a life goes forward', () => {
   it('if it is not found before it was created', () => {
     expect(differences(LIFE, [status('NOT_FOUND'), status('NOT_FOUND'), ...LIFE])).toEqual([]);
   });
 
-  it('if the call that found the older state was answered while the other one ran', () => {
+  it('if the call that found the older state was answered while the other call ran', () => {
     const late = { ...status('CONTAINER_EXITED'), t: 20, ms: 5000 };
     const early = { ...status('CONTAINER_RUNNING'), t: 21, ms: 100 };
     const end = { ...status('CONTAINER_EXITED'), t: 30 };
@@ -107,7 +107,7 @@ describe('A life goes forward', () => {
   });
 });
 
-it('pods that were made again under one name are paired by their making, and not by the order of a list', () => {
+it('pods that were made again under one name are paired by their creation, and not by their order in a list', () => {
   const again: Call = {
     ...{ method: 'RunPodSandbox', request: { config: { metadata: METADATA } } },
     response: { pod_sandbox_id: 'q' },

@@ -63,7 +63,7 @@ it.each([
       ),
   ],
   [
-    'values of the environment',
+    'values of environment variables',
     (lines: TapeLines) =>
       begin(
         lines,
@@ -94,19 +94,19 @@ it.each([
       end(lines, 'Exec', cri.ExecResponse.encode({ url: `http://web:1/exec/${SECRET}` }).finish()),
   ],
   [
-    'a name and a password in an address',
+    'a user name and a password in a URL',
     (lines: TapeLines) =>
       end(lines, 'Exec', cri.ExecResponse.encode({ url: `http://me:${SECRET}@web:1/exec/x` }).finish()),
   ],
   [
-    'fields that this proto does not know',
+    'fields that the proto does not know',
     (lines: TapeLines) => {
       const known = cri.ContainerStatusResponse.encode({ status: { id: 'web:1' } }).finish();
       const field = Buffer.from([0x9a, 0x06, SECRET.length, ...Buffer.from(SECRET)]);
       return end(lines, 'ContainerStatus', Buffer.concat([known, field]));
     },
   ],
-])('%s are hidden, the rest stays, and --unsafe-full keeps all', (_, make) => {
+])('%s are hidden, the rest stays, and --unsafe-full keeps everything', (_, make) => {
   const text = make(new TapeLines(hide));
   expect(text).toContain('web:1');
   expect(text).toContain('hidden:');
@@ -125,7 +125,7 @@ it.each([
   expect(tells(full) || inBase64).toBe(true);
 });
 
-it('equal values have equal hashes, of one key', () => {
+it('equal values have equal hashes with the same key', () => {
   expect(hide('a')).toBe(hide('a'));
   expect(hide('a')).not.toBe(hide('b'));
   expect(hide('a')).not.toBe(hider(Buffer.from('other'))('a'));
@@ -147,7 +147,7 @@ it('short output of a command stays, long output is cut', () => {
   });
 });
 
-it('a message that cannot be read costs neither the call nor the tape', () => {
+it('an unreadable message loses neither the call nor the tape', () => {
   const lines = new TapeLines(hide);
   expect(JSON.parse(end(lines, 'Version', Buffer.from([0x0a, 0x09])))).toMatchObject({
     status: 'OK',
@@ -171,7 +171,7 @@ it('a message that cannot be read costs neither the call nor the tape', () => {
 
 async function read(text: string): Promise<{ lines: TapeLine[]; problems: string[] }> {
   const pieces = (async function* () {
-    // In pieces that end anywhere.
+    // In pieces that end at any byte.
     for (let at = 0; at < text.length; at += 7) yield Buffer.from(text.slice(at, at + 7));
     await Promise.resolve();
   })();
@@ -188,31 +188,31 @@ const CALL = '{"n":1,"t":0,"method":"Version","api":"v1"}';
 const END = '{"t":9,"end":true,"calls":1,"lost":0}';
 const whole = (...lines: string[]): string => [JSON.stringify(HEAD), ...lines, ''].join('\n');
 
-it('a whole tape has no problems', async () => {
+it('a complete tape has no problems', async () => {
   expect(await read(whole(CALL, END))).toEqual({
     lines: [JSON.parse(CALL) as object, JSON.parse(END) as object],
     problems: [],
   });
 });
 
-it('a tape that was cut tells what is there', async () => {
+it('a truncated tape is read as far as it goes', async () => {
   const { lines, problems } = await read(whole(CALL, END).slice(0, -20));
   expect(lines).toHaveLength(1);
   expect(problems).toEqual([
-    '3 is cut',
-    expect.stringContaining('3 is the last one, and not the end of a tape'),
+    '3 is cut off',
+    expect.stringContaining('3 is the last line but not the end of a tape'),
   ]);
-  expect((await read(whole(CALL))).problems).toEqual([expect.stringContaining('2 is the last one')]);
+  expect((await read(whole(CALL))).problems).toEqual([expect.stringContaining('2 is the last line')]);
 });
 
-it('damaged lines are named, and the others read', async () => {
+it('damaged lines are named, and the others are read', async () => {
   const { lines, problems } = await read(whole('\0\0\0', CALL, '{"n":"x"}', '[]', END, CALL));
   expect(lines).toHaveLength(3);
   expect(problems).toEqual([
     '2 is not a JSON object',
     '4 is not a line of a tape',
     '5 is not a JSON object',
-    '7 stands after the end of the tape',
+    '7 comes after the end of the tape',
   ]);
 });
 
@@ -235,7 +235,7 @@ it.each([
   expect(problems[0]).toBe('2 is not a line of a tape');
 });
 
-it('a line that is nested without end is a problem, and the others are read', async () => {
+it('a line with endless nesting is a problem, and the others are read', async () => {
   const deep = `{"n":2,"t":1,"method":"X","request":${'['.repeat(20_000)}${']'.repeat(20_000)}}`;
   const { lines, problems } = await read(whole(CALL, deep, END));
   expect(lines).toHaveLength(2);
@@ -244,12 +244,12 @@ it('a line that is nested without end is a problem, and the others are read', as
 
 it.each([
   ['', 'x.tape is empty: it is not a tape'],
-  ['{"foo":1}\n', 'x.tape is not a tape: its first line is not the head of one'],
+  ['{"foo":1}\n', "x.tape is not a tape: its first line is not a tape's head"],
   [`\x7fELF${'\0'.repeat(100_000)}`, 'x.tape is not a tape'],
   ['{"tape":1,"recorded":"x"}\n', 'x.tape is not a tape'],
   ['{"tape":1,"recorded":"x","upstream":{"endpoint":{}}}\n', 'x.tape is not a tape'],
-  ['{"tape":2,"recorded":"x"}\n', 'x.tape is a tape of version 2: this dockbridge reads version 1'],
-])('what is not a tape is refused: %j', async (text, why) => {
+  ['{"tape":2,"recorded":"x"}\n', 'x.tape is a tape of version 2, but this dockbridge reads version 1'],
+])('a file that is not a tape is refused: %j', async (text, why) => {
   await expect(read(text)).rejects.toThrow(why);
 });
 
@@ -287,7 +287,7 @@ async function linesOf(file: string): Promise<Record<string, unknown>[]> {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-it('writes head, entries and end in their order', async () => {
+it('writes the head, the entries and the end in this order', async () => {
   const { recorder, file, said } = await open();
   for (let n = 1; n <= 1000; n++) write(recorder, n);
   expect(await recorder.finish()).toEqual({ lost: 0, bytes: (await stat(file)).size, isWhole: true });
@@ -298,17 +298,17 @@ it('writes head, entries and end in their order', async () => {
   expect(said).toEqual([]);
 });
 
-it('what the disk does not take in time is lost, and the tape says so where it is missing', async () => {
+it('lines that the disk does not accept in time are lost, and the tape says where they are missing', async () => {
   const { recorder, file, said } = await open({ maxWaitingBytes: 10_000 });
-  // Nothing is taken within one turn of the event loop.
+  // The disk accepts nothing within one turn of the event loop.
   for (let n = 1; n <= 5; n++) write(recorder, n, 4_000);
-  expect(said).toEqual(['the disk does not keep up: lines are lost']);
+  expect(said).toEqual(['the disk is too slow, and lines are being lost']);
   while (said.length < 2) await new Promise((resolve) => setImmediate(resolve));
   write(recorder, 6, 4_000);
   expect((await recorder.finish()).lost).toBe(3);
   const lines = await linesOf(file);
   expect(lines.slice(1).map(({ n, lost }) => n ?? { lost })).toEqual([1, 2, { lost: 3 }, 6, { lost: 3 }]);
-  expect(said[1]).toBe('the tape is written again');
+  expect(said[1]).toBe('the tape is being written again');
 });
 
 it('no tape is overwritten', async () => {

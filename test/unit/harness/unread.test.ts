@@ -24,7 +24,7 @@ const status = (response?: ObservedCall['response']): Call => ({
   ...{ method: 'Status', ...(response === undefined ? {} : { response }) },
 });
 
-it('a message that could not be read differs from an empty one, and from another one', () => {
+it('an unreadable message differs from an empty one, and from another unreadable one', () => {
   expect(found([stop({})], [stop(UNREAD)])).toEqual(['StopContainer.@unknown: B could not be read']);
   for (const other of [{ length: 8 }, { '@unread': 'it is short' }, { bytes: 'AAAAAAAAAAE=' }])
     expect(found([stop(UNREAD)], [stop({ ...UNREAD, ...other })])).toEqual([
@@ -33,14 +33,14 @@ it('a message that could not be read differs from an empty one, and from another
   expect(found([stop(UNREAD)], [stop(UNREAD)])).toEqual([]);
 });
 
-it('bytes that a tape hides, or does not have, are not compared, and counted', () => {
+it('bytes that a tape hides or lacks are counted and not compared', () => {
   const hidden = { ...UNREAD, bytes: 'hidden:0123456789abcdef' };
   const { bytes: _, ...without } = UNREAD;
   expect(compared([stop(hidden)], [stop(without)])).toMatchObject({ differences: 0, hidden: 1 });
   expect(found([stop(hidden)], [stop({ ...hidden, length: 9 })])).toHaveLength(1);
 });
 
-it('of polling too, also between answers that can be read', () => {
+it('this also applies to polls between readable answers', () => {
   const ready = { status: { conditions: [{ type: 'RuntimeReady', status: true }] } };
   const a = [status(ready), status(ready)];
   expect(found(a, [status(ready), status(UNREAD), status(ready)])).toEqual([
@@ -49,7 +49,7 @@ it('of polling too, also between answers that can be read', () => {
   expect(found(a, [status(), status(ready)])).toEqual(['Status.@unknown: B has no answer']);
 });
 
-it('a list that could not be read does not make its items disappear', () => {
+it('an unreadable list does not make its items disappear', () => {
   const list = (response: ObservedCall['response']): Call => ({
     method: 'ListPodSandbox',
     response: response!,
@@ -60,7 +60,7 @@ it('a list that could not be read does not make its items disappear', () => {
   ]);
 });
 
-it('a call that succeeded has an answer on both sides', () => {
+it('a successful call has an answer on both sides', () => {
   expect(found([stop({})], [stop()])).toEqual(['StopContainer.@unknown: only A has an answer']);
   expect(found([stop()], [stop()])).toEqual([]);
 });

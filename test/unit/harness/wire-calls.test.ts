@@ -38,14 +38,14 @@ const answer = (streamId: number): Buffer =>
     headerFrames(streamId, true, TAIL),
   ]);
 
-/** What both sides say in turn, as pieces one second apart that took one ms each. */
+/** The messages of both sides in turn, as pieces one second apart that took one ms each. */
 function piecesOf(...said: [Side, Buffer][]): Piece[] {
   return said.map(([from, bytes], at) => ({
     ...{ kind: 'bytes' as const, connection: 1, t: at, from, spentMs: 1, bytes },
   }));
 }
 
-/** One in pieces of this size. */
+/** Splits a piece into pieces of this size. */
 function cut(pieces: readonly Piece[], size: () => number): Piece[] {
   return pieces.flatMap((piece) => {
     if (piece.kind !== 'bytes') return [piece];
@@ -82,7 +82,7 @@ const HELLO: [Side, Buffer] = [
   Buffer.concat([PREFACE, frame(FrameType.SETTINGS, 0, 0, Buffer.alloc(0))]),
 ];
 
-it.each([1, 2, 9, 10, 100_000])('a call, in pieces of %i bytes', (size) => {
+it.each([1, 2, 9, 10, 100_000])('a call arrives in pieces of %i bytes', (size) => {
   const pieces = piecesOf(HELLO, ['client', request(1)], ['runtime', answer(1)]);
   const { calls, entries, problems } = read(cut(pieces, () => size));
   expect(entries).toEqual([
@@ -98,11 +98,11 @@ it.each([1, 2, 9, 10, 100_000])('a call, in pieces of %i bytes', (size) => {
   expect(problems).toEqual([]);
   expect([calls.calls, calls.lost]).toEqual([1, 0]);
   expect(calls.spent.report()).toMatchObject({ calls: 1 });
-  // One ms for the last piece of the request, and one for that of the answer.
+  // One ms for the last piece of the request, and one for the last piece of the answer.
   expect(calls.spent.report().max).toBeCloseTo(2, 1);
 });
 
-it('padding, priority and continuations are read over', () => {
+it('padding, priority and continuations are skipped', () => {
   const head = frame(
     FrameType.HEADERS,
     Flag.PADDED | Flag.PRIORITY,
@@ -129,7 +129,7 @@ it('padding, priority and continuations are read over', () => {
   expect(entries).toMatchObject([{ request: { length: 3 } }, { status: 'OK', response: { length: 4 } }]);
 });
 
-it('who ended a call without an answer', () => {
+it('the entry says who ended a call without an answer', () => {
   const reset = (id: number, code: number): Buffer => frame(FrameType.RST_STREAM, 0, id, number(code));
   const asked = Buffer.concat([1, 3, 5, 7, 9, 11].map(request));
   const { entries } = read([
@@ -138,9 +138,9 @@ it('who ended a call without an answer', () => {
       ['client', asked],
       ['client', reset(1, 8)],
       ['runtime', reset(3, 11)],
-      // Calls after the seventh stream were not looked at.
+      // Calls after the seventh stream were not read.
       ['runtime', frame(FrameType.GOAWAY, 0, 0, Buffer.concat([number(7), number(0)]))],
-      // An answer that crosses the client's reset.
+      // The answer crosses the client's reset.
       ['runtime', Buffer.concat([answer(1), answer(5)])],
     ),
     { kind: 'closed', connection: 1, t: 20, by: 'runtime' },
@@ -151,7 +151,7 @@ it('who ended a call without an answer', () => {
     [5, 'UNAVAILABLE', 'runtime'],
     [6, 'UNAVAILABLE', 'runtime'],
     [3, 'OK', undefined],
-    // Nineteen seconds, of which the client had ten.
+    // The call took nineteen seconds, and the client had allowed ten.
     [4, 'DEADLINE_EXCEEDED', 'runtime'],
   ]);
 });
@@ -180,12 +180,17 @@ it('a call whose bytes were still on their way has no time in the proxy', () => 
 
 it.each<[string, Side, Buffer, string]>([
   ['a pushed stream', 'runtime', frame(FrameType.PUSH_PROMISE, 4, 1, number(2)), 'PUSH_PROMISE'],
-  ['a block from nowhere', 'client', frame(FrameType.CONTINUATION, 4, 1, REQUEST), 'without HEADERS'],
+  [
+    'a header block without a stream',
+    'client',
+    frame(FrameType.CONTINUATION, 4, 1, REQUEST),
+    'without HEADERS',
+  ],
   ['a short reset', 'client', frame(FrameType.RST_STREAM, 0, 1, Buffer.alloc(2)), 'too short'],
-  ['broken settings', 'runtime', frame(FrameType.SETTINGS, 0, 0, Buffer.alloc(5)), 'with a wrong length'],
-  ['fields that are none', 'runtime', headerFrames(1, true, Buffer.from([0xff, 0xff, 1])), 'undecodable'],
-  ['padding alone', 'client', frame(FrameType.DATA, Flag.PADDED, 1, Buffer.from([9])), 'padding'],
-])('%s: the tape says what is missing, and other connections go on', (_, from, bytes, why) => {
+  ['invalid settings', 'runtime', frame(FrameType.SETTINGS, 0, 0, Buffer.alloc(5)), 'with a wrong length'],
+  ['invalid header fields', 'runtime', headerFrames(1, true, Buffer.from([0xff, 0xff, 1])), 'undecodable'],
+  ['only padding', 'client', frame(FrameType.DATA, Flag.PADDED, 1, Buffer.from([9])), 'padding'],
+])('%s: the tape says what is missing, and other connections continue', (_, from, bytes, why) => {
   const other = piecesOf(HELLO, ['client', request(1)], ['runtime', answer(1)]).map((piece) => ({
     ...{ ...piece, connection: 2 },
   }));
@@ -202,14 +207,14 @@ it.each<[string, Side, Buffer, string]>([
   const told = entries.filter(({ kind }) => kind === 'lost');
   expect(told).toEqual([{ kind: 'lost', t: 2, lost: 2, why: expect.stringContaining(why) as string }]);
   expect(problems).toEqual([
-    expect.stringMatching(new RegExp(`^connection 1 is not recorded any further: what the ${from} sent`)),
+    expect.stringMatching(new RegExp(`^connection 1 is no longer recorded: the bytes that the ${from} sent`)),
   ]);
   expect(calls.lost).toBe(2);
   expect(ends(entries)).toEqual([[3, 'OK', undefined]]);
   expect(JSON.parse(new TapeLines(undefined).textOf(told[0]!))).toMatchObject({ t: 2, lost: 2 });
 });
 
-it('after a gap nothing of the connection is read, and one after it is', () => {
+it('after a gap, the rest of the connection is not read, but a later connection is', () => {
   const { entries } = read([
     ...piecesOf(HELLO),
     { kind: 'torn', connection: 1, t: 1 },
@@ -219,12 +224,12 @@ it('after a gap nothing of the connection is read, and one after it is', () => {
   expect(entries).toEqual([
     {
       ...{ kind: 'lost', t: 1, lost: 1 },
-      why: 'connection 1 is not recorded any further: the disk did not keep up',
+      why: 'connection 1 is no longer recorded: the disk was too slow',
     },
   ]);
 });
 
-/** What grpc-js and Node's HTTP/2 really say to each other, Huffman codes, indices and all. */
+/** Bytes that grpc-js and the HTTP/2 of Node.js really exchange, with Huffman codes and indices. */
 async function transcript(calls: number, settings: object = {}, more: object = {}): Promise<Piece[]> {
   const runtime = await BareRuntime.start({ settings, ...more });
   const pieces: Piece[] = [];
@@ -262,10 +267,10 @@ async function transcript(calls: number, settings: object = {}, more: object = {
 }
 
 it.each([
-  ['as they come', {}, {}],
+  ['with default settings', {}, {}],
   ['without a table', { headerTableSize: 0 }, {}],
   ['with a large table', { headerTableSize: 65_536 }, { maxDeflateDynamicTableSize: 65_536 }],
-])('real connections are read whole, %s, however their bytes are cut', async (_, settings, more) => {
+])('real connections are read completely, %s, however their bytes are split', async (_, settings, more) => {
   const pieces = await transcript(60, settings, more);
   for (const size of [1, 17, 100_000]) {
     const { calls, entries, problems } = read(cut(pieces, () => size));
@@ -281,7 +286,7 @@ it.each([
   }
 });
 
-it('a table that its reader changes while calls run', async () => {
+it('a reader may change the size of its table while calls run', async () => {
   const runtime = await BareRuntime.start();
   const pieces: Piece[] = [];
   const proxy = new WireProxy({
@@ -328,8 +333,8 @@ it('a table that its reader changes while calls run', async () => {
   expect(begins).toEqual(Array.from({ length: 25 }, () => 'same'));
 });
 
-describe('bytes that nobody meant', () => {
-  /** Whatever comes: entries that make lines, and for each connection that cannot be read one that says so. */
+describe('arbitrary bytes', () => {
+  /** Whatever arrives, the result is valid entries, and one line for each connection that cannot be read. */
   function survives(pieces: readonly Piece[]): { problems: string[]; entries: LineEntry[] } {
     const { calls, entries, problems } = read(pieces);
     const lines = new TapeLines(undefined);
@@ -345,7 +350,7 @@ describe('bytes that nobody meant', () => {
     return { problems, entries };
   }
 
-  it('a real connection that is damaged anywhere', async () => {
+  it('may damage a real connection anywhere', async () => {
     const pieces = await transcript(12);
     let damaged = 0;
     for (let seed = 1; seed <= 300; seed++) {
@@ -370,11 +375,11 @@ describe('bytes that nobody meant', () => {
       });
       damaged += survives(changed).problems.length;
     }
-    // Not each change is one that can be seen: bytes of a message are anybody's.
+    // Not every change is visible, because the bytes of a message can have any value.
     expect(damaged).toBeGreaterThan(50);
   });
 
-  it('random frames of all types on a connection that began well', () => {
+  it('may be random frames of all types on a valid connection', () => {
     let damaged = 0;
     for (let seed = 1; seed <= 1_000; seed++) {
       const random = new Random(seed);
@@ -391,7 +396,7 @@ describe('bytes that nobody meant', () => {
     expect(damaged).toBeGreaterThan(500);
   });
 
-  it('noise', () => {
+  it('may be noise', () => {
     for (let seed = 1; seed <= 200; seed++) {
       const random = new Random(seed);
       const noise = (): Buffer =>

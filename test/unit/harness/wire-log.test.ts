@@ -37,7 +37,7 @@ it('pieces are read as they were packed', () => {
   expect(packed(pieces).buffer.byteLength).toBe(packed(pieces).byteLength);
 });
 
-it('pieces of all connections go in their order, with the time that they spent here', () => {
+it('pieces of all connections are in order, with the time that they spent in the proxy', () => {
   const [one, other] = [log.follow(), log.follow()];
   one.passing('client', Buffer.from('a'))?.(0.25);
   other.passing('client', Buffer.from('b'));
@@ -52,13 +52,13 @@ it('pieces of all connections go in their order, with the time that they spent h
   ]);
 });
 
-it('many bytes are not gathered for long', () => {
+it('many bytes are passed on soon', () => {
   const tap = log.follow();
   for (let at = 0; at < 20; at++) tap.passing('client', Buffer.alloc(60_000));
   expect(written).toHaveLength(18);
 });
 
-it('what does not fit ends its connection in the tape, and no other one', () => {
+it('a piece that does not fit ends its own connection in the tape, and no other', () => {
   const [torn, going, unknown] = [log.follow(), log.follow(), log.follow()];
   torn.passing('client', Buffer.from('a'));
   room = 0;
@@ -66,7 +66,7 @@ it('what does not fit ends its connection in the tape, and no other one', () => 
   expect(unknown.passing('client', Buffer.from('lost'))).toBeUndefined();
   unknown.closed('client', 2);
   room = Infinity;
-  // What comes after a gap could not be read.
+  // Bytes after a gap could not be read.
   expect(torn.passing('runtime', Buffer.from('b'))).toBeUndefined();
   going.passing('client', Buffer.from('c'));
   torn.closed('runtime', 3);
@@ -77,6 +77,6 @@ it('what does not fit ends its connection in the tape, and no other one', () => 
     bytes(2, 'client', 'c'),
     { kind: 'closed', connection: 1, t: 3, by: 'runtime' },
   ]);
-  // The tape knows nothing of the third one, so its loss is counted at once.
+  // The tape has no record of the third connection, so its loss is counted at once.
   expect(lost).toBe(1);
 });

@@ -14,7 +14,7 @@ import { Random } from '../support/random';
 let directory: string;
 let server: Server;
 let proxy: WireProxy;
-/** Connections at the runtime, as they come. */
+/** The connections at the runtime, in order. */
 let joined: ((socket: Socket) => void)[];
 let sockets: Socket[];
 let ends: EndedBy[];
@@ -56,7 +56,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** A client, and what the runtime has of it. */
+/** A client, and the runtime's end of its connection. */
 async function pair(through = 'proxy.sock'): Promise<{ client: Socket; runtime: Socket }> {
   const arrived = new Promise<Socket>((resolve) => joined.push(resolve));
   const client = connect({ path: place(through), allowHalfOpen: true });
@@ -65,7 +65,7 @@ async function pair(through = 'proxy.sock'): Promise<{ client: Socket; runtime: 
   return { client, runtime: await arrived };
 }
 
-/** All bytes until the end of this direction. */
+/** Returns all bytes until the end of this direction. */
 function sink(socket: Socket): Promise<{ bytes: number; hash: string }> {
   const hash = createHash('sha256');
   let bytes = 0;
@@ -76,7 +76,10 @@ function sink(socket: Socket): Promise<{ bytes: number; hash: string }> {
   return once(socket, 'end').then(() => ({ bytes, hash: hash.digest('hex') }));
 }
 
-/** Writes random bytes in random pieces, and ends its direction. Sometimes it waits until its peer has them, sometimes for a turn. */
+/**
+ * Writes random bytes in random pieces, and ends its direction. Sometimes it waits until the peer has them,
+ * sometimes for one turn.
+ */
 async function send(socket: Socket, random: Random): Promise<{ bytes: number; hash: string }> {
   const hash = createHash('sha256');
   let bytes = 0;
@@ -95,13 +98,13 @@ async function send(socket: Socket, random: Random): Promise<{ bytes: number; ha
 }
 
 it.each([1, 2, 3, 4, 5, 6, 7, 8])(
-  'random bytes in random pieces are the same on the other side, both ways at once (seed %i)',
+  'random bytes in random pieces arrive unchanged in both directions at once (seed %i)',
   async (seed) => {
     const random = new Random(seed);
     const copies = { client: createHash('sha256'), runtime: createHash('sha256') };
     onPass = (from, chunk) => void copies[from].update(chunk);
     const seen = [];
-    // The second one has no proxy.
+    // The second connection has no proxy.
     for (const through of ['proxy.sock', 'runtime.sock']) {
       const { client, runtime } = await pair(through);
       const asked = new Random(seed * 1_000 + 1);
@@ -123,7 +126,7 @@ it.each([1, 2, 3, 4, 5, 6, 7, 8])(
   },
 );
 
-it('one half ends, and the other one goes on', async () => {
+it('one direction can end while the other continues', async () => {
   const { client, runtime } = await pair();
   const asked = sink(runtime);
   client.end('question');
@@ -135,11 +138,11 @@ it('one half ends, and the other one goes on', async () => {
   expect((await answered).bytes).toBe(15);
 });
 
-it('a runtime that goes away after its last bytes: the client has them, and then the end', async () => {
+it('the client of a runtime that goes away gets its last bytes and then the end', async () => {
   const { client, runtime } = await pair();
   client.pause();
   const bytes = Buffer.alloc(3_000_000, 'abc');
-  // It is gone when all is written: most of that is in the proxy then.
+  // The runtime goes away when everything is written. Most of the bytes are in the proxy then.
   runtime.write(bytes, () => runtime.destroy());
   const closed = once(client, 'close');
   const answered = sink(client);
@@ -154,7 +157,7 @@ it('a runtime that goes away after its last bytes: the client has them, and then
 it.each<[EndedBy, (sockets: { client: Socket; runtime: Socket }) => void]>([
   ['client', ({ client }) => client.destroy()],
   ['runtime', ({ runtime }) => runtime.destroy()],
-])('when the %s goes away, the other side is hung up on', async (by, leave) => {
+])('when the %s goes away, the proxy closes the connection to the other side', async (by, leave) => {
   const sockets = await pair();
   const { client, runtime } = sockets;
   const other = by === 'client' ? runtime : client;
@@ -169,7 +172,7 @@ it.each<[EndedBy, (sockets: { client: Socket; runtime: Socket }) => void]>([
   expect(ends).toEqual([by]);
 });
 
-it('a client that does not read is not given more than fits', async () => {
+it('a client that does not read gets no more than fits into the buffers', async () => {
   const { client, runtime } = await pair();
   client.pause();
   let passed = 0;
@@ -189,7 +192,7 @@ it('a client that does not read is not given more than fits', async () => {
   await isWritten.promise;
 });
 
-it('a proxy closes though a client does not read, and has ended its connections itself', async () => {
+it('a proxy closes its connections even if a client does not read', async () => {
   const { client, runtime } = await pair();
   client.pause();
   const first = gate();
@@ -200,7 +203,7 @@ it('a proxy closes though a client does not read, and has ended its connections 
   expect(ends).toEqual(['proxy']);
 });
 
-it('what has passed is still written when the proxy closes', async () => {
+it('bytes that have arrived are still written when the proxy closes', async () => {
   const { client, runtime } = await pair();
   const passed = gate();
   onPass = () => passed.resolve();
@@ -211,7 +214,7 @@ it('what has passed is still written when the proxy closes', async () => {
   expect((await answered).bytes).toBe(14);
 });
 
-it('a runtime that is not there is told once, and its clients are hung up on', async () => {
+it('a missing runtime is reported once, and its clients are disconnected', async () => {
   await new Promise<void>((resolve) => server.close(() => resolve()));
   for (let attempt = 0; attempt < 3; attempt++) {
     const client = connect(place('proxy.sock'));
@@ -227,7 +230,7 @@ it('a runtime that is not there is told once, and its clients are hung up on', a
   await pair();
 });
 
-it('how long bytes were here is told when the kernel has them', async () => {
+it('the time of bytes in the proxy is reported when the kernel has them', async () => {
   const { client, runtime } = await pair();
   const received = once(runtime, 'data');
   client.write('x');

@@ -24,8 +24,8 @@ describe('errors', () => {
   it.each([
     { desc: 'the same code', error: errors.notFound(''), is: true },
     { desc: 'another code', error: errors.internal(''), is: false },
-    { desc: "somebody else's error with a code", error: { code: 'NOT_FOUND' }, is: false },
-    { desc: 'nothing', error: undefined, is: false },
+    { desc: 'a foreign error with a code', error: { code: 'NOT_FOUND' }, is: false },
+    { desc: 'undefined', error: undefined, is: false },
   ])('hasCode: $desc', ({ error, is }) => expect(errors.hasCode(error, 'NOT_FOUND')).toBe(is));
 
   it.each([
@@ -33,7 +33,7 @@ describe('errors', () => {
     ['a string', 'a string'],
     [undefined, 'undefined'],
     [7, '7'],
-  ])('messageOf %p', (thrown, message) => expect(errors.messageOf(thrown)).toBe(message));
+  ])('messageOf accepts %p', (thrown, message) => expect(errors.messageOf(thrown)).toBe(message));
 
   it.each([
     [Object.assign(new Error(), { code: 'ENOENT' }), 'ENOENT'],
@@ -41,5 +41,5 @@ describe('errors', () => {
     [new Error(), undefined],
     [null, undefined],
     ['ENOENT', undefined],
-  ])('errnoOf %p', (thrown, errno) => expect(errors.errnoOf(thrown)).toBe(errno));
+  ])('errnoOf accepts %p', (thrown, errno) => expect(errors.errnoOf(thrown)).toBe(errno));
 });

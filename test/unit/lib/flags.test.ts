@@ -9,7 +9,7 @@ it.each([
   [['--network-plugins=x'], undefined],
 ])('%j', (args, value) => expect(flagOf(args, 'network-plugin')).toBe(value));
 
-it('gives all values of a flag', () =>
+it('flagValues returns all values of a flag', () =>
   expect(flagsOf(['-H', 'unix:///a', '--x', '-H=tcp://b:1'], 'H')).toEqual(['unix:///a', 'tcp://b:1']));
 
 it.each([

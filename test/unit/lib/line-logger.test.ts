@@ -2,7 +2,7 @@ import { createLineLogger } from '../../../src/lib/line-logger';
 import { LogOutput } from '../../../src/lib/log-output';
 import { LOG_LEVELS, silentLogger, type Logger, type LogLevel } from '../../../src/lib/logger';
 
-/** What a logger of that level writes. */
+/** Returns the lines that a logger of that level writes. */
 function linesOf(level: LogLevel, log: (logger: Logger) => void): object[] {
   const written: string[] = [];
   const output = new LogOutput((text, done) => {
@@ -29,7 +29,7 @@ describe('createLineLogger', () => {
     },
   );
 
-  it('is one JSON object a line, with time, message and fields', () => {
+  it('writes one JSON object per line with time, message and fields', () => {
     const [line, ...more] = linesOf('info', (logger) => logger.warn('what\nhappened', { container: 'c1' }));
     expect(more).toEqual([]);
     expect(line).toEqual({
@@ -40,7 +40,7 @@ describe('createLineLogger', () => {
     });
   });
 
-  it('has the priority of each line before it where the journal reads it', () => {
+  it('writes the priority before each line if the journal reads it', () => {
     const written: string[] = [];
     const output = new LogOutput((text, done) => {
       written.push(...text.trimEnd().split('\n'));
@@ -53,7 +53,7 @@ describe('createLineLogger', () => {
     ]);
   });
 
-  it('with() adds fields to every line; those of the line win', () => {
+  it('adds the fields of with() to every line, and prefers those of the line', () => {
     const [first, second] = linesOf('debug', (logger) => {
       const child = logger.with({ a: 1 }).with({ b: 2 });
       child.info('one', { b: 3 });
@@ -66,7 +66,7 @@ describe('createLineLogger', () => {
     expect(second).toMatchObject({ a: 1, b: 2, c: 4 });
   });
 
-  it('asks for the text of a line only when it is written', () => {
+  it('computes the text of a line only when it is written', () => {
     const text = jest.fn(() => 'costly');
     const fields = jest.fn(() => ({}));
     linesOf('info', (logger) => {
@@ -78,7 +78,7 @@ describe('createLineLogger', () => {
     expect(fields).not.toHaveBeenCalled();
   });
 
-  it('can change its level, and that of the loggers made with it', () => {
+  it('can change its level, and that of its child loggers', () => {
     const written: string[] = [];
     const output = new LogOutput((text, done) => {
       written.push(...text.trimEnd().split('\n'));
@@ -97,7 +97,7 @@ describe('createLineLogger', () => {
     expect(levels()).toEqual(['error']);
   });
 
-  it('says how many lines were lost once they get through again', () => {
+  it('logs how many lines were lost once lines get through again', () => {
     const ends: ((error?: Error) => void)[] = [];
     const written: string[] = [];
     const output = new LogOutput((text, done) => {

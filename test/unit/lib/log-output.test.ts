@@ -24,7 +24,7 @@ function stalledOutput(most: number) {
 }
 
 describe('LogOutput', () => {
-  it('keeps lines for a slow reader, in order', () => {
+  it('keeps lines in order for a slow reader', () => {
     const { output, written, read } = stalledOutput(100);
     for (const line of ['a\n', 'b\n', 'c\n']) output.write(line);
     expect(written).toEqual(['a\n']);
@@ -32,7 +32,7 @@ describe('LogOutput', () => {
     expect([written, output.dropped]).toEqual([['a\n', 'b\nc\n'], 0]);
   });
 
-  it('drops and counts what a stalled reader leaves', () => {
+  it('drops and counts lines that a stalled reader does not take', () => {
     const { output, written, read } = stalledOutput(10);
     for (let index = 0; index < 100; index++) output.write('12345');
     expect([output.dropped, output.takeLost()]).toEqual([97, 0]);
@@ -41,7 +41,7 @@ describe('LogOutput', () => {
     expect([written.join('').length, output.takeLost(), output.takeLost()]).toEqual([15, 97, 0]);
   });
 
-  it('counts what could not be written, and goes on', () => {
+  it('counts lines that could not be written, and continues', () => {
     const { output, written, read } = stalledOutput(100);
     output.write('a');
     read(new Error('write EPIPE'));
@@ -50,7 +50,7 @@ describe('LogOutput', () => {
     expect([written, output.dropped]).toEqual([['a', 'b'], 1]);
   });
 
-  it('flush waits for the last line, but not for ever', async () => {
+  it('waits in flush for the last line, but not forever', async () => {
     const { output, read } = stalledOutput(100);
     await output.flush(60_000);
     output.write('a');
@@ -61,7 +61,7 @@ describe('LogOutput', () => {
   });
 });
 
-/** Writes lines without end; what it says on stdout proves that it lives. */
+/** Writes lines without end. Its messages on stdout prove that it is alive. */
 const FLOODER = `
   const { standardError } = require(process.argv[1]);
   const output = standardError();
@@ -70,14 +70,14 @@ const FLOODER = `
     process.stdout.write(output.dropped + '\\n');
   }, 1);
 `;
-/** Resolves once it has dropped lines and lives on. */
+/** Resolves once the process has dropped lines and is still alive. */
 async function untilDropping(child: ChildProcess): Promise<void> {
   for await (const chunk of child.stdout! as AsyncIterable<Buffer>)
     if (/^[1-9]/m.test(chunk.toString())) return;
   throw new Error('it ended');
 }
 
-describe('standardError', () => {
+describe('standard error', () => {
   let child: ChildProcess | undefined;
   let directory: string;
   let built: string;
@@ -97,14 +97,14 @@ describe('standardError', () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  it.each(['stalled', 'dead'])('outlives a %s reader', async (how) => {
+  it.each(['stalled', 'dead'])('survives a %s reader', async (how) => {
     child = spawn(process.execPath, ['-e', FLOODER, built], { stdio: ['ignore', 'pipe', 'pipe'] });
     if (how === 'dead') child.stderr!.destroy();
     else child.stderr!.pause();
     await untilDropping(child);
   });
 
-  it('outlives a full disk', async () => {
+  it('survives a full disk', async () => {
     const full = openSync('/dev/full', 'w');
     child = spawn(process.execPath, ['-e', FLOODER, built], { stdio: ['ignore', 'pipe', full] });
     closeSync(full);

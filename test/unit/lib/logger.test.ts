@@ -1,7 +1,7 @@
 import { createLateLogger, type LogFields, type Logger } from '../../../src/lib/logger';
 
 describe('createLateLogger', () => {
-  it('hands over what was logged before there was a logger, and everything after', () => {
+  it('passes on the lines that were logged before there was a logger, and all later ones', () => {
     const lines: unknown[] = [];
     const at = (level: string) => (message: string, fields?: LogFields) =>
       void lines.push([level, message, fields]);
@@ -31,7 +31,7 @@ describe('createLateLogger', () => {
     ]);
   });
 
-  it('keeps a thousand lines at most', () => {
+  it('keeps at most a thousand lines', () => {
     let count = 0;
     const late = createLateLogger();
     for (let n = 0; n < 1_500; n++) late.logger.info('line');

@@ -15,4 +15,4 @@ it.each([
   ['colour', undefined],
   ['', undefined],
   ['x'.repeat(1_000), undefined],
-])('%p means %p', (word, meant) => expect(nearest(word, KNOWN)).toBe(meant));
+])('%p is corrected to %p', (word, meant) => expect(nearest(word, KNOWN)).toBe(meant));

@@ -17,7 +17,7 @@ describe('calls to a worker', () => {
     calls = new PendingCalls();
   });
 
-  it('are answered in any order, with values and with errors that keep their code', async () => {
+  it('are answered in any order, with values or with errors that keep their code', async () => {
     const { port1, port2 } = new MessageChannel();
     const held: (() => void)[] = [];
     answerCalls<string, number>(port2, async (call) => {
@@ -37,7 +37,7 @@ describe('calls to a worker', () => {
     port1.close();
   });
 
-  it('that cannot be sent are not kept', async () => {
+  it('are not kept if they cannot be sent', async () => {
     const send = (): void => {
       throw new Error('it cannot be cloned');
     };
@@ -45,7 +45,7 @@ describe('calls to a worker', () => {
     expect(calls.size).toBe(0);
   });
 
-  it('can be sent again to the next worker, under the same ids', async () => {
+  it('can be sent again to the next worker with the same ids', async () => {
     const sent: Request<string>[] = [];
     const answer = calls.make('a', (request) => sent.push(request));
     expect(calls.requests()).toEqual(sent);
@@ -56,7 +56,7 @@ describe('calls to a worker', () => {
     expect(await answer).toBe(2);
   });
 
-  it('are rejected when their time is up, or all that are meant at once', async () => {
+  it('are rejected when their time is up, or all at once', async () => {
     const limit = { ms: 1, error: () => deadlineExceeded('too late') };
     expect(await rejectionOf(calls.make('slow', none, limit))).toBe('DEADLINE_EXCEEDED too late');
     const [one, other] = [rejectionOf(calls.make('one', none)), rejectionOf(calls.make('other', none))];

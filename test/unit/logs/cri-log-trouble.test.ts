@@ -13,7 +13,7 @@ describe('the CRI log of a container', () => {
     docker = room.docker({ maxSize: 500, maxFile: 3 });
   });
 
-  describe('when a pod put something else in its place, makes the log anew and is not held by it:', () => {
+  describe('is created again and does not block when a pod put another file in its place:', () => {
     const isMadeAnew = async (put: (path: string) => unknown) => {
       const logs = room.logs();
       await logs.follow(room.source);
@@ -60,7 +60,7 @@ describe('the CRI log of a container', () => {
     },
   );
 
-  it('follows symlinks above the directory of the pod: an administrator moved /var/log/pods', async () => {
+  it("follows symlinks above the pod's directory, because an administrator may have moved /var/log/pods", async () => {
     fs.mkdirSync(join(room.root, 'elsewhere'));
     fs.symlinkSync(join(room.root, 'elsewhere'), join(room.root, 'pods'));
     const logs = room.logs();
@@ -70,7 +70,7 @@ describe('the CRI log of a container', () => {
     expect(room.texts()).toEqual(['one']);
   });
 
-  it('makes the log anew when it or its directory was removed', async () => {
+  it('is created again when it or its directory was removed', async () => {
     const logs = room.logs();
     await logs.follow(room.source);
     docker.write('one');
@@ -86,7 +86,7 @@ describe('the CRI log of a container', () => {
     expect(room.texts()).toEqual(['three']);
   });
 
-  it('keeps writing to the renamed file until it is reopened', async () => {
+  it('keeps growing in the renamed file until it is reopened', async () => {
     const logs = room.logs();
     await logs.follow(room.source);
     docker.write('one');
@@ -98,7 +98,7 @@ describe('the CRI log of a container', () => {
     expect(room.texts(`${room.logPath}.old`)).toEqual(['one', 'two']);
   });
 
-  it('rejects where no file can be made, and goes on when it can', async () => {
+  it('rejects if no file can be created, and continues when one can', async () => {
     fs.writeFileSync(join(room.root, 'pods'), 'in the way');
     const logs = room.logs();
     docker.write('one');

@@ -11,7 +11,7 @@ const noSpace = (): never => {
 describe('CriLog', () => {
   let root: string;
   let path: string;
-  /** What is open, so that nothing is left behind. */
+  /** Open files are recorded so that none stays open. */
   let open: Set<number>;
   let disk: LogDisk;
   let logs: CriLog[];
@@ -58,7 +58,7 @@ describe('CriLog', () => {
     fs.writeFileSync(path, text);
   }
 
-  it('is made when it is written to, and appended to', () => {
+  it('is created by the first write, and appended to', () => {
     const log = logOf();
     expect([log.isAtPath, log.ino, log.position()]).toEqual([false, undefined, undefined]);
     append(log, 'one\n');
@@ -76,10 +76,10 @@ describe('CriLog', () => {
 
   it.each([
     { desc: 'a half line', before: 'one\ntw', after: 'one\n' },
-    { desc: 'whole lines', before: 'one\ntwo\n', after: 'one\ntwo\n' },
-    { desc: 'no whole line', before: 'on', after: 'on' },
+    { desc: 'complete lines', before: 'one\ntwo\n', after: 'one\ntwo\n' },
+    { desc: 'no complete line', before: 'on', after: 'on' },
     { desc: 'nothing', before: '', after: '' },
-  ])('that ends with $desc is continued after its last whole line', ({ before, after }) => {
+  ])('that ends with $desc is continued after its last complete line', ({ before, after }) => {
     written(before);
     const log = logOf();
     log.open();
@@ -89,7 +89,7 @@ describe('CriLog', () => {
     expect(content()).toBe(`${after}next\n`);
   });
 
-  it('tells the end of what is in it', () => {
+  it('reports the end of its contents', () => {
     const log = logOf();
     expect(log.tail()).toEqual(Buffer.alloc(0));
     written(`${'x'.repeat(65_536)}end\n`);
@@ -97,7 +97,7 @@ describe('CriLog', () => {
     expect(log.tail().toString()).toBe(`${'x'.repeat(65_532)}end\n`);
   });
 
-  it('gets what was torn cut off at once', () => {
+  it('gets a torn write removed at once', () => {
     let isFull = false;
     const log = logOf({
       write: (fd, from, at, length) =>
@@ -113,7 +113,7 @@ describe('CriLog', () => {
     expect(log.position()?.offset).toBe(10);
   });
 
-  it('gets what was torn cut off before the next line, where that failed', () => {
+  it('gets a torn write removed before the next line, if that failed at once', () => {
     let isBroken = false;
     const log = logOf({
       write: (fd, from, at, length) =>
@@ -127,18 +127,18 @@ describe('CriLog', () => {
     isBroken = false;
     append(log, 'three\n');
     expect(content()).toBe('one\nthree\n');
-    // And only then: what others append later is theirs.
+    // The tail is cut only once, because a later tail belongs to whoever appended it.
     fs.appendFileSync(path, 'others\n');
     append(log, 'four\n');
     expect(content()).toBe('one\nthree\nothers\nfour\n');
   });
 
   it.each([
-    ['cut by somebody else', () => fs.truncateSync(path, 4), 'one\nnext\n'],
-    ['emptied by somebody else', () => fs.truncateSync(path), 'next\n'],
+    ['truncated by another process', () => fs.truncateSync(path, 4), 'one\nnext\n'],
+    ['emptied by another process', () => fs.truncateSync(path), 'next\n'],
     ['removed', () => fs.rmSync(path), 'next\n'],
     ['removed with its directory', () => fs.rmSync(dirname(path), { recursive: true }), 'next\n'],
-  ])('goes on when it was %s', (_, change, after) => {
+  ])('continues after it was %s', (_, change, after) => {
     const log = logOf();
     append(log, 'one\n');
     append(log, 'two\n');
@@ -148,7 +148,7 @@ describe('CriLog', () => {
     expect(log.position()?.offset).toBe(after.length);
   });
 
-  it('knows that it was removed', () => {
+  it('notices that it was removed', () => {
     const log = logOf();
     append(log, 'one\n');
     fs.rmSync(path);
@@ -164,7 +164,7 @@ describe('CriLog', () => {
       return position;
     };
 
-    it('keeps what follows the saved position, as long as the same comes again', () => {
+    it('keeps what follows the saved position, as long as the same output comes again', () => {
       const saved = ended('one\n');
       fs.appendFileSync(path, 'two\nthree\n');
       const log = logOf();
@@ -177,7 +177,7 @@ describe('CriLog', () => {
       expect(log.position()?.offset).toBe(14);
     });
 
-    it('cuts what does not come again', () => {
+    it('cuts output that does not come again', () => {
       const saved = ended('one\n');
       fs.appendFileSync(path, 'two\n');
       const log = logOf();
@@ -188,7 +188,7 @@ describe('CriLog', () => {
       expect(content()).toBe('one\nnext\n');
     });
 
-    it('cuts a file that kubelet has renamed back to the position, and begins the new one', () => {
+    it('cuts a file that kubelet has renamed at the position, and begins the new file', () => {
       const saved = ended('one\n');
       fs.appendFileSync(path, 'two\n');
       fs.renameSync(path, `${path}.20260101-000000`);
@@ -200,7 +200,7 @@ describe('CriLog', () => {
       expect(open.size).toBe(1);
     });
 
-    it('cuts it for a new file that is there already, though none is to be made', () => {
+    it('cuts the renamed file if the new file already exists, even if it must not create one', () => {
       const saved = ended('one\n');
       fs.appendFileSync(path, 'two\n');
       fs.renameSync(path, `${path}.20260101-000000`);
@@ -213,7 +213,7 @@ describe('CriLog', () => {
       expect(content()).toBe('new\ntwo\n');
     });
 
-    it('goes on in the renamed file where none is to be made', () => {
+    it('continues in the renamed file if it must not create a new one', () => {
       const saved = ended('one\n');
       fs.renameSync(path, `${path}.20260101-000000`);
       const log = logOf();
@@ -226,15 +226,15 @@ describe('CriLog', () => {
     it.each([
       ['is gone', () => fs.rmSync(path)],
       ['is shorter', () => fs.truncateSync(path, 3)],
-      ['ends otherwise', () => fs.writeFileSync(path, 'other text\n')],
-    ])('finds nothing to go on in where the file %s', (_, change) => {
+      ['ends differently', () => fs.writeFileSync(path, 'other text\n')],
+    ])('has no place to continue if the file %s', (_, change) => {
       const saved = ended('one\n');
       change();
       expect(logOf().resume(saved, false)).toBe(false);
       expect(open.size).toBe(0);
     });
 
-    it('begins a file where the saved one is gone and one may be made', () => {
+    it('begins a file if the saved one is gone and a new one is allowed', () => {
       const saved = ended('one\n');
       fs.rmSync(path);
       const log = logOf();
@@ -244,7 +244,7 @@ describe('CriLog', () => {
     });
   });
 
-  it('is made anew when kubelet renamed it, and kept where it did not', () => {
+  it('is created again if kubelet renamed it, and kept otherwise', () => {
     const log = logOf();
     append(log, 'one\n');
     const before = log.ino;
@@ -260,7 +260,7 @@ describe('CriLog', () => {
     expect(open.size).toBe(1);
   });
 
-  it('was put back when the old file is at the path and the new one nowhere', () => {
+  it('counts as put back if the old file is at the path and the new one is nowhere', () => {
     const log = logOf();
     append(log, 'one\n');
     const previous = log.position()!;

@@ -2,7 +2,7 @@ import { dismissibleDisk, nodeLogDisk, type LogDisk } from '../../../src/logs/lo
 import { WorkMarker } from '../../../src/logs/hang-watch';
 
 describe('dismissibleDisk', () => {
-  /** Each call that changes something, and one argument after another that no other call has. */
+  /** Each call that changes something, with arguments that no other call has. */
   const CHANGES: { readonly [Call in keyof LogDisk]?: Parameters<LogDisk[Call]> } = {
     openAppend: ['/a'],
     write: [7, Buffer.from('text'), 1, 2],
@@ -23,7 +23,7 @@ describe('dismissibleDisk', () => {
   ) as unknown as LogDisk;
   beforeEach(() => (calls.length = 0));
 
-  it.each(Object.entries(CHANGES))('hands on %s until its worker is dismissed', (call, args) => {
+  it.each(Object.entries(CHANGES))('passes %s on until its worker is dismissed', (call, args) => {
     const marker = new WorkMarker();
     const disk = dismissibleDisk(recorder, marker);
     const run = (): unknown => (disk[call as keyof LogDisk] as (...given: unknown[]) => unknown)(...args);
@@ -34,7 +34,7 @@ describe('dismissibleDisk', () => {
     expect(calls).toHaveLength(1);
   });
 
-  it('reads on: a worker that was dismissed may look at what it likes', () => {
+  it('still passes reads on, because a dismissed worker may read', () => {
     const marker = new WorkMarker();
     const disk = dismissibleDisk(recorder, marker);
     marker.dismiss();

@@ -22,7 +22,7 @@ describe('a flooding container', () => {
     const options = { path: room.spoolPath, lines, maxSize: 500_000, maxFile: 4, linesAMillisecond: 30 };
     const done = storm(options).then(() => (flow.ended = true));
     let renames = 0;
-    // Not by timer: each rotation waits until the new file has got something.
+    // Rotations do not depend on a timer. Each one waits until the new file has some output.
     while (!flow.ended) {
       await nextTurn();
       if (fs.statSync(room.logPath).size < 20_000) continue;
@@ -37,7 +37,7 @@ describe('a flooding container', () => {
     expect(allTexts()).toEqual(Array.from({ length: lines }, (_, i) => `line ${i}`));
   });
 
-  it('says so wherever the spool was overrun, and only there', async () => {
+  it('has a gap line wherever the spool was overrun, and only there', async () => {
     const lines = 40_000;
     const logs = room.logs();
     room.docker().write('line 0');
@@ -62,7 +62,7 @@ describe('a flooding container', () => {
     expect((await logs.stats()).gaps).toBe(gaps);
   });
 
-  it('does not keep the quiet ones waiting', async () => {
+  it('does not delay quiet containers', async () => {
     const logs = room.logs({ bufferBytes: 8192 });
     const flood = room.docker();
     for (let i = 0; i < 20_000; i++) flood.write(`line ${i}`);

@@ -7,7 +7,7 @@ import { emptyLogStats } from '../../../src/logs/container-logs';
 import { WorkMarker } from '../../../src/logs/hang-watch';
 import { type Logger, silentLogger } from '../../../src/lib/logger';
 
-/** A spool of numbered chunks, each of one byte: a step takes one. */
+/** A spool of numbered chunks of one byte each. A step copies one chunk. */
 class FakeFollower {
   readonly source: { readonly containerId: string; readonly spoolPath: string; readonly logPath: string };
   readonly calls: string[] = [];
@@ -107,13 +107,13 @@ describe('FollowTask', () => {
   });
 
   const steps = (): number => follower.calls.filter((call) => call === 'step').length;
-  /** Steps that are taken within a time, in milliseconds. */
+  /** Returns the steps within a time, in milliseconds. */
   function stepsIn(ms: number): number {
     const before = steps();
     jest.advanceTimersByTime(ms);
     return steps() - before;
   }
-  /** Steps that a change makes at once. */
+  /** Returns the steps that a change causes at once. */
   function stepsOf(change: () => void): number {
     const before = steps();
     change();
@@ -126,19 +126,19 @@ describe('FollowTask', () => {
     expect(wake()).toBe(5);
   });
 
-  it('looks four times more at what may go on, then leaves it to inotify', () => {
+  it('checks four more times for new data, and then relies on inotify', () => {
     follower.chunks = 1;
     expect(wake()).toBe(1);
     expect([stepsIn(25), stepsIn(25), stepsIn(25)]).toEqual([1, 1, 1]);
     expect(armed).not.toHaveBeenCalled();
-    // What was written just before the watch stood makes no event: one more look.
+    // A write just before the watch was set up causes no event, so there is one more check.
     expect(stepsIn(25)).toBe(2);
     expect(armed).toHaveBeenCalledTimes(1);
     expect(stepsIn(119_000)).toBe(0);
     expect(stepsIn(1_000)).toBe(1);
   });
 
-  it('counts fruitless looks anew when something has come', () => {
+  it('starts to count fruitless checks again after new data', () => {
     expect(wake()).toBe(1);
     expect([stepsIn(25), stepsIn(25)]).toEqual([1, 1]);
     follower.chunks = 1;
@@ -154,21 +154,21 @@ describe('FollowTask', () => {
     expect(armed).toHaveBeenCalledTimes(1);
   }
 
-  it('looks once for an event, and by time again when events come thick', () => {
+  it('checks once for an event, and by a timer when events come fast', () => {
     untilWatched();
     jest.advanceTimersByTime(1_000);
     expect(stepsOf(event)).toBe(1);
     expect(stepsIn(200)).toBe(0);
     expect(stepsOf(event)).toBe(1);
     expect(stepsOf(event)).toBe(1);
-    // The fruitless looks are counted from here on.
+    // The fruitless checks are counted from here on.
     expect([stepsIn(25), stepsIn(25)]).toEqual([1, 1]);
     expect(armed).toHaveBeenCalledTimes(1);
     expect(stepsIn(25)).toBe(2);
     expect(armed).toHaveBeenCalledTimes(2);
   });
 
-  it('looks every second where nothing can be watched', () => {
+  it('checks every second if no watch is possible', () => {
     canWatch = false;
     expect(wake()).toBe(1);
     expect(stepsIn(75)).toBe(3);
@@ -176,7 +176,7 @@ describe('FollowTask', () => {
     expect([stepsIn(999), stepsIn(1)]).toEqual([0, 1]);
   });
 
-  it('lets go of its files once there is nothing to save, and not before', () => {
+  it('closes its files once there is nothing to save, and not before', () => {
     follower.dueIn = 300;
     untilWatched();
     expect(follower.calls).not.toContain('release');
@@ -185,7 +185,7 @@ describe('FollowTask', () => {
     expect(follower.calls.at(-1)).toBe('release');
   });
 
-  it('tries again after an error, ever later, and from the start after the next one', () => {
+  it('retries after an error at growing intervals, which start again after a success', () => {
     const waits = (count: number): number[] =>
       Array.from({ length: count }, () => {
         for (let ms = 1; ; ms++) if (stepsIn(1) > 0) return ms;
@@ -207,7 +207,7 @@ describe('FollowTask', () => {
   describe('a drain', () => {
     beforeEach(() => (queue.isHeld = true));
 
-    /** Whether each has ended; only what is due now is done before. */
+    /** Returns whether each drain has ended. Only what is due now is done before. */
     async function ended(...drains: Promise<void>[]): Promise<boolean[]> {
       const states = drains.map(() => false);
       drains.forEach((drain, index) => void drain.then(() => (states[index] = true)));
@@ -215,7 +215,7 @@ describe('FollowTask', () => {
       return states;
     }
 
-    it('ends when what the spool held is copied, not with what came later', async () => {
+    it('ends when the contents of the spool are copied, without what came later', async () => {
       follower.chunks = 1;
       const first = task.drain();
       follower.chunks = 3;
@@ -228,7 +228,7 @@ describe('FollowTask', () => {
       expect(await ended(second)).toEqual([true]);
     });
 
-    it('saves the position at the end, and only for who waits', async () => {
+    it('saves the position at the end, and only if somebody waits', async () => {
       follower.chunks = 2;
       const drain = task.drain();
       task.turn();
@@ -240,7 +240,7 @@ describe('FollowTask', () => {
       expect(follower.calls).toEqual(['step', 'step', 'commit', 'step']);
     });
 
-    it('waits for the end where the spool could not be looked at', async () => {
+    it('waits for the end if the spool could not be read', async () => {
       follower.hasSpool = false;
       follower.chunks = 2;
       const drain = task.drain();
@@ -265,7 +265,7 @@ describe('FollowTask', () => {
     });
   });
 
-  it('saves its position before it lets go of its files for another, whatever fails', () => {
+  it('saves its position before it closes its files for another task, whatever fails', () => {
     task.letGo();
     expect(follower.calls).toEqual(['commit', 'release']);
     follower.commit = () => {

@@ -7,7 +7,7 @@ import { LogRoom } from './support/log-room';
 const numbered = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, i) => `line ${from + i}`);
 
-describe('a link to the spool in the place of a log, as cri-dockerd leaves it', () => {
+describe('a link to the spool in place of a log, as cri-dockerd leaves it', () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
   let logs: LogCopier;
@@ -28,7 +28,7 @@ describe('a link to the spool in the place of a log, as cri-dockerd leaves it', 
   }
   const rotated = (stamp = '20261128-120000'): string => `${room.logPath}.${stamp}`;
   const isLink = (path = room.logPath): boolean => fs.lstatSync(path).isSymbolicLink();
-  /** The disk is not written to. */
+  /** Nothing was written to the disk. */
   const names = (): string[] => fs.readdirSync(dirname(room.logPath)).sort();
 
   async function rotate(by = logs): Promise<void> {
@@ -36,7 +36,7 @@ describe('a link to the spool in the place of a log, as cri-dockerd leaves it', 
     await by.reopen('c1');
   }
 
-  it('stays while the container runs, through restarts of ours', async () => {
+  it('stays while the container runs, even if dockbridge restarts', async () => {
     for (let life = 0; life < 3; life++) {
       const another = room.logs();
       another.resume();
@@ -49,7 +49,7 @@ describe('a link to the spool in the place of a log, as cri-dockerd leaves it', 
     expect(fs.readdirSync(room.stateDir)).toEqual([]);
   });
 
-  it('becomes the rotated file when kubelet rotates, and the new file goes on from there', async () => {
+  it('becomes the rotated file when kubelet rotates, and the new file continues from there', async () => {
     await logs.follow(room.source);
     await rotate();
     write(2);
@@ -67,7 +67,7 @@ describe('a link to the spool in the place of a log, as cri-dockerd leaves it', 
     expect(names()).toHaveLength(1);
   });
 
-  it('stays for a container that had ended before, and goes with it', async () => {
+  it('stays for a container that had already ended, and goes with it', async () => {
     await logs.follow({ ...room.source, hasEnded: true });
     await logs.drain('c1');
     expect(isLink()).toBe(true);
@@ -75,8 +75,8 @@ describe('a link to the spool in the place of a log, as cri-dockerd leaves it', 
     expect(names()).toEqual([]);
   });
 
-  it('is replaced at most 50 MiB back, with a line that says so, and in whole records', async () => {
-    // Sparse records of 1 MiB would not fit the buffers: 16 KiB is Docker's own limit.
+  it('is replaced by at most the last 50 MiB, with a line that says so, and with whole records', async () => {
+    // Sparse records of 1 MiB would not fit the buffers, because Docker's own limit is 16 KiB.
     const text = 'x'.repeat(16_000);
     const records = Math.ceil((55 * 1024 * 1024) / (text.length + 80));
     for (let i = 0; i < records; i++) docker.write(text);
@@ -93,7 +93,7 @@ describe('a link to the spool in the place of a log, as cri-dockerd leaves it', 
     expect(kept).toBeLessThan(51 * 1024 * 1024);
   });
 
-  it('says so where Docker rotates, too', async () => {
+  it('has that line when Docker rotates, too', async () => {
     docker.close();
     docker = room.docker({ maxSize: 20 * 1024 * 1024, maxFile: 5 });
     const text = 'x'.repeat(16_000);
@@ -109,14 +109,14 @@ describe('a link to the spool in the place of a log, as cri-dockerd leaves it', 
     expect(kept).toBeLessThan(51 * 1024 * 1024);
   });
 
-  it('says so where Docker compressed what it rotated', async () => {
+  it('has that line when Docker compressed the rotated files', async () => {
     fs.writeFileSync(`${room.spoolPath}.1.gz`, '');
     await logs.follow(room.source);
     await logs.drain('c1');
     expect(room.texts()).toEqual([expect.stringMatching(/^dockbridge: earlier output/), ...numbered(0, 3)]);
   });
 
-  it('is put back by kubelet when the reopen fails, or by us when kubelet is gone too', async () => {
+  it('is put back by kubelet when the reopen fails, or by dockbridge when kubelet is gone too', async () => {
     await logs.follow(room.source);
     fs.renameSync(room.logPath, rotated());
     const second = room.logs();
@@ -134,7 +134,7 @@ describe('a link to the spool in the place of a log, as cri-dockerd leaves it', 
     expect(isLink()).toBe(true);
   });
 
-  it('that somebody removed is replaced at the next rotation', async () => {
+  it('is replaced at the next rotation if somebody removed it', async () => {
     await logs.follow(room.source);
     fs.rmSync(room.logPath);
     await logs.reopen('c1');
@@ -142,7 +142,7 @@ describe('a link to the spool in the place of a log, as cri-dockerd leaves it', 
     expect(room.texts()).toEqual(numbered(0, 3));
   });
 
-  it('stays when positions cannot be saved', async () => {
+  it('stays if positions cannot be saved', async () => {
     await logs.follow(room.source);
     fs.rmSync(room.stateDir, { recursive: true });
     fs.writeFileSync(room.stateDir, 'in the way');
@@ -152,7 +152,7 @@ describe('a link to the spool in the place of a log, as cri-dockerd leaves it', 
   });
 });
 
-describe('a log of ours that was handed over and became a link', () => {
+describe('our log after a hand-over, which is a link', () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
   const handedOver = (): string => `${room.logPath}.20261128-100000`;
@@ -177,7 +177,7 @@ describe('a log of ours that was handed over and became a link', () => {
     return logs;
   }
 
-  it('stays a link when we come back, and the copy stays as it is', async () => {
+  it('stays a link when dockbridge comes back, and the copy stays unchanged', async () => {
     const logs = await back();
     expect(fs.lstatSync(room.logPath).isSymbolicLink()).toBe(true);
     expect(room.texts(handedOver())).toEqual(['before']);
@@ -186,7 +186,7 @@ describe('a log of ours that was handed over and became a link', () => {
     expect(fs.lstatSync(room.logPath).isSymbolicLink()).toBe(true);
   });
 
-  it('goes on behind the copy when kubelet rotates: nothing is doubled', async () => {
+  it('continues after the copy when kubelet rotates, without duplicates', async () => {
     const logs = await back();
     const rotated = `${room.logPath}.20261128-110000`;
     fs.renameSync(room.logPath, rotated);
@@ -198,7 +198,7 @@ describe('a log of ours that was handed over and became a link', () => {
     expect(room.texts()).toEqual(['after']);
   });
 
-  it('says that output is missing where the spool went on too far', async () => {
+  it('says that output is missing if the spool has gone on too far', async () => {
     for (let i = 0; i < 40; i++) docker.write(`line ${i}`);
     const logs = await back();
     await logs.drain('c1');

@@ -6,10 +6,10 @@ import { rejectionOf } from '../support/errors';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { withLogRoom, type LogRoom } from './support/log-room';
 
-/** As kubelet names what it has rotated. */
+/** Names a file as kubelet names a rotated one. */
 const ROTATED = /^log\.\d{8}-\d{6}$/;
 
-describe('handing a log over', () => {
+describe('the hand-over of a log', () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
   withLogRoom((made) => {
@@ -27,7 +27,7 @@ describe('handing a log over', () => {
       names().find((name) => name !== basename(room.logPath))!,
     );
 
-  it('makes it a link, and keeps the copy, complete, as a rotated file', async () => {
+  it('makes the log a link, and keeps the complete copy as a rotated file', async () => {
     const logs = room.logs();
     await logs.follow(room.source);
     docker.write('one');
@@ -44,7 +44,7 @@ describe('handing a log over', () => {
     expect(room.texts(keptAs)).toEqual(['one', 'two']);
   });
 
-  it('leaves it alone from then on, whoever asks', async () => {
+  it('leaves the log alone afterwards, whatever is requested', async () => {
     const logs = room.logs();
     await logs.follow(room.source);
     docker.write('one');
@@ -58,7 +58,7 @@ describe('handing a log over', () => {
     expect((await logs.stats()).followed).toBe(0);
   });
 
-  it('can be repeated, by another process too, and nothing changes', async () => {
+  it('can be repeated, even by another process, and changes nothing', async () => {
     const first = room.logs();
     await first.follow(room.source);
     docker.write('one');
@@ -72,7 +72,7 @@ describe('handing a log over', () => {
     expect(isLink()).toBe(true);
   });
 
-  it('completes the copy of a daemon that does not run any more', async () => {
+  it('completes the copy of a daemon that no longer runs', async () => {
     const first = room.logs();
     await first.follow(room.source);
     docker.write('one');
@@ -88,7 +88,7 @@ describe('handing a log over', () => {
     let armed = false;
     const disk = {
       ...nodeLogDisk,
-      // The position that the last drain saves: nothing is copied between it and the link.
+      // The last drain saves this position. Nothing is copied between it and the link.
       replace: (path: string, text: string): void => {
         nodeLogDisk.replace(path, text);
         if (!armed) return;
@@ -111,15 +111,15 @@ describe('handing a log over', () => {
   });
 
   it.each([
-    ['before the link stood', () => fs.linkSync(room.logPath, `${room.logPath}.20261128-120000`)],
+    ['before the link existed', () => fs.linkSync(room.logPath, `${room.logPath}.20261128-120000`)],
     [
-      'while it was made',
+      'while the link was made',
       () => {
         fs.linkSync(room.logPath, `${room.logPath}.20261128-120000`);
         fs.symlinkSync(room.spoolPath, `${room.logPath}.tmp`);
       },
     ],
-  ])('ends the same when it was killed %s', async (_, killed) => {
+  ])('has the same result after a kill %s', async (_, killed) => {
     const first = room.logs();
     await first.follow(room.source);
     docker.write('one');
@@ -133,7 +133,7 @@ describe('handing a log over', () => {
     expect(room.texts(keptAs)).toEqual(['one']);
   });
 
-  it("makes a link where there is no log, and no log for a link: another runtime's stays", async () => {
+  it('makes a link if there is no log, and keeps the link of another runtime', async () => {
     docker.write('one');
     const logs = room.logs();
     expect(await logs.handOver(room.source)).toEqual({ changed: true, keptAs: '' });
@@ -141,7 +141,7 @@ describe('handing a log over', () => {
     expect(isLink()).toBe(true);
   });
 
-  it('gives way to a file that kubelet has rotated in the same second', () => {
+  it('chooses another name if kubelet has rotated in the same second', () => {
     const now = new Date(2026, 10, 28, 12, 0, 59);
     fs.mkdirSync(directory(), { recursive: true });
     fs.writeFileSync(room.logPath, 'ours');
@@ -150,11 +150,11 @@ describe('handing a log over', () => {
     expect(fs.readFileSync(`${room.logPath}.20261128-120059`, 'utf8')).toBe('rotated');
   });
 
-  it('leaves the log as it was when no link can be made', async () => {
+  it('leaves the log unchanged if no link can be made', async () => {
     const logs = room.logs();
     await logs.follow(room.source);
     docker.write('one');
-    // Nothing but an empty directory stands in the way of the link's draft.
+    // Only an empty directory stands in the way of the link's draft.
     fs.mkdirSync(`${room.logPath}.tmp`);
     expect(await rejectionOf(logs.handOver(room.source))).toMatch(/^INTERNAL .*cannot be replaced by a link/);
     expect(fs.lstatSync(room.logPath)).toMatchObject({ nlink: 1 });

@@ -5,7 +5,7 @@ import type { LogCopier } from '../../../src/logs/log-copier';
 import { nodeLogDisk, type LogDisk } from '../../../src/logs/log-disk';
 import { LogRoom } from './support/log-room';
 
-/** Notes each file call, and whose work the marker showed meanwhile. */
+/** Records each file call, and the container that the marker showed during it. */
 function watchedDisk(marker: WorkMarker, seen: Map<string, Set<string | undefined>>): LogDisk {
   return new Proxy(nodeLogDisk, {
     get(disk, name: keyof LogDisk) {
@@ -19,7 +19,7 @@ function watchedDisk(marker: WorkMarker, seen: Map<string, Set<string | undefine
   });
 }
 
-describe('a thread that hangs in a file call is told of, whichever call it is', () => {
+describe('a thread that hangs in any file call is reported with the container', () => {
   let room: LogRoom;
   let seen: Map<string, Set<string | undefined>>;
   let logs: LogCopier;
@@ -36,7 +36,7 @@ describe('a thread that hangs in a file call is told of, whichever call it is', 
   };
   const unmarked = (): string[] => [...seen].filter(([, of]) => of.has(undefined)).map(([name]) => name);
 
-  it('at the start, with what a kill in the middle of a save has left', () => {
+  it('at its start, with the files that a kill during a save has left', () => {
     fs.mkdirSync(room.stateDir, { recursive: true });
     fs.writeFileSync(join(room.stateDir, 'c7.json.tmp'), '');
     open().resume();
@@ -47,7 +47,7 @@ describe('a thread that hangs in a file call is told of, whichever call it is', 
     expect(seen.get('remove')).toEqual(new Set(['c7']));
   });
 
-  it('in all that is done for a log', async () => {
+  it('in every operation on a log', async () => {
     const docker = room.docker();
     docker.write('line 1');
     await open().follow(room.source);

@@ -10,7 +10,7 @@ import { LogRoom } from './support/log-room';
 
 const run = promisify(execFile);
 
-/** A file system that can be made to hang, as one on a dead disk or NFS server does: a frozen ext4. */
+/** A file system that can be made to hang like one on a dead disk or NFS server: a frozen ext4. */
 class FrozenDisk {
   private frozen = false;
 
@@ -35,7 +35,7 @@ class FrozenDisk {
 
   async remove(): Promise<void> {
     await this.thaw();
-    // Asynchronously: threads that have a file open there end only now.
+    // This runs asynchronously, because threads with an open file there end only now.
     await run('umount', ['-l', this.mountPoint]);
   }
 }
@@ -78,10 +78,10 @@ describeAsRoot('a log on a file system that hangs', () => {
 
   const hung = () => sourceOf('c2', join(room.root, 'disk/pod/app/0.log'));
 
-  it('holds up no other log, is said, and has every line once when it answers again', async () => {
+  it('a hanging disk delays no other log, is reported, and loses or repeats no line when it answers again', async () => {
     await disk.freeze();
     hanging.write('line 1');
-    // Its own drain waits for the hanging call until that is noticed.
+    // The drain of this log waits for the hanging call until the hang is noticed.
     await logs.drain('c2');
     expect(logs.trouble).toEqual({
       reason: 'LogsHang',
@@ -109,7 +109,7 @@ describeAsRoot('a log on a file system that hangs', () => {
     expect(room.texts()).toEqual(['healthy', 'still healthy']);
   });
 
-  it('does not hold up the end', async () => {
+  it('a hanging disk does not delay the end', async () => {
     await disk.freeze();
     hanging.write('line 1');
     await logs.drain('c2');

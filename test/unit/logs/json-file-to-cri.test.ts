@@ -79,7 +79,7 @@ describe('RecordTranslator', () => {
     expect(translate(record('a\\n', 'stdout', time)).text.toString()).toBe(`${expected} stdout F a\n`);
   });
 
-  it('leaves a half record to the next call, wherever it is cut', () => {
+  it('leaves half a record to the next call, wherever it is cut', () => {
     const whole = record('first "x" \\u003c\\n'.replaceAll('"', '\\"'));
     const input = whole + record('second \\u003c \\\\ \\n', 'stderr');
     for (let length = 0; length < input.length; length++) {
@@ -88,14 +88,14 @@ describe('RecordTranslator', () => {
     }
   });
 
-  it('has written nothing of a half record', () => {
+  it('has written nothing of half a record', () => {
     const source = Buffer.from(record('hello\\n').slice(0, -5));
     const nothing = { consumed: 0, written: 0, records: 0, unreadable: 0 };
     expect(new RecordTranslator(source, Buffer.alloc(500)).run(source.length)).toEqual(nothing);
     expect(new RecordTranslator(source, Buffer.alloc(500)).run(0)).toEqual(nothing);
   });
 
-  it('leaves a note for what is no record', () => {
+  it('writes a note in place of an invalid record', () => {
     const { text, unreadable, records } = translate(`garbage\n${record('a\\n')}{"log":"x"}\n`);
     expect(text.toString().split('\n').slice(0, 3)).toEqual([
       "2026-01-01T00:00:00.000000000Z stderr F dockbridge: a record of 7 bytes in the Engine's log was unreadable",
@@ -105,7 +105,7 @@ describe('RecordTranslator', () => {
     expect([records, unreadable]).toEqual([3, 2]);
   });
 
-  it('keeps any text that Docker can escape', () => {
+  it('keeps all text that Docker can escape', () => {
     for (let seed = 1; seed <= 300; seed++) {
       const bytes = Buffer.from(
         Array.from(
@@ -116,7 +116,7 @@ describe('RecordTranslator', () => {
       const input = record(`${dockerEscape(Buffer.from(bytes))}\\n`);
       const expected = Buffer.concat([
         Buffer.from(`${TIME} stdout F `),
-        // Bytes that are no UTF-8 are lost in the Engine's JSON.
+        // Bytes that are not UTF-8 are lost in the Engine's JSON.
         Buffer.from(Buffer.from(bytes).toString('utf8')),
         Buffer.from('\n'),
       ]);
@@ -124,12 +124,12 @@ describe('RecordTranslator', () => {
     }
   });
 
-  it('takes no more than the target can hold', () => {
+  it('writes no more than fits into the target', () => {
     const five = record('a\\nb\\nc\\nd\\ne\\n');
     const target = Buffer.alloc(140);
     const run = (input: string): unknown =>
       new RecordTranslator(Buffer.from(input), target).run(input.length);
-    // Five lines out of one record would never fit: a note takes their place.
+    // Five lines from one record would never fit, so a note replaces them.
     expect(run(five)).toMatchObject({ consumed: five.length, unreadable: 1 });
     expect(run(record('x\\n') + five)).toMatchObject({ consumed: record('x\\n').length, unreadable: 0 });
   });

@@ -15,17 +15,18 @@ const LINES_A_ROUND = 9;
 const buffers = new TranslationBuffers(4096);
 
 /**
- * What kubelet does when ReopenContainerLog fails: renames back; or it dies as well and leaves things as they are. In
- * the third story the answers get lost, and kubelet renames back when the new file has already been written to.
+ * Kubelet's reactions when ReopenContainerLog fails: it renames the file back, or it dies as well and
+ * leaves the files as they are. In the third story the answers get lost, and kubelet renames back after the
+ * new file has already been written to.
  */
 type Kubelet = 'renames back' | 'gone too' | 'renames back late';
 
-/** A link to the spool is what cri-dockerd leaves in the log's place: it stays until kubelet rotates. */
+/** cri-dockerd leaves a link to the spool in place of the log. It stays until kubelet rotates. */
 type Beginning = 'no log' | 'a link';
 
 /**
- * A container that writes, a spool that rotates, a kubelet that rotates, a daemon that is killed once at the
- * fatal-th change it makes on disk and then started again.
+ * Runs a container that writes, a spool that rotates, a kubelet that rotates, and a daemon that is killed
+ * once, at the fatal-th change on disk, and then started again.
  */
 class Story {
   readonly room = new LogRoom();
@@ -59,7 +60,7 @@ class Story {
       if (round % 3 === 2) this.rotateAsKubelet();
     }
     this.survive((copy) => {
-      // It ends.
+      // The container ends.
       if (copy.isLinked) copy.takeOver();
       this.readAll(copy);
     });
@@ -69,7 +70,7 @@ class Story {
     return changes;
   }
 
-  /** All lines, old files first. */
+  /** Returns all lines, those of old files first. */
   texts(): string[] {
     const directory = dirname(this.room.logPath);
     const name = basename(this.room.logPath);
@@ -94,7 +95,7 @@ class Story {
     fs.renameSync(this.room.logPath, rotated);
     try {
       this.copy ??= this.start();
-      // In the second story the link was put back by us.
+      // In the second story dockbridge has put the link back.
       if (this.copy.isLinked && this.copy.hasLinkAtPath) fs.renameSync(this.room.logPath, rotated);
       if (this.copy.isLinked) {
         this.copy.takeOver();
@@ -108,7 +109,7 @@ class Story {
         this.readAll(this.copy);
         this.copy.commit();
       }
-      // Every other answer is lost though nobody dies.
+      // Every other answer is lost although no process dies.
       if (this.renames % 2 === 0) fs.renameSync(rotated, this.room.logPath);
     } catch (error) {
       if (!(error instanceof Killed)) throw error;
@@ -127,7 +128,7 @@ class Story {
       marker: new WorkMarker(),
     });
     fs.mkdirSync(this.room.stateDir, { recursive: true });
-    // As the worker does before it is asked to follow.
+    // The worker does this before it is asked to follow.
     if (this.deaths % 2 === 1 && copy.resume()) this.readAll(copy);
     copy.start();
     return copy;
@@ -163,8 +164,8 @@ async function tell(
   }
 }
 
-describe('a SpoolCopy that is killed', () => {
-  it('has a story without death', async () => {
+describe('SpoolCopy', () => {
+  it('copies every line when nothing is killed', async () => {
     const { changes, deaths } = await tell([], 'before', 'renames back');
     expect(deaths).toBe(0);
     expect(changes).toBeGreaterThan(40);
@@ -172,7 +173,7 @@ describe('a SpoolCopy that is killed', () => {
 
   for (const kubelet of ['renames back', 'gone too', 'renames back late'] as const) {
     for (const moment of ['before', 'halfway', 'after'] as const) {
-      it(`writes every line once, killed ${moment} any change, kubelet ${kubelet}`, async () => {
+      it(`writes every line once when it is killed ${moment} any change and kubelet ${kubelet}`, async () => {
         for (let fatal = 1; ; fatal++) {
           const { deaths } = await tell([fatal], moment, kubelet);
           if (deaths === 0) break;
@@ -181,7 +182,7 @@ describe('a SpoolCopy that is killed', () => {
     }
   }
 
-  it('does the same where a link to the spool stands for the log at first', async () => {
+  it('does the same if there is at first a link to the spool in place of the log', async () => {
     for (const kubelet of ['renames back', 'gone too', 'renames back late'] as const) {
       for (const moment of ['before', 'halfway', 'after'] as const) {
         for (let fatal = 1; fatal <= 24; fatal++) await tell([fatal], moment, kubelet, 'a link');
@@ -189,16 +190,13 @@ describe('a SpoolCopy that is killed', () => {
     }
   });
 
-  it.each(['no log', 'a link'] as const)(
-    'survives being killed again and again, from %s',
-    async (beginning) => {
-      for (let seed = 1; seed <= 60; seed++) {
-        const fatals = Array.from({ length: 12 }, (_, i) => 1 + ((seed * 7919 + i * 104729) % 23));
-        const moment = (['before', 'halfway', 'after'] as const)[seed % 3]!;
-        for (const kubelet of ['renames back', 'gone too', 'renames back late'] as const) {
-          await tell(fatals, moment, kubelet, beginning);
-        }
+  it.each(['no log', 'a link'] as const)('survives repeated kills, from %s', async (beginning) => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const fatals = Array.from({ length: 12 }, (_, i) => 1 + ((seed * 7919 + i * 104729) % 23));
+      const moment = (['before', 'halfway', 'after'] as const)[seed % 3]!;
+      for (const kubelet of ['renames back', 'gone too', 'renames back late'] as const) {
+        await tell(fatals, moment, kubelet, beginning);
       }
-    },
-  );
+    }
+  });
 });

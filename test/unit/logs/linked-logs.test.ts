@@ -19,7 +19,7 @@ describe('LinkedLogs', () => {
   const names = (): string[] => fs.readdirSync(dirname(room.logPath)).sort();
   const read = (path = room.logPath): string => fs.readFileSync(path, 'utf8');
 
-  it('links, however often it is asked', async () => {
+  it('makes one link, however often it is asked', async () => {
     await Promise.all([logs.follow(room.source), logs.follow(room.source)]);
     await logs.follow(room.source);
     expect(isLink()).toBe(true);
@@ -34,7 +34,7 @@ describe('LinkedLogs', () => {
     expect(read()).toBe('late\n');
   });
 
-  it('keeps the log of a node that had cri mode as a rotated file, and replaces a link to elsewhere', async () => {
+  it('keeps the log of a node that had cri mode as a rotated file, and replaces a link to another file', async () => {
     fs.mkdirSync(dirname(room.logPath), { recursive: true });
     for (const text of ['old\n', 'of another switch\n']) {
       fs.rmSync(room.logPath, { force: true });
@@ -68,7 +68,7 @@ describe('LinkedLogs', () => {
     ]);
   });
 
-  it('follows no symlink that a pod put in the place of a directory', async () => {
+  it('follows no symlink that a pod put in place of a directory', async () => {
     const elsewhere = join(room.root, 'elsewhere');
     fs.mkdirSync(elsewhere);
     fs.mkdirSync(join(room.root, 'pods'), { recursive: true });
@@ -77,13 +77,13 @@ describe('LinkedLogs', () => {
     expect(fs.readdirSync(elsewhere)).toEqual([]);
   });
 
-  it('says why there is no log, once', async () => {
+  it('reports once why there is no log', async () => {
     await logs.note(room.source, 'no log');
     await logs.note(room.source, 'no log');
     expect(room.texts()).toEqual(['dockbridge: no log']);
   });
 
-  it('says which file cannot be made', async () => {
+  it('names the file that cannot be created', async () => {
     fs.writeFileSync(join(room.root, 'pods'), 'in the way');
     await expect(logs.follow(room.source)).rejects.toMatchObject({
       code: 'INTERNAL',
@@ -91,7 +91,7 @@ describe('LinkedLogs', () => {
     });
   });
 
-  it('copies what the renamed link led to, truncates, and links anew', async () => {
+  it('copies the target of the renamed link, truncates it, and makes a new link', async () => {
     await logs.follow(room.source);
     const writer = fs.openSync(room.spoolPath, 'a');
     const renamed = `${room.logPath}.20260101-000000`;
@@ -106,7 +106,7 @@ describe('LinkedLogs', () => {
     expect(names()).toEqual(['0.log', '0.log.20260101-000000']);
   });
 
-  it('truncates nothing when nothing was renamed, and makes a link that is missing', async () => {
+  it('truncates nothing without a rename, and makes a missing link', async () => {
     await logs.follow(room.source);
     fs.rmSync(room.logPath);
     await logs.reopen('c1');
@@ -114,7 +114,7 @@ describe('LinkedLogs', () => {
     expect(read()).toBe('one\n');
   });
 
-  it('truncates nothing when the copy fails, and leaves nothing half-made', async () => {
+  it('truncates nothing when the copy fails, and leaves no incomplete file', async () => {
     await logs.follow(room.source);
     const renamed = `${room.logPath}.20260101-000000`;
     fs.renameSync(room.logPath, renamed);
@@ -125,14 +125,14 @@ describe('LinkedLogs', () => {
     expect(isLink(renamed)).toBe(true);
   });
 
-  it('refuses to reopen what it does not know', async () => {
+  it('refuses to reopen an unknown log', async () => {
     await expect(logs.reopen('c1')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await logs.follow(room.source);
     await logs.retain(new Set());
     await expect(logs.reopen('c1')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('removes its link with the container, and no file of others', async () => {
+  it('removes its link with the container, and no foreign file', async () => {
     await logs.follow(room.source);
     await logs.drain('c1');
     await logs.forget('c1');
@@ -146,7 +146,7 @@ describe('LinkedLogs', () => {
     await logs.close();
   });
 
-  it('does not fail a removal for a link that cannot be looked at', async () => {
+  it('does not fail a removal because of a link that cannot be read', async () => {
     await logs.follow(room.source);
     fs.rmSync(dirname(room.logPath), { recursive: true });
     fs.writeFileSync(dirname(room.logPath), 'in the way');
@@ -156,7 +156,7 @@ describe('LinkedLogs', () => {
 });
 
 describe('LinkedLogs on a disk that hangs', () => {
-  it('keeps nobody waiting for long, takes two threads at most, and says so', async () => {
+  it('delays nobody for long, uses at most two threads, and reports the hang', async () => {
     const room = new LogRoom();
     const held: string[] = [];
     const logs = new LinkedLogs(room.logger(), ({ path }) => {
@@ -177,7 +177,7 @@ describe('LinkedLogs on a disk that hangs', () => {
         reason: 'LogsHang',
         message: expect.stringMatching(/does not answer \(container c1, c2\); no log is linked/) as string,
       });
-      // Without a wait: no timer is advanced.
+      // The test does not wait, so no timer is advanced.
       for (const id of ['c1', 'c3'])
         await expect(follow(id)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
       await logs.forget('c1');

@@ -9,7 +9,7 @@ describe('LogCopier', () => {
   let room: LogRoom;
   withLogRoom((made) => (room = made));
 
-  it('makes the file before follow resolves, though the spool does not exist yet', async () => {
+  it('creates the file before follow resolves, even if the spool does not exist yet', async () => {
     const logs = room.logs();
     await logs.follow(room.source);
     expect(fs.statSync(room.logPath).mode & 0o777).toBe(0o640);
@@ -39,14 +39,14 @@ describe('LogCopier', () => {
     ]);
   });
 
-  it('tells how far it is behind', async () => {
+  it('reports how far it is behind', async () => {
     const docker = room.docker();
     const logs = room.logs();
     await logs.follow(room.source);
     docker.write('one');
     await logs.drain('c1');
     expect((await logs.stats()).lagBytes).toBe(0);
-    // Asked in the same turn, so before anything can be copied.
+    // The question is asked in the same turn, before anything can be copied.
     const behind = docker.write('two').length;
     const stats = logs.stats();
     expect((await stats).lagBytes).toBe(behind);
@@ -54,7 +54,7 @@ describe('LogCopier', () => {
     expect(await logs.stats()).toMatchObject({ lagBytes: 0, records: 2 });
   });
 
-  it('tells how far behind the one container is that is furthest', async () => {
+  it('reports the lag of the container that is furthest behind', async () => {
     const logs = room.logs();
     fs.mkdirSync(join(room.root, 'docker/c2'));
     const spoolPath = join(room.root, 'docker/c2/c2-json.log');
@@ -67,7 +67,7 @@ describe('LogCopier', () => {
     expect([lagBytes, largestLagBytes]).toEqual([behind[0]! + behind[1]!, behind[1]]);
   });
 
-  it('goes on from the saved position after close', async () => {
+  it('continues from the saved position after close', async () => {
     const docker = room.docker();
     const first = room.logs();
     await first.follow(room.source);
@@ -97,7 +97,7 @@ describe('LogCopier', () => {
     expect(room.texts()).toEqual(['two']);
   });
 
-  it('refuses to reopen what it does not follow', async () => {
+  it('refuses to reopen a log that it does not follow', async () => {
     await expect(room.logs().reopen('c1')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
@@ -131,7 +131,7 @@ describe('LogCopier', () => {
     await logs.forget('nobody');
   });
 
-  it('may be asked twice, and after its end', async () => {
+  it('allows a repeated close, and calls after it', async () => {
     const docker = room.docker();
     const logs = room.logs();
     await Promise.all([logs.follow(room.source), logs.follow(room.source)]);

@@ -14,18 +14,18 @@ describe('logDirectoryOf', () => {
       directory: '/var/log/pods/ns_pod_uid/app',
       trusted: '/var/log/pods/ns_pod_uid',
     },
-    { desc: 'no directory', directory: '', trusted: '/var/log/pods' },
+    { desc: 'no log directory', directory: '', trusted: '/var/log/pods' },
     {
-      desc: 'a directory beside it of a similar name',
+      desc: 'a neighbouring directory with a similar name',
       directory: '/var/log/pods/ns_pod',
       trusted: '/var/log/pods',
     },
-    { desc: 'a directory elsewhere', directory: '/elsewhere', trusted: '/var/log/pods' },
+    { desc: 'a directory in another place', directory: '/elsewhere', trusted: '/var/log/pods' },
   ])('with $desc trusts $trusted', ({ directory, trusted }) => {
     expect(logDirectoryOf(log, directory)).toEqual({ path: '/var/log/pods/ns_pod_uid/app', trusted });
   });
 
-  it("assumes kubelet's layout where nothing is said", () => {
+  it("assumes kubelet's layout if the request has no directory", () => {
     expect(logDirectoryOf('/a/b/c/0.log')).toEqual({ path: '/a/b/c', trusted: '/a' });
   });
 });
@@ -35,7 +35,10 @@ describe('inDirectory', () => {
   beforeEach(() => (root = fs.mkdtempSync(join(tmpdir(), 'dockbridge-log-directory-'))));
   afterEach(() => fs.rmSync(root, { recursive: true }));
 
-  /** What is in the directory, or why it cannot be entered; every descriptor is closed. */
+  /**
+   * Returns the contents of the directory or the reason why it cannot be entered, and closes every
+   * descriptor.
+   */
   function listed(path: string, mayCreate = false, trusted = root): string[] | string {
     const before = fs.readdirSync('/proc/self/fd').length;
     try {
@@ -54,7 +57,7 @@ describe('inDirectory', () => {
     expect(listed('')).toEqual(['pod']);
   });
 
-  it('makes what is missing only where it may', () => {
+  it('creates missing directories only if it may', () => {
     expect(listed('pod/app')).toBe('ENOENT');
     expect(fs.existsSync(join(root, 'pod'))).toBe(false);
     expect(listed('pod/app', true)).toEqual([]);
@@ -67,8 +70,8 @@ describe('inDirectory', () => {
 
   it.each([
     { desc: 'the last part', link: 'pod/app', target: 'elsewhere' },
-    { desc: 'a part before', link: 'pod', target: 'elsewhere' },
-  ])('follows no symlink that stands in for $desc, but those above what is trusted', ({ link, target }) => {
+    { desc: 'an earlier part', link: 'pod', target: 'elsewhere' },
+  ])('follows no symlink in place of $desc, but follows those above the trusted part', ({ link, target }) => {
     fs.mkdirSync(join(root, target, 'app'), { recursive: true });
     fs.mkdirSync(join(root, 'pod'));
     if (link === 'pod') fs.rmdirSync(join(root, 'pod'));
@@ -77,7 +80,7 @@ describe('inDirectory', () => {
     if (link === 'pod') expect(listed('pod/app', false, join(root, 'pod'))).toEqual([]);
   });
 
-  it('is not led away by a rename meanwhile', () => {
+  it('is not misled by a rename meanwhile', () => {
     fs.mkdirSync(join(root, 'pod/app'), { recursive: true });
     inDirectory({ path: join(root, 'pod/app'), trusted: root }, false, (held) => {
       fs.renameSync(join(root, 'pod'), join(root, 'renamed'));

@@ -4,7 +4,7 @@ import { nodeLogDisk } from '../../../src/logs/log-disk';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { withLogRoom, type LogRoom } from './support/log-room';
 
-describe('files of many logs that flow', () => {
+describe('the files of many logs that flow', () => {
   let room: LogRoom;
   withLogRoom((made) => (room = made));
 
@@ -17,7 +17,7 @@ describe('files of many logs that flow', () => {
     fs.appendFileSync(path, `{"log":"${text}\\n","stream":"stdout","time":"2026-01-01T00:00:00Z"}\n`);
   const heldLogs = (): number => room.openFiles().filter((path) => path.endsWith('.log')).length;
 
-  it('are let go of though they have no line yet', async () => {
+  it('are closed even if they have no line yet', async () => {
     const logs = room.logs({ mostOpen: 2 });
     const sources = [0, 1, 2, 3, 4].map(sourceOf);
     for (const { spoolPath } of sources) fs.writeFileSync(spoolPath, '');
@@ -30,7 +30,7 @@ describe('files of many logs that flow', () => {
     expect(room.messages).toEqual([]);
   });
 
-  it('are open for no more than allowed, and have each line once and in order', async () => {
+  it('are open only up to the limit, and have each line once and in order', async () => {
     const logs = room.logs({ mostOpen: 2 });
     const sources = [0, 1, 2, 3, 4].map(sourceOf);
     for (const { spoolPath } of sources) write(spoolPath, 'line 0');
@@ -46,7 +46,7 @@ describe('files of many logs that flow', () => {
   });
 });
 
-describe('files of one log', () => {
+describe('the files of one log', () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
   withLogRoom((made) => {
@@ -61,12 +61,13 @@ describe('files of one log', () => {
       await logs.follow(room.source);
       docker.write('one');
       await logs.drain('c1');
-      // The drain has saved the position; the quiet looks that follow arm inotify and let go.
+      // The drain has saved the position. The following fruitless checks set up inotify and close the
+      // files.
       for (let look = 0; look < 8; look++) {
         await jest.advanceTimersByTimeAsync(30);
         await new Promise((resolve) => setImmediate(resolve));
       }
-      // The Engine's own, which is this process too.
+      // The Engine's own descriptors, which belong to this process too.
       expect(room.openFiles()).toEqual([room.spoolPath]);
       docker.write('two');
       await logs.drain('c1');
@@ -83,13 +84,13 @@ describe('files of one log', () => {
   it.each([
     ['before the spool is opened', inTheWay, {}],
     ['after the spool was opened', () => undefined, { disk: { ...nodeLogDisk, openAppend } }],
-  ])('are closed while it cannot go on, %s', async (_when, prepare, options) => {
+  ])('are closed while it cannot continue, %s', async (_when, prepare, options) => {
     prepare();
     const logs = room.logs(options);
     docker.write('one');
     await expect(logs.follow(room.source)).rejects.toMatchObject({ code: 'INTERNAL' });
     for (let retry = 0; retry < 5; retry++) await logs.drain('c1');
-    // The Engine's own, which is this process too.
+    // The Engine's own descriptors, which belong to this process too.
     expect(room.openFiles()).toEqual([room.spoolPath]);
   });
 });

@@ -7,7 +7,7 @@ import { errnoOf } from '../../../src/lib/errors';
 
 const openFiles = (): number => fs.readdirSync('/proc/self/fd').length;
 
-describe('opening a regular file', () => {
+describe('openRegular', () => {
   let directory: string;
   let path: string;
   beforeEach(() => {
@@ -16,7 +16,7 @@ describe('opening a regular file', () => {
   });
   afterEach(() => fs.rmSync(directory, { recursive: true }));
 
-  /** What an attempt ends with; whatever it opened is closed. */
+  /** Returns the result of an attempt, and closes the file that it opened. */
   function outcomeOf(open: (path: string) => number | undefined, at = path): string {
     const before = openFiles();
     try {
@@ -37,19 +37,19 @@ describe('opening a regular file', () => {
     ['a FIFO', () => execFileSync('mkfifo', [path])],
   ];
 
-  it('appends to what is there', () => {
+  it('appends to an existing file', () => {
     fs.writeFileSync(path, 'begin ');
     expect(outcomeOf(openRegular)).toBe('begin end');
     expect(outcomeOf(openForAppend)).toBe('begin endend');
   });
 
-  it('makes a file only for who wants to append, and for nobody else to read', () => {
+  it('creates a file only for appending, and only its owner can read it', () => {
     expect(outcomeOf(openRegular)).toBe('undefined');
     expect(outcomeOf(openForAppend)).toBe('end');
     expect(fs.statSync(path).mode & 0o777 & ~0o640).toBe(0);
   });
 
-  it.each(IRREGULAR)('does not open %s, and puts a file in its place for who appends', (_, make) => {
+  it.each(IRREGULAR)('does not open %s, and replaces it by a file for appending', (_, make) => {
     fs.writeFileSync(join(directory, 'other'), 'untouched');
     make();
     expect(outcomeOf(openRegular)).toBe('undefined');
@@ -65,7 +65,7 @@ describe('opening a regular file', () => {
     expect(fs.statSync(path).isDirectory()).toBe(true);
   });
 
-  it('says why it cannot be made', () => {
+  it('says why a file cannot be created', () => {
     const below = join(directory, 'gone', 'log');
     expect(outcomeOf(openRegular, below)).toBe('undefined');
     expect(outcomeOf(openForAppend, below)).toBe('ENOENT');

@@ -34,11 +34,11 @@ describe("kubelet's reader", () => {
     ]);
   });
 
-  it('parts the streams', async () => {
+  it('separates the streams', async () => {
     expect(await copied(four)).toEqual({ stdout: 'line 0\nline 2\nline 3\n', stderr: 'line 1\n' });
   });
 
-  it('joins the parts of a long line, also when the other stream comes between them', async () => {
+  it('joins the parts of a long line, even if the other stream comes between them', async () => {
     const [time = ''] = seconds;
     const parts = [
       record('a'.repeat(16384), 'stdout', time),
@@ -53,7 +53,7 @@ describe("kubelet's reader", () => {
     });
   });
 
-  it('keeps blanks, empty lines, carriage returns and what looks like a header', async () => {
+  it('keeps blanks, empty lines, carriage returns and text that looks like a header', async () => {
     const texts = [
       '\n',
       ' \n',
@@ -79,11 +79,11 @@ describe("kubelet's reader", () => {
     ['2026-11-22T03:55:02.500000000Z', 'line 2\nline 3\n'],
     ['2026-11-22T03:55:02.500000001Z', 'line 3\n'],
     ['2026-11-22T03:55:04.000000000Z', ''],
-  ])('shows what was said since %s', async (since, stdout) => {
+  ])('shows the output since %s', async (since, stdout) => {
     expect((await copied(four, { since })).stdout).toBe(stdout);
   });
 
-  it('can read the lines that we add', async () => {
+  it('can read the lines that dockbridge adds', async () => {
     const docker = room.docker({ maxSize: 200, maxFile: 2 });
     const first = room.logs();
     docker.write('seen');

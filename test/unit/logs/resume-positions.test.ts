@@ -13,7 +13,7 @@ describe('saved positions', () => {
   });
 
   it.each(['ENOSPC', 'EROFS'])(
-    'goes on when positions cannot be saved (%s), and catches up',
+    'may be impossible to save (%s), and the log continues and catches up',
     async (code) => {
       let full = true;
       const disk: LogDisk = {
@@ -34,7 +34,7 @@ describe('saved positions', () => {
       await logs.drain('c1');
       expect([room.texts(`${room.logPath}.old`), room.texts()]).toEqual([['one'], ['two']]);
       expect(room.messages.map(({ level }) => level)).toEqual(['warn']);
-      // Killed now, without a saved position: the last line tells where to go on.
+      // A kill now leaves no saved position. The last line says where to continue.
       docker.write('three');
       const second = room.logs({ disk });
       second.resume();
@@ -50,7 +50,7 @@ describe('saved positions', () => {
     },
   );
 
-  it('doubles nothing when killed with a position older than a rotation by kubelet', async () => {
+  it("lead to no duplicates after a kill, even if they are older than kubelet's rotation", async () => {
     let full = false;
     const disk: LogDisk = {
       ...nodeLogDisk,
@@ -71,7 +71,7 @@ describe('saved positions', () => {
     await logs.reopen('c1');
     docker.write('three');
     await logs.drain('c1');
-    // As after a kill: the first one is not asked any more.
+    // Afterwards, as after a kill, the first copier gets no more calls.
     const second = room.logs();
     docker.write('four');
     second.resume();
@@ -83,14 +83,14 @@ describe('saved positions', () => {
     ]);
   });
 
-  it('removes half-written position files', () => {
+  it('have their half-written files removed', () => {
     fs.mkdirSync(room.stateDir, { recursive: true });
     fs.writeFileSync(join(room.stateDir, 'c9.json.tmp'), '{');
     room.logs();
     expect(fs.readdirSync(room.stateDir)).toEqual([]);
   });
 
-  it('keeps a saved position while the spool is out of sight, even through a reopen', async () => {
+  it('are kept while the spool is missing, even through a reopen', async () => {
     const first = room.logs();
     await first.follow(room.source);
     docker.write('one');

@@ -35,7 +35,7 @@ describe('a log whose saved position is lost', () => {
     expect(room.texts()).toEqual(expected);
   });
 
-  it('counts parts that share a time', async () => {
+  it('counts parts that have the same time', async () => {
     const docker = room.docker();
     const time = '2026-11-22T03:55:00.1Z';
     for (const part of ['a', 'b', 'c', 'd\\n', 'e\\n']) {
@@ -57,7 +57,7 @@ describe('a log whose saved position is lost', () => {
     expect(room.texts()).toEqual(['earlier', 'mine']);
   });
 
-  it('replaces a symlink that leads elsewhere, and does not write through it', async () => {
+  it('replaces a symlink to another file, and does not write through it', async () => {
     room.docker().write('one');
     const other = `${room.root}/other`;
     fs.writeFileSync(other, 'precious');

@@ -5,7 +5,7 @@ import type { LogCopier } from '../../../src/logs/log-copier';
 import { nodeLogDisk } from '../../../src/logs/log-disk';
 import { LogRoom } from './support/log-room';
 
-describe('resuming before anybody asks', () => {
+describe('the resume before any call', () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
   beforeEach(async () => {
@@ -26,7 +26,7 @@ describe('resuming before anybody asks', () => {
   }
   const followed = async (logs: LogCopier): Promise<number> => (await logs.stats()).followed;
 
-  it('copies what was written meanwhile; a later follow changes nothing', async () => {
+  it('copies the output written meanwhile, and a later follow changes nothing', async () => {
     docker.write('two');
     const logs = resumed();
     await logs.drain('c1');
@@ -55,11 +55,11 @@ describe('resuming before anybody asks', () => {
     ).toHaveLength(1);
   });
 
-  it('leaves a container alone that wrote nothing', async () => {
+  it('leaves the log of a container without output alone', async () => {
     expect(await followed(resumed())).toBe(0);
   });
 
-  it('leaves a container alone whose spool is gone', async () => {
+  it('leaves the log of a container without a spool alone', async () => {
     docker.write('two');
     fs.rmSync(dirname(room.spoolPath), { recursive: true });
     expect(await followed(resumed())).toBe(0);
@@ -69,7 +69,7 @@ describe('resuming before anybody asks', () => {
   it.each([
     ['directory', () => fs.rmSync(dirname(room.logPath), { recursive: true })],
     ['file', () => fs.rmSync(room.logPath)],
-  ])('makes nothing for a container whose log %s is gone, until it is asked', async (_, remove) => {
+  ])('creates nothing for a container whose log %s is gone, until a call comes', async (_, remove) => {
     docker.write('two');
     remove();
     const logs = resumed();
@@ -81,7 +81,7 @@ describe('resuming before anybody asks', () => {
     expect(room.texts()).toEqual(['two']);
   });
 
-  it('makes nothing when the log goes after it was resumed, until it is asked', async () => {
+  it('creates nothing when the log goes after the resume, until a call comes', async () => {
     docker.write('two');
     const logs = resumed();
     await logs.drain('c1');
@@ -94,7 +94,7 @@ describe('resuming before anybody asks', () => {
     expect(room.texts()).toEqual(['three']);
   });
 
-  it('goes on in a renamed log, and makes the new one when asked', async () => {
+  it('continues in a renamed log, and creates the new one when a call comes', async () => {
     docker.write('two');
     const old = `${room.logPath}.old`;
     fs.renameSync(room.logPath, old);
@@ -109,7 +109,7 @@ describe('resuming before anybody asks', () => {
     expect(room.texts()).toEqual(['three']);
   });
 
-  it('goes on at the path where the spool has wrapped, with a gap', async () => {
+  it('continues at the path if the spool has wrapped, with a gap', async () => {
     for (let i = 0; i < 60; i++) docker.write(`line ${i}`);
     const logs = resumed();
     await logs.drain('c1');
@@ -118,7 +118,7 @@ describe('resuming before anybody asks', () => {
     expect(rest.at(-1)).toBe('line 59');
   });
 
-  it('goes on with the others when one cannot be looked at', async () => {
+  it('continues with the others when one log cannot be read', async () => {
     const broken = join(room.root, 'docker/c0/c0-json.log');
     const other = JSON.parse(fs.readFileSync(join(room.stateDir, 'c1.json'), 'utf8')) as object;
     const paths = { spoolPath: broken, logPath: `${room.logPath}.c0` };
@@ -139,7 +139,7 @@ describe('resuming before anybody asks', () => {
     expect(room.messages).toMatchObject([{ level: 'warn', fields: { container: 'c0' } }]);
   });
 
-  describe('after a kill, with lines behind the last saved position', () => {
+  describe('after a kill, lines beyond the last saved position', () => {
     let truncated: number[];
     beforeEach(async () => {
       const position = join(room.stateDir, 'c1.json');
@@ -166,21 +166,21 @@ describe('resuming before anybody asks', () => {
       return logs;
     };
 
-    it('leaves them in place: to a shipper a file that shrinks is a new one', async () => {
+    it('stay in place, because a shipper takes a file that shrinks for a new one', async () => {
       docker.write('three');
       await watched().drain('c1');
       expect(room.texts()).toEqual(['one', 'two', 'three']);
       expect(truncated).toEqual([]);
     });
 
-    it('completes one that the kill tore', async () => {
+    it('are completed if the kill tore one', async () => {
       fs.truncateSync(room.logPath, room.content().length - 3);
       await watched().drain('c1');
       expect(room.texts()).toEqual(['one', 'two']);
       expect(truncated).toEqual([]);
     });
 
-    it('cuts what does not come again', async () => {
+    it('are cut if they do not come again', async () => {
       fs.appendFileSync(
         room.logPath,
         '2026-11-28T12:00:00.000000000Z stderr F dockbridge: gap: of that time\n',
@@ -191,14 +191,14 @@ describe('resuming before anybody asks', () => {
       expect(truncated).toHaveLength(1);
     });
 
-    it('cuts them at the end of the spool', async () => {
+    it('are cut at the end of the spool', async () => {
       fs.appendFileSync(room.logPath, 'half a line');
       await watched().drain('c1');
       expect(room.texts()).toEqual(['one', 'two']);
       expect(truncated).toHaveLength(1);
     });
 
-    it('never has them in two files when kubelet rotates first', async () => {
+    it('are never in two files if kubelet rotates first', async () => {
       const logs = watched();
       await logs.follow(room.source);
       fs.renameSync(room.logPath, `${room.logPath}.old`);
@@ -208,7 +208,7 @@ describe('resuming before anybody asks', () => {
     });
   });
 
-  it('is ended by retain', async () => {
+  it('ends with retain', async () => {
     docker.write('two');
     const logs = resumed();
     await logs.retain(new Set());
@@ -216,7 +216,7 @@ describe('resuming before anybody asks', () => {
     expect(fs.readdirSync(room.stateDir)).toEqual([]);
   });
 
-  it('survives a record without paths, as earlier versions wrote it', async () => {
+  it('accepts a position without paths, as earlier versions wrote it', async () => {
     docker.write('two');
     const file = join(room.stateDir, 'c1.json');
     const { paths: _, ...rest } = JSON.parse(fs.readFileSync(file, 'utf8')) as Record<string, unknown>;
@@ -229,7 +229,7 @@ describe('resuming before anybody asks', () => {
   });
 });
 
-describe("kubelet's rename-back after a reopen that was done", () => {
+describe("kubelet's rename-back after a completed reopen", () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
   let logs: LogCopier;
@@ -249,7 +249,7 @@ describe("kubelet's rename-back after a reopen that was done", () => {
 
   const putBack = (): void => fs.renameSync(`${room.logPath}.old`, room.logPath);
 
-  it('is noticed while running', async () => {
+  it('is noticed while dockbridge runs', async () => {
     putBack();
     await logs.drain('c1');
     expect(room.texts()).toEqual(['one', 'two']);
@@ -272,7 +272,7 @@ describe("kubelet's rename-back after a reopen that was done", () => {
     expect([...room.texts(`${room.logPath}.old`), ...room.texts()]).toEqual(['one', 'two', 'three']);
   });
 
-  it('has a gap where the spool has gone on', async () => {
+  it('causes a gap if the spool has gone on', async () => {
     await logs.close();
     for (let i = 0; i < 60; i++) docker.write(`line ${i}`);
     putBack();
@@ -284,7 +284,7 @@ describe("kubelet's rename-back after a reopen that was done", () => {
     expect(rest.at(-1)).toBe('line 59');
   });
 
-  it('has a gap, and all that the spool still holds, where that went on while running', async () => {
+  it('causes a gap followed by all contents of the spool, if the spool went on while dockbridge ran', async () => {
     for (let i = 0; i < 60; i++) docker.write(`line ${i}`);
     await logs.drain('c1');
     const written = [...room.texts(), 'last'];
@@ -296,7 +296,7 @@ describe("kubelet's rename-back after a reopen that was done", () => {
     expect(rest).toEqual(written.slice(-room.spooled().length));
   });
 
-  it('is not mistaken for an old log that someone copied elsewhere', async () => {
+  it('is not confused with an old log that someone copied elsewhere', async () => {
     fs.renameSync(room.logPath, `${room.logPath}.kept`);
     putBack();
     docker.write('three');

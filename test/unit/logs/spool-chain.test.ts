@@ -14,7 +14,7 @@ describe('SpoolChain', () => {
   });
   afterEach(() => room.dispose());
 
-  /** Rotates and writes the number of the rotation into the new file. */
+  /** Rotates, and writes the number of the rotation into the new file. */
   function rotate(): void {
     docker.rotate();
     docker.write(`file ${docker.rotations}`);
@@ -34,7 +34,7 @@ describe('SpoolChain', () => {
     return chain;
   }
 
-  it('opens what there is, oldest first', () => {
+  it('opens the existing files, oldest first', () => {
     rotate();
     rotate();
     const chain = opened();
@@ -42,7 +42,7 @@ describe('SpoolChain', () => {
     chain.close();
   });
 
-  it('goes on to one of its files, and keeps the last whatever is asked', () => {
+  it('advances to one of its files, and always keeps the last', () => {
     rotate();
     rotate();
     const chain = opened();
@@ -57,7 +57,7 @@ describe('SpoolChain', () => {
     expect([chain.all(), chain.current]).toEqual([[], undefined]);
   });
 
-  it('says when there is nothing yet', () => {
+  it('reports that there is no file yet', () => {
     fs.rmSync(room.spoolPath);
     expect(new SpoolChain(room.spoolPath, nodeLogDisk).open(undefined)).toBeUndefined();
   });
@@ -84,7 +84,7 @@ describe('SpoolChain', () => {
     chain.close();
   });
 
-  it('marks a gap where rotation was faster', () => {
+  it('marks a gap if rotation was faster', () => {
     const chain = opened();
     for (let i = 0; i < 7; i++) rotate();
     chain.refresh();
@@ -92,7 +92,7 @@ describe('SpoolChain', () => {
     chain.close();
   });
 
-  it('does not hold more than a few removed files, and marks the gap', () => {
+  it('holds only a few removed files, and marks the gap', () => {
     const chain = opened();
     for (let i = 0; i < 12; i++) {
       rotate();
@@ -106,7 +106,7 @@ describe('SpoolChain', () => {
     chain.close();
   });
 
-  it('looks past the hole that a rotation makes for a moment', () => {
+  it('ignores the moment in which a rotation leaves no file', () => {
     rotate();
     rotate();
     const chain = opened();
@@ -123,29 +123,32 @@ describe('SpoolChain', () => {
     chain.close();
   });
 
-  it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])('misses nothing when rotated before its call no. %d', (when) => {
-    let calls = 0;
-    const chain = opened({
-      ...nodeLogDisk,
-      openRead: (path) => {
-        if (++calls === when) rotate();
-        return nodeLogDisk.openRead(path);
-      },
-      inodeAt: (path) => {
-        if (++calls === when) rotate();
-        return nodeLogDisk.inodeAt(path);
-      },
-    });
-    rotate();
-    chain.refresh();
-    rotate();
-    chain.refresh();
-    chain.refresh();
-    expect(contents(chain)).toEqual(Array.from({ length: docker.rotations + 1 }, (_, i) => `file ${i}`));
-    chain.close();
-  });
+  it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
+    'misses nothing if the rotation comes before its call no. %d',
+    (when) => {
+      let calls = 0;
+      const chain = opened({
+        ...nodeLogDisk,
+        openRead: (path) => {
+          if (++calls === when) rotate();
+          return nodeLogDisk.openRead(path);
+        },
+        inodeAt: (path) => {
+          if (++calls === when) rotate();
+          return nodeLogDisk.inodeAt(path);
+        },
+      });
+      rotate();
+      chain.refresh();
+      rotate();
+      chain.refresh();
+      chain.refresh();
+      expect(contents(chain)).toEqual(Array.from({ length: docker.rotations + 1 }, (_, i) => `file ${i}`));
+      chain.close();
+    },
+  );
 
-  it('takes a reused inode for another file', () => {
+  it('recognizes a reused inode as another file', () => {
     const chain = opened();
     const { ino, birth } = chain.current!;
     chain.close();

@@ -9,7 +9,7 @@ import { SpoolCopy } from '../../../src/logs/spool-copy';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom, withLogRoom } from './support/log-room';
 
-/** What one step reads at most. */
+/** The maximum that one step reads. */
 const CHUNK = 4096;
 
 describe('SpoolCopy', () => {
@@ -41,7 +41,7 @@ describe('SpoolCopy', () => {
     for (let steps = 0; follower.step() === 'more'; steps++) if (steps > 1_000) throw new Error('no end');
   }
 
-  it('has passed a place once all before it is copied, and not before', () => {
+  it('has passed a place once everything before it is copied, and not earlier', () => {
     const docker = room.docker();
     follow();
     expect(follower.target()).toEqual({ ino: expect.any(String) as string, offset: 0 });
@@ -90,7 +90,7 @@ describe("the copy of a container's spool", () => {
       docker.write(`line ${i}`);
       await room.until(() => room.content().includes(`line ${i}`));
     }
-    // Poll, inotify or the wait for either: whatever the copy is at, it must see this.
+    // Whether the copy polls, uses inotify or waits for either, it must see this.
     await logs.drain('c1');
     docker.write('after the silence');
     await room.until(() => room.content().includes('after the silence'));
@@ -119,7 +119,7 @@ describe("the copy of a container's spool", () => {
     expect(await logs.stats()).toMatchObject({ unreadable: 1 });
   });
 
-  it('passes over a record that does not fit its memory, and notes it', async () => {
+  it('skips a record that does not fit into its memory, and notes it', async () => {
     const logs = room.logs({ bufferBytes: 4096 });
     await logs.follow(room.source);
     docker.write('before');
@@ -129,7 +129,7 @@ describe("the copy of a container's spool", () => {
     expect(room.texts()).toEqual(['before', expect.stringMatching(/^dockbridge: .* too long$/), 'after']);
   });
 
-  it('writes a gap line when rotation passed by while nobody followed, and keeps what it had', async () => {
+  it('writes a gap line if the spool rotated while nobody followed, and keeps its earlier lines', async () => {
     const first = room.logs();
     await first.follow(room.source);
     docker.write('seen');
@@ -156,11 +156,11 @@ describe("the copy of a container's spool", () => {
 
   it.each([
     [-60_000, true],
-    // Engine 28 took the time and then made the file.
+    // Engine 28 read the clock and then created the file.
     [-1_000, false],
     [60_000, false],
   ])(
-    'sees by the start %d ms from now whether the spool wrapped before the first follow',
+    'detects from a container start %d ms from now whether the spool wrapped before the first follow',
     async (ms, gap) => {
       docker.write('line');
       const logs = room.logs();
@@ -171,7 +171,7 @@ describe("the copy of a container's spool", () => {
     },
   );
 
-  it('writes a gap line when the spool was cut in place', async () => {
+  it('writes a gap line if the spool was truncated in place', async () => {
     const logs = room.logs();
     await logs.follow(room.source);
     docker.write('a longer line than the next one');
@@ -184,7 +184,7 @@ describe("the copy of a container's spool", () => {
   });
 
   it.each(['while it runs', 'while nobody follows'])(
-    'writes a gap line when the spool was cut %s and grew beyond our place',
+    'writes a gap line if the spool was truncated %s and grew beyond the position',
     async (when) => {
       let logs = room.logs();
       docker = room.docker();
@@ -206,7 +206,7 @@ describe("the copy of a container's spool", () => {
     },
   );
 
-  it('sees a spool that was cut and grew to the very same length', async () => {
+  it('notices a spool that was truncated and grew to the same length', async () => {
     const logs = room.logs();
     docker = room.docker();
     await logs.follow(room.source);

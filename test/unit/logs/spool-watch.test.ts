@@ -18,7 +18,7 @@ describe('SpoolWatch', () => {
     fs.rmSync(directory, { recursive: true, force: true });
   });
 
-  it('is armed until it is disarmed', () => {
+  it('is active until it is stopped', () => {
     expect(watch.armed).toBe(false);
     expect([watch.arm(), watch.armed]).toEqual([true, true]);
     expect([watch.arm(), watch.armed]).toEqual([true, true]);
@@ -27,15 +27,15 @@ describe('SpoolWatch', () => {
     watch.disarm();
   });
 
-  it('cannot be armed while there is no directory', () => {
+  it('cannot be set up while there is no directory', () => {
     fs.rmdirSync(directory);
     expect([watch.arm(), watch.armed]).toEqual([false, false]);
     fs.mkdirSync(directory);
     expect(watch.arm()).toBe(true);
   });
 
-  it.each(['c1-json.log', 'c1-json.log.1'])('tells of a change of %s, and of no other file', async (name) => {
-    // What is written before it is armed makes no event.
+  it.each(['c1-json.log', 'c1-json.log.1'])('reports a change of %s, and of no other file', async (name) => {
+    // A write before the watch is set up causes no event.
     fs.writeFileSync(join(directory, 'other'), '');
     watch.arm();
     const other = new SpoolWatch(join(directory, 'other'), () => (isOtherSeen = true));

@@ -4,10 +4,10 @@ import { WorkMarker } from '../../../src/logs/hang-watch';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
 
-/** Another container's log, which nobody has written to. */
+/** The log of another container without any output. */
 const NOBODY = 'c2';
 
-describe('The side of the log worker', () => {
+describe("the worker's side of the log worker", () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
   let port: MessagePort;
@@ -39,7 +39,7 @@ describe('The side of the log worker', () => {
   }
 
   let lastId = 0;
-  /** The reply to a call; what else comes before it is kept in `received`. */
+  /** Returns the reply to a call, and keeps earlier messages in `received`. */
   function ask(call: WorkerCall): Promise<WorkerMessage> {
     const id = ++lastId;
     return new Promise((resolve) => {
@@ -59,7 +59,7 @@ describe('The side of the log worker', () => {
     return 'id' in message ? message.answer?.stats?.followed : undefined;
   };
 
-  it('does what it is asked for, and answers each call by its number', async () => {
+  it('carries out calls, and answers each by its number', async () => {
     serve();
     docker.write('one');
     expect(await ask({ method: 'follow', source: room.source })).toEqual(reply());
@@ -88,7 +88,7 @@ describe('The side of the log worker', () => {
     { method: 'forget of another', call: { method: 'forget', containerId: NOBODY }, left: 1 },
     { method: 'retain', call: { method: 'retain', containerIds: new Set(['c1']) }, left: 1 },
     { method: 'retain of another', call: { method: 'retain', containerIds: new Set([NOBODY]) }, left: 0 },
-  ])('after $method follows $left', async ({ call, left }) => {
+  ])('follows $left logs after $method', async ({ call, left }) => {
     serve();
     docker.write('one');
     await ask({ method: 'follow', source: room.source });
@@ -96,14 +96,14 @@ describe('The side of the log worker', () => {
     expect(await followed()).toBe(left);
   });
 
-  it('notes what it is told in a log that is not there', async () => {
+  it('writes a given reason into a missing log', async () => {
     serve();
     const place = { logPath: room.logPath, containerId: 'c1' };
     expect(await ask({ method: 'note', place, text: 'nothing was kept' })).toEqual(reply());
     expect(room.texts()).toEqual([expect.stringContaining('nothing was kept')]);
   });
 
-  it('says which error it was', async () => {
+  it('reports the error', async () => {
     serve();
     expect(await ask({ method: 'reopen', containerId: NOBODY })).toEqual(
       reply({ error: { code: 'NOT_FOUND', message: `no log is followed for container ${NOBODY}` } }),
@@ -117,7 +117,7 @@ describe('The side of the log worker', () => {
     await closed;
   });
 
-  describe('after an earlier one', () => {
+  describe('as the successor of another worker', () => {
     beforeEach(async () => {
       serve();
       docker.write('one');
@@ -129,10 +129,10 @@ describe('The side of the log worker', () => {
     });
 
     it.each([
-      { desc: 'goes on at once where it is to', options: { resume: true }, left: 1 },
-      { desc: 'waits to be asked otherwise', options: {}, left: 0 },
+      { desc: 'continues at once if it should', options: { resume: true }, left: 1 },
+      { desc: 'waits for a call otherwise', options: {}, left: 0 },
       {
-        desc: 'leaves alone what the earlier one still hangs at',
+        desc: 'leaves the log in which the earlier worker still hangs alone',
         options: { resume: true, setAside: ['c1'] },
         left: 0,
       },

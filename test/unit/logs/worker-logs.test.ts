@@ -20,7 +20,7 @@ function start(room: LogRoom): WorkerLogs {
   });
 }
 
-/** Ends the worker as a fault would, without a word to it. */
+/** Ends the worker as a fault would, without notice. */
 async function crash(logs: WorkerLogs): Promise<void> {
   await (logs as unknown as { worker: Worker }).worker.terminate();
 }
@@ -37,7 +37,7 @@ describe('WorkerLogs', () => {
     await room.dispose();
   });
 
-  it('does in a thread what it does in the process', async () => {
+  it('does the same in a thread as in the process', async () => {
     const docker = room.docker();
     docker.write('one');
     await logs.follow(room.source);
@@ -54,14 +54,14 @@ describe('WorkerLogs', () => {
     await logs.forget('c1');
   });
 
-  it('carries error codes and log lines over', async () => {
+  it('passes error codes and log lines on', async () => {
     await expect(logs.reopen('c1')).rejects.toMatchObject({ name: 'RuntimeError', code: 'NOT_FOUND' });
     fs.writeFileSync(join(room.root, 'pods'), 'in the way');
     await expect(logs.follow(room.source)).rejects.toMatchObject({ code: 'INTERNAL' });
     expect(room.messages.map(({ level }) => level)).toContain('error');
   });
 
-  it('replaces a worker that died, follows again and answers what was asked', async () => {
+  it('replaces a worker that died, follows again and answers pending calls', async () => {
     const docker = room.docker();
     docker.write('one');
     await logs.follow(room.source);
@@ -85,7 +85,7 @@ describe('WorkerLogs', () => {
     expect(room.texts()).toEqual(['one', 'two']);
   });
 
-  it('refuses work after close, and closes twice', async () => {
+  it('refuses calls after close, and can be closed twice', async () => {
     await logs.close();
     await logs.close();
     await logs.drain('c1');
@@ -97,8 +97,8 @@ async function comesTrue(condition: () => boolean): Promise<void> {
   while (!condition()) await delay(5);
 }
 
-describe('A node that has no thread for the logs (TasksMax)', () => {
-  it('is said once, keeps nobody waiting, and is caught up with when there is one', async () => {
+describe('a node that has no thread for the logs (TasksMax)', () => {
+  it('is reported once, delays nobody, and catches up when there is a thread', async () => {
     const room = new LogRoom();
     let tries = 0;
     let isFull = true;
@@ -140,7 +140,7 @@ describe('A node that has no thread for the logs (TasksMax)', () => {
 });
 
 describe('createContainerLogs', () => {
-  it('starts the worker beside its own code', async () => {
+  it('starts the worker from the file next to its own code', async () => {
     const room = new LogRoom();
     const entries: string[] = [];
     const logs = createContainerLogs({

@@ -26,7 +26,7 @@ class FakeWorker extends EventEmitter {
     return new Promise(() => undefined);
   }
 
-  /** Shows the marker of a thread that is in a file call of this container's log. */
+  /** Sets the marker of a thread that is in a file call for this container's log. */
   hangAt(containerId: string): void {
     new WorkMarker(this.memory).during(containerId, () => {
       const numbers = new Int32Array(this.memory, 0, 2);
@@ -36,7 +36,7 @@ class FakeWorker extends EventEmitter {
   }
 }
 
-describe('A log worker in trouble', () => {
+describe('a log worker in trouble', () => {
   let room: LogRoom;
   let workers: FakeWorker[];
   let logs: WorkerLogs;
@@ -73,7 +73,7 @@ describe('A log worker in trouble', () => {
     await jest.advanceTimersByTimeAsync(HANG_TIMES.lookMs * (HANG_TIMES.looks + 1));
   }
 
-  it('keeps nobody waiting while as many threads hang as may, and follows later what was to be followed', async () => {
+  it('delays nobody when the maximum of threads hang, and follows the logs later', async () => {
     for (const id of ['c1', 'c2', 'c3']) await hang(id);
     const asked = logs.follow(source('c5')).catch((error: unknown) => error);
     await hang('c4');
@@ -87,7 +87,7 @@ describe('A log worker in trouble', () => {
     expect(followed).toEqual(['c5', 'c6']);
   });
 
-  it('says so of a state directory that hangs, and goes on when it answers', async () => {
+  it('reports a state directory that hangs, and continues when it answers', async () => {
     const asked = logs.follow(source('c1'));
     await hang(ALL_POSITIONS);
     expect(logs.trouble).toEqual({
@@ -106,7 +106,7 @@ describe('A log worker in trouble', () => {
     ]);
   });
 
-  it('says that no worker lives, keeps nobody waiting for one, and goes on with the first that does', async () => {
+  it('reports that no worker lives, delays nobody, and continues with the first worker that does', async () => {
     const end = async (): Promise<void> => {
       newest().emit('error', new Error('Worker terminated due to reaching memory limit'));
       newest().emit('exit', 1);
@@ -126,13 +126,13 @@ describe('A log worker in trouble', () => {
     const again = logs.follow(source('c3'));
     newest().emit('message', { id: newest().requests.at(-1)!.id, answer: {} });
     await again;
-    // It may yet end as the others did.
+    // This worker may still end like the others.
     expect(logs.trouble).toBeDefined();
     await jest.advanceTimersByTimeAsync(60_000);
     expect(logs.trouble).toBeUndefined();
   });
 
-  it('that lived for a while is replaced soon, and the ends before it count no more', async () => {
+  it('is replaced soon if it had lived for a while, and earlier ends no longer count', async () => {
     const isReplacedAfter = async (ms: number): Promise<void> => {
       const before = workers.length;
       newest().emit('exit', 1);

@@ -100,7 +100,7 @@ describe('Endpoint', () => {
     expect(body).toMatch(/^line 0 x+\nline 1 /);
   });
 
-  it('refuses an address that is taken, and closes all the same', async () => {
+  it('refuses an address that is taken, and can still be closed', async () => {
     const path = join(directory, 'metrics.sock');
     const first = new Endpoint({ address: { path }, pages, logger });
     await first.listen();
@@ -113,7 +113,7 @@ describe('Endpoint', () => {
 });
 
 describe('healthPage', () => {
-  it('says which check fails and why', () => {
+  it('names the failing check and the reason', () => {
     const well = { name: 'store', problem: undefined };
     endpoint = new Endpoint({ address: { path: '/none' }, pages, logger });
     expect(healthPage([well])).toMatchObject({ status: 200, body: '[+]store ok\nhealthz passed\n' });
@@ -153,7 +153,7 @@ describe('exposition', () => {
     ]);
   });
 
-  it('escapes what label values may hold', () => {
+  it('escapes the special characters of label values', () => {
     const [page] = exposition([RSS], [{ name: 'rss_bytes', labelValues: ['a"b\\c\nd'], value: 1 }]);
     expect(page).toContain('rss_bytes{pod="a\\"b\\\\c\\nd"} 1\n');
   });

@@ -20,7 +20,7 @@ function sources(more: Partial<MetricSources> = {}): MetricSources {
   };
 }
 
-/** `name{labels}` → value. */
+/** Maps `name{labels}` to its value. */
 async function series(metrics: DaemonMetrics, from = sources()): Promise<Map<string, number>> {
   const lines = (await metrics.render(from)).split('\n').filter((line) => /^[a-z]/.test(line));
   return new Map(
@@ -44,7 +44,7 @@ describe('DaemonMetrics', () => {
     expect(now.get('dockbridge_cri_call_duration_seconds_bucket{le="0.005",method="Status"}')).toBe(1);
   });
 
-  it('counts Engine calls while and after they are made', async () => {
+  it('counts Engine calls during and after the call', async () => {
     const metrics = new DaemonMetrics('1');
     for (let call = 0; call < 3; call++) metrics.onEngineCallBegun('pullImage');
     metrics.onEngineCall({ operation: 'pullImage', error: undefined, seconds: 1 });
@@ -59,7 +59,7 @@ describe('DaemonMetrics', () => {
     expect(now.get('dockbridge_engine_calls_total{operation="ping",code="UNKNOWN"}')).toBe(1);
   });
 
-  it('looks at the store, the logs, the events and the process when asked', async () => {
+  it('reads the store, the logs, the events and the process at each scrape', async () => {
     const store = new WritableStore();
     store.sandboxes.put(sandboxRecord());
     store.sandboxes.put(sandboxRecord({ id: engineId('a2'), engineName: 'two', networkReady: false }));
@@ -98,7 +98,7 @@ describe('DaemonMetrics', () => {
     expect(Math.abs(started - (Date.now() / 1000 - process.uptime()))).toBeLessThan(60);
   });
 
-  it('follows what changes between two scrapes', async () => {
+  it('shows changes between two scrapes', async () => {
     const store = new WritableStore();
     const metrics = new DaemonMetrics('1');
     const running = 'dockbridge_containers{state="running"}';
@@ -117,14 +117,14 @@ describe('DaemonMetrics', () => {
     ['LogsHang', 1, 0],
     ['LogsWithoutThread', 0, 1],
     [undefined, 0, 0],
-  ])('tells %s from other troubles of logs', async (reason, hung, threadless) => {
+  ])('distinguishes %s from other problems with logs', async (reason, hung, threadless) => {
     const trouble = reason === undefined ? undefined : { reason, message: '' };
     const now = await series(new DaemonMetrics('1'), sources({ logs: { trouble } }));
     expect(now.get('dockbridge_logs_hung')).toBe(hung);
     expect(now.get('dockbridge_logs_without_thread')).toBe(threadless);
   });
 
-  it('goes without the logs when they cannot be asked', async () => {
+  it('leaves the logs out when they do not answer', async () => {
     const logs = { stats: () => Promise.reject(unavailable('the logs are closed')) };
     const now = await series(new DaemonMetrics('1'), sources({ logs }));
     expect(now.get('dockbridge_logs_followed')).toBe(0);
@@ -132,7 +132,7 @@ describe('DaemonMetrics', () => {
     expect(linked.get('dockbridge_engine_up')).toBe(1);
   });
 
-  it('makes one page for scrapes that come together', async () => {
+  it('makes one page for simultaneous scrapes', async () => {
     let asked = 0;
     const logs = { stats: () => Promise.resolve({ ...LOG_STATS, records: ++asked }) };
     const metrics = new DaemonMetrics('1');
@@ -143,7 +143,7 @@ describe('DaemonMetrics', () => {
     expect(asked).toBe(2);
   });
 
-  it('counts the runs of CNI plugins that fail, and shows those that never did as 0', async () => {
+  it('counts failed runs of CNI plugins, and shows 0 for those that never failed', async () => {
     const metrics = new DaemonMetrics('1');
     const run = { plugin: 'bridge', command: 'ADD', seconds: 0.1 };
     metrics.onPluginRun({ ...run, failed: false });
@@ -158,12 +158,12 @@ describe('DaemonMetrics', () => {
   it.each([
     [true, 1],
     [false, 0],
-  ])('tells that the network is ready: %s', async (ready, value) => {
+  ])('reports whether the network is ready: %s', async (ready, value) => {
     const now = await series(new DaemonMetrics('1'), sources({ network: { condition: () => ({ ready }) } }));
     expect(now.get('dockbridge_network_ready')).toBe(value);
   });
 
-  it('takes no negative lag from a clock that was set back', async () => {
+  it('reports no negative lag when the clock was set back', async () => {
     const metrics = new DaemonMetrics('1');
     metrics.onEngineEvent(-5);
     metrics.onEngineEvent(0.3);

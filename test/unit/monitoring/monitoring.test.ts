@@ -43,9 +43,9 @@ const targets = dashboard.panels.flatMap(({ title, targets: all = [] }) =>
   all.map(({ expr, legendFormat }) => ({ title, expr, legendFormat })),
 );
 
-/** What Prometheus adds to each series. */
+/** The labels that Prometheus adds to each series. */
 const OF_TARGETS = ['instance', 'job'];
-/** Labels of each series that there is, ours and the few of others. */
+/** The labels of each existing series, ours and a few others. */
 const SERIES: ReadonlyMap<string, readonly string[]> = new Map([
   ['up', []],
   ...['node_filesystem_avail_bytes', 'node_filesystem_size_bytes'].map((name): [string, string[]] => [
@@ -68,7 +68,9 @@ function ourSeries(): [string, readonly string[]][] {
   });
 }
 
-/** Names in an expression that are not a function's or a keyword's, with the labels that are matched. */
+/**
+ * Returns the names in an expression that are not functions or keywords, with the labels that are matched.
+ */
 function selectorsOf(expr: string): { name: string; labels: string[] }[] {
   const bare = expr.replace(/"[^"]*"/g, '""').replace(/\b(by|without|on|ignoring)\s*\([^)]*\)/g, '');
   return [...bare.matchAll(/(?<![$\w.])([a-z_][a-z0-9_]*)\b(?:\s*\{([^}]*)\})?(?!\s*\(|[\w])/g)]
@@ -100,14 +102,14 @@ function troublesOf(expr: string, legend = ''): string[] {
     ...(selectors.length === 0 ? ['no series at all'] : []),
     ...unknown,
     ...by.filter((label) => !labels.includes(label)).map((label) => `grouped by ${label}, which none has`),
-    // What was grouped has no other labels.
+    // A grouped result has no other labels.
     ...shown
       .filter((label) => !(by.length > 0 ? by : labels).includes(label))
       .map((label) => `shows ${label}, which it has not`),
   ];
 }
 
-it('sees names and labels that there are not', () => {
+it('the check finds unknown names and labels', () => {
   expect(troublesOf('dockbridge_engine_up == 0')).toEqual([]);
   expect(troublesOf('dockbridge_engine_down{job="x"} == 0')).toEqual(['no series dockbridge_engine_down']);
   expect(troublesOf('rate(dockbridge_cri_calls_total{verb="x"}[5m])')).toEqual([
@@ -120,15 +122,15 @@ it('sees names and labels that there are not', () => {
   expect(troublesOf('rate(dockbridge_cri_call_duration_seconds[5m])')).toHaveLength(1);
 });
 
-describe('The alert rules', () => {
-  it('are many, and each has its own name', () => {
+describe('the alert rules', () => {
+  it('are numerous, and have unique names', () => {
     expect(rules.length).toBeGreaterThan(20);
     expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length);
   });
 
-  it.each(rules.map((rule) => [rule.alert, rule] as const))('%s asks for what there is', (_, rule) => {
+  it.each(rules.map((rule) => [rule.alert, rule] as const))('use existing series: %s', (_, rule) => {
     const { summary, description } = rule.annotations;
-    // Labels of the template are those of the expression.
+    // The labels in the template are those of the expression.
     const template = `${summary} ${description}`
       .replace(/\$labels\./g, '')
       .replace(/\{\{\s*\$value[^}]*\}\}/g, '');
@@ -139,7 +141,7 @@ describe('The alert rules', () => {
   });
 
   it.each(rules.map(({ alert, labels }) => [alert, labels.severity]))(
-    '%s has a test in which it fires for one node and for no other',
+    'have a test in which they fire for one node and no other: %s',
     (alert, severity) => {
       const own = tests.filter(({ name }) => name === alert);
       expect(own.length).toBeGreaterThan(0);
@@ -154,15 +156,15 @@ describe('The alert rules', () => {
     },
   );
 
-  it('are tested with series that there are', () => {
+  it('are tested with existing series', () => {
     for (const { series } of tests.flatMap(({ input_series }) => input_series))
       expect([series, troublesOf(series)]).toEqual([series, []]);
   });
 });
 
-describe('The dashboard', () => {
+describe('the dashboard', () => {
   it.each(targets.map((target) => [target.title, target] as const))(
-    '%s asks for what there is',
+    'uses existing series: %s',
     (_, target) => {
       // Grafana's variables stand for text.
       const { expr, legendFormat } = target;
@@ -179,8 +181,8 @@ describe('The dashboard', () => {
   });
 });
 
-/** GitHub's anchors of headings of one word. */
-/** As GitHub makes them of headings. */
+/** Returns GitHub's anchors of headings of one word. */
+/** Makes an anchor of a heading as GitHub does. */
 const anchorsOf = (page: string): string[] =>
   [...read(page).matchAll(/^#{2,3} (.+)$/gm)].map(([, name = '']) =>
     name
@@ -197,7 +199,7 @@ describe('docs/troubleshooting.md', () => {
     ...CHECKS.map(({ id }) => id),
     ...[POD, PROCESSES],
     ...rules.map(({ annotations }) => annotations.runbook_url.replace(PATH, '')),
-  ])('has symptom, cause and cure of %s, once', (anchor) => {
+  ])('has a symptom, a cause and a cure for %s, once', (anchor) => {
     expect(anchors.filter((name) => name === anchor)).toEqual([anchor]);
     const section =
       read('docs/troubleshooting.md')
@@ -206,13 +208,13 @@ describe('docs/troubleshooting.md', () => {
     for (const word of WORDS) expect(section).toContain(word);
   });
 
-  it('is where all the alerts lead', () => {
+  it('is the page to which all alerts link', () => {
     for (const { annotations } of rules)
       expect(annotations.runbook_url).toMatch(/^docs\/troubleshooting\.md#[\w-]+$/);
   });
 
   it.each(['docs/monitoring.md', 'docs/troubleshooting.md', 'docs/metrics.md'])(
-    '%s links to anchors that there are',
+    'has the anchor to which %s links',
     (page) => {
       const links = [...read(page).matchAll(/\]\((?:([\w-]+\.md)?#([\w-]+))\)/g)];
       for (const [, file, anchor = ''] of links)
@@ -222,7 +224,7 @@ describe('docs/troubleshooting.md', () => {
 });
 
 describe('docs/monitoring.md', () => {
-  it('lists the alerts with their severity, and no other', () => {
+  it('lists exactly the alerts, with their severity', () => {
     const listed = [
       ...read('docs/monitoring.md').matchAll(
         /^\| \[(\w+)\]\(troubleshooting\.md#([\w-]+)\) +\| (\w+) +\| (\w+)/gm,
@@ -238,7 +240,7 @@ describe('docs/monitoring.md', () => {
     );
   });
 
-  it('lists the panels as the dashboard has them', () => {
+  it("lists the panels in the dashboard's order", () => {
     const table = read('docs/monitoring.md').split('## The dashboard')[1] ?? '';
     const rows = [...table.matchAll(/^\| (?!Panel|-)(.+?) *\|(.*)\|$/gm)].map(([, name = '', what = '']) => [
       name.replace(/\*\*/g, ''),

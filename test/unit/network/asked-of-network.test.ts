@@ -6,7 +6,7 @@ import { listOf } from './fake-plugins';
 
 const POD = { name: 'p', namespace: 'n', uid: 'u', annotations: {}, ports: [], dns: undefined };
 
-describe('Capability arguments', () => {
+describe('capability arguments', () => {
   it.each([
     ['10M', 10_000_000],
     ['1Mi', 1_048_576],
@@ -30,7 +30,7 @@ describe('Capability arguments', () => {
     ['2E4', 20_000],
     ['3e+4', 30_000],
     ['40000e-1', 4_000],
-  ])('take a bandwidth of %s', (quantity, rate) => {
+  ])('accept a bandwidth of %s', (quantity, rate) => {
     const args = capabilityArgs({ ...POD, annotations: { 'kubernetes.io/ingress-bandwidth': quantity } }, '');
     expect(args).toEqual({ bandwidth: { ingressRate: rate, ingressBurst: 2_147_483_647 } });
   });
@@ -45,7 +45,7 @@ describe('Capability arguments', () => {
     },
   );
 
-  it('hold ports, DNS and a set of ranges for each pod CIDR', () => {
+  it('contain ports, DNS and a set of ranges for each pod CIDR', () => {
     const ports: PodPort[] = [{ hostPort: 80, containerPort: 8080, protocol: 'sctp', hostIp: '::1' }];
     const dns = { servers: ['10.0.0.1'], searches: [], options: [] };
     expect(capabilityArgs({ ...POD, ports, dns }, '10.0.0.0/24, fd00::/64')).toEqual({
@@ -56,7 +56,7 @@ describe('Capability arguments', () => {
     expect(capabilityArgs(POD, '')).toEqual({});
   });
 
-  it('refuse a bandwidth by the name of its annotation', () => {
+  it('refuse an invalid bandwidth with the name of its annotation', () => {
     for (const annotation of ['kubernetes.io/ingress-bandwidth', 'kubernetes.io/egress-bandwidth'])
       expect(thrownBy(() => capabilityArgs({ ...POD, annotations: { [annotation]: '1' } }, ''))).toBe(
         `INVALID_ARGUMENT config.annotations["${annotation}"]: "1" is not a bandwidth from 1k to 1P (bits per second)`,
@@ -81,11 +81,11 @@ describe('Capability arguments', () => {
     ['kubernetes.io/ingress-bandwidth', true],
     ['kubernetes.io/egress-bandwidth', true],
     ['kubernetes.io/bandwidth', false],
-  ])('by the annotation %s limit a pod: %s', (annotation, limits) => {
+  ])('use the annotation %s to limit a pod: %s', (annotation, limits) => {
     expect(limitsBandwidth({ [annotation]: 'whatever' })).toBe(limits);
   });
 
-  it('of a recorded pod are named as people write them', () => {
+  it('of a recorded pod are shown in words for people', () => {
     const config = parseNetworkList(JSON.stringify(listOf(['a'])));
     const portMappings = [{ hostPort: 80, protocol: 'TCP' }, 'odd', { hostPort: 53, protocol: 'udp' }];
     expect(unservedBy(config, { portMappings })).toEqual([

@@ -40,9 +40,9 @@ async function reopen(): Promise<void> {
   network = await node.open();
 }
 
-describe('A cache that cannot be written', () => {
-  it('fails the pod, says why, and keeps no half-written file', async () => {
-    // A disk that is full, for this file.
+describe('a CNI cache that cannot be written', () => {
+  it('fails the pod, gives the reason, and keeps no half-written file', async () => {
+    // The disk is full for this file.
     await symlink('/dev/full', join(results(), '.net-c1-eth0.dockbridge'));
     expect(await rejectionOf(attach())).toMatch(
       /^UNAVAILABLE the CNI cache in .*results cannot be written \(ENOSPC\)/,
@@ -53,8 +53,8 @@ describe('A cache that cannot be written', () => {
     expect(await readdir(results())).toEqual(['net-c1-eth0']);
   });
 
-  it('with a half-written file that cannot be removed keeps nobody from starting', async () => {
-    // As on a read-only disk: what is no file cannot be removed as one.
+  it('does not prevent a start if it has a half-written file that cannot be removed', async () => {
+    // Works as on a read-only disk: a directory cannot be removed as a file.
     await mkdir(join(results(), '.net-c2-eth0.dockbridge'));
     await reopen();
     await attach();
@@ -64,7 +64,7 @@ describe('A cache that cannot be written', () => {
   });
 });
 
-it('A host port of a former --run-dir is free though its network cannot be undone', async () => {
+it('a host port of a former --run-dir is free even if its network cannot be undone', async () => {
   const ports = [{ hostPort: 80, containerPort: 8080, protocol: 'tcp' as const, hostIp: '' }];
   const left = {
     ...{
@@ -81,11 +81,11 @@ it('A host port of a former --run-dir is free though its network cannot be undon
   await writeFile(join(results(), 'net-x1-eth0'), JSON.stringify(left));
   await reopen();
   await attach(ports);
-  // What cannot be undone now may be later.
+  // A network that cannot be undone now may be undone later.
   expect((await readdir(results())).sort()).toEqual(['net-c1-eth0', 'net-x1-eth0']);
 });
 
-it('What other programs file in the cache of CNI itself is no garbage', async () => {
+it("entries that other programs make in CNI's own cache are not garbage", async () => {
   await network.close();
   await node.configure(listOf(['one'], { cniVersion: '1.1.0' }));
   const file = (containerId: string, networkName: string): Promise<void> =>

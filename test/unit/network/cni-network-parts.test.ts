@@ -23,7 +23,7 @@ jest.mock('../../../src/network/cni/run-plugin', () => ({
   runPlugin: jest.fn(),
 }));
 
-/** What the kernel tells of namespaces, and what plugins do, without processes. */
+/** Stands for the kernel's data about namespaces and for plugins, without processes. */
 const kernel = jest.mocked(addressesOfProcess);
 const guess = jest.mocked(guessedResult);
 const loopback = jest.mocked(isLoopbackUp);
@@ -41,7 +41,7 @@ let story: string[];
 let inputs: Record<string, unknown>[];
 let signals: (AbortSignal | undefined)[];
 let environments: Readonly<Record<string, string>>[];
-/** By `COMMAND plugin`. */
+/** The results by `COMMAND plugin`. */
 let answers: Record<string, () => Promise<string>>;
 
 beforeEach(async () => {
@@ -115,7 +115,7 @@ const entry = (containerId: string, more: object = {}): object => ({
   ...more,
 });
 
-describe('The directory of handles', () => {
+describe('the directory of handles', () => {
   it.each<[NetworkChoice | undefined, boolean, boolean]>([
     [undefined, false, true],
     ['cni', false, true],
@@ -132,7 +132,7 @@ describe('The directory of handles', () => {
     await other.close();
   });
 
-  it('that cannot be prepared keeps nobody from starting', async () => {
+  it('does not prevent a start if it cannot be prepared', async () => {
     jest.spyOn(node.namespaces, 'prepare').mockRejectedValue(new Error('EROFS'));
     await reopen();
     expect(told).toEqual([
@@ -142,8 +142,8 @@ describe('The directory of handles', () => {
   });
 });
 
-describe('The state of a pod', () => {
-  it('is that of its entry, while its container runs in the namespace that is held', async () => {
+describe('the network state of a pod', () => {
+  it('is that of its entry, while its container runs in the held namespace', async () => {
     await network.attach(sandbox('c1'), pod());
     kernel.mockResolvedValue(['10.9.9.9']);
     expect(await network.stateOf(sandbox('c1'))).toEqual({ ready: true, ips: IPS });
@@ -153,21 +153,21 @@ describe('The state of a pod', () => {
   });
 
   it.each<[string, string[], string[]]>([
-    ['those of the entry, where the kernel has them all', ['10.9.0.9', 'fd00::2', '10.1.0.2'], IPS],
-    ['those of the kernel, where one is missing', ['10.1.0.2'], ['10.1.0.2']],
-    ['those of the kernel, where they are others', ['10.9.0.9'], ['10.9.0.9']],
+    ['the addresses of the entry, if the kernel has them all', ['10.9.0.9', 'fd00::2', '10.1.0.2'], IPS],
+    ['the addresses of the kernel, if one is missing', ['10.1.0.2'], ['10.1.0.2']],
+    ['the addresses of the kernel, if they differ', ['10.9.0.9'], ['10.9.0.9']],
   ])('has, without a handle, %s', async (_, found, ips) => {
     await file('net-d1-eth0', entry('d1'));
     await reopen();
     kernel.mockResolvedValue(found);
     expect(await network.stateOf(sandbox('d1'))).toEqual({ ready: true, ips });
     expect(kernel.mock.calls).toEqual([[7, 'eth0']]);
-    // Now it has a handle.
+    // The pod has a handle now.
     expect(node.namespaces.lives.get('d1')).toBe(7);
     expect(await network.stateOf(sandbox('d1'))).toEqual({ ready: true, ips: IPS });
   });
 
-  it('has those of the kernel where there is no entry, and is none without any', async () => {
+  it("has the kernel's addresses if there is no entry, and is empty without any", async () => {
     expect(await network.stateOf(sandbox('d1'))).toEqual({ ready: false, ips: [] });
     expect(network.heldSandboxes()).toEqual([]);
     kernel.mockResolvedValue(['10.9.0.9']);
@@ -175,7 +175,7 @@ describe('The state of a pod', () => {
     expect([network.heldSandboxes(), network.rememberedIps('d1')]).toEqual([['d1'], []]);
   });
 
-  it('is the same where no handle can be made', async () => {
+  it('is the same if no handle can be made', async () => {
     jest.spyOn(node.namespaces, 'hold').mockRejectedValue(new Error('EPERM'));
     kernel.mockResolvedValue(['10.9.0.9']);
     expect(await network.stateOf(sandbox('d1'))).toEqual({ ready: true, ips: ['10.9.0.9'] });
@@ -183,8 +183,8 @@ describe('The state of a pod', () => {
   });
 });
 
-describe('Loopback', () => {
-  it.each([true, false])('is brought up by its plugin where it is not up: %p', async (isUp) => {
+describe('the loopback interface', () => {
+  it.each([true, false])('is brought up by its plugin unless it is up: %p', async (isUp) => {
     loopback.mockResolvedValue(isUp);
     const { signal } = new AbortController();
     await network.attach(sandbox('c1'), pod(), signal);
@@ -199,8 +199,8 @@ describe('Loopback', () => {
   });
 });
 
-describe('An attachment', () => {
-  it('is filed as begun before its ADD, with all that its end needs', async () => {
+describe('an attachment', () => {
+  it('is recorded as begun before its ADD, with all data that its DEL needs', async () => {
     const added = gate<string>();
     answers['ADD one'] = () => added.promise;
     network.setPodCidr('10.1.0.0/24');
@@ -227,7 +227,7 @@ describe('An attachment', () => {
     expect(await network.stateOf(sandbox('c1'))).toEqual({ ready: true, ips: IPS });
   });
 
-  it('is undone with what the kernel knows when its ADD was cut off', async () => {
+  it("is undone with the kernel's data if its ADD was interrupted", async () => {
     const guessed = { cniVersion: '1.0.0', ips: [{ address: '10.1.0.9/32' }] };
     guess.mockResolvedValue(guessed);
     answers['ADD two'] = () => Promise.reject(new Error('cut off'));
@@ -239,14 +239,14 @@ describe('An attachment', () => {
     expect(told).toEqual([]);
   });
 
-  it('leaves nothing when its namespace cannot be held', async () => {
+  it('leaves nothing if its namespace cannot be held', async () => {
     jest.spyOn(node.namespaces, 'hold').mockRejectedValue(new Error('it has just ended'));
     await expect(network.attach(sandbox('c1'), pod())).rejects.toThrow('it has just ended');
     expect(story).toEqual([]);
     expect([await cached(), network.heldSandboxes(), told]).toEqual([[], [], []]);
   });
 
-  it('that gives no address says of which pod, and is undone', async () => {
+  it('that gives no address is undone, and the error names the pod', async () => {
     answers['ADD two'] = () => Promise.resolve('{"cniVersion":"1.0.0"}');
     expect(await rejectionOf(network.attach(sandbox('c1'), pod()))).toBe(
       'INTERNAL CNI network "net" gave pod shop/web no address',
@@ -255,7 +255,7 @@ describe('An attachment', () => {
     expect(await cached()).toEqual([]);
   });
 
-  it('that cannot be undone says so, and is undone later', async () => {
+  it('that cannot be undone is reported, and undone later', async () => {
     let failures = 1;
     answers['ADD two'] = () => Promise.reject(new Error('no'));
     answers['DEL two'] = () => (failures-- > 0 ? Promise.reject(new Error('busy')) : Promise.resolve(''));
@@ -268,7 +268,7 @@ describe('An attachment', () => {
     expect(story.slice(2)).toEqual(['DEL two', 'DEL two', 'DEL one']);
   });
 
-  it('of a port is possible again once the one that had it is gone', async () => {
+  it('can use a port again once the pod that had it is gone', async () => {
     await network.attach(sandbox('c1'), pod({ ports: [PORT] }));
     const other = pod({ name: 'other', ports: [PORT] });
     expect(await rejectionOf(network.attach(sandbox('c2'), other))).toBe(
@@ -280,7 +280,7 @@ describe('An attachment', () => {
     expect(network.heldSandboxes()).toEqual(['c2']);
   });
 
-  it('tells what is missing to the log and to who counts', async () => {
+  it('reports missing capabilities in the log and to the counter', async () => {
     const unserved: string[] = [];
     await reopen({ onUnserved: (capability) => unserved.push(capability) });
     await network.attach(sandbox('c1'), pod({ ports: [PORT] }));
@@ -296,7 +296,7 @@ describe('An attachment', () => {
     expect(told).toHaveLength(2);
   });
 
-  it('waits its turn, one operation on a pod at a time, sixteen pods at a time', async () => {
+  it('waits its turn: one operation on a pod at a time, and sixteen pods at a time', async () => {
     const added = gate<string>();
     answers['ADD one'] = () => added.promise;
     const ids = Array.from({ length: 20 }, (_, at) => `c${at}`);
@@ -316,7 +316,7 @@ describe('An attachment', () => {
   });
 });
 
-describe('A detach', () => {
+describe('a detach', () => {
   it('undoes each entry with its own result, the last one first', async () => {
     await file('net-d1-eth0', entry('d1'));
     const lo = { cniVersion: '0.3.1', name: 'cni-loopback', plugins: [{ type: 'loopback' }] };
@@ -330,14 +330,14 @@ describe('A detach', () => {
     expect([await cached(), network.heldSandboxes(), node.namespaces.lives.size]).toEqual([[], [], 0]);
   });
 
-  it('of a pod that nobody knows does nothing', async () => {
+  it('of an unknown pod does nothing', async () => {
     await network.detach('nobody', 7);
     network.abandon('nobody');
     await settle();
     expect([story, node.namespaces.lives.size]).toEqual([[], 0]);
   });
 
-  it('stops at a plugin that fails, and goes on there the next time', async () => {
+  it('stops at a plugin that fails, and continues there the next time', async () => {
     await network.attach(sandbox('c1'), pod());
     answers['DEL one'] = () => Promise.reject(new Error('busy'));
     await expect(network.detach('c1', 7)).rejects.toThrow('busy');
@@ -348,7 +348,7 @@ describe('A detach', () => {
     expect([await cached(), network.heldSandboxes()]).toEqual([[], []]);
   });
 
-  it('of a lost entry uses what the kernel has, or what was seen before', async () => {
+  it("of a lost entry uses the kernel's addresses, or those seen before", async () => {
     kernel.mockResolvedValue(['10.9.0.9']);
     for (const id of ['d1', 'd2']) await network.stateOf(sandbox(id));
     const result = (id: string, ip: string): object => ({
@@ -369,7 +369,7 @@ describe('A detach', () => {
     expect([story.length, network.heldSandboxes()]).toEqual([4, []]);
   });
 
-  it('of a lost entry runs no plugin where the pod has no address any more', async () => {
+  it('of a lost entry runs no plugin if the pod no longer has an address', async () => {
     kernel.mockResolvedValue(['10.9.0.9']);
     await network.stateOf(sandbox('d1'));
     kernel.mockResolvedValue([]);
@@ -377,7 +377,7 @@ describe('A detach', () => {
     expect([story, network.heldSandboxes(), node.namespaces.lives.size]).toEqual([[], [], 0]);
   });
 
-  it('of a lost entry that fails is told, and is the end of it', async () => {
+  it('of a lost entry that fails is logged and not repeated', async () => {
     kernel.mockResolvedValue(['10.9.0.9']);
     await network.stateOf(sandbox('d1'));
     answers['DEL two'] = () => Promise.reject(new Error('busy'));
@@ -391,7 +391,7 @@ describe('A detach', () => {
     expect(network.heldSandboxes()).toEqual([]);
   });
 
-  it('of a lost entry without a network of today only lets go of the handle', async () => {
+  it('of a lost entry without a configured network only releases the handle', async () => {
     node.namespaces.lives.set('d1', 7);
     await network.close();
     network = await open(undefined, { confDir: join(node.root, 'nowhere') });
@@ -400,7 +400,7 @@ describe('A detach', () => {
     expect([story, network.heldSandboxes(), node.namespaces.lives.size]).toEqual([[], [], 0]);
   });
 
-  it('prefers the first bare result that has an address to what the kernel has', async () => {
+  it("prefers the first plain result with an address to the kernel's data", async () => {
     await file('a-d1-eth0', { cniVersion: '1.0.0', ips: [] });
     await file('b-d1-eth0', RESULT);
     await file('c-d1-eth0', '{"half');
@@ -411,7 +411,7 @@ describe('A detach', () => {
     expect(await cached()).toEqual([]);
   });
 
-  it('ends the tries to free a pod that had vanished', async () => {
+  it('ends the attempts to free a pod that had vanished', async () => {
     await network.attach(sandbox('c1'), pod());
     answers['DEL two'] = () => Promise.reject(new Error('busy'));
     network.abandon('c1');
@@ -424,8 +424,8 @@ describe('A detach', () => {
   });
 });
 
-describe('A pod that vanished', () => {
-  it('keeps its network while somebody lives there, and says why', async () => {
+describe('a pod that vanished', () => {
+  it('keeps its network while processes live in it, and the log says why', async () => {
     await network.attach(sandbox('c1'), pod());
     node.namespaces.living.add('c1');
     network.abandon('c1');
@@ -452,12 +452,12 @@ describe('A pod that vanished', () => {
   });
 });
 
-describe('Letting go', () => {
-  it('releases what is held, names only that, and cleans up no more', async () => {
+describe('the release of the network', () => {
+  it('releases and names only the held pods, and ends all clean-up', async () => {
     await network.attach(sandbox('c1'), pod());
     await network.attach(sandbox('c2'), pod({ name: 'second' }));
     node.namespaces.lives.delete('c2');
-    // One that this run has not seen.
+    // This handle is unknown to this run.
     node.namespaces.lives.set('d3', 9);
     expect(await network.letGo()).toEqual(['c1', 'd3']);
     expect(node.namespaces.lives.size).toBe(0);
@@ -470,7 +470,7 @@ describe('Letting go', () => {
   });
 });
 
-describe('Garbage', () => {
+describe('garbage', () => {
   const collect = async (existing: readonly string[]): Promise<void> => {
     network.collectGarbage(new Set(existing));
     await (Reflect.get(network, 'tidy') as Promise<void>);
@@ -482,7 +482,7 @@ describe('Garbage', () => {
     await node.configure(listOf(['one'], { cniVersion: '1.1.0' }));
   });
 
-  it('is what no sandbox holds that exists, or came later, or is another’s', async () => {
+  it('is everything that belongs to no existing or newer sandbox and to no other program', async () => {
     await file('net-gone-eth0', entry('gone'));
     await file('net-here-eth0', entry('here'));
     await file('net-other-eth0', entry('other', { netns: '/run/netns/other' }));
@@ -497,7 +497,7 @@ describe('Garbage', () => {
     );
   });
 
-  it('of others is read where CNI’s library keeps it', async () => {
+  it('of other programs is recognized by their entries in the cache of CNI’s library', async () => {
     await mkdir(join(node.othersCacheDir, 'results'), { recursive: true });
     await writeFile(join(node.othersCacheDir, 'results/net-x1-eth0'), JSON.stringify(entry('x1')));
     await reopen();
@@ -505,7 +505,7 @@ describe('Garbage', () => {
     expect(valid()).toEqual(ids('x1'));
   });
 
-  it('is not collected without a network, nor while a plugin of an earlier run is at work', async () => {
+  it('is not collected without a network, or while a plugin of an earlier run is at work', async () => {
     await network.close();
     network = await open(undefined, { confDir: join(node.root, 'nowhere') });
     await collect([]);
@@ -522,7 +522,7 @@ describe('Garbage', () => {
     ]);
   });
 
-  it('that cannot be collected is told, and keeps nobody from starting', async () => {
+  it('that cannot be collected is logged, and does not prevent a start', async () => {
     await reopen();
     answers['GC one'] = () => Promise.reject(new Error('busy'));
     await collect([]);
@@ -530,7 +530,7 @@ describe('Garbage', () => {
     await network.attach(sandbox('c1'), pod());
   });
 
-  it('is given up at the end, without a word', async () => {
+  it('collection ends silently when the daemon ends', async () => {
     await reopen();
     answers['GC one'] = () =>
       new Promise((_, reject) =>
@@ -544,8 +544,8 @@ describe('Garbage', () => {
   });
 });
 
-describe('Trouble', () => {
-  it('is looked for in the turn of the pod, with what the caller gives', async () => {
+describe('network trouble', () => {
+  it("is read in the pod's turn, with the caller's arguments", async () => {
     expect(await network.troubleOf({ id: 'c1' })).toBe('');
     await network.attach(sandbox('c1'), pod({ ports: [PORT] }));
     const { signal } = new AbortController();

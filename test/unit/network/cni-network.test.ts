@@ -22,12 +22,12 @@ afterEach(async () => {
   await node.remove();
 });
 
-/** A running sandbox; it is this process, whose namespace has a loopback interface. */
+/** A running sandbox, which is this process. Its namespace has a loopback interface. */
 function sandbox(id: string, pid = process.pid): EngineContainerInspect {
   return { Id: id, State: { Pid: pid } } as EngineContainerInspect;
 }
 
-/** A sandbox that another runtime made, as the Engine tells of it. */
+/** A sandbox that another runtime made, as the Engine describes it. */
 function othersSandbox(id: string, pid = process.pid): EngineContainerInspect {
   return {
     ...sandbox(id, pid),
@@ -59,8 +59,8 @@ async function expectNothingLeft(): Promise<void> {
   expect(network.heldSandboxes()).toEqual([]);
 }
 
-describe('A network that is handed over', () => {
-  it('holds nothing any more, adopts nothing, and frees no pod', async () => {
+describe('a network that is handed over', () => {
+  it('releases everything, adopts nothing, and frees no pod', async () => {
     await network.attach(sandbox('c1'), pod());
     expect(await network.letGo()).toEqual(['c1']);
     expect([...node.namespaces.lives]).toEqual([]);
@@ -73,7 +73,7 @@ describe('A network that is handed over', () => {
   });
 });
 
-describe('A pod on a CNI network', () => {
+describe('a pod on a CNI network', () => {
   it('is attached, has its addresses, and is freed without a trace', async () => {
     await network.attach(sandbox('c1'), pod());
     expect(await network.stateOf(sandbox('c1'))).toEqual({ ready: true, ips: ['10.1.0.2', 'fd00::2'] });
@@ -87,14 +87,14 @@ describe('A pod on a CNI network', () => {
     await expectNothingLeft();
   });
 
-  it('is freed once, however often it is asked', async () => {
+  it('is freed once, however often that is requested', async () => {
     await network.attach(sandbox('c1'), pod());
     await Promise.all([network.detach('c1', 0), network.detach('c1', 0)]);
     await network.detach('c1', 0);
     expect(await node.story()).toEqual(['ADD one', 'ADD two', 'DEL two', 'DEL one']);
   });
 
-  it('is looked at by its plugins, which say what became of it', async () => {
+  it('is checked by its plugins, which report its state', async () => {
     await network.attach(sandbox('c1'), pod());
     expect(await network.troubleOf({ id: 'c1' })).toBe('');
     await node.plugin('two', `echo '{"code":102,"msg":"no address on eth0"}'; exit 1`);
@@ -119,7 +119,7 @@ describe('A pod on a CNI network', () => {
     expect(await node.story()).toEqual([]);
   });
 
-  it('counts as what it is when its cached result is lost, and is freed with the configuration of today', async () => {
+  it('keeps its state when its cached result is lost, and is freed with the present configuration', async () => {
     await network.attach(sandbox('c1'), pod());
     await rm(join(node.cacheDir, 'results/net-c1-eth0'));
     await reopen();
@@ -148,7 +148,7 @@ describe('A pod on a CNI network', () => {
     expect(JSON.parse(config)).toEqual(listOf(['one', 'two']));
   });
 
-  it('keeps its addresses over a restart, and is freed with the configuration of its ADD when that is gone', async () => {
+  it('keeps its addresses over a restart, and is freed with the configuration of its ADD after that was removed', async () => {
     await network.attach(sandbox('c1'), pod());
     await rm(join(node.confDir, '10-net.conflist'));
     await reopen();
@@ -161,7 +161,7 @@ describe('A pod on a CNI network', () => {
     await expectNothingLeft();
   });
 
-  it('is freed without a namespace when that went with a reboot', async () => {
+  it('is freed without a namespace after a reboot', async () => {
     await network.attach(sandbox('c1'), pod());
     node.namespaces.lives.clear();
     await reopen();
@@ -170,13 +170,13 @@ describe('A pod on a CNI network', () => {
     await expectNothingLeft();
   });
 
-  it('is not ready when its container was started anew: that namespace has no network', async () => {
+  it('is not ready when its container was restarted, because the new namespace has no network', async () => {
     await network.attach(sandbox('c1'), pod());
     node.namespaces.lives.set('c1', process.pid + 1);
     expect(await network.stateOf(sandbox('c1'))).toEqual({ ready: false, ips: [] });
   });
 
-  it('is not ready when we were killed during its ADD, which is undone all the same', async () => {
+  it('is not ready after a kill during its ADD, which is undone nevertheless', async () => {
     await network.attach(sandbox('c1'), pod());
     const file = join(node.cacheDir, 'results/net-c1-eth0');
     const { result: _result, ...begun } = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
@@ -204,7 +204,7 @@ describe('A pod on a CNI network', () => {
     await settle();
     expect((await node.story()).slice(2)).toEqual([]);
     expect(network.heldSandboxes()).toEqual(['c1']);
-    // The next try comes by itself.
+    // The next attempt comes by itself.
     node.namespaces.living.clear();
     await until(() => network.heldSandboxes().length === 0, 'the end of the cleanup');
     expect((await node.story()).slice(2)).toEqual(['DEL two', 'DEL one']);
@@ -222,7 +222,7 @@ describe('A pod on a CNI network', () => {
     );
   });
 
-  it('of cri-dockerd is freed too, loopback and all', async () => {
+  it('of cri-dockerd is freed too, including loopback', async () => {
     const entry = (networkName: string, ifName: string, config: object): string =>
       JSON.stringify({
         ...{ kind: 'cniCacheV1', containerId: 'd1', ifName, networkName },
@@ -274,8 +274,8 @@ describe('A pod on a CNI network', () => {
 
   it.each([
     ['the network publishes', { portMappings: true }],
-    ['nobody publishes', {}],
-  ])('is refused a host port that another one has, where %s', async (_, capabilities) => {
+    ['nothing publishes', {}],
+  ])('is refused a host port that another pod has, if %s', async (_, capabilities) => {
     await node.configure(listOf(['one', { type: 'two', capabilities }]));
     await network.close();
     network = await node.open();
@@ -292,7 +292,7 @@ describe('A pod on a CNI network', () => {
   });
 });
 
-describe("A pod of another runtime's", () => {
+describe('a pod of another runtime', () => {
   const LOOPBACK_LIST = { cniVersion: '0.2.0', name: 'cni-loopback', plugins: [{ type: 'loopback' }] };
   const LOOPBACK_RESULT = { cniVersion: '0.2.0', ip4: { ip: '127.0.0.1/8' } };
   const ARGS = { cniArgs: [['K8S_POD_INFRA_CONTAINER_ID', 'd1']] };
@@ -313,7 +313,7 @@ describe("A pod of another runtime's", () => {
 
   beforeEach(() => node.plugin('loopback', ''));
 
-  it('has the addresses of its network, not of loopback or of what shares the cache', async () => {
+  it('has the addresses of its network, not of loopback or of other entries in the cache', async () => {
     const delegate = { cniVersion: '1.0.0', ips: [{ address: '192.168.7.7/24' }] };
     await file('a-delegate-d1-eth0', { ...entry('a-delegate', listOf(['one'])), result: delegate });
     await file('cni-loopback-d1-eth0', {
@@ -327,7 +327,7 @@ describe("A pod of another runtime's", () => {
     expect(network.rememberedIps('d1')).toEqual(['10.1.0.2', 'fd00::2']);
   });
 
-  it('has its addresses when the node has another network by now', async () => {
+  it('has its addresses even if the node has another network by now', async () => {
     await file('cni-loopback-d1-eth0', {
       ...entry('cni-loopback', LOOPBACK_LIST),
       result: LOOPBACK_RESULT,
@@ -341,7 +341,7 @@ describe("A pod of another runtime's", () => {
     await expectNothingLeft();
   });
 
-  it('is not ready while an ADD of ours is unfinished, whatever else is filed for it', async () => {
+  it('is not ready while an ADD of ours is unfinished, whatever other entries it has', async () => {
     await file('cni-loopback-d1-eth0', { ...entry('cni-loopback', LOOPBACK_LIST), result: RESULT });
     await file('net-d1-eth0', entry('net', listOf(['one', 'two'])));
     await reopen();
@@ -349,7 +349,7 @@ describe("A pod of another runtime's", () => {
     expect(network.rememberedIps('d1')).toEqual([]);
   });
 
-  it("is freed of kubenet's network, whose configuration is a single plugin", async () => {
+  it("is freed from kubenet's network, whose configuration is a single plugin", async () => {
     const kubenet = { cniVersion: '0.1.0', name: 'kubenet', type: 'one' };
     const lo = { cniVersion: '0.1.0', name: 'kubenet-loopback', type: 'loopback' };
     const result = { cniVersion: '0.1.0', ip4: { ip: '10.95.0.2/24' } };
@@ -367,10 +367,10 @@ describe("A pod of another runtime's", () => {
   });
 
   it.each<[string, string | object, object | undefined]>([
-    ['the bare result of an old library', RESULT, RESULT],
+    ['the plain result of an old library', RESULT, RESULT],
     ['damaged', '{"kind":"cniCacheV1","contai', undefined],
-    ['of a kind that nobody knows', { kind: 'cniCacheV9', result: RESULT }, undefined],
-  ])('is freed by what the Engine knows of it when its entry is %s', async (_, body, prevResult) => {
+    ['of an unknown kind', { kind: 'cniCacheV9', result: RESULT }, undefined],
+  ])("is freed with the Engine's data if its entry is %s", async (_, body, prevResult) => {
     await node.configure(listOf([{ type: 'one', capabilities: { portMappings: true } }]));
     await file('cni-loopback-d1-eth0', {
       ...entry('cni-loopback', LOOPBACK_LIST),
@@ -403,7 +403,7 @@ describe("A pod of another runtime's", () => {
     expect((await node.story()).filter((call) => call === 'DEL one')).toHaveLength(1);
   });
 
-  it('is freed by what can be read of an entry whose configuration cannot', async () => {
+  it('is freed with the readable part of an entry whose configuration is unreadable', async () => {
     await node.configure(listOf([{ type: 'one', capabilities: { portMappings: true } }]));
     const capabilityArgs = { portMappings: [{ hostPort: 81, containerPort: 81, protocol: 'tcp' }] };
     await file('net-d1-eth0', {
@@ -418,8 +418,8 @@ describe("A pod of another runtime's", () => {
   });
 });
 
-describe('Plugins of an earlier run', () => {
-  it('keep their own pod waiting, and no other', async () => {
+describe('plugins of an earlier run', () => {
+  it('delay their own pod, and no other', async () => {
     await node.plugin(
       'one',
       `[ "$CNI_CONTAINERID$CNI_COMMAND" = c1ADD ] && touch $log.hangs && exec sleep 1000`,
@@ -427,7 +427,7 @@ describe('Plugins of an earlier run', () => {
     const adding = network.attach(sandbox('c1'), pod());
     adding.catch(() => undefined);
     await until(() => existsSync(join(node.root, 'calls.hangs')), 'a plugin at work');
-    // As after a kill -9: nobody waits for the plugin any more, but it works on.
+    // The state is as after a kill -9: nobody waits for the plugin, but it still works.
     node.patience = { patience: 60_000 };
     await node.plugin('one', answer(RESULT));
     const next = await node.open();
@@ -443,7 +443,7 @@ describe('Plugins of an earlier run', () => {
   });
 });
 
-describe('Close', () => {
+describe('close', () => {
   it.each(['STATUS', 'GC'])('does not wait for a plugin that hangs in %s', async (command) => {
     await node.plugin('one', `[ "$CNI_COMMAND" = STATUS ] || ${answer(RESULT)}`);
     await node.configure(listOf(['one'], { cniVersion: '1.1.0' }));
@@ -458,31 +458,35 @@ describe('Close', () => {
   });
 });
 
-describe('An ADD that fails', () => {
+describe('an ADD that fails', () => {
   it.each([
     [
       'with an error',
       `echo '{"code":7,"msg":"broken"}'; exit 1`,
       'CNI plugin "two" failed on ADD (code 7): broken',
     ],
-    ['with garbage', 'echo hello', 'CNI plugin "two" answered ADD with what is not a JSON object: hello'],
+    [
+      'with garbage',
+      'echo hello',
+      'CNI plugin "two" answered ADD with something that is not a JSON object: hello',
+    ],
     [
       'by hanging',
       'sleep 1000',
       'CNI plugin "two" took longer than 2000 ms on ADD (--cni-timeout) and was killed',
     ],
-    ['by giving no address', answer({ cniVersion: '1.0.0', ips: [] }), 'gave pod shop/web no address'],
-  ])('%s leaves nothing, and says which plugin it was', async (_, script, error) => {
+    ['without an address', answer({ cniVersion: '1.0.0', ips: [] }), 'gave pod shop/web no address'],
+  ])('%s leaves nothing, and the error names the plugin', async (_, script, error) => {
     await node.plugin('two', `[ "$CNI_COMMAND" = DEL ] && exit; ${script}`);
     await network.close();
-    // Enough for plugins that answer, also on a machine with other things to do.
+    // The limit is long enough for plugins that answer, even on a busy machine.
     network = await node.open(script.startsWith('sleep') ? 2_000 : 30_000);
     expect(await rejectionOf(network.attach(sandbox('c1'), pod()))).toContain(error);
     expect(await node.story()).toEqual(['ADD one', 'ADD two', 'DEL two', 'DEL one']);
     await expectNothingLeft();
   });
 
-  it('for a bad annotation runs no plugin', async () => {
+  it('because of an invalid annotation runs no plugin', async () => {
     const annotations = { 'kubernetes.io/egress-bandwidth': '1' };
     expect(await rejectionOf(network.attach(sandbox('c1'), pod({ annotations })))).toBe(
       'INVALID_ARGUMENT config.annotations["kubernetes.io/egress-bandwidth"]: "1" is not a bandwidth from 1k to 1P (bits per second)',
@@ -495,20 +499,20 @@ describe('An ADD that fails', () => {
     await expect(network.attach(sandbox('c1'), pod())).rejects.toThrow('CNI plugin "two"');
     expect(await cached()).toEqual(['net-c1-eth0']);
     await node.plugin('two', '');
-    // Nobody asks for it: kubelet makes another sandbox.
+    // Nobody requests this: kubelet makes another sandbox.
     await until(() => network.heldSandboxes().length === 0, 'the second undo');
     await expectNothingLeft();
   });
 });
 
-describe('Readiness', () => {
+describe('readiness', () => {
   const becomes = async (ready: boolean): Promise<number> => {
     const started = Date.now();
     await until(() => network.condition().ready === ready, `ready=${ready}`);
     return Date.now() - started;
   };
 
-  it('ends when the configuration goes and comes back within a second when it does', async () => {
+  it('ends when the configuration is removed, and returns within a second when it is back', async () => {
     expect(network.condition()).toEqual({ ready: true, reason: '', message: '' });
     await rm(node.confDir, { recursive: true });
     await becomes(false);
@@ -525,7 +529,7 @@ describe('Readiness', () => {
     expect(await becomes(true)).toBeLessThan(1_000);
   });
 
-  it('ends when a plugin goes and comes back within a second when it does', async () => {
+  it('ends when a plugin is removed, and returns within a second when it is back', async () => {
     await rm(join(node.binDir, 'two'));
     await becomes(false);
     expect(network.condition().message).toBe(
@@ -535,7 +539,7 @@ describe('Readiness', () => {
     expect(await becomes(true)).toBeLessThan(1_000);
   });
 
-  it('says what is wrong with a configuration of a newer version, and takes the next valid file', async () => {
+  it('reports the error in a configuration of a newer version, and uses the next valid file', async () => {
     await node.configure(listOf(['one'], { cniVersion: '2.0.0' }));
     await becomes(false);
     expect(network.condition().message).toBe(
@@ -547,7 +551,7 @@ describe('Readiness', () => {
     expect(await cached()).toEqual(['second-c1-eth0']);
   });
 
-  it('waits for the pod CIDR when a plugin wants it, and hands on both families and later changes', async () => {
+  it('waits for the pod CIDR if a plugin needs it, and passes on both families and later changes', async () => {
     await node.configure(listOf([{ type: 'one', capabilities: { ipRanges: true } }]));
     await becomes(false);
     expect(network.condition().message).toContain('pod CIDR');
@@ -562,7 +566,7 @@ describe('Readiness', () => {
     expect((await node.calls())[1]?.input.runtimeConfig).toEqual({ ipRanges: [[{ subnet: '10.2.0.0/24' }]] });
   });
 
-  it('is what STATUS of CNI 1.1 says', async () => {
+  it('follows the STATUS of CNI 1.1', async () => {
     await node.plugin(
       'one',
       `[ "$CNI_COMMAND" = STATUS ] && echo '{"code":50,"msg":"no leader"}' && exit 1; ${answer(RESULT)}`,
@@ -573,7 +577,7 @@ describe('Readiness', () => {
   });
 });
 
-/** An entry as another program files it, with a namespace of its own. */
+/** An entry as another program writes it, with a namespace of its own. */
 async function fileOfOther(containerId: string, netns: string): Promise<void> {
   await mkdir(join(node.cacheDir, 'results'), { recursive: true });
   const body = {
@@ -585,13 +589,13 @@ async function fileOfOther(containerId: string, netns: string): Promise<void> {
   await writeFile(join(node.cacheDir, 'results', `net-${containerId}-eth0`), JSON.stringify(body));
 }
 
-describe("Another program's entries in the cache", () => {
+describe('entries of other programs in the cache', () => {
   const ports = [{ hostPort: 80, containerPort: 8080, protocol: 'tcp' as const, hostIp: '' }];
   const published = () => network.attach(sandbox('c1'), pod({ ports }));
 
   beforeEach(() => node.configure(listOf([{ type: 'one', capabilities: { portMappings: true } }])));
 
-  it('are no garbage', async () => {
+  it('are not garbage', async () => {
     await node.configure(listOf(['one'], { cniVersion: '1.1.0' }));
     await fileOfOther('x1', '/var/run/netns/cni-5');
     await reopen();
@@ -601,7 +605,7 @@ describe("Another program's entries in the cache", () => {
     expect(gc?.input['cni.dev/valid-attachments']).toEqual([{ containerID: 'x1', ifname: 'eth0' }]);
   });
 
-  it('hold their host port while something lives in their namespace', async () => {
+  it('keep their host port while processes live in their namespace', async () => {
     await fileOfOther('x1', '/var/run/netns/cni-5');
     await reopen();
     await published();
@@ -614,7 +618,7 @@ describe("Another program's entries in the cache", () => {
   });
 
   it.each([
-    ['of today', '/run/netns/cni-dockbridge-0123abcd-x1'],
+    ['of the present version', '/run/netns/cni-dockbridge-0123abcd-x1'],
     ['of an earlier version', '/former/netns/x1'],
   ])('of a former --run-dir, %s, whose namespace is gone are undone with their rules', async (_, netns) => {
     await fileOfOther('x1', netns);
@@ -626,7 +630,7 @@ describe("Another program's entries in the cache", () => {
   });
 });
 
-describe('Garbage', () => {
+describe('garbage', () => {
   it('is collected once by plugins of CNI 1.1, before the first ADD', async () => {
     await node.configure(listOf(['one'], { cniVersion: '1.1.0' }));
     await reopen();

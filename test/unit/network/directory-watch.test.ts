@@ -21,7 +21,7 @@ describe('DirectoryWatch', () => {
     await rm(root, { recursive: true });
   });
 
-  it('tells of a directory that appears, and of what then happens in it', async () => {
+  it('reports a directory that appears, and later changes in it', async () => {
     await watch.start();
     await mkdir(join(root, 'net.d'));
     await until(() => changes > 0, 'the directory');
@@ -30,7 +30,7 @@ describe('DirectoryWatch', () => {
     await until(() => changes > before, 'the file');
   });
 
-  it('looks by the clock, and seldom, on a node that is out of watches', async () => {
+  it('polls at long intervals on a node without free watches', async () => {
     jest.spyOn(fs, 'watch').mockImplementation(() => {
       throw Object.assign(new Error('ENOSPC: System limit for number of file watchers'), { code: 'ENOSPC' });
     });
@@ -49,7 +49,7 @@ describe('DirectoryWatch', () => {
     }
   });
 
-  it('lets go of what it watches', async () => {
+  it('closes its watches', async () => {
     const watches = jest.spyOn(fs, 'watch');
     await watch.start();
     const closed = watches.mock.results.map(({ value }) => jest.spyOn(value as FSWatcher, 'close'));
@@ -57,7 +57,7 @@ describe('DirectoryWatch', () => {
     expect(closed.map((close) => close.mock.calls.length)).toEqual([1]);
   });
 
-  it('tells of a directory that goes, comes again and is another one', async () => {
+  it('reports a directory that is removed, created again and replaced', async () => {
     await mkdir(join(root, 'net.d'));
     await watch.start();
     let before = changes;
@@ -76,7 +76,7 @@ describe('DirectoryWatch', () => {
     await until(() => changes > before, 'the file in the new one');
   });
 
-  describe('with watches that a test has in its hand', () => {
+  describe('with watches that the test controls', () => {
     let watches: { path: string; options: unknown; poke: () => void; fail: () => void; close: jest.Mock }[];
     let failure: NodeJS.ErrnoException | undefined;
     beforeEach(() => {
@@ -105,7 +105,7 @@ describe('DirectoryWatch', () => {
       expect(changes).toBe(before + 1);
     }
 
-    it('watches the nearest directory, and none twice', async () => {
+    it('watches the nearest directory, and no directory twice', async () => {
       await watch.start();
       expect(watches.map(({ path, options }) => [path, options])).toEqual([[root, { persistent: false }]]);
       expect(jest.getTimerCount()).toBe(0);
@@ -129,7 +129,7 @@ describe('DirectoryWatch', () => {
       expect(jest.getTimerCount()).toBe(0);
     });
 
-    it('watches what is above a file of its name, up to the root', async () => {
+    it('watches the directory above a file of that name, up to the root', async () => {
       await writeFile(join(root, 'net.d'), '');
       await watch.start();
       const nowhere = new DirectoryWatch('/no/such/place', () => undefined);
@@ -138,7 +138,7 @@ describe('DirectoryWatch', () => {
       nowhere.close();
     });
 
-    it('tells nothing once it is closed, though a change was about to be told', async () => {
+    it('reports nothing once it is closed, even if a report was due', async () => {
       await watch.start();
       watches[0]?.poke();
       jest.advanceTimersByTime(50);
@@ -154,7 +154,7 @@ describe('DirectoryWatch', () => {
     it.each([
       ['ENOENT', 50],
       ['ENOSPC', 5_000],
-    ])('looks again after a failure with %s in %d ms', async (code, ms) => {
+    ])('checks again after a failure with %s in %d ms', async (code, ms) => {
       failing(code);
       await watch.start();
       await isToldAfter(ms);
@@ -164,7 +164,7 @@ describe('DirectoryWatch', () => {
       expect(jest.getTimerCount()).toBe(0);
     });
 
-    it('looks again where the directory changed while the watch was made', async () => {
+    it('checks again if the directory changed while the watch was set up', async () => {
       jest.mocked(fs.watch).mockImplementationOnce(((path: string, options: unknown, poke: () => void) => {
         fs.mkdirSync(join(root, 'net.d'));
         watches.push({ path, options, poke, fail: jest.fn(), close: jest.fn() });

@@ -5,12 +5,12 @@ import { engineId, sandboxRecord } from '../support/records';
 const NO_BANDWIDTH = "the limits of the bandwidth annotations: the Engine's bridge does not support limits";
 const POD = { name: 'web', namespace: 'shop', uid: 'u', ports: [], dns: undefined };
 
-describe("The Engine's bridge", () => {
+describe("the Engine's bridge", () => {
   it.each([
     ['kubernetes.io/ingress-bandwidth', true],
     ['kubernetes.io/egress-bandwidth', true],
     ['kubernetes.io/other', false],
-  ])('says of a pod with the annotation %s that it goes without: %s', async (annotation, isTold) => {
+  ])('reports that a pod with the annotation %s does without: %s', async (annotation, isTold) => {
     const told: unknown[] = [];
     const counted: string[] = [];
     const logger = { warn: (message: string, fields?: object) => told.push({ message, ...fields }) };
@@ -25,12 +25,12 @@ describe("The Engine's bridge", () => {
     expect(told).toEqual(isTold ? [warning] : []);
     expect(counted).toEqual(isTold ? ['bandwidth'] : []);
     expect(await bridge.troubleOf(sandboxRecord({ annotations }))).toBe(isTold ? NO_BANDWIDTH : '');
-    // Nobody has to count.
+    // The counter is optional.
     await new DockerBridge(logger).attach({ Id: engineId('a') }, { ...POD, annotations });
     expect(told).toHaveLength(isTold ? 2 : 0);
   });
 
-  it('is always there, and has the addresses that the Engine gave', async () => {
+  it('is always ready, and has the addresses that the Engine gave', async () => {
     const bridge = new DockerBridge({ warn: () => undefined });
     expect(bridge.networkMode).toBe('bridge');
     expect(bridge.condition()).toEqual({ ready: true, reason: '', message: '' });

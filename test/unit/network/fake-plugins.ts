@@ -7,7 +7,7 @@ import type { Attachment } from '../../../src/network/cni/result-cache';
 import { RunningPlugins, type RunningPluginsTimes } from '../../../src/network/cni/running-plugins';
 import type { PodNamespaces } from '../../../src/node/netns/namespace-handles';
 
-/** Directories of a node with CNI, and plugins that are shell scripts. */
+/** The directories of a node with CNI, with shell scripts as plugins. */
 export class FakeNode {
   readonly namespaces = new FakeNamespaces();
 
@@ -31,14 +31,14 @@ export class FakeNode {
     return join(this.root, 'cache');
   }
 
-  /** Where other programs keep what they attach. */
+  /** The directory in which other programs keep their attachments. */
   get othersCacheDir(): string {
     return join(this.root, 'others-cache');
   }
 
   /**
-   * A plugin that notes each call in a file and then does what `script` says; VERSION is answered for it. In the script,
-   * `$stdin` is the configuration and `$log` a file for notes.
+   * Installs a plugin that records each call in a file and then runs `script`. VERSION is answered for it.
+   * In the script, `$stdin` is the configuration and `$log` a file for notes.
    */
   async plugin(name: string, script: string, versions = ['0.3.1', '0.4.0', '1.0.0', '1.1.0']): Promise<void> {
     const supported = JSON.stringify({ cniVersion: versions.at(-1), supportedVersions: versions });
@@ -49,7 +49,7 @@ stdin=$(cat)
 printf '%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\n' "$CNI_COMMAND" ${name} "$CNI_CONTAINERID" "$CNI_NETNS" "$CNI_IFNAME" "$CNI_ARGS" "$CNI_PATH" "$stdin" >>$log
 ${script}
 `;
-    // Renamed into place: a binary that is being written cannot be run.
+    // The plugin is renamed into place, because a binary that is being written cannot be run.
     await writeFile(join(this.binDir, `.${name}`), text);
     await chmod(join(this.binDir, `.${name}`), 0o755);
     await rename(join(this.binDir, `.${name}`), join(this.binDir, name));
@@ -75,17 +75,17 @@ ${script}
       });
   }
 
-  /** `ADD one`, `DEL one`, … in order. */
+  /** Returns `ADD one`, `DEL one`, … in order. */
   async story(): Promise<string[]> {
     return (await this.calls()).map(({ command, plugin }) => `${command} ${plugin}`);
   }
 
-  /** How long plugins of an earlier run may go on, ms. */
+  /** How long plugins of an earlier run may continue, in ms. */
   patience: Partial<RunningPluginsTimes> = {};
 
-  /** What the network could not give to pods. */
+  /** The capabilities that the network could not give to pods. */
   readonly unserved: string[] = [];
-  /** Reasons in the warnings of its log. */
+  /** The reasons in the warnings of its log. */
   readonly warnings: unknown[] = [];
 
   async open(timeoutMs = 10_000): Promise<CniNetwork> {
@@ -107,7 +107,7 @@ ${script}
   }
 }
 
-/** Handles in memory: `lives` says which pid's namespace one is of. */
+/** Handles in memory. `lives` says to which pid's namespace a handle belongs. */
 export class FakeNamespaces implements PodNamespaces {
   readonly lives = new Map<string, number>();
 
@@ -132,7 +132,7 @@ export class FakeNamespaces implements PodNamespaces {
     return Promise.resolve();
   }
 
-  /** Sandboxes in whose namespaces processes live. */
+  /** The sandboxes in whose namespaces processes live. */
   readonly living = new Set<string>();
 
   inUse(): Promise<ReadonlySet<string>> {

@@ -38,12 +38,12 @@ describe('Cleanup', () => {
     expect(tried).toHaveLength(before + 1);
   }
 
-  it('tries again until it succeeds, after growing pauses of a minute at most', async () => {
+  it('retries until it succeeds, at growing intervals of at most a minute', async () => {
     const timers = jest.spyOn(globalThis, 'setTimeout');
     cleanup.request('s1');
     await jest.advanceTimersByTimeAsync(0);
     expect(tried).toEqual(['s1']);
-    // A node that ends does not wait for it.
+    // A daemon that ends does not wait for this.
     expect(timers.mock.results.map(({ value }) => (value as NodeJS.Timeout).hasRef())).toEqual([false]);
     timers.mockRestore();
     for (const seconds of [1, 2, 4, 8, 16, 32, 60, 60]) await isTriedAfter(1_000 * seconds);
@@ -51,7 +51,7 @@ describe('Cleanup', () => {
     await isTriedAfter(60_000);
     expect(warn).toHaveBeenCalledTimes(9);
     expect(jest.getTimerCount()).toBe(0);
-    // It may vanish once more, and is tried at once then.
+    // The sandbox may vanish again, and then the attempt comes at once.
     failures = 1;
     cleanup.request('s1');
     await jest.advanceTimersByTimeAsync(0);
@@ -59,7 +59,7 @@ describe('Cleanup', () => {
     expect(new Set(tried)).toEqual(new Set(['s1']));
   });
 
-  it('is asked for as often as anybody likes, and tries one at a time for each sandbox', async () => {
+  it('can be requested any number of times, and runs one attempt at a time for each sandbox', async () => {
     for (let time = 0; time < 3; time++) for (const id of ['s1', 's2']) cleanup.request(id);
     await jest.advanceTimersByTimeAsync(0);
     expect(tried).toEqual(['s1', 's2']);
@@ -68,7 +68,7 @@ describe('Cleanup', () => {
     expect(tried).toEqual(['s1', 's2', 's1', 's2']);
   });
 
-  it('tries no more once somebody else has freed it', async () => {
+  it('makes no more attempts once somebody else has freed the sandbox', async () => {
     cleanup.request('s1');
     await jest.advanceTimersByTimeAsync(0);
     cleanup.done('s1');
@@ -89,7 +89,7 @@ describe('Cleanup', () => {
   });
 });
 
-it('what cannot be freed is told with its sandbox and the next pause', async () => {
+it('a network that cannot be freed is logged with its sandbox and the next pause', async () => {
   jest.useFakeTimers();
   try {
     const told: unknown[] = [];
@@ -108,7 +108,7 @@ it('what cannot be freed is told with its sandbox and the next pause', async () 
   }
 });
 
-describe('What plugins may free', () => {
+describe('GC by plugins', () => {
   const config = parseNetworkList(JSON.stringify(listOf(['one'], { cniVersion: '1.1.0' })));
   const entry = (containerId: string, networkName = 'net', ifName = 'eth0') => ({
     ...{ ...ATTACHMENT, containerId, networkName, ifName, config: '', result: undefined },
@@ -116,7 +116,7 @@ describe('What plugins may free', () => {
   const chainOf = (gc: PluginChain['gc']): PluginChain => ({ gc }) as unknown as PluginChain;
   const { signal } = new AbortController();
 
-  it('is all but the attachments of this network and the pods without one', async () => {
+  it('frees all but the attachments of this network and the pods without one', async () => {
     const gc = jest.fn<Promise<void>, Parameters<PluginChain['gc']>>(() => Promise.resolve());
     const filed = [entry('c1'), entry('c2', 'other'), entry('c3', 'net', 'net1')];
     await freeGarbage(chainOf(gc), config, { filed, lost: ['c4'] }, signal);
@@ -133,7 +133,7 @@ describe('What plugins may free', () => {
     ]);
   });
 
-  it('is given up after half a minute, and with its caller', async () => {
+  it('ends after half a minute, and with its caller', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     try {
       const hang: PluginChain['gc'] = (_, __, given) =>
@@ -157,7 +157,7 @@ describe('What plugins may free', () => {
     }
   });
 
-  it('is not what others have filed elsewhere', async () => {
+  it('frees nothing that other programs have recorded elsewhere', async () => {
     const root = await mkdtemp(join(tmpdir(), 'dockbridge-others-'));
     try {
       await mkdir(join(root, 'others/results'), { recursive: true });

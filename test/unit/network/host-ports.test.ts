@@ -9,7 +9,7 @@ import { ATTACHMENT, listOf, RESULT } from './fake-plugins';
 
 const POD = { name: 'p', namespace: 'n', uid: 'u', annotations: {}, ports: [], dns: undefined };
 
-describe('Host ports', () => {
+describe('host ports', () => {
   const port = (hostIp: string, protocol: PodPort['protocol'] = 'tcp'): PodPort => ({
     ...{ hostPort: 80, containerPort: 1, protocol, hostIp },
   });
@@ -61,7 +61,7 @@ describe('Host ports', () => {
       expect(refused([port('')], [half])).toBe('FAILED_PRECONDITION host port 80/tcp is taken by pod x1');
   });
 
-  it('are compared with all that another one has, however it is written', () => {
+  it('are compared with all ports of other pods, in any notation', () => {
     const conflict = (...portMappings: unknown[]): void =>
       refusePortConflicts([port('10.0.0.1')], [taken({ portMappings })]);
     expect(() => conflict({ ...mapping, hostPort: 1 }, 'odd', { ...mapping, protocol: 'TCP' })).toThrow(
@@ -110,7 +110,7 @@ describe('Host ports', () => {
     });
   });
 
-  describe('that others claim', () => {
+  describe('that other programs claim', () => {
     const config = JSON.stringify(listOf(['one']));
     const left = (containerId: string, over: Partial<CachedAttachment> = {}): CachedAttachment => ({
       ...taken({ portMappings: [mapping] }),
@@ -143,7 +143,7 @@ describe('Host ports', () => {
       [entries, deleted, removed, told, failure] = [[], [], [], [], undefined];
     });
 
-    it('are free where nothing lives there, and undone where an earlier dockbridge left them', async () => {
+    it('are free if nothing lives there, and are undone if an earlier dockbridge left them', async () => {
       const ours = left('o1', { netns: '/handles/o1' });
       const elsewhere = left('x4', { capabilityArgs: { portMappings: [{ ...mapping, hostPort: 81 }] } });
       entries = [ours, left('x2'), left('x3', { netns: '/run/netns/cni-3' }), elsewhere];
@@ -153,13 +153,13 @@ describe('Host ports', () => {
       expect(told).toEqual([]);
     });
 
-    it('are looked at only for a pod that wants some', async () => {
+    it('are read only for a pod that requests some', async () => {
       entries = [left('x2')];
       expect(await dead([])).toEqual([]);
       expect(deleted).toEqual([]);
     });
 
-    it('are free although they cannot be undone, which is told', async () => {
+    it('are free even if they cannot be undone, which is logged', async () => {
       entries = [left('x2'), left('x3', { config: '{' })];
       failure = new Error('no plugin');
       expect(await dead()).toEqual(['x2', 'x3']);
@@ -169,7 +169,7 @@ describe('Host ports', () => {
       ]);
     });
 
-    it('are theirs while something lives there', async () => {
+    it('are taken while processes live there', async () => {
       entries = [left('x2', { netns: '/proc/self/ns/net', cniArgs: [] })];
       expect(await dead()).toEqual([]);
       expect(deleted).toEqual([]);

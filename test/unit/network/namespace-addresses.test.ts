@@ -8,8 +8,8 @@ import {
   parseInet6,
 } from '../../../src/network/cni/namespace-addresses';
 
-describe("The kernel's tables", () => {
-  it('tell the addresses of a namespace', () => {
+describe("the kernel's tables", () => {
+  it('contain the addresses of a namespace', () => {
     const trie = `Main:
   +-- 0.0.0.0/0 3 0 5
      |-- 10.1.0.0
@@ -32,7 +32,7 @@ fd000088000000000000000000000002 02 40 00 80     eth0
     expect(parseInet6(inet6)).toEqual([{ ip: 'fd00:88::2', name: 'eth0' }]);
   });
 
-  it('belong to the interface with the closest subnet', () => {
+  it('assign addresses to the interface with the closest subnet', () => {
     const routes = `Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t0100010A\t0003\t0\t0\t0\t00000000\t0\t0\t0
 eth0\t0000010A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
@@ -43,10 +43,10 @@ net1\t0007010A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
     expect(holderByRoute('192.168.0.2', routes)).toBeUndefined();
   });
 
-  it('belong to the closest subnet in whatever order the routes are', () => {
+  it('assign addresses to the closest subnet, whatever the order of the routes', () => {
     const line = (name: string, destination: string, mask: string, gateway = '00000000'): string =>
       [name, destination, gateway, '0001', '0', '0', '0', mask, '0', '0', '0'].join('\t');
-    // 10.1.128.0/17 and 10.1.240.0/20: as many digits, not as many ones.
+    // 10.1.128.0/17 and 10.1.240.0/20 have masks with equally many digits but not equally many bits.
     const [wide, close] = [line('wide', '0080010A', '0080FFFF'), line('close', '00F0010A', '00F0FFFF')];
     expect(holderByRoute('10.1.240.9', [wide, close].join('\n'))).toBe('close');
     expect(holderByRoute('10.1.240.9', [close, wide].join('\n'))).toBe('close');
@@ -59,15 +59,15 @@ net1\t0007010A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
 
   it.each([
     ['a gateway', 'eth0\t0000010A\t0100010A\t3\t0\t0\t0\t0000FFFF'],
-    ['no mask', 'eth0\t00000000\t00000000\t1\t0\t0\t0\t00000000'],
-    ['a mask that is too long', 'eth0\t0000010A\t00000000\t1\t0\t0\t0\t0000FFFF0'],
-    ['a mask that begins before its digits', 'eth0\t0000010A\t00000000\t1\t0\t0\t0\tx0000FFFF'],
-    ['fewer columns', 'eth0\t0000010A\t00000000'],
-  ])('belong to no interface by a route with %s', (_, routes) => {
+    ['no netmask', 'eth0\t00000000\t00000000\t1\t0\t0\t0\t00000000'],
+    ['an overlong netmask', 'eth0\t0000010A\t00000000\t1\t0\t0\t0\t0000FFFF0'],
+    ['a netmask with a bad beginning', 'eth0\t0000010A\t00000000\t1\t0\t0\t0\tx0000FFFF'],
+    ['too few columns', 'eth0\t0000010A\t00000000'],
+  ])('assign nothing by a route with %s', (_, routes) => {
     expect(holderByRoute('10.1.0.2', routes)).toBeUndefined();
   });
 
-  it('hold no address before a leaf, and none that is not whole', () => {
+  it('have no address before a leaf, and no incomplete one', () => {
     expect(parseFibTrie('   /32 host LOCAL\n |-- 10.0.0.2\n  /24 host LOCAL\n')).toEqual([]);
     const address = 'fd000088000000000000000000000002';
     for (const bad of [`${address}0`, `0${address}`, address.slice(1), 'x'])
@@ -78,7 +78,7 @@ net1\t0007010A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
   });
 });
 
-describe('The addresses of a process', () => {
+describe('the addresses of a process', () => {
   const LOCAL = (...ips: string[]): string => ips.map((ip) => `|-- ${ip}\n /32 host LOCAL\n`).join('');
   const INET6 = (name: string, last: number): string =>
     `fd00008800000000000000000000000${last} 02 40 00 80 ${name}\n`;
@@ -105,23 +105,23 @@ describe('The addresses of a process', () => {
     expect(await addressesOfProcess(7, 'net1')).toEqual(['10.1.1.3', 'fd00:88::1']);
   });
 
-  it('are all where its interface has none', async () => {
+  it('are all addresses if its interface has none', async () => {
     inNamespace(LOCAL('10.1.1.3', '10.1.0.2'), INET6('net1', 1));
     expect(await addressesOfProcess(7, 'ib0')).toEqual(['10.1.1.3', '10.1.0.2', 'fd00:88::1']);
   });
 
-  it('are of its interface where no route tells', async () => {
+  it('are those of its interface if no route says otherwise', async () => {
     inNamespace(LOCAL('192.168.0.2'), INET6('net1', 1));
     expect(await addressesOfProcess(7, 'eth0')).toEqual(['192.168.0.2']);
   });
 
-  it('are none where the kernel tells nothing', async () => {
+  it('are empty if the kernel has no data', async () => {
     expect(await addressesOfProcess(7, 'eth0')).toEqual([]);
     expect(await guessedResult(7, 'eth0', '/ns')).toBeUndefined();
     expect(await isLoopbackUp(7)).toBe(false);
   });
 
-  it('stand for a result that was never recorded', async () => {
+  it('replace a result that was never recorded', async () => {
     inNamespace(LOCAL('10.1.0.2', '10.1.1.3'));
     expect(await guessedResult(7, 'net1', '/ns')).toEqual({
       cniVersion: '1.0.0',
@@ -132,7 +132,7 @@ describe('The addresses of a process', () => {
     expect(await guessedResult(0, 'net1', '/ns')).toBeUndefined();
   });
 
-  it('say whether loopback is up', async () => {
+  it('include whether loopback is up', async () => {
     inNamespace(LOCAL('127.0.0.1'));
     expect(await isLoopbackUp(7)).toBe(true);
     inNamespace(LOCAL('10.1.0.2'));

@@ -12,7 +12,7 @@ import { listOf } from './fake-plugins';
 
 const parsed = (list: object): NetworkConfig => parseNetworkList(JSON.stringify(list));
 
-describe('A network configuration', () => {
+describe('a network configuration', () => {
   it.each([
     ['nothing', '', 'is not a JSON object'],
     ['a list', '[]', 'is not a JSON object'],
@@ -23,41 +23,53 @@ describe('A network configuration', () => {
       '"name": "../x" is not a network name',
     ],
     ['no plugins', listOf([]), '"plugins" is empty'],
-    ['plugins of a wrong kind', listOf([], { plugins: {} }), '"plugins" is not a list'],
+    ['plugins that are not a list', listOf([], { plugins: {} }), '"plugins" is not a list'],
     ['a plugin without type', listOf([{}]), 'plugins[0] has no "type"'],
     [
-      'a second plugin that is none',
+      'a second plugin that is not an object',
       listOf(['a', 'b'], { plugins: [{ type: 'a' }, 1] }),
       'plugins[1] is not an object',
     ],
-    ['a name that is no text', listOf(['a'], { name: 5 }), 'has no "name"'],
+    ['a name that is not text', listOf(['a'], { name: 5 }), 'has no "name"'],
     ['an empty name', listOf(['a'], { name: '' }), 'has no "name"'],
+    ['a name with a slash in it', listOf(['a'], { name: 'a/b' }), '"name": "a/b" is not a network name'],
     [
-      'a name that goes on after a slash',
-      listOf(['a'], { name: 'a/b' }),
-      '"name": "a/b" is not a network name',
+      'a plugin named after the directory itself',
+      listOf(['.']),
+      'plugins[0]: "type" "." is a path, not a name',
     ],
-    ['a plugin that is a directory', listOf(['.']), 'plugins[0]: "type" "." is a path, not a name'],
-    ['a plugin that is the directory above', listOf(['..']), 'plugins[0]: "type" ".." is a path, not a name'],
     [
-      'an odd switch of garbage',
+      'a plugin named after the parent directory',
+      listOf(['..']),
+      'plugins[0]: "type" ".." is a path, not a name',
+    ],
+    [
+      'an invalid value of disableGC',
       listOf(['a'], { disableGC: 'yes' }),
       '"disableGC" is neither true nor false',
     ],
     [
-      'several versions of the future',
+      'only unsupported versions',
       listOf(['a'], { cniVersion: '9.9.9', cniVersions: ['8.0.0'] }),
       'CNI version 8.0.0, 9.9.9 is not known; this runtime supports 0.1.0 to 1.1.0',
     ],
-    ['a plugin elsewhere', listOf(['../evil']), 'plugins[0]: "type" "../evil" is a path, not a name'],
     [
-      'odd capabilities',
+      'a plugin in another directory',
+      listOf(['../evil']),
+      'plugins[0]: "type" "../evil" is a path, not a name',
+    ],
+    [
+      'invalid capabilities',
       listOf([{ type: 'a', capabilities: [] }]),
       'plugins[0]: "capabilities" is not an object',
     ],
-    ['an odd switch', listOf(['a'], { disableCheck: 1 }), '"disableCheck" is neither true nor false'],
     [
-      'a version of the future',
+      'an invalid value of disableCheck',
+      listOf(['a'], { disableCheck: 1 }),
+      '"disableCheck" is neither true nor false',
+    ],
+    [
+      'an unsupported version',
       listOf(['a'], { cniVersion: '9.9.9' }),
       'CNI version 9.9.9 is not known; this runtime supports 0.1.0 to 1.1.0',
     ],
@@ -66,12 +78,12 @@ describe('A network configuration', () => {
     expect(thrownBy(() => parseNetworkList(text))).toBe(`FAILED_PRECONDITION ${error}`);
   });
 
-  it('of several versions is taken in the newest that we know', () => {
+  it('of several versions uses the newest that dockbridge knows', () => {
     const several = listOf(['a'], { cniVersion: '0.4.0', cniVersions: ['0.3.1', '1.0.0', '7.0.0'] });
     expect(parseNetworkList(JSON.stringify(several)).cniVersion).toBe('1.0.0');
   });
 
-  it('of one plugin becomes a list', () => {
+  it('with one plugin becomes a list', () => {
     const config = parseSinglePlugin(JSON.stringify({ cniVersion: '0.3.1', name: 'n', type: 'a', mtu: 9 }));
     expect(config).toMatchObject({
       name: 'n',
@@ -88,7 +100,7 @@ describe('A network configuration', () => {
     },
   );
 
-  it('says all there is about its plugins, and keeps its text', () => {
+  it('lists its plugins completely, and keeps its text', () => {
     const plugin = { type: 'b', capabilities: { portMappings: true, bandwidth: false, dns: 1, mac: true } };
     const list = listOf(['a', plugin], { disableCheck: true, disableGC: 'true' });
     expect(parsed(list)).toEqual({
@@ -107,7 +119,7 @@ describe('A network configuration', () => {
     ['false', false],
     [true, true],
     ['true', true],
-  ])('with the switch %p is switched: %p', (value, on) => {
+  ])('with the value %p is switched: %p', (value, on) => {
     const { disableCheck, disableGc } = parsed(listOf(['a'], { disableCheck: value }));
     expect([disableCheck, disableGc]).toEqual([on, false]);
     expect(parsed(listOf(['a'], { disableGC: value })).disableGc).toBe(on);
@@ -115,16 +127,16 @@ describe('A network configuration', () => {
 
   it.each([
     ['none', {}, '0.1.0'],
-    ['an empty one', { cniVersion: '' }, '0.1.0'],
-    ['several and no single one', { cniVersions: ['0.3.1', '0.4.0', 7] }, '0.4.0'],
-    ['several that are no list', { cniVersion: '0.4.0', cniVersions: '1.0.0' }, '0.4.0'],
-    ['a newer one beside older ones', { cniVersion: '1.0.0', cniVersions: ['0.3.1'] }, '1.0.0'],
+    ['an empty version', { cniVersion: '' }, '0.1.0'],
+    ['several versions and no single one', { cniVersions: ['0.3.1', '0.4.0', 7] }, '0.4.0'],
+    ['several versions that are not a list', { cniVersion: '0.4.0', cniVersions: '1.0.0' }, '0.4.0'],
+    ['a newer version next to older ones', { cniVersion: '1.0.0', cniVersions: ['0.3.1'] }, '1.0.0'],
   ])('that names %s gets a version', (_, versions, version) => {
     const { cniVersion: __, ...list } = listOf(['a']);
     expect(parsed({ ...list, ...versions }).cniVersion).toBe(version);
   });
 
-  it('takes in plugins from elsewhere, behind its own', () => {
+  it('includes plugins from other files after its own', () => {
     const [one, two] = [{ type: 'b', mtu: 9 }, { type: 'c' }];
     const config = parseNetworkList(JSON.stringify(listOf(['a'])), [one, two]);
     expect(JSON.parse(config.json)).toEqual(listOf(['a', one, two]));
@@ -135,7 +147,7 @@ describe('A network configuration', () => {
     ]);
   });
 
-  it('of one plugin must be one plugin', () => {
+  it('with a single plugin must have exactly one', () => {
     const refused = (config: object): string => thrownBy(() => parseSinglePlugin(JSON.stringify(config)));
     expect(refused(listOf(['a']))).toBe(
       'FAILED_PRECONDITION has "plugins", so its name must end in .conflist',
@@ -148,13 +160,13 @@ describe('A network configuration', () => {
     });
   });
 
-  it('in the cache is a list or one plugin', () => {
+  it('in the cache is a list or a single plugin', () => {
     expect(parseCachedConfig(JSON.stringify(listOf(['a', 'b']))).plugins).toHaveLength(2);
     expect(parseCachedConfig('{"name":"kubenet","type":"bridge"}').plugins).toHaveLength(1);
     expect(thrownBy(() => parseCachedConfig('{'))).toBe('FAILED_PRECONDITION is not a JSON object');
   });
 
-  it('provides what any of its plugins declares', () => {
+  it('has every capability that any of its plugins declares', () => {
     const config = parsed(listOf(['a', { type: 'b', capabilities: { dns: true, mac: true } }]));
     expect(['dns', 'mac', 'bandwidth'].map((one) => wantsCapability(config, one))).toEqual([
       ...[true, true, false],
@@ -162,8 +174,8 @@ describe('A network configuration', () => {
   });
 });
 
-describe('Versions of CNI', () => {
-  it('are known and ordered', () => {
+describe('CNI versions', () => {
+  it('are recognized and ordered', () => {
     expect([isKnownVersion('0.4.0'), isKnownVersion('0.5.0'), isKnownVersion('')]).toEqual([
       ...[true, false, false],
     ]);

@@ -17,8 +17,8 @@ afterEach(async () => {
   await node.remove();
 });
 
-describe('A configuration directory', () => {
-  it('gives its first valid file in lexical order and names the broken ones', async () => {
+describe('a configuration directory', () => {
+  it('returns its first valid file in lexical order, and names the broken ones', async () => {
     await node.configure('{', '00-broken.conflist');
     await node.configure(listOf(['a'], { name: 'ten' }), '10-a.conflist');
     await node.configure(listOf(['a'], { name: 'nine' }), '9-b.conflist');
@@ -28,7 +28,7 @@ describe('A configuration directory', () => {
     expect(problems).toEqual([`${join(node.confDir, '00-broken.conflist')}: is not a JSON object`]);
   });
 
-  it('may hold plugins of a network in files of their own', async () => {
+  it('may contain plugins of a network in separate files', async () => {
     await node.configure(listOf(['a'], { cniVersion: '1.1.0' }));
     await mkdir(join(node.confDir, 'net'));
     await writeFile(join(node.confDir, 'net/20.conf'), JSON.stringify({ type: 'c' }));
@@ -40,7 +40,7 @@ describe('A configuration directory', () => {
     expect(await types()).toEqual(['a']);
   });
 
-  it('names a plugin in a file of its own that is no object', async () => {
+  it('reports a separate plugin file that is not an object', async () => {
     await node.configure(listOf(['a'], { cniVersion: '1.1.0' }));
     await mkdir(join(node.confDir, 'net'));
     await writeFile(join(node.confDir, 'net/10.conf'), '[]');
@@ -53,11 +53,11 @@ describe('A configuration directory', () => {
     });
   });
 
-  it('that is not there is empty', async () => {
+  it('counts as empty if it does not exist', async () => {
     expect(await findConfig('/nowhere/at/all')).toEqual({ config: undefined, file: '', problems: [] });
   });
 
-  it('may hold a single plugin under two endings', async () => {
+  it('may contain a single plugin under two endings', async () => {
     for (const ending of ['conf', 'json']) {
       await node.configure({ name: ending, type: 'a' }, `10-net.${ending}`);
       expect((await findConfig(node.confDir)).config?.name).toBe(ending);
@@ -69,7 +69,7 @@ describe('A configuration directory', () => {
     ]);
   });
 
-  it('names a list whose name is no text', async () => {
+  it('reports a list whose name is not text', async () => {
     await node.configure(listOf(['a'], { name: 5 }));
     expect((await findConfig(node.confDir)).problems).toEqual([
       `${join(node.confDir, '10-net.conflist')}: has no "name"`,
@@ -77,7 +77,7 @@ describe('A configuration directory', () => {
   });
 });
 
-describe('The network of a node', () => {
+describe('the network of a node', () => {
   const chain = {
     validate: jest.fn<Promise<void>, [NetworkConfig, AbortSignal?]>(),
     status: jest.fn<Promise<void>, [NetworkConfig, AbortSignal?]>(),
@@ -104,7 +104,7 @@ describe('The network of a node', () => {
   const unready = (message: string): object => ({ ready: false, reason: 'NetworkPluginNotReady', message });
   const NO_CONFIG = (): string => `no CNI configuration in ${node.confDir} (--cni-conf-dir)`;
 
-  it('is not known before somebody looked', () => {
+  it('is unknown before the first check', () => {
     expect(network.condition()).toEqual(unready('no CNI configuration has been looked for yet'));
     expect([network.isInstalled, network.lastConfig]).toEqual([false, undefined]);
     expect(thrownBy(() => network.required())).toBe(
@@ -112,7 +112,7 @@ describe('The network of a node', () => {
     );
   });
 
-  it('is the first valid configuration, once its plugins say that they can', async () => {
+  it('is the first valid configuration, once its plugins report that they are ready', async () => {
     await node.configure('{', '00-broken.conflist');
     await node.configure(listOf(['one']));
     await network.start();
@@ -135,11 +135,11 @@ describe('The network of a node', () => {
     await rm(join(node.confDir, '00-broken.conflist'));
     told.length = 0;
     await network.reload();
-    // Nothing has changed: nothing is told.
+    // Nothing has changed, so nothing is logged.
     expect(told).toEqual([]);
   });
 
-  it('is not there on a node without CNI, of which nothing is told', async () => {
+  it('is missing on a node without CNI, which is not logged', async () => {
     await network.start();
     expect(network.condition()).toEqual(unready(NO_CONFIG()));
     expect([network.isInstalled, told]).toEqual([false, []]);
@@ -162,9 +162,9 @@ describe('The network of a node', () => {
       },
       NO_CONFIG,
     ],
-  ])('is meant to be there where there is %s, even when that goes', async (_, make, problem) => {
+  ])('is expected if there is %s, even after that is removed', async (_, make, problem) => {
     await make();
-    // What has not changed is not told again.
+    // A state that has not changed is not logged again.
     for (let time = 0; time < 2; time++) await network.reload();
     expect(network.isInstalled).toBe(true);
     const isReady = problem() === '';
@@ -182,22 +182,25 @@ describe('The network of a node', () => {
     expect(network.condition()).toEqual(unready(NO_CONFIG()));
   });
 
-  it.each(['validate', 'status'] as const)('is not ready while %s fails, and says why once', async (ask) => {
-    chain[ask].mockRejectedValue(failedPrecondition('not today'));
-    await node.configure(listOf(['one']));
-    await network.reload();
-    await network.reload();
-    expect(network.condition()).toEqual(unready('not today'));
-    expect(thrownBy(() => network.required())).toBe('FAILED_PRECONDITION not today');
-    expect(told).toEqual([['warn', 'CNI network is not ready', { reason: 'not today' }]]);
-    expect(chain.status).toHaveBeenCalledTimes(ask === 'status' ? 2 : 0);
-    chain[ask].mockResolvedValue(undefined);
-    await network.reload();
-    expect(network.condition()).toEqual(READY);
-    expect(told).toHaveLength(2);
-  });
+  it.each(['validate', 'status'] as const)(
+    'is not ready while %s fails, and the reason is logged once',
+    async (ask) => {
+      chain[ask].mockRejectedValue(failedPrecondition('not today'));
+      await node.configure(listOf(['one']));
+      await network.reload();
+      await network.reload();
+      expect(network.condition()).toEqual(unready('not today'));
+      expect(thrownBy(() => network.required())).toBe('FAILED_PRECONDITION not today');
+      expect(told).toEqual([['warn', 'CNI network is not ready', { reason: 'not today' }]]);
+      expect(chain.status).toHaveBeenCalledTimes(ask === 'status' ? 2 : 0);
+      chain[ask].mockResolvedValue(undefined);
+      await network.reload();
+      expect(network.condition()).toEqual(READY);
+      expect(told).toHaveLength(2);
+    },
+  );
 
-  it('is told of again when it is another one', async () => {
+  it('is logged again when it changes', async () => {
     await node.configure(listOf(['one']));
     await network.reload();
     await node.configure(listOf(['one', 'two'], { name: 'other' }));
@@ -205,7 +208,7 @@ describe('The network of a node', () => {
     expect(told).toEqual(['net', 'other'].map((name) => ['info', 'CNI network is ready', { network: name }]));
   });
 
-  it('is read again once for all who ask while it is read', async () => {
+  it('is read again once for all callers that ask during a read', async () => {
     await node.configure(listOf(['one']));
     const first = gate();
     chain.validate.mockReturnValueOnce(first.promise);
@@ -221,7 +224,7 @@ describe('The network of a node', () => {
     expect(chain.validate).toHaveBeenCalledTimes(3);
   });
 
-  it.each(['net.d', 'bin', 'more'])('is read again when something changes in %s', async (directory) => {
+  it.each(['net.d', 'bin', 'more'])('is read again when a file changes in %s', async (directory) => {
     await mkdir(join(node.root, 'more'));
     await node.configure(listOf(['one']));
     await network.start();
@@ -230,7 +233,7 @@ describe('The network of a node', () => {
     await until(() => chain.validate.mock.calls.length > before, 'the next reading');
   });
 
-  it('is left alone once it is closed, which gives up what is under way', async () => {
+  it('is no longer read once it is closed, which aborts the read under way', async () => {
     await node.configure(listOf(['one']));
     await network.start();
     chain.validate.mockImplementation(
@@ -251,14 +254,14 @@ describe('The network of a node', () => {
     expect(existsSync(node.confDir)).toBe(true);
   });
 
-  describe('whose plugins may change their minds (CNI 1.1)', () => {
+  describe('whose plugins may change their status (CNI 1.1)', () => {
     let now: number;
     beforeEach(() => {
       now = 1_000_000;
       jest.spyOn(performance, 'now').mockImplementation(() => now);
     });
 
-    it('asks them again when somebody asks after five seconds, and only then', async () => {
+    it('asks them again only when somebody asks after five seconds', async () => {
       await node.configure(listOf(['one'], { cniVersion: '1.1.0' }));
       await network.reload();
       chain.status.mockRejectedValue(new Error('no leader'));
@@ -267,7 +270,7 @@ describe('The network of a node', () => {
       await settle();
       expect(chain.status).toHaveBeenCalledTimes(1);
       now += 1;
-      // The next one gets the answer.
+      // The next caller gets the answer.
       for (let time = 0; time < 3; time++) expect(network.condition()).toEqual(READY);
       await until(() => !network.condition().ready, 'the word of the plugin');
       expect(network.condition()).toEqual(unready('no leader'));
@@ -287,7 +290,7 @@ describe('The network of a node', () => {
     });
   });
 
-  it('hears what plugins have to say now, also when the clock was set back by hours', async () => {
+  it('asks plugins again even if the clock was set back by hours', async () => {
     await node.configure(listOf(['one'], { cniVersion: '1.1.0' }));
     await network.start();
     expect(network.condition().ready).toBe(true);
@@ -299,7 +302,7 @@ describe('The network of a node', () => {
     expect(network.condition().message).toBe('no leader');
   });
 
-  it('waits for the pod CIDR where a plugin wants it', async () => {
+  it('waits for the pod CIDR if a plugin needs it', async () => {
     expect(network.currentPodCidr).toBe('');
     await node.configure(listOf(['one', { type: 'two', capabilities: { ipRanges: true } }]));
     await network.reload();

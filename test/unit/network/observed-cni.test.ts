@@ -12,7 +12,7 @@ import { rejectionOf } from '../support/errors';
 
 jest.mock('../../../src/network/cni/namespace-addresses');
 
-/** What the kernel tells of the namespace of a process. */
+/** Stands for the kernel's data about the network namespace of a process. */
 const kernel = jest.mocked(addressesOfProcess);
 
 let root: string;
@@ -44,7 +44,7 @@ describe('findPodNetwork', () => {
   const find = (pid = 7, network: string | undefined = 'net') =>
     findPodNetwork({ cacheDir, network }, 's1', pid);
 
-  it('takes what CNI filed, where the kernel says the same', async () => {
+  it("uses CNI's entry if the kernel agrees with it", async () => {
     await file('net', resultOf('10.1.0.2', '10.1.0.3'));
     kernel.mockResolvedValue(['10.1.0.3', '10.1.0.2', '10.9.0.9']);
     expect(await find()).toEqual({
@@ -57,21 +57,25 @@ describe('findPodNetwork', () => {
   });
 
   it.each([
-    { desc: 'one of them is not there', filed: resultOf('10.1.0.2', '10.1.0.3'), networkName: 'net' },
-    { desc: 'no address was filed', filed: resultOf(), networkName: '' },
-  ])('takes what the kernel says where $desc', async ({ filed, networkName }) => {
+    {
+      desc: 'one of the addresses is not there',
+      filed: resultOf('10.1.0.2', '10.1.0.3'),
+      networkName: 'net',
+    },
+    { desc: 'the entry has no address', filed: resultOf(), networkName: '' },
+  ])("uses the kernel's data if $desc", async ({ filed, networkName }) => {
     await file('net', filed);
     kernel.mockResolvedValue(['10.1.0.2']);
     const found = await find();
     expect(found).toEqual({ ready: true, ips: ['10.1.0.2'], source: 'namespace', networkName });
   });
 
-  it('takes what the kernel says where nothing was filed', async () => {
+  it("uses the kernel's data if there is no entry", async () => {
     kernel.mockResolvedValue(['10.1.0.2']);
     expect(await find()).toEqual({ ready: true, ips: ['10.1.0.2'], source: 'namespace', networkName: '' });
   });
 
-  it('prefers the entry of the network that the node has today', async () => {
+  it("prefers the entry of the node's present network", async () => {
     await file('a-old', resultOf('10.1.0.2'));
     await file('net', resultOf('10.1.0.2'));
     kernel.mockResolvedValue(['10.1.0.2']);
@@ -82,7 +86,7 @@ describe('findPodNetwork', () => {
   it.each([
     { desc: 'its ADD is not finished', result: undefined, ips: ['10.1.0.2'], pid: 7 },
     { desc: 'the kernel has no address', result: resultOf('10.1.0.2'), ips: [], pid: 7 },
-    { desc: 'no process is in it', result: resultOf('10.1.0.2'), ips: ['10.1.0.2'], pid: 0 },
+    { desc: 'the sandbox has no process', result: resultOf('10.1.0.2'), ips: ['10.1.0.2'], pid: 0 },
   ])('is not ready while $desc', async ({ result, ips, pid }) => {
     await file('net', result);
     kernel.mockResolvedValue(ips);
@@ -109,7 +113,7 @@ describe('ObservedCni', () => {
   }
   const inspect = (id: string, Pid = 7) => ({ Id: id, State: { Pid } }) as EngineContainerInspect;
 
-  it('tells of a pod that was seen without a network when one may have come', async () => {
+  it('reports a pod that was seen without a network when it may have one', async () => {
     await open();
     expect(await network.stateOf(inspect('s1'))).toEqual({ ready: false, ips: [] });
     await network.stateOf(inspect('ended', 0));
@@ -129,7 +133,7 @@ describe('ObservedCni', () => {
     expect(new Set(attached)).toEqual(new Set(['s3']));
   });
 
-  it('looks at the configuration only for new pods', async () => {
+  it('reads the configuration only for new pods', async () => {
     const config = { cniVersion: '1.0.0', name: 'net', plugins: [{ type: 'one' }] };
     await writeFile(join(root, 'net.d/10-net.conflist'), JSON.stringify(config));
     await writeFile(join(root, 'bin/one'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
@@ -155,7 +159,7 @@ describe('ObservedCni', () => {
     expect(await network.letGo()).toEqual([]);
   });
 
-  it('prefers the entry of the network that the node has, and waits for its pod CIDR', async () => {
+  it("prefers the entry of the node's network, and waits for its pod CIDR", async () => {
     const plugin = { type: 'one', capabilities: { ipRanges: true } };
     const config = { cniVersion: '1.0.0', name: 'net', plugins: [plugin] };
     await writeFile(join(root, 'net.d/10-net.conflist'), JSON.stringify(config));
@@ -182,7 +186,7 @@ describe('ObservedCni', () => {
     );
   });
 
-  it('lets go of what it watches', async () => {
+  it('closes its watches', async () => {
     await open();
     const [watch, nodes] = [
       Reflect.get(network, 'watch') as DirectoryWatch,

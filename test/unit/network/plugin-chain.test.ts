@@ -21,15 +21,15 @@ const network = (...args: Parameters<typeof listOf>): ReturnType<typeof parseNet
 const add = (plugins: readonly (string | object)[], more = {}): Promise<object> =>
   chain.add(network(plugins, more), ATTACHMENT);
 
-/** A plugin that does what `script` says, for VERSION too. */
+/** A plugin that runs `script`, also for VERSION. */
 async function program(name: string, script: string): Promise<void> {
   await node.plugin(`.${name}`, '');
   await writeFile(join(node.binDir, `.${name}`), `#!/bin/sh\n${script}\n`);
   await rename(join(node.binDir, `.${name}`), join(node.binDir, name));
 }
 
-describe('A chain of plugins', () => {
-  it('hands each the result of the one before, and its own configuration under the network name', async () => {
+describe('a chain of plugins', () => {
+  it("gives each plugin the previous result, and its own configuration under the network's name", async () => {
     await node.plugin('one', answer(RESULT));
     await node.plugin('two', `echo "$stdin" | sed 's/.*"prevResult"://; s/}$//'`);
     const config = network([{ type: 'one', mtu: 1400 }, 'two']);
@@ -44,7 +44,7 @@ describe('A chain of plugins', () => {
     expect(second?.input).toEqual({ type: 'two', name: 'net', cniVersion: '1.0.0', prevResult: RESULT });
   });
 
-  it('is taken down in reverse, with the result of its ADD', async () => {
+  it('runs DEL in reverse order, with the result of its ADD', async () => {
     for (const name of ['one', 'two']) await node.plugin(name, '');
     await chain.del(network(['one', 'two']), ATTACHMENT, RESULT);
     expect(await node.story()).toEqual(['DEL two', 'DEL one']);
@@ -53,7 +53,7 @@ describe('A chain of plugins', () => {
     expect((await node.calls()).at(-1)?.input).not.toHaveProperty('prevResult');
   });
 
-  it('stops a DEL at the first failure: what follows may still be in use', async () => {
+  it('stops a DEL at the first failure, because later resources may still be in use', async () => {
     await node.plugin('one', '');
     await node.plugin('two', 'exit 3');
     expect(await rejectionOf(chain.del(network(['one', 'two']), ATTACHMENT, undefined))).toBe(
@@ -62,7 +62,7 @@ describe('A chain of plugins', () => {
     expect(await node.story()).toEqual(['DEL two']);
   });
 
-  it('makes each run a step of the trace, with how it ended and without its configuration', async () => {
+  it('makes each run a span with its outcome, and without its configuration', async () => {
     await node.plugin('one', answer(RESULT));
     await node.plugin('two', `echo '{"code":7,"msg":"bad configuration: token=secret"}'; exit 3`);
     await node.plugin('three', 'kill -9 $$');
@@ -78,7 +78,7 @@ describe('A chain of plugins', () => {
     expect(spans).toEqual([
       ...[well, step('two', { 'cni.exit': '3', 'cni.error_code': 7 })],
       ...[well, step('three', { 'cni.exit': 'SIGKILL', 'cni.error_code': undefined })],
-      // A plugin that is not there does not run.
+      // A missing plugin does not run.
       well,
     ]);
   });
@@ -108,7 +108,7 @@ describe('A chain of plugins', () => {
     expect(one?.input).not.toHaveProperty('capabilities');
   });
 
-  it('is checked forward, unless it is too old or says not to', async () => {
+  it('runs CHECK in forward order, except for versions that are too old or a configuration that forbids it', async () => {
     for (const name of ['one', 'two']) await node.plugin(name, '');
     await chain.check(network(['one', 'two']), ATTACHMENT, RESULT);
     expect(await node.story()).toEqual(['CHECK one', 'CHECK two']);
@@ -117,7 +117,7 @@ describe('A chain of plugins', () => {
     expect(await node.story()).toHaveLength(2);
   });
 
-  it('is asked for STATUS and GC from 1.1 on', async () => {
+  it('supports STATUS and GC from 1.1 on', async () => {
     await node.plugin('one', '');
     const valid = [{ containerID: 'c1', ifname: 'eth0' }];
     await chain.status(network(['one']));
@@ -130,7 +130,7 @@ describe('A chain of plugins', () => {
     expect((await node.calls())[1]?.input['cni.dev/valid-attachments']).toEqual(valid);
   });
 
-  it('is given results in the version of the network, whatever the cache holds', async () => {
+  it('passes results in the version of the network, whatever the cache contains', async () => {
     for (const name of ['one', 'two']) await node.plugin(name, '');
     const older = { ...RESULT, cniVersion: '1.1.0', routes: [{ dst: '::/0', mtu: 1400 }] };
     const config = network(['one', 'two'], { cniVersion: '0.4.0' });
@@ -169,7 +169,7 @@ describe('A chain of plugins', () => {
     expect(await node.story()).toEqual(['CHECK one', 'STATUS one']);
   });
 
-  it('hands capabilities to CHECK and DEL too, and none to STATUS and GC', async () => {
+  it('passes capabilities to CHECK and DEL too, and none to STATUS and GC', async () => {
     await node.plugin('one', '');
     const config = network([{ type: 'one', capabilities: { dns: true } }], { cniVersion: '1.1.0' });
     const attachment = { ...ATTACHMENT, capabilityArgs: { dns: { servers: [] } } };
@@ -204,14 +204,14 @@ describe('A chain of plugins', () => {
     ['STATUS', (config, signal) => chain.status(config, signal)],
     ['GC', (config, signal) => chain.gc(config, [], signal)],
     ['VERSION', (config, signal) => chain.validate(config, signal)],
-  ])('is not asked for %s by somebody who has left', async (_, ask) => {
+  ])('does not run %s for a caller that has left', async (_, ask) => {
     await node.plugin('one', answer(RESULT));
     const gone = AbortSignal.abort(new Error('gone'));
     await expect(ask(network(['one'], { cniVersion: '1.1.0' }), gone)).rejects.toThrow('gone');
     expect(await node.story()).toEqual([]);
   });
 
-  it('notes what runs for a pod, and nothing else', async () => {
+  it('records plugins that run for a pod, and no others', async () => {
     await node.plugin('one', answer(RESULT));
     const noted: unknown[] = [];
     const begin = (pid: number, what: object) => {
@@ -234,7 +234,7 @@ describe('A chain of plugins', () => {
     );
   });
 
-  it('is found in the first directory that has it as a program', async () => {
+  it('finds a plugin in the first directory that has it as a program', async () => {
     const first = join(node.root, 'first');
     await mkdir(join(first, 'one'), { recursive: true });
     await node.plugin('one', answer(RESULT));
@@ -264,44 +264,44 @@ describe('A chain of plugins', () => {
   });
 });
 
-describe('A plugin that fails', () => {
+describe('the failure of a plugin', () => {
   it.each([
     [
-      'with an error of CNI',
+      'with a CNI error',
       `echo '{"cniVersion":"1.0.0","code":7,"msg":"bad config","details":"no bridge"}'; exit 1`,
       'UNKNOWN CNI plugin "bad" failed on ADD (code 7): bad config: no bridge',
     ],
     [
-      'for now',
+      'with the code for a later retry',
       `echo '{"code":11,"msg":"come back"}'; exit 1`,
       'UNAVAILABLE CNI plugin "bad" failed on ADD (code 11): come back',
     ],
     [
-      'with words on stderr',
+      'with text on stderr',
       'echo "panic: no  such" >&2; echo "goroutine 1" >&2; exit 2',
       'UNKNOWN CNI plugin "bad" ended with exit code 2 on ADD and said: panic: no such goroutine 1',
     ],
-    ['in silence', 'exit 1', 'UNKNOWN CNI plugin "bad" ended with exit code 1 on ADD and said nothing'],
+    ['without output', 'exit 1', 'UNKNOWN CNI plugin "bad" ended with exit code 1 on ADD and said nothing'],
     ['by a signal', 'kill -SEGV $$', 'UNKNOWN CNI plugin "bad" ended with SIGSEGV on ADD and said nothing'],
     [
-      'to answer in JSON',
+      'with invalid JSON',
       'echo "all is well"',
-      'UNKNOWN CNI plugin "bad" answered ADD with what is not a JSON object: all is well',
+      'UNKNOWN CNI plugin "bad" answered ADD with something that is not a JSON object: all is well',
     ],
-    ['to answer at all', ':', 'UNKNOWN CNI plugin "bad" answered ADD with nothing'],
-    ['to stop talking', 'yes', 'UNKNOWN CNI plugin "bad" wrote more than 1048576 bytes on ADD'],
+    ['without an answer', ':', 'UNKNOWN CNI plugin "bad" answered ADD with nothing'],
+    ['with endless output', 'yes', 'UNKNOWN CNI plugin "bad" wrote more than 1048576 bytes on ADD'],
   ])('%s', async (_, script, error) => {
     await node.plugin('bad', script);
     expect(await rejectionOf(add(['bad']))).toBe(error);
   });
 
-  it('because it is missing', async () => {
+  it('because it is missing names the plugin and the directories', async () => {
     expect(await rejectionOf(add(['absent']))).toBe(
       `FAILED_PRECONDITION CNI plugin "absent" is not installed in /nowhere, ${node.binDir} (--cni-bin-dir)`,
     );
   });
 
-  it('because it hangs: it is killed with all that it started', async () => {
+  it('because it hangs ends with a kill of the plugin and all its children', async () => {
     await node.plugin('slow', 'sleep 1000 & echo $! >$log.new; mv $log.new $log.pid; wait');
     chain = new PluginChain([node.binDir], 300);
     const pidFile = join(node.root, 'calls.pid');
@@ -317,7 +317,7 @@ describe('A plugin that fails', () => {
       jest.useRealTimers();
     }
     const sleeper = readFileSync(pidFile, 'utf8').trim();
-    // SIGKILL is sent before the rejection; dying takes the kernel a moment on a busy machine.
+    // SIGKILL is sent before the rejection, but on a busy machine the process dies a moment later.
     const stateOf = (): string => {
       try {
         return readFileSync(`/proc/${sleeper}/stat`, 'utf8');
@@ -328,7 +328,7 @@ describe('A plugin that fails', () => {
     await until(() => /^gone|\) [ZX] /.test(stateOf()), 'the end of what it started');
   });
 
-  it('because it hangs longer than the limit of the moment', async () => {
+  it('comes at the time limit of the moment', async () => {
     await node.plugin('slow', 'sleep 1000');
     let ms = 60_000;
     chain = new PluginChain([node.binDir], () => ms);
@@ -336,7 +336,7 @@ describe('A plugin that fails', () => {
     expect(await rejectionOf(add(['slow']))).toMatch('took longer than 100 ms');
   });
 
-  it('because its caller has gone', async () => {
+  it('comes when the caller has gone', async () => {
     await node.plugin('slow', 'echo >$log.started; sleep 1000');
     const controller = new AbortController();
     const adding = chain.add(network(['slow']), ATTACHMENT, controller.signal);
@@ -347,8 +347,8 @@ describe('A plugin that fails', () => {
   });
 });
 
-describe('Versions of plugins', () => {
-  it('must include that of the network', async () => {
+describe('plugin versions', () => {
+  it('must include the version of the network', async () => {
     await node.plugin('old', '', ['0.3.1', '0.4.0']);
     await chain.validate(network(['old'], { cniVersion: '0.4.0' }));
     expect(await rejectionOf(chain.validate(network(['old'])))).toBe(
@@ -356,7 +356,7 @@ describe('Versions of plugins', () => {
     );
   });
 
-  it('make answers look as the network is configured', async () => {
+  it('convert answers to the version of the network', async () => {
     await node.plugin(
       'new',
       answer({ ...RESULT, cniVersion: '1.1.0', routes: [{ dst: '::/0', mtu: 1400 }] }),
@@ -369,9 +369,9 @@ describe('Versions of plugins', () => {
   });
 
   it.each([
-    ['knows no VERSION', `echo '{"code":4,"msg":"Unknown CNI_COMMAND: VERSION"}'; exit 1`],
-    ['says only that the version is another', `echo '{"code":1,"msg":"incompatible"}'; exit 1`],
-  ])('are the first one where a plugin %s', async (_, script) => {
+    ['does not know VERSION', `echo '{"code":4,"msg":"Unknown CNI_COMMAND: VERSION"}'; exit 1`],
+    ['says only that the version differs', `echo '{"code":1,"msg":"incompatible"}'; exit 1`],
+  ])('default to the first one if a plugin %s', async (_, script) => {
     await program('old', script);
     await chain.validate(network(['old'], { cniVersion: '0.1.0' }));
     expect(await rejectionOf(chain.validate(network(['old'])))).toBe(
@@ -381,19 +381,19 @@ describe('Versions of plugins', () => {
 
   it.each([
     [
-      'that it knows no VERSION, and no code',
+      'that it does not know VERSION, without a code',
       'echo unknown CNI_COMMAND >&2; exit 1',
       'ended with exit code 1',
     ],
     ['another failure', `echo '{"code":7,"msg":"no"}'; exit 1`, 'failed on VERSION (code 7): no'],
-    ['no versions', 'echo "{}"', 'answered VERSION with what is not a JSON object: {}'],
+    ['no versions', 'echo "{}"', 'answered VERSION with something that is not a JSON object: {}'],
     ['nothing', ':', 'answered VERSION with nothing'],
-  ])('are not known where a plugin says %s', async (_, script, message) => {
+  ])('are unknown if a plugin reports %s', async (_, script, message) => {
     await program('bad', script);
     await expect(chain.validate(network(['bad']))).rejects.toThrow(message);
   });
 
-  it('are asked for once for each plugin, in a way that the oldest understand', async () => {
+  it('are requested once for each plugin, in a form that the oldest understand', async () => {
     const variables = '$CNI_COMMAND $CNI_CONTAINERID $CNI_NETNS $CNI_IFNAME ${CNI_ARGS-none}. $CNI_PATH';
     const versions = JSON.stringify({ supportedVersions: ['1.0.0'] });
     await program('new', `echo "${variables} $(cat)" >>${node.root}/asked; echo '${versions}'`);

@@ -19,7 +19,7 @@ import { ATTACHMENT, FakeNamespaces, listOf, RESULT } from './fake-plugins';
 const POD = { name: 'web', namespace: 'shop', uid: 'u1', annotations: {}, ports: [], dns: undefined };
 const PORT = { hostPort: 80, containerPort: 8080, protocol: 'tcp' as const, hostIp: '' };
 const LOOPBACK_CONFIG = JSON.stringify({ name: 'cni-loopback', plugins: [{ type: 'loopback' }] });
-/** What kubenet files has neither arguments nor a list. */
+/** kubenet's entries have neither arguments nor a list. */
 const KUBENET_LOOPBACK = JSON.stringify({ name: 'kubenet-loopback', type: 'loopback' });
 
 const entry = (networkName: string, over: Partial<CachedAttachment> = {}): CachedAttachment => ({
@@ -28,12 +28,12 @@ const entry = (networkName: string, over: Partial<CachedAttachment> = {}): Cache
   ...over,
 });
 
-describe('The entry of a pod', () => {
+describe('the entry of a pod', () => {
   const empty = { cniVersion: '1.0.0', ips: [] };
   const nameOf = (entries: readonly CachedAttachment[], network?: string): string | undefined =>
     podEntry(entries, network)?.networkName;
 
-  it('is that of the network of today, else the first that has an address', () => {
+  it('is that of the present network, or the first that has an address', () => {
     const entries = [entry('none', { result: empty }), entry('old'), entry('new')];
     expect(nameOf(entries, 'new')).toBe('new');
     expect(nameOf(entries, 'none')).toBe('old');
@@ -46,7 +46,7 @@ describe('The entry of a pod', () => {
     expect(nameOf([entry('net'), entry('begun', { result: undefined })], 'net')).toBe('begun');
   });
 
-  it('is of the interface that every pod has', () => {
+  it('is that of the interface that every pod has', () => {
     const other = { ifName: 'net1', result: { ips: [{ address: '10.0.0.2/8' }] } };
     expect(nameOf([entry('other', other), entry('net')], 'other')).toBe('net');
     expect(nameOf([entry('begun', { ifName: 'net1', result: undefined }), entry('net')])).toBe('net');
@@ -72,13 +72,13 @@ describe('The entry of a pod', () => {
     ['of loopback', { config: LOOPBACK_CONFIG }, false],
     ['of kubenet’s loopback', { config: KUBENET_LOOPBACK }, false],
     ['with a damaged configuration', { config: '{' }, true],
-  ])('%s is of the pod network: %p', (_, over, isOf) => {
+  ])('the entry %s is of the pod network: %p', (_, over, isOf) => {
     expect(isOfPodNetwork(entry('net', over))).toBe(isOf);
   });
 });
 
-describe('The arguments of a pod', () => {
-  it('name it, as far as it is known', () => {
+describe('the arguments of a pod', () => {
+  it('name the pod, as far as it is known', () => {
     expect(cniArgs('s1', POD)).toEqual([
       ['IgnoreUnknown', '1'],
       ['K8S_POD_NAMESPACE', 'shop'],
@@ -92,7 +92,7 @@ describe('The arguments of a pod', () => {
     ]);
   });
 
-  it('hold what it requests', () => {
+  it('include the capabilities that the pod requests', () => {
     const portMappings = [{ hostPort: 80, containerPort: 8080, protocol: 'tcp', hostIP: '' }];
     expect(askedFor('s1', { ...POD, ports: [PORT] }, '10.1.0.0/24')).toEqual({
       cniArgs: cniArgs('s1', POD),
@@ -104,7 +104,7 @@ describe('The arguments of a pod', () => {
     });
   });
 
-  it('of loopback are few', () => {
+  it('for loopback are few', () => {
     expect(loopbackOf('s1', '/ns')).toEqual({
       ...{ containerId: 's1', networkName: 'cni-loopback', ifName: 'lo', netns: '/ns' },
       ...{ cniArgs: [], capabilityArgs: {} },
@@ -117,17 +117,17 @@ describe('The arguments of a pod', () => {
   });
 });
 
-describe('An entry in the cache', () => {
+describe('an entry in the cache', () => {
   const handles = { owns: (path: string) => path.startsWith('/handles/') };
   const ID: CachedAttachment['cniArgs'] = [['K8S_POD_INFRA_CONTAINER_ID', 'c1']];
 
   it.each<[string, Partial<CachedAttachment>, boolean]>([
-    ['with a handle of ours', { netns: '/handles/c1' }, true],
+    ['with our handle', { netns: '/handles/c1' }, true],
     ['with a namespace of another program', { netns: '/run/netns/x', cniArgs: ID }, false],
     ['of cri-dockerd', { netns: '/proc/7/ns/net', cniArgs: ID }, true],
     ['of cri-dockerd whose namespace is gone', { netns: '', cniArgs: ID }, true],
     ['with the id of another sandbox', { netns: '', cniArgs: [['K8S_POD_INFRA_CONTAINER_ID', 'x']] }, false],
-    ['with our id in another argument', { netns: '', cniArgs: [['K8S_POD_UID', 'c1']] }, false],
+    ['with our id in an argument of another name', { netns: '', cniArgs: [['K8S_POD_UID', 'c1']] }, false],
     ['without arguments', { netns: '/proc/7/ns/net', cniArgs: [] }, false],
     ['of kubenet', { netns: '', cniArgs: [], networkName: 'kubenet' }, true],
     ['of kubenet’s loopback', { netns: '', cniArgs: [], networkName: 'kubenet-loopback' }, true],
@@ -143,7 +143,7 @@ describe('An entry in the cache', () => {
     ['/former/other/c1', false],
     ['/run/netns/cni-5', false],
     ['', false],
-  ])('with the namespace "%s" is of another --run-dir: %p', (netns, isOf) => {
+  ])('with the namespace "%s" belongs to another --run-dir: %p', (netns, isOf) => {
     expect(isOfOtherRunDir(entry('net', { netns }))).toBe(isOf);
   });
 });
@@ -177,7 +177,7 @@ describe('checkAll', () => {
   const trouble = (entries: readonly CachedAttachment[], given = signal) =>
     checkAll({ check } as unknown as PluginChain, handles, 's1', entries, given);
 
-  it('checks each in the namespace that is held, and finds nothing', async () => {
+  it('runs CHECK for each entry in the held namespace, and finds no error', async () => {
     const [one, two] = [cached('one'), cached('two', { result: { cniVersion: '1.0.0', dns: {} } })];
     expect(await trouble([one, two])).toBe('');
     expect(checked).toEqual([
@@ -186,31 +186,31 @@ describe('checkAll', () => {
     ]);
   });
 
-  it('leaves out an ADD that was never finished, and goes on', async () => {
+  it('skips an unfinished ADD, and continues', async () => {
     expect(await trouble([cached('begun', { result: undefined }), cached('two')])).toBe('');
     expect(checked.map(([name]) => name)).toEqual(['two']);
   });
 
-  it('says what a plugin says, and asks no other', async () => {
+  it("returns a plugin's error, and runs no other plugin", async () => {
     check.mockRejectedValueOnce(new Error('no address'));
     expect(await trouble([cached('one'), cached('two')])).toBe('no address');
     expect(check).toHaveBeenCalledTimes(1);
   });
 
-  it('says that a configuration cannot be read', async () => {
+  it('reports an unreadable configuration', async () => {
     expect(await trouble([cached('one', { config: '{' }), cached('two')])).toBe(
       'the configuration of network "one" cannot be read',
     );
     expect(checked).toEqual([]);
   });
 
-  it('says that nothing is held', async () => {
+  it('reports that no namespace is held', async () => {
     handles.lives.clear();
     expect(await trouble([cached('one')])).toBe('its network namespace is not held');
     expect(checked).toEqual([]);
   });
 
-  it('ends with the reason of the signal', async () => {
+  it('rejects with the reason of the signal', async () => {
     const aborted = AbortSignal.abort(new Error('enough'));
     check.mockRejectedValueOnce(new Error('killed'));
     await expect(trouble([cached('one')], aborted)).rejects.toThrow('enough');
@@ -223,7 +223,7 @@ describe('unservedOf', () => {
     bandwidth: { ingressRate: 1 },
   };
 
-  it('tells what each network of the pod does not provide', () => {
+  it('returns what each network of the pod does not provide', () => {
     const entries = [
       cached('one', { capabilityArgs: asking }),
       cached('two', { capabilityArgs: { bandwidth: {} } }),
@@ -236,7 +236,7 @@ describe('unservedOf', () => {
     ]);
   });
 
-  it('tells nothing of other interfaces, of loopback, and of what cannot be read', () => {
+  it('ignores other interfaces, loopback, and unreadable entries', () => {
     const loopback = JSON.stringify({ name: 'lo', plugins: [{ type: 'loopback' }] });
     expect(
       unservedOf([

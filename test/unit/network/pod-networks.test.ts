@@ -15,7 +15,7 @@ import { rejectionOf, thrownBy } from '../support/errors';
 import { sandboxRecord } from '../support/records';
 import { FakeNode, listOf } from './fake-plugins';
 
-/** A CNI that notes what it is asked for; each of its answers is its own. */
+/** A CNI that records the calls to it, and gives an answer of its own to each. */
 class FakeCni {
   readonly networkMode = 'none';
   readonly calls: unknown[][] = [];
@@ -63,7 +63,7 @@ describe('PodNetworks', () => {
     { choice: 'bridge', isInstalled: true, mode: 'bridge' },
     { choice: 'bridge', isInstalled: false, mode: 'bridge' },
   ])(
-    '$choice, with CNI installed: $isInstalled, is $mode for the next pod',
+    'uses $mode for the next pod if the choice is $choice and CNI is installed: $isInstalled',
     ({ choice, isInstalled, mode }) => {
       cni.isInstalled = isInstalled;
       const network = nodePods(choice);
@@ -91,7 +91,7 @@ describe('PodNetworks', () => {
     },
   );
 
-  it('asks the network of a pod for its trouble, and none where that is the host’s', async () => {
+  it('asks the network of a pod for its trouble, and reports none for the host network', async () => {
     const network = nodePods();
     const { signal } = new AbortController();
     const onCni = sandboxRecord({ networkMode: 'none' });
@@ -106,7 +106,7 @@ describe('PodNetworks', () => {
     { choice: 'auto', isOurs: true },
     { choice: 'cni', isOurs: true },
     { choice: 'bridge', isOurs: false },
-  ])('frees what nobody asks for, where CNI is its own: $choice', async ({ choice, isOurs }) => {
+  ])('frees abandoned networks if CNI belongs to it: $choice', async ({ choice, isOurs }) => {
     const network = nodePods(choice);
     const existing = new Set(['s1']);
     expect(network.heldSandboxes()).toEqual(isOurs ? ['held'] : []);
@@ -116,7 +116,7 @@ describe('PodNetworks', () => {
   });
 
   it.each<NetworkChoice>(['auto', 'bridge'])(
-    'hands on the rest to CNI, whatever the choice: %s',
+    'passes all other calls to CNI, whatever the choice: %s',
     async (choice) => {
       const network = nodePods(choice);
       await network.detach('s1', 7);
@@ -152,7 +152,7 @@ describe('--network-plugin', () => {
     expect(networkChoice(plugin)).toBe(choice);
   });
 
-  it('takes nothing else', () => {
+  it('accepts no other value', () => {
     for (const plugin of ['calico', 'bridge'])
       expect(thrownBy(() => networkChoice(plugin))).toBe(REFUSED.replace('calico', plugin));
   });
@@ -188,7 +188,7 @@ describe('--network-plugin', () => {
       ['auto', 'none'],
       ['cni', 'none'],
       ['no-op', 'bridge'],
-    ])('for %s: %s', async (plugin, mode) => {
+    ])('with %s: %s', async (plugin, mode) => {
       for (const make of [choose, observe]) {
         const made = await make(plugin);
         expect([made.networkMode, made.condition()]).toEqual([
@@ -199,20 +199,20 @@ describe('--network-plugin', () => {
       }
     });
 
-    it('counts what the bridge does not provide', async () => {
+    it('that count capabilities which the bridge does not provide', async () => {
       const made = await choose('no-op');
       await made.attach(inspectOf('bridge'), bandwidth as unknown as PodToAttach);
       expect(unserved).toEqual(['bandwidth']);
     });
 
-    it('connects no pod where it only observes', async () => {
+    it('that connect no pod if it only observes', async () => {
       const made = await observe('cni');
       expect(await rejectionOf(made.attach(inspectOf('none'), bandwidth as unknown as PodToAttach))).toMatch(
         /^FAILED_PRECONDITION /,
       );
     });
 
-    it('for nothing that it does not know', async () => {
+    it('except for unknown values', async () => {
       expect(await rejectionOf(choose('calico'))).toBe(REFUSED);
       expect(await rejectionOf(observe('calico'))).toBe(REFUSED);
     });

@@ -47,8 +47,8 @@ async function reread(): Promise<ResultCache> {
   return other;
 }
 
-describe('The cache of CNI results', () => {
-  it('writes what libcni writes, for root alone, and reads it again', async () => {
+describe('the cache of CNI results', () => {
+  it("writes libcni's format, readable for root alone, and reads it again", async () => {
     await cache.put(ENTRY);
     expect(await names()).toEqual(['net-c1-eth0']);
     expect(JSON.parse(await readFile(join(results(), 'net-c1-eth0'), 'utf8'))).toEqual(BODY);
@@ -60,7 +60,7 @@ describe('The cache of CNI results', () => {
     }
   });
 
-  it('leaves out what there is not', async () => {
+  it('omits missing values', async () => {
     const begun = { ...ENTRY, capabilityArgs: {}, result: undefined };
     await cache.put(begun);
     const { result: _result, capabilityArgs: _args, ...rest } = BODY;
@@ -68,7 +68,7 @@ describe('The cache of CNI results', () => {
     expect((await reread()).of('c1')).toEqual([begun]);
   });
 
-  it('keeps the entries of a container apart, and those of others', async () => {
+  it('keeps the entries of a container apart from each other and from those of other containers', async () => {
     const lo = { ...ENTRY, networkName: 'cni-loopback', ifName: 'lo' };
     const other = { ...ENTRY, containerId: 'c2' };
     for (const entry of [ENTRY, lo, other]) await cache.put(entry);
@@ -80,11 +80,11 @@ describe('The cache of CNI results', () => {
     await cache.remove(lo);
     expect([cache.of('c1'), cache.values()]).toEqual([[], [other]]);
     expect(await names()).toEqual(['net-c2-eth0']);
-    // What is not there is removed already.
+    // Removing a missing entry succeeds.
     await cache.remove(lo);
   });
 
-  it('is read anew by each load', async () => {
+  it('is read again by each load', async () => {
     await cache.put(ENTRY);
     await file('net-c2-eth0', 'damaged');
     await cache.load();
@@ -94,7 +94,7 @@ describe('The cache of CNI results', () => {
     expect([cache.values(), cache.unreadableOf('c2')]).toEqual([[], []]);
   });
 
-  it('takes entries however Go and older libraries write them', async () => {
+  it('accepts entries in the forms of Go and of older libraries', async () => {
     const { containerId: _, ...body } = BODY;
     await file('net-c1-eth0', { ...body, containerID: 'c1' });
     await file('a-c2-eth0', { kind: 'cniCacheV1', containerId: 'c2', networkName: 'a', ifName: 'eth0' });
@@ -123,12 +123,12 @@ describe('The cache of CNI results', () => {
     ]);
   });
 
-  it('knows which files of a container are no entries, and what result is in them', async () => {
+  it('distinguishes the files of a container that are not entries, and reads the results in them', async () => {
     await file('net-c1-eth0', RESULT);
     await file('x-c1-eth0', '{"half');
     await file('y-c1-eth0', { ...BODY, kind: 'another' });
     await file('z-c1-eth0', { ...BODY, containerId: '' });
-    // An entry under the name of another one.
+    // This entry has the file name of another one.
     await file('net-c2-eth0', { ...BODY, ifName: 'net1' });
     await cache.load();
     expect([cache.values(), cache.unreadableOf('c3')]).toEqual([[], []]);
@@ -140,7 +140,7 @@ describe('The cache of CNI results', () => {
     expect(cache.unreadableOf('c2')).toEqual([RESULT]);
   });
 
-  it('clears away drafts of its own and leaves those of others', async () => {
+  it('removes its own drafts and leaves those of others', async () => {
     for (const name of ['.net-c1-eth0.dockbridge', '.net-c1-eth0.swp', 'net-c1-eth0.dockbridge'])
       await file(name, BODY);
     await cache.load();
@@ -148,8 +148,8 @@ describe('The cache of CNI results', () => {
     expect(cache.unreadableOf('c1')).toEqual([RESULT]);
   });
 
-  it('says why it cannot be written, and keeps the entry, which is to be undone', async () => {
-    // Root may write anywhere: what it cannot write below is a file.
+  it('says why an entry cannot be written, and keeps it in memory, so that it can be undone', async () => {
+    // Root may write anywhere, but not below a file.
     await writeFile(results(), '');
     const why = `UNAVAILABLE the CNI cache in ${results()} cannot be written (ENOTDIR)`;
     const failure = await cache.put(ENTRY).catch((error: unknown) => error as Error);
@@ -164,14 +164,14 @@ describe('The cache of CNI results', () => {
     expect(cache.of('c1')).toEqual([ENTRY]);
   });
 
-  it('keeps no draft of an entry that cannot take its place', async () => {
+  it('keeps no draft of an entry that cannot be renamed', async () => {
     await mkdir(join(results(), 'net-c1-eth0'), { recursive: true });
     expect(await rejectionOf(cache.put(ENTRY))).toMatch(/^UNAVAILABLE .*\(EISDIR\)$/);
     expect(await names()).toEqual(['net-c1-eth0']);
   });
 });
 
-describe('Without a cache of its own', () => {
+describe('without a cache of its own', () => {
   beforeEach(async () => {
     await file('net-c1-eth0', BODY);
     await file('cni-loopback-c1-lo', { ...BODY, networkName: 'cni-loopback', ifName: 'lo' });
@@ -192,8 +192,8 @@ describe('Without a cache of its own', () => {
     expect(await readAttachments(join(root, 'nowhere'), 'c1')).toEqual([]);
   });
 
-  it('those of a network are read', async () => {
-    // One that goes between the list and its reading.
+  it('the attachments of a network are read', async () => {
+    // This one is removed between the list and its reading.
     await symlink(join(root, 'gone'), join(results(), 'net-c8-eth0'));
     const found = await readNetwork(root, 'net');
     expect(found.map(({ containerId }) => containerId).sort()).toEqual(['c1', 'c2']);
@@ -202,7 +202,7 @@ describe('Without a cache of its own', () => {
     expect(await readNetwork(join(root, 'nowhere'), 'net')).toEqual([]);
   });
 
-  it('those of a network are all or none', async () => {
+  it('the attachments of a network are returned completely or not at all', async () => {
     await file('net-c9-eth0', '{"half');
     expect(await rejectionOf(readNetwork(root, 'net'))).toBe(
       `UNAVAILABLE ${join(results(), 'net-c9-eth0')} is not an entry of a CNI cache`,

@@ -1,10 +1,10 @@
 import { convertResult, podIps, resultOf } from '../../../src/network/cni/result';
 import { RESULT } from './fake-plugins';
 
-describe('A result', () => {
+describe('a CNI result', () => {
   it('has the addresses inside the pod, IPv4 first', () => {
     expect(podIps(RESULT, 'eth0')).toEqual(['10.1.0.2', 'fd00::2']);
-    // Some plugins name the node's side only.
+    // Some plugins name only the node's side.
     const onHost = { interfaces: [{ name: 'br0' }], ips: [{ address: '10.0.0.1/8', interface: 0 }] };
     expect(podIps(onHost, 'eth0')).toEqual(['10.0.0.1']);
     expect(podIps({ ip4: { ip: '10.0.0.2/8' }, ip6: { ip: 'fd00::3/64' } }, 'eth0')).toEqual([
@@ -12,12 +12,12 @@ describe('A result', () => {
       'fd00::3',
     ]);
     expect(podIps({ ips: 'none' }, 'eth0')).toEqual([]);
-    // However a plugin writes them: kubelet and its clients compare them as text.
+    // Plugins write addresses in several forms, but kubelet and its clients compare them as text.
     const ips = [{ address: 'FD00:0::2/64' }, { address: 'fd00::2/64' }];
     expect(podIps({ ips }, 'eth0')).toEqual(['fd00::2']);
   });
 
-  it('has those of the interface that was asked for, not of others inside the pod', () => {
+  it('has the addresses of the requested interface, not of others inside the pod', () => {
     const result = {
       interfaces: [
         { name: 'net1', sandbox: '/ns' },
@@ -37,7 +37,7 @@ describe('A result', () => {
     expect(podIps(result, 'net1')).toEqual(['192.168.7.5', 'fd00::2']);
   });
 
-  it('has those of whatever is inside the pod where nothing has the name that was asked for', () => {
+  it('has the addresses of all interfaces inside the pod if none has the requested name', () => {
     const interfaces = [{ name: 'br0' }, { name: 'ib0', sandbox: '/ns' }];
     const ips = [
       { address: '10.0.0.1/24', interface: 0 },
@@ -46,7 +46,7 @@ describe('A result', () => {
     expect(podIps({ interfaces, ips }, 'eth0')).toEqual(['10.1.0.2']);
   });
 
-  it('has them by the numbers that the plugin counts, also over what is no interface', () => {
+  it("uses the plugin's indices, even if some elements of the list are not interfaces", () => {
     const interfaces = [null, { name: 'net1', sandbox: '/ns' }, { name: 'eth0', sandbox: '/ns', mtu: 1400 }];
     const ips = [
       { address: '192.168.7.5/24', interface: 1 },
@@ -62,7 +62,7 @@ describe('A result', () => {
     ]);
   });
 
-  it("has none when it is loopback's", () => {
+  it("has no addresses if it is loopback's", () => {
     const lo = { name: 'lo', sandbox: '/ns' };
     const ips = [
       { address: '127.0.0.1/8', interface: 0 },
@@ -108,7 +108,7 @@ describe('A result', () => {
     });
   });
 
-  it('loses what is new in 1.1, and nothing else, in an older version', () => {
+  it('loses only the new fields of 1.1 in an older version', () => {
     const [one, other] = [
       { name: 'eth0', mac: 'aa', sandbox: '/ns' },
       { name: 'veth0', mac: 'bb' },
@@ -130,13 +130,13 @@ describe('A result', () => {
     expect(convertResult(old, '1.1.0')).toEqual({ ...old, cniVersion: '1.1.0' });
   });
 
-  it('stays as it is in its own version, and in that of the network where it names none', () => {
+  it('is unchanged in its own version, and in that of the network if it names none', () => {
     const ips = [{ version: '4', address: '10.1.0.2/24' }, 'odd'];
     for (const cniVersion of ['1.0.0', undefined, ''])
       expect(convertResult({ cniVersion, ips }, '1.0.0')).toEqual({ cniVersion: '1.0.0', ips });
   });
 
-  it('counts as of the first version where it names one that nobody knows', () => {
+  it('is read as the first version if it names an unknown one', () => {
     const result = { cniVersion: '7.0.0', ip4: { ip: '10.0.0.2/8', routes: [{ dst: '10.0.0.0/8' }] } };
     expect(convertResult(result, '0.1.0')).toEqual({ ...result, cniVersion: '0.1.0' });
     expect(convertResult(result, '1.0.0')).toEqual({
@@ -146,7 +146,7 @@ describe('A result', () => {
     });
   });
 
-  it('has no routes and no interfaces where it had none', () => {
+  it('has no routes and no interfaces if it had none', () => {
     const ips = [{ address: 'fd00::2/64' }];
     expect(convertResult({ cniVersion: '1.1.0', ips }, '0.4.0')).toEqual({
       cniVersion: '0.4.0',
@@ -162,7 +162,7 @@ describe('A result', () => {
     });
   });
 
-  it('has the routes that its version has a place for', () => {
+  it('has the routes that its version can hold', () => {
     const routes = [{ dst: '10.0.0.0/8' }];
     const stray = { ip4: { ip: '10.9.0.9/8', routes: [{ dst: '1.0.0.0/8' }] } };
     expect(convertResult({ cniVersion: '0.4.0', ips: [], routes, ...stray }, '1.1.0')).toEqual({
@@ -175,25 +175,25 @@ describe('A result', () => {
     ]);
   });
 
-  it('keeps what is no list of interfaces as it is', () => {
+  it('keeps an invalid list of interfaces as it is', () => {
     const result = { cniVersion: '1.1.0', interfaces: 'none', ips: [{ address: '10.0.0.2/8' }] };
     expect(convertResult(result, '1.0.0')).toEqual({ ...result, cniVersion: '1.0.0' });
     expect(podIps(result, 'eth0')).toEqual(['10.0.0.2']);
   });
 
-  it('has no address in what is no address', () => {
+  it('returns no address for an invalid one', () => {
     const ips = [{ address: 7 }, { address: 'x/24' }, {}, { address: '10.0.0.2' }];
     expect(podIps({ ips }, 'eth0')).toEqual(['10.0.0.2']);
     expect(podIps({}, 'eth0')).toEqual([]);
     expect(podIps({ ip4: 'none', ip6: { gateway: 'fd00::1' } }, 'eth0')).toEqual([]);
   });
 
-  it('keeps the order of the plugin within a family', () => {
+  it("keeps the plugin's order within a family", () => {
     const ips = ['10.0.0.9/8', 'fd00::9/64', '10.0.0.2/8', 'fd00::2/64'].map((address) => ({ address }));
     expect(podIps({ ips }, 'eth0')).toEqual(['10.0.0.9', '10.0.0.2', 'fd00::9', 'fd00::2']);
   });
 
-  it('can be made of addresses alone', () => {
+  it('can consist of addresses alone', () => {
     const made = resultOf(['10.0.0.2', 'fd00::2'], 'net1', '/ns');
     expect(made).toEqual({
       cniVersion: '1.0.0',

@@ -33,7 +33,7 @@ describe('one run of a plugin', () => {
       ...over,
     });
   };
-  /** All that is told about a failure. */
+  /** Everything that is reported about a failure. */
   const failure = async (running: Promise<string>): Promise<object> =>
     running.then(
       () => ({}),
@@ -51,7 +51,11 @@ describe('one run of a plugin', () => {
   it.each<{ desc: string; script: string; outcome: string | RegExp }>([
     { desc: 'that succeeds', script: 'cat', outcome: 'in' },
     { desc: 'that fails', script: 'exit 3', outcome: /exit code 3/ },
-    { desc: 'that floods us', script: 'head -c 2000000 /dev/zero; sleep 60', outcome: /wrote more than/ },
+    {
+      desc: 'that writes too much',
+      script: 'head -c 2000000 /dev/zero; sleep 60',
+      outcome: /wrote more than/,
+    },
   ])('$desc leaves neither a timer nor a listener', async ({ script, outcome }) => {
     const answer = await run(script).catch((error: unknown) => (error as Error).message);
     if (typeof outcome === 'string') expect(answer).toBe(outcome);
@@ -60,7 +64,7 @@ describe('one run of a plugin', () => {
   });
 
   it.each<{ desc: string; end: () => unknown; why: RegExp }>([
-    { desc: 'its time is over', end: () => jest.advanceTimersByTime(10_000), why: /longer than 10000 ms/ },
+    { desc: 'its time is up', end: () => jest.advanceTimersByTime(10_000), why: /longer than 10000 ms/ },
     { desc: 'its caller leaves', end: () => caller.abort(new Error('gone')), why: /^gone$/ },
   ])('ends when $desc, and leaves neither a timer nor a listener', async ({ end, why }) => {
     const running = run('exec sleep 60');
@@ -75,7 +79,7 @@ describe('one run of a plugin', () => {
     { closed: 'after a while', tries: 1, whose: 'nobody' },
     { closed: 'never', tries: 10, whose: 'a caller' },
   ])(
-    'waits, for $whose, for a binary that is being written, which ends $closed',
+    'waits, for $whose, for a binary that is being written and is closed $closed',
     async ({ closed, tries, whose }) => {
       const path = join(directory, 'plugin');
       writeFileSync(path, '#!/bin/sh\n', { mode: 0o755 });
@@ -98,7 +102,7 @@ describe('one run of a plugin', () => {
     },
   );
 
-  it('has the environment of its call and of the daemon, in a group of its own, at the root', async () => {
+  it('has the environment of its call and of the daemon, its own process group, and the root directory', async () => {
     const script = 'echo "$CNI_COMMAND $CNI_IFNAME $FROM_DAEMON $# $PWD"; ps -o pgid= -p $$; echo $$';
     process.env.FROM_DAEMON = 'daemon';
     try {
@@ -111,7 +115,7 @@ describe('one run of a plugin', () => {
     }
   });
 
-  it('is told of its process before it has its input, and of its end', async () => {
+  it('reports its process before it writes the input, and reports its end', async () => {
     const story: unknown[] = [];
     const input = join(directory, 'input');
     const onStarted = (pid: number) => {
@@ -126,7 +130,7 @@ describe('one run of a plugin', () => {
     nothingIsLeft();
   });
 
-  it('may end without reading its input, and may say more on stderr than anybody keeps', async () => {
+  it('accepts a plugin that does not read its input and writes more to stderr than is kept', async () => {
     const stdin = 'x'.repeat(2_000_000);
     expect(await run('echo done', { stdin })).toBe('done\n');
     const said = await failure(
@@ -139,21 +143,21 @@ describe('one run of a plugin', () => {
     );
   });
 
-  it('may answer with as much as a mebibyte', async () => {
+  it('accepts an answer of a mebibyte', async () => {
     expect(await run('head -c 1048576 /dev/zero')).toHaveLength(1_048_576);
     expect(await failure(run('head -c 1048577 /dev/zero'))).toEqual(
       failed('UNKNOWN', 'CNI plugin "plugin" wrote more than 1048576 bytes on ADD'),
     );
   });
 
-  it('is not begun for a caller that has left', async () => {
+  it('does not begin for a caller that has left', async () => {
     caller.abort(new Error('gone'));
     const started = join(directory, 'started');
     await expect(run(`touch ${started}`)).rejects.toThrow('gone');
     expect(existsSync(started)).toBe(false);
   });
 
-  it('says of what cannot be run why, and of what fails otherwise no more than that', async () => {
+  it('says why a program cannot be run, and reports other failures without a guess', async () => {
     const path = join(directory, 'missing');
     const told = (await failure(run('cat', { path }))) as Error;
     expect(told).toEqual(failed('FAILED_PRECONDITION', told.message));
@@ -164,11 +168,11 @@ describe('one run of a plugin', () => {
     nothingIsLeft();
   });
 
-  it('may need nobody who can give up', async () => {
+  it('works without a signal', async () => {
     expect(await run('cat', { signal: undefined })).toBe('in');
   });
 
-  it('is left behind when it does not end although it is killed', async () => {
+  it('gives up on a plugin that does not end although it was killed', async () => {
     const kill = jest.spyOn(process, 'kill').mockReturnValue(true);
     try {
       const ends: boolean[] = [];
@@ -204,7 +208,7 @@ describe('one run of a plugin', () => {
     }
   });
 
-  it('ends although a descendant that has left its group holds its output', async () => {
+  it('ends although a descendant outside its group holds its output', async () => {
     const pidFile = join(directory, 'pid');
     const running = run(
       `setsid sh -c 'echo $$ >${pidFile}.new; mv ${pidFile}.new ${pidFile}; exec sleep 60' & wait`,
@@ -217,7 +221,7 @@ describe('one run of a plugin', () => {
   });
 });
 
-describe('What a plugin says of its failure', () => {
+describe('the message of a failed plugin', () => {
   const partsOf = (error: CniPluginError): object => {
     const { name, plugin, command, code, message, pluginCode } = error;
     return { name, plugin, command, code, message, pluginCode };
@@ -239,18 +243,18 @@ describe('What a plugin says of its failure', () => {
       { code: 7 },
       failed('CNI plugin "one" failed on DEL (code 7): ', 'UNKNOWN', { pluginCode: 7 }),
     ],
-    ['words alone', { msg: 'broken' }, failed('CNI plugin "one" failed on DEL: broken')],
+    ['only a message', { msg: 'broken' }, failed('CNI plugin "one" failed on DEL: broken')],
     [
-      'all there is',
+      'a code, a message and details',
       { code: 999, msg: 'broken', details: 'no bridge' },
       failed('CNI plugin "one" failed on DEL (code 999): broken: no bridge', 'UNKNOWN', { pluginCode: 999 }),
     ],
     [
-      'to come back later',
+      'the code for a later retry',
       { code: 11, msg: 'busy' },
       failed('CNI plugin "one" failed on DEL (code 11): busy', 'UNAVAILABLE', { pluginCode: 11 }),
     ],
-    ['a code that is none', { code: '7', msg: 'broken' }, failed('CNI plugin "one" failed on DEL: broken')],
+    ['an invalid code', { code: '7', msg: 'broken' }, failed('CNI plugin "one" failed on DEL: broken')],
   ])('is %s', (_, answer, expected) => {
     expect(told({ stdout: JSON.stringify(answer), stderr: 'not this' })).toEqual(expected);
   });
@@ -262,16 +266,16 @@ describe('What a plugin says of its failure', () => {
     ['', 'said nothing', ''],
     ['x'.repeat(300), `said: ${'x'.repeat(300)}`, ''],
     ['x'.repeat(301), `said: ${'x'.repeat(300)}…`, ''],
-  ])('is else what it printed: %p', (stdout, said, stderr) => {
+  ])('is otherwise its output: %p', (stdout, said, stderr) => {
     expect(told({ stdout, stderr })).toEqual(
       failed(`CNI plugin "one" ended with exit code 1 on DEL and ${said}`),
     );
   });
 
-  it('is what is no answer', () => {
+  it('is the output that is not an answer', () => {
     const error = garbageAnswer('one', 'DEL', ' no\nJSON ');
     expect(partsOf(error)).toEqual(
-      failed('CNI plugin "one" answered DEL with what is not a JSON object: no JSON'),
+      failed('CNI plugin "one" answered DEL with something that is not a JSON object: no JSON'),
     );
     expect(garbageAnswer('one', 'DEL', ' ').message).toBe('CNI plugin "one" answered DEL with nothing');
   });

@@ -44,7 +44,7 @@ async function plugins(patience = 0, killWait = 5_000): Promise<RunningPlugins> 
 }
 
 describe('plugins that a killed daemon left at work', () => {
-  it('are waited for by their pod alone, and killed when they take too long', async () => {
+  it('delay only their own pod, and are killed when they take too long', async () => {
     const child = sleeper();
     await (await plugins()).begin(child.pid, ADD);
     const next = await plugins();
@@ -65,14 +65,15 @@ describe('plugins that a killed daemon left at work', () => {
     expect(child.signalCode).toBe('SIGTERM');
   });
 
-  it('keep nobody waiting who has gone', async () => {
+  it('delay no caller that has gone', async () => {
     await (await plugins()).begin(sleeper().pid, ADD);
     const gone = AbortSignal.abort(new Error('cancelled'));
     await expect((await plugins(60_000)).whenQuiet('c1', gone)).rejects.toThrow('cancelled');
   });
 
-  it('are named where they cannot be killed, and waited for no longer', async () => {
-    // Not the leader of its group: our signal to the group misses it, as one to a process in the kernel would.
+  it('that cannot be killed are named, and no longer awaited', async () => {
+    // This process is not the leader of its group, so our signal to the group misses it. A process that
+    // hangs in the kernel would ignore the signal, too.
     const child = spawn('sleep', ['1000']);
     children.push(child);
     await (await plugins()).begin(child.pid!, ADD);
@@ -89,11 +90,11 @@ describe('plugins that a killed daemon left at work', () => {
   });
 });
 
-describe('the notes about plugins', () => {
-  it('say all that the next daemon needs, to root alone', async () => {
+describe('the records of running plugins', () => {
+  it('contain all data that the next daemon needs, for root alone', async () => {
     const { pid } = sleeper();
     const name = (await processName(pid))!;
-    // Neither the directory is there nor what is above it.
+    // The directory and its parent are both missing.
     const above = directory;
     directory = join(above, 'run/plugins');
     await (await plugins()).begin(pid, ADD);
@@ -112,14 +113,14 @@ describe('the notes about plugins', () => {
     ['no pid', { process: 'x' }],
     ['a pid that is no number', { pid: '77', process: 'x' }],
     ['the pid of init', { pid: 1, process: 'x' }],
-    ['a pid that is none', { pid: -1, process: 'x' }],
-  ])('with %s are thrown away', async (_, body) => {
+    ['an impossible pid', { pid: -1, process: 'x' }],
+  ])('with %s are discarded', async (_, body) => {
     writeFileSync(join(directory, 'odd'), JSON.stringify({ ...ADD, ...body }));
     await plugins();
     expect([readdirSync(directory), told]).toEqual([[], []]);
   });
 
-  it('are not made of a process that has ended', async () => {
+  it('are not written for a process that has ended', async () => {
     const child = sleeper();
     child.kill('SIGKILL');
     await once(child, 'exit');
@@ -129,7 +130,7 @@ describe('the notes about plugins', () => {
   });
 });
 
-it('a process whose environment looks like a plugin is nothing to us, nor is one with a reused pid', async () => {
+it("a process with a plugin's environment, or with a reused pid, is ignored", async () => {
   const child = sleeper({ CNI_NETNS: '/run/dockbridge/netns/x', CNI_COMMAND: 'ADD' });
   const body = { ...ADD, pid: child.pid, process: `${child.pid} 1 another-boot` };
   writeFileSync(join(directory, `${child.pid}-1`), JSON.stringify(body));
@@ -138,7 +139,7 @@ it('a process whose environment looks like a plugin is nothing to us, nor is one
   expect([child.signalCode, readdirSync(directory)]).toEqual([null, []]);
 });
 
-describe('the patience with plugins that were left behind', () => {
+describe('the time limit for plugins that were left behind', () => {
   let now: number;
   let kill: jest.SpyInstance;
   beforeEach(() => {
@@ -149,9 +150,9 @@ describe('the patience with plugins that were left behind', () => {
   afterEach(() => jest.restoreAllMocks());
 
   it.each([
-    ['of a daemon', {}, 10_000, 5_000],
-    ['of a test', { patience: 300, killWait: 200 }, 300, 200],
-  ])('%s has two ends', async (_, times, patience, killWait) => {
+    ['by a daemon', {}, 10_000, 5_000],
+    ['by a test', { patience: 300, killWait: 200 }, 300, 200],
+  ])('%s has two stages', async (_, times, patience, killWait) => {
     const child = sleeper();
     await (await plugins()).begin(child.pid, ADD);
     const next = new RunningPlugins(directory, logger, times);
@@ -177,8 +178,8 @@ describe('the patience with plugins that were left behind', () => {
   });
 });
 
-describe('plugins of our own', () => {
-  it('leave nothing behind once they have ended', async () => {
+describe('our own plugins', () => {
+  it('leave nothing once they have ended', async () => {
     const own = await plugins();
     const onEnd = await own.begin(sleeper().pid, ADD);
     expect(readdirSync(directory)).toHaveLength(1);
@@ -187,7 +188,7 @@ describe('plugins of our own', () => {
     await own.whenQuiet('c1', undefined);
   });
 
-  it('are waited for when they did not end although they were killed', async () => {
+  it('are awaited if they did not end although they were killed', async () => {
     const own = await plugins(60_000);
     const child = sleeper();
     const onEnd = await own.begin(child.pid, ADD);
@@ -198,7 +199,7 @@ describe('plugins of our own', () => {
     expect(child.signalCode).toBe('SIGTERM');
   });
 
-  it('run although nothing can be written down, which is told once', async () => {
+  it('run even if no record can be written, which is logged once', async () => {
     await rm(directory, { recursive: true });
     writeFileSync(directory, '');
     const own = await plugins(60_000);
@@ -214,7 +215,7 @@ describe('plugins of our own', () => {
     await quiet;
   });
 
-  it('are nobody’s concern while they run as they should', async () => {
+  it('are ignored while they run normally', async () => {
     const own = await plugins(0, 0);
     await own.begin(sleeper().pid, ADD);
     await own.whenQuiet('c1', undefined);

@@ -20,7 +20,7 @@ const PORTS = { PortBindings: { '80/tcp': [{ HostIp: '', HostPort: '8080' }] } }
 const PORT = { protocol: 'tcp', containerPort: 80, hostPort: 8080, hostIp: '' };
 const CHECKPOINT: SandboxCheckpoint = { name: 'web', namespace: 'shop', hostNetwork: false, ports: [PORT] };
 
-describe('Checkpoints of sandboxes', () => {
+describe('checkpoints of sandboxes', () => {
   let base: string;
   let told: string[];
   beforeEach(async () => {
@@ -48,14 +48,14 @@ describe('Checkpoints of sandboxes', () => {
     });
   }
 
-  it('are kept where cri-dockerd has its directory', async () => {
+  it("are kept in cri-dockerd's directory if it exists", async () => {
     await mkdir(directory(), { recursive: true });
     await open().write(ID, CHECKPOINT);
     expect(await textOf()).toBe(encodeCheckpoint(CHECKPOINT));
     expect(await readdir(directory())).toEqual([ID]);
   });
 
-  it('are not kept on a node that never had it, and nothing is made there', async () => {
+  it('are not kept on a node that never had the directory, and no directory is created', async () => {
     const checkpoints = open();
     await checkpoints.write(ID, CHECKPOINT);
     await checkpoints.complete(sandboxRecord(), PORTS);
@@ -65,7 +65,7 @@ describe('Checkpoints of sandboxes', () => {
     expect(told).toEqual([]);
   });
 
-  it('are kept there too when asked for, and nowhere when not', async () => {
+  it('are kept there if requested, and nowhere if switched off', async () => {
     await open({ mode: 'on' }).write(ID, CHECKPOINT);
     expect(await textOf()).toBe(encodeCheckpoint(CHECKPOINT));
     await open({ mode: 'off' }).write(engineId('b2'), CHECKPOINT);
@@ -73,7 +73,7 @@ describe('Checkpoints of sandboxes', () => {
     expect(await readdir(directory())).toEqual([ID]);
   });
 
-  it('are completed where they are missing or cri-dockerd would reject them, once', async () => {
+  it('are completed once if they are missing or cri-dockerd would reject them', async () => {
     await mkdir(directory(), { recursive: true });
     const checkpoints = open();
     await checkpoints.complete(sandboxRecord(), PORTS);
@@ -85,7 +85,7 @@ describe('Checkpoints of sandboxes', () => {
     expect(await textOf()).toBe(encodeCheckpoint(CHECKPOINT));
   });
 
-  it('are left as cri-dockerd wrote them', async () => {
+  it('stay as cri-dockerd wrote them', async () => {
     await mkdir(directory(), { recursive: true });
     const its = encodeCheckpoint({ ...CHECKPOINT, ports: [PORT, { ...PORT, hostPort: 0 }] });
     await writeFile(join(directory(), ID), its);
@@ -93,7 +93,7 @@ describe('Checkpoints of sandboxes', () => {
     expect(await textOf()).toBe(its);
   });
 
-  it("are made of dockershim's, which have all ports", async () => {
+  it("are made from dockershim's, which have all ports", async () => {
     await mkdir(directory(), { recursive: true });
     await mkdir(oldDirectory(), { recursive: true });
     const ports = [{ ...PORT, hostIp: '10.0.0.1' }];
@@ -103,14 +103,14 @@ describe('Checkpoints of sandboxes', () => {
     expect(await textOf()).toBe(encodeCheckpoint({ ...CHECKPOINT, ports }));
   });
 
-  it('are made for a hand-over whatever the mode is', async () => {
+  it('are made for a hand-over in every mode', async () => {
     const checkpoints = open({ mode: 'off' });
     expect(await checkpoints.ensure(sandboxRecord(), PORTS)).toBe(true);
     expect(await checkpoints.ensure(sandboxRecord(), PORTS)).toBe(false);
     expect(await textOf()).toBe(encodeCheckpoint(CHECKPOINT));
   });
 
-  it("go with their sandbox, dockershim's too, in every mode", async () => {
+  it("are removed with their sandbox, including dockershim's, in every mode", async () => {
     for (const path of [directory(), oldDirectory()]) {
       await mkdir(path, { recursive: true });
       await writeFile(join(path, ID), encodeCheckpoint(CHECKPOINT));
@@ -119,7 +119,7 @@ describe('Checkpoints of sandboxes', () => {
     expect([...(await readdir(directory())), ...(await readdir(oldDirectory()))]).toEqual([]);
   });
 
-  it('tell the sandboxes they are of, and nothing else; half-written ones of a killed daemon go', async () => {
+  it('list the sandboxes that they belong to, and half-written ones of a killed daemon are removed', async () => {
     for (const path of [directory(), oldDirectory()]) await mkdir(path, { recursive: true });
     await writeFile(join(directory(), ID), '');
     await writeFile(join(oldDirectory(), engineId('b2')), '');
@@ -129,7 +129,7 @@ describe('Checkpoints of sandboxes', () => {
     expect((await readdir(directory())).sort()).toEqual([...others, ID].sort());
   });
 
-  it('of no sandbox go, unless a cri-dockerd works there', async () => {
+  it('without a sandbox are removed, unless a cri-dockerd works there', async () => {
     await mkdir(directory(), { recursive: true });
     await writeFile(join(directory(), ID), '');
     await open({ isInUse: () => Promise.resolve(true) }).removeOrphan(ID);
@@ -138,9 +138,9 @@ describe('Checkpoints of sandboxes', () => {
     expect(await readdir(directory())).toEqual([]);
   });
 
-  it('that cannot be written stop nobody and are told of once, until it goes well again', async () => {
+  it('that cannot be written stop nobody and are logged once, until a write succeeds', async () => {
     await mkdir(join(base, 'cri-dockerd'));
-    // Root may write anywhere: what it cannot write below is a file.
+    // Root may write anywhere, but not below a file.
     await writeFile(directory(), '');
     const checkpoints = open({ mode: 'on' });
     await checkpoints.write(ID, CHECKPOINT);
@@ -152,13 +152,13 @@ describe('Checkpoints of sandboxes', () => {
     expect(told).toEqual([expect.anything(), "info cri-dockerd's checkpoints are maintained again"]);
   });
 
-  it('are for cri-dockerd to read and for nobody else to write', async () => {
+  it('are readable for cri-dockerd, and only root can write them', async () => {
     await open({ mode: 'on' }).write(ID, CHECKPOINT);
     expect((await stat(join(directory(), ID))).mode & 0o777).toBe(0o600);
     expect((await stat(directory())).mode & 0o777).toBe(0o755);
   });
 
-  it('are not looked at again once they are known to be sound, until they are removed', async () => {
+  it('are not read again once they are known to be complete, until they are removed', async () => {
     await mkdir(directory(), { recursive: true });
     const checkpoints = open();
     const reads = jest.spyOn(fsPromises, 'readFile');
@@ -184,7 +184,7 @@ describe('Checkpoints of sandboxes', () => {
     }
   });
 
-  it('are not written again where they are sound', async () => {
+  it('are not written again if they are complete', async () => {
     await open({ mode: 'on' }).write(ID, CHECKPOINT);
     const { ino } = await stat(join(directory(), ID));
     await utimes(join(directory(), ID), 1, 1);
@@ -193,7 +193,7 @@ describe('Checkpoints of sandboxes', () => {
     expect((await stat(join(directory(), ID))).ino).toBe(ino);
   });
 
-  it('leave no draft behind that could not take its place', async () => {
+  it('leave no draft that could not be renamed', async () => {
     await mkdir(join(directory(), ID), { recursive: true });
     const checkpoints = open();
     await checkpoints.write(ID, CHECKPOINT);
@@ -206,7 +206,7 @@ describe('Checkpoints of sandboxes', () => {
     expect(await textOf()).toBe(encodeCheckpoint(CHECKPOINT));
   });
 
-  it('are not made without a directory, unless somebody asks for that', async () => {
+  it('are not made without a directory, unless the option requests it', async () => {
     await expect(open().ensure(sandboxRecord(), PORTS, false)).resolves.toBe(false);
     expect(await readdir(base)).toEqual([]);
     await expect(open({ mode: 'off' }).ensure(sandboxRecord(), PORTS, false)).rejects.toThrow(/ENOENT/);
@@ -217,7 +217,7 @@ describe('Checkpoints of sandboxes', () => {
     ['ENOENT', false],
     ['ENOTDIR', false],
     ['EISDIR', true],
-  ])('are made anew where reading says %s, which is a failure: %p', async (code, fails) => {
+  ])('are made again if reading says %s, which is a failure: %p', async (code, fails) => {
     if (code === 'ENOTDIR') {
       await mkdir(join(base, 'dockershim'));
       await writeFile(oldDirectory(), '');
@@ -227,7 +227,7 @@ describe('Checkpoints of sandboxes', () => {
     else expect(await ensuring).toBe(true);
   });
 
-  it('of each kind of trouble are told of once, and each is over by itself', async () => {
+  it('cause one log line for each kind of trouble, and each trouble ends by itself', async () => {
     const lines: unknown[] = [];
     const note =
       (level: string) =>
@@ -243,7 +243,7 @@ describe('Checkpoints of sandboxes', () => {
     const over = (operation: string): unknown[] => [
       ...['info', "cri-dockerd's checkpoints are maintained again", { operation }],
     ];
-    // What is a directory cannot be removed as a file, nor replaced by one.
+    // A directory cannot be removed as a file, nor replaced by one.
     await mkdir(join(directory(), ID), { recursive: true });
     for (let time = 0; time < 2; time++) await checkpoints.complete(sandboxRecord(), PORTS);
     for (let time = 0; time < 2; time++) await checkpoints.remove(ID);
@@ -263,7 +263,7 @@ describe('Checkpoints of sandboxes', () => {
     }
   });
 
-  it('that are being written are no drafts of a killed daemon', async () => {
+  it('that are being written are not drafts of a killed daemon', async () => {
     await mkdir(directory(), { recursive: true });
     const held = gate();
     const real = fsPromises.writeFile;
@@ -290,14 +290,14 @@ describe('Checkpoints of sandboxes', () => {
     }
   });
 
-  it('of no sandbox stay where nobody knows whether cri-dockerd runs', async () => {
+  it('without a sandbox stay if it is unknown whether cri-dockerd runs', async () => {
     await mkdir(directory(), { recursive: true });
     await writeFile(join(directory(), ID), '');
     await open({ isInUse: () => Promise.reject(new Error('EIO')) }).removeOrphan(ID);
     expect(await readdir(directory())).toEqual([ID]);
   });
 
-  it('are nothing to a daemon that only observes', async () => {
+  it('are ignored by an observing daemon', async () => {
     const untouched = new UntouchedCheckpoints();
     await Promise.all([
       untouched.write(),

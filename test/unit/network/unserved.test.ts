@@ -15,7 +15,7 @@ const ASKING = {
     { hostPort: 80, containerPort: 8080, protocol: 'tcp' as const, hostIp: '' },
     { hostPort: 53, containerPort: 53, protocol: 'udp' as const, hostIp: '' },
   ],
-  // Its resolv.conf says it.
+  // The pod's resolv.conf provides DNS.
   dns: { servers: ['10.96.0.10'], searches: [], options: [] },
 };
 
@@ -30,15 +30,15 @@ afterEach(async () => {
   await node.remove();
 });
 
-/** A network of one plugin with a pod that asks for all there is. */
+/** A network of one plugin, and a pod that requests all capabilities. */
 async function attach(capabilities: Record<string, boolean>, pod = ASKING): Promise<void> {
   await node.configure(listOf([{ type: 'one', capabilities }]));
   network = await node.open();
   await network.attach({ Id: 'c1', State: { Pid: process.pid } } as EngineContainerInspect, pod);
 }
 
-describe('What a pod asks for and no plugin does', () => {
-  it('is said in the log, counted, and told to who asks, after a restart too', async () => {
+describe('a capability that a pod requests and no plugin provides', () => {
+  it('is logged, counted, and reported in the status, even after a restart', async () => {
     await attach({});
     expect(node.warnings).toEqual([PORTS, BANDWIDTH]);
     expect(node.unserved).toEqual(['portMappings', 'bandwidth']);
@@ -49,16 +49,16 @@ describe('What a pod asks for and no plugin does', () => {
     expect(node.unserved).toHaveLength(2);
   });
 
-  it('is only what is missing', async () => {
+  it('is reported only if it is missing', async () => {
     await attach({ portMappings: true });
     expect(node.warnings).toEqual([BANDWIDTH]);
     expect(await network.troubleOf({ id: 'c1' })).toBe(BANDWIDTH);
   });
 
   it.each([
-    ['a plugin does all of it', { portMappings: true, bandwidth: true }, ASKING],
-    ['the pod asks for nothing', {}, { ...ASKING, annotations: {}, ports: [] }],
-  ])('is nothing where %s', async (_, capabilities, pod) => {
+    ['a plugin provides all of them', { portMappings: true, bandwidth: true }, ASKING],
+    ['the pod requests none', {}, { ...ASKING, annotations: {}, ports: [] }],
+  ])('is not reported if %s', async (_, capabilities, pod) => {
     await attach(capabilities, pod as typeof ASKING);
     expect(node.warnings).toEqual([]);
     expect(node.unserved).toEqual([]);

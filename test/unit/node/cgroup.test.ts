@@ -25,14 +25,14 @@ function hierarchiesOf(mountinfo: string): Hierarchies {
 }
 
 describe('findHierarchies', () => {
-  it('finds the one tree of a recorded v2 machine', () => {
+  it('finds the single hierarchy of a recorded v2 machine', () => {
     expect(recordedHierarchies()).toEqual({
       version: 2,
       unified: { mountPoint: '/sys/fs/cgroup', root: '/' },
     });
   });
 
-  it('takes a hybrid machine for v1, and finds controllers that share a tree', () => {
+  it('treats a hybrid machine as v1, and finds controllers that share a hierarchy', () => {
     const found = hierarchiesOf(V1_MOUNTS);
     const controllers = found.version === 1 ? found.controllers : new Map<string, unknown>();
     expect(controllers.get('cpuacct')).toEqual({ mountPoint: '/sys/fs/cgroup/cpu,cpuacct', root: '/' });
@@ -45,7 +45,7 @@ describe('findHierarchies', () => {
     expect(found).toMatchObject({ unified: { mountPoint: '/odd place' } });
   });
 
-  it('finds nothing on a machine without', () => {
+  it('finds nothing on a machine without cgroups', () => {
     expect(findHierarchies('1 1 0:2 / / rw - rootfs rootfs rw')).toBeUndefined();
   });
 });
@@ -60,7 +60,7 @@ describe('groupOfContainer', () => {
       'unlimited',
       '/system.slice/docker-bbbb4f0c1d2e3b4a5968778695a4b3c2d1e0f00112233445566778899aabbcc2.scope',
     ],
-  ])('is found on a recorded v2 machine: %s', (name, path) => {
+  ])('finds the cgroup on a recorded v2 machine: %s', (name, path) => {
     const id = /[0-9a-f]{60,}/.exec(path)?.[0] ?? '';
     const group = groupOfContainer(recordedText(`proc-cgroup-${name}`), id, recordedHierarchies());
     expect(group?.name).toBe(path);
@@ -68,7 +68,7 @@ describe('groupOfContainer', () => {
     expect(group?.parent().directoryOf('')).toBe(`/sys/fs/cgroup${path.slice(0, path.lastIndexOf('/'))}`);
   });
 
-  it('is found in each tree of a v1 machine', () => {
+  it('finds the cgroup in each hierarchy of a v1 machine', () => {
     const text = `9:memory:/kubepods/pod1/${ID}\n2:cpu,cpuacct:/kubepods/pod1/${ID}\n0::/\n`;
     const group = groupOfContainer(text, ID, hierarchiesOf(V1_MOUNTS));
     expect(group?.directoryOf('cpuacct')).toBe(`/sys/fs/cgroup/cpu,cpuacct/kubepods/pod1/${ID}`);
@@ -79,18 +79,18 @@ describe('groupOfContainer', () => {
     expect(group?.parent().directoryOf('memory')).toBe('/sys/fs/cgroup/memory/kubepods/pod1');
   });
 
-  it('leads a process back that moved into a group of its own', () => {
+  it('ignores that a process moved into a cgroup of its own', () => {
     const group = groupOfContainer(`0::/docker/${ID}/init.scope\n`, ID, recordedHierarchies());
     expect(group?.name).toBe(`/docker/${ID}`);
   });
 
-  it('sees through a cgroup namespace of our own', () => {
+  it('works in a cgroup namespace of our own', () => {
     const mounts = hierarchiesOf('1 1 0:1 /../.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw');
     const group = groupOfContainer(`0::/../../docker/${ID}\n`, ID, mounts);
     expect(group?.directoryOf('')).toBe(`/sys/fs/cgroup/docker/${ID}`);
   });
 
-  it('is not that of a stranger with a reused pid', () => {
+  it('ignores the cgroup of another process with a reused pid', () => {
     expect(groupOfContainer('0::/system.slice/ssh.service\n', ID, recordedHierarchies())).toBeUndefined();
     const other = groupOfContainer(`0::/docker/${engineId('c2')}\n`, ID, recordedHierarchies());
     expect(other).toBeUndefined();
@@ -100,7 +100,7 @@ describe('groupOfContainer', () => {
 describe('isInContainer', () => {
   it.each([
     { desc: 'a part of our own cgroup path', pid: process.pid, id: '/', is: true },
-    { desc: "a stranger's id", pid: process.pid, id: 'f'.repeat(64), is: false },
+    { desc: 'the id of a foreign container', pid: process.pid, id: 'f'.repeat(64), is: false },
     { desc: 'a pid that does not exist', pid: 2 ** 30, id: '/', is: false },
   ])('$desc', async ({ pid, id, is }) => {
     await expect(isInContainer(pid, id)).resolves.toBe(is);
@@ -108,11 +108,11 @@ describe('isInContainer', () => {
 });
 
 describe('cgroupMembers', () => {
-  // That it finds them is seen where commands time out in real containers: exec-sync, streaming-sessions.
+  // Tests of timeouts in real containers show that it finds them: exec-sync, streaming-sessions.
   it.each([
     { desc: 'has ended', pid: 2 ** 22 + 1 },
-    { desc: 'is somebody else’s', pid: process.pid },
-  ])('knows none where the process $desc', async ({ pid }) => {
+    { desc: 'belongs to another container', pid: process.pid },
+  ])('returns none if the process $desc', async ({ pid }) => {
     await expect(cgroupMembers(pid, 'c0ffee')()).resolves.toBeUndefined();
   });
 });
@@ -122,7 +122,7 @@ describe('processesBelow', () => {
   beforeEach(async () => (root = await mkdtemp(join(tmpdir(), 'dockbridge-group-'))));
   afterEach(() => rm(root, { recursive: true }));
 
-  it('finds those of the group and of groups below, however deep', async () => {
+  it('finds the processes of the cgroup and of all cgroups below it', async () => {
     await writeFile(join(root, 'cgroup.procs'), '1\n2\n');
     const deep = join(root, 'kubelet/kubepods/burstable/pod1/container/init.scope/unit');
     await mkdir(deep, { recursive: true });
@@ -131,7 +131,7 @@ describe('processesBelow', () => {
     expect(await processesBelow(root)).toEqual([1, 2, 70]);
   });
 
-  it('says when the group is gone', async () => {
+  it('reports that the cgroup is gone', async () => {
     expect(await processesBelow(join(root, 'gone'))).toBeUndefined();
   });
 });

@@ -23,14 +23,14 @@ describe('claimDirectory', () => {
   const owner = (): string => fs.readFileSync(join(directory, 'owner'), 'utf8');
   const claim = (of = directory): string => claimDirectory(of, 'some-dir', 0o700);
 
-  it('makes the directory, and lets its owner come again', () => {
+  it('creates the directory, and lets its owner claim it again', () => {
     const state = join(directory, 'a/b');
     claim(state);
     claim(state);
     expect(fs.statSync(state).mode & 0o777).toBe(0o700);
   });
 
-  it('refuses while another process lives, and not when it is gone', async () => {
+  it('refuses while another process lives, and accepts when it is gone', async () => {
     const other = spawn('sleep', ['1000']);
     owned(`${other.pid} ${startOf(other.pid)} ${BOOT}`);
     expect(thrownBy(() => claim())).toBe(
@@ -42,14 +42,14 @@ describe('claimDirectory', () => {
     expect(owner()).toBe(`${process.pid} ${startOf(process.pid)} ${BOOT}`);
   });
 
-  it('says of a full disk that it is full, refuses nobody for it, and leaves nothing half written', () => {
-    // Each write to it finds no room.
+  it('reports a full disk, refuses nobody because of it, and leaves no half-written file', () => {
+    // The disk is full for each write to the file.
     fs.symlinkSync('/dev/full', join(directory, 'owner.tmp'));
     expect(claim()).toMatch(/ENOSPC/);
     expect(fs.readdirSync(directory)).toEqual([]);
   });
 
-  it('says which option gives a directory that cannot be used', () => {
+  it('names the option whose directory cannot be used', () => {
     fs.writeFileSync(join(directory, 'file'), '');
     expect(thrownBy(() => claim(join(directory, 'file/below')))).toMatch(
       /^FAILED_PRECONDITION .*\/file\/below \(--some-dir\) cannot be used: .*ENOTDIR/,
@@ -59,11 +59,11 @@ describe('claimDirectory', () => {
   it.each([
     ['nobody', ''],
     ['nonsense', 'nonsense'],
-    ['a pid that is free', `99999999 5 ${BOOT}`],
-    ['a path', `../.. 5 ${BOOT}`],
-    ['an earlier process of a pid', `${process.ppid} 1 ${BOOT}`],
+    ['a pid without a process', `99999999 5 ${BOOT}`],
+    ['a different file', `../.. 5 ${BOOT}`],
+    ['an earlier process with the same pid', `${process.ppid} 1 ${BOOT}`],
     ['a process of another boot', `${process.ppid} ${startOf(process.ppid)} another`],
-  ])('takes what %s owns', (_, text) => {
+  ])('replaces a claim of %s', (_, text) => {
     owned(text);
     claim();
     expect(owner()).toBe(`${process.pid} ${startOf(process.pid)} ${BOOT}`);
@@ -101,7 +101,7 @@ describe('ProcessClaims', () => {
     return file;
   }
 
-  it('are put up with what the process says of itself, as often as it likes, and taken down', async () => {
+  it("are written with the process's description as often as it likes, and removed", async () => {
     expect(await claims.take(KEY)).toBeUndefined();
     expect(await claims.take(KEY)).toBeUndefined();
     const own = await fileOf(process.pid);
@@ -114,18 +114,18 @@ describe('ProcessClaims', () => {
     expect(await readdir(directory)).toEqual([]);
   });
 
-  it('of another process that lives are told, and keep ours from staying', async () => {
+  it('of another living process are reported, and our own is withdrawn', async () => {
     const file = await claimOfOther('process 1\nrun directory /other\n');
     expect(await claims.take(KEY)).toEqual({
       process: await processName(other.pid ?? 0),
       words: 'process 1, run directory /other',
     });
     expect((await readdir(directory)).filter((name) => name.startsWith(KEY))).toEqual([file]);
-    // Another thing is nobody's.
+    // Nobody has claimed the other name.
     expect(await claims.take('0a1b')).toBeUndefined();
   });
 
-  it('of killed processes are swept away, whatever they were for, and no others', async () => {
+  it('of killed processes are removed, whatever they were for, and no others', async () => {
     const [boot = ''] = ((await processName(process.pid)) ?? '').split(' ').slice(2);
     const names = {
       dead: `aa.${other.pid}.1.${boot}`,
@@ -147,16 +147,16 @@ describe('ProcessClaims', () => {
       [...Object.values(rest), await fileOf(process.pid, 'ee')].sort(),
     );
     expect(await claims.otherWith('dd')).toMatchObject({ words: `process ${other.pid}` });
-    // Where nobody has ever claimed anything.
+    // Nobody has claimed anything here.
     await new ProcessClaims(join(root, 'none'), []).sweep();
   });
 
-  it('without words tell the process at least: the disk was full', async () => {
+  it('without a description still name the process, as after a full disk', async () => {
     await claimOfOther('');
     expect(await claims.otherWith(KEY)).toMatchObject({ words: `process ${other.pid}` });
   });
 
-  it('of a process that is gone count for nothing, and are removed', async () => {
+  it('of a process that is gone are ignored and removed', async () => {
     await claimOfOther('');
     other.kill('SIGKILL');
     await once(other, 'exit');
@@ -166,7 +166,7 @@ describe('ProcessClaims', () => {
     ]);
   });
 
-  it('of an earlier process with the same pid, or before a boot, count for nothing', async () => {
+  it('of an earlier process with the same pid, or from before a boot, are ignored', async () => {
     const [, pid, start, boot] = (await claimOfOther('')).split('.');
     await rm(join(directory, await fileOf(other.pid)));
     await writeFile(join(directory, `${KEY}.${pid}.1.${boot}`), '');
@@ -175,8 +175,8 @@ describe('ProcessClaims', () => {
     expect(await claims.take(KEY)).toBeUndefined();
   });
 
-  it('of two that come at once, both are refused at worst', async () => {
-    // The rival puts its own up between our two looks.
+  it('of two processes that come at once are never both accepted', async () => {
+    // The rival writes its claim between our two checks.
     const rival = new (class extends ProcessClaims {
       private looks = 0;
       override async otherWith(key: string): ReturnType<ProcessClaims['otherWith']> {
@@ -188,7 +188,7 @@ describe('ProcessClaims', () => {
     expect(await readdir(directory)).not.toContain(await fileOf(process.pid));
   });
 
-  it('that cannot be written down are an error', async () => {
+  it('that cannot be written cause an error', async () => {
     await expect(new ProcessClaims('/proc/version/none', []).take(KEY)).rejects.toThrow(/ENOTDIR/);
   });
 });

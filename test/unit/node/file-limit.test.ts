@@ -8,7 +8,7 @@ it.each([
   { limit: '1024', warned: 1024 },
   { limit: '1048576', warned: undefined },
   { limit: 'unlimited', warned: undefined },
-])('a limit of $limit open files', async ({ limit, warned }) => {
+])('chooses the limit of open files for $limit', async ({ limit, warned }) => {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-limits-'));
   const path = join(directory, 'limits');
   await writeFile(
@@ -29,7 +29,7 @@ it.each([
   [4_096, 512],
   [1_048_576, 1_024],
   [Infinity, 1_024],
-])('of %i files %i may stay open to be read again', (limit, held) => {
+])('with a limit of %i files, %i files may stay open', (limit, held) => {
   expect(mostHeldFiles(limit)).toBe(held);
 });
 

@@ -12,7 +12,7 @@ describe('KernelLog', () => {
   const path = join(directory, 'kmsg');
   afterAll(() => rmSync(directory, { recursive: true }));
 
-  it('tells whose process was killed, with either cgroup driver, before and after the first look', async () => {
+  it('names the container whose process was killed, with either cgroup driver, before and after the first read', async () => {
     writeFileSync(path, kill(`/kubepods/pod1/${A}`));
     const log = new KernelLog(path);
     expect(await log.killedForMemory(A)).toBe(true);
@@ -24,10 +24,10 @@ describe('KernelLog', () => {
     await log.close();
   });
 
-  it('looks again when the log could not be opened for a reason that passes', async () => {
+  it('reads again if the log could not be opened for a temporary reason', async () => {
     const place = join(directory, 'place');
     const log = new KernelLog(join(place, 'kmsg'));
-    // ENOTDIR stands for EMFILE, which cannot be made here without taking this process' descriptors away.
+    // ENOTDIR stands for EMFILE, which a test cannot cause without using up this process's descriptors.
     writeFileSync(place, '');
     expect(await log.killedForMemory(A)).toBe(false);
     rmSync(place);
@@ -37,7 +37,7 @@ describe('KernelLog', () => {
     await log.close();
   });
 
-  it('knows of nobody where the log cannot be read', async () => {
+  it('returns nothing if the log cannot be read', async () => {
     const log = new KernelLog(join(directory, 'absent'));
     expect(await log.killedForMemory(A)).toBe(false);
     await log.close();

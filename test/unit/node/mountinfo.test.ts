@@ -33,7 +33,7 @@ describe('parseMountinfo', () => {
     ]);
   });
 
-  it('takes escapes out of names', () => {
+  it('decodes escapes in names', () => {
     expect(parseMountinfo('1 2 0:3 /a\\134b /c\\040d rw - nfs host:/e\\011f rw')).toMatchObject([
       { root: '/a\\b', mountPoint: '/c d', source: 'host:/e\tf' },
     ]);

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { readNodeRights } from '../../../src/node/node-rights';
 
-/** Whether the kernel lets a child of ours have that score. */
+/** Returns whether the kernel lets a child process have that score. */
 async function mayHave(score: number): Promise<boolean> {
   try {
     await promisify(execFile)('/bin/sh', ['-c', `echo ${score} > /proc/self/oom_score_adj`]);
@@ -13,14 +13,14 @@ async function mayHave(score: number): Promise<boolean> {
 }
 
 describe('readNodeRights', () => {
-  it('is a score that the kernel lets us set', async () => {
+  it('returns a score that the kernel accepts', async () => {
     const { oomFloor: floor } = await readNodeRights();
     expect(floor).toBeGreaterThanOrEqual(-1000);
     expect(floor).toBeLessThanOrEqual(1000);
     expect(await mayHave(floor)).toBe(true);
   });
 
-  it('is all the way down with the right for it, and only then', async () => {
+  it('returns the lowest score only with the capability for it', async () => {
     expect((await readNodeRights()).oomFloor === -1000).toBe(await mayHave(-1000));
   });
 });

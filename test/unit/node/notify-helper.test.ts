@@ -21,7 +21,10 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-/** A helper in shell: it notes its pid and what it is told, and then runs `answer` for each message, which is `$message`. */
+/**
+ * A helper in shell. It records its pid and its input, and runs `answer` for each message, which is
+ * `$message`.
+ */
 async function install(answer: string): Promise<void> {
   const script = [
     '#!/bin/sh',
@@ -50,20 +53,20 @@ describe('NotifyHelper', () => {
     expect(await lines('pids')).toHaveLength(1);
   });
 
-  it('gives each of several messages at once its own answer', async () => {
+  it('gives each of several simultaneous messages its own answer', async () => {
     await install('case $message in B=1) echo 111 ;; *) echo 0 ;; esac');
     const sent = await Promise.allSettled(['A=1', 'B=1', 'C=1'].map((message) => helper.send(message)));
     expect(sent.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   });
 
-  it('names the error of the socket, and goes on', async () => {
+  it('names the error of the socket, and continues', async () => {
     await install('case $message in A=1) echo 111 ;; *) echo 0 ;; esac');
     await expect(helper.send('A=1')).rejects.toThrow('refuses the message: ECONNREFUSED');
     await helper.send('B=1');
     expect(await lines('pids')).toHaveLength(1);
   });
 
-  it('says that the helper ended, and starts it again for the next message', async () => {
+  it('reports that the helper ended, and starts it again for the next message', async () => {
     await install('case $message in A=1) exit 2 ;; *) echo 0 ;; esac');
     await expect(helper.send('A=1')).rejects.toThrow('the notify helper ended: exit code 2');
     await helper.send('B=1');
@@ -97,7 +100,7 @@ describe('NotifyHelper', () => {
   it.each([
     ['is missing', undefined, 'ENOENT'],
     ['is for another architecture', '\x7fELF nonsense', 'the notify helper ended'],
-  ])('says so when the program %s', async (_what, text, errno) => {
+  ])('reports that the program %s', async (_what, text, errno) => {
     if (text !== undefined) await writeFile(program, text, { mode: 0o755 });
     await expect(helper.send('A=1')).rejects.toThrow(errno);
     await expect(helper.send('A=1')).rejects.toThrow(errno);
@@ -129,7 +132,7 @@ describe('SignsOfLife', () => {
   });
   afterEach(() => signs?.end());
 
-  it('go through the helper alone', async () => {
+  it('are sent by the helper alone', async () => {
     await install('echo 0');
     signs = new SignsOfLife(program, logger, env);
     expect([await signs.send(), await signs.send()]).toEqual([true, true]);
@@ -137,7 +140,7 @@ describe('SignsOfLife', () => {
     expect([await lines('executed'), said]).toEqual([[], []]);
   });
 
-  it('go through systemd-notify where the helper fails, which is said once', async () => {
+  it('are sent by systemd-notify if the helper fails, which is logged once', async () => {
     await install('echo 13');
     signs = new SignsOfLife(program, logger, env);
     expect([await signs.send(), await signs.send()]).toEqual([true, true]);
@@ -145,7 +148,7 @@ describe('SignsOfLife', () => {
     expect(said).toEqual([expect.stringMatching(/^The notify helper cannot be used.*EACCES/)]);
   });
 
-  it('are not sent where both fail', async () => {
+  it('are not sent if both fail', async () => {
     await rm(join(directory, 'systemd-notify'));
     env.PATH = directory;
     signs = new SignsOfLife(program, logger, env);
@@ -156,7 +159,7 @@ describe('SignsOfLife', () => {
     ]);
   });
 
-  it('are nobody to send to without systemd', async () => {
+  it('are not sent without systemd', async () => {
     delete env.NOTIFY_SOCKET;
     signs = new SignsOfLife(program, logger, env);
     expect(await signs.send()).toBe(true);

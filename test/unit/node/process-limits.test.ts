@@ -1,6 +1,6 @@
 import { parseLimits } from '../../../src/node/process/process-limits';
 
-it('reads soft and hard limits by their names, with and without a unit', () => {
+it('processLimits reads soft and hard limits by their names, with and without a unit', () => {
   const text = `Limit                     Soft Limit           Hard Limit           Units     
 Max cpu time              unlimited            unlimited            seconds   
 Max open files            1024                 524288               files     
@@ -15,7 +15,7 @@ Max realtime timeout      unlimited            unlimited            us
   });
 });
 
-it('finds nothing in a text that is none', () => {
+it('processLimits finds nothing in an invalid text', () => {
   expect(parseLimits('').size).toBe(0);
   expect(parseLimits('Max open files soft hard files').size).toBe(0);
 });

@@ -15,7 +15,7 @@ Seccomp:\t2
 Seccomp_filters:\t1
 `;
 
-it('reads the rights of a process', () => {
+it('processStatus reads the capabilities of a process', () => {
   expect(parseProcessStatus(STATUS)).toEqual({
     uids: [1000, 1001, 1002, 1003],
     gids: [2000, 2000, 2000, 2000],
@@ -33,14 +33,14 @@ it('reads the rights of a process', () => {
   });
 });
 
-it('a process without groups, and a kernel that tells less', () => {
+it('processStatus accepts a process without groups, and a kernel with fewer fields', () => {
   const { groups, uids, noNewPrivileges, seccomp, umask, capabilities } =
     parseProcessStatus('Groups:\t \nNgid:\t0\n');
   expect({ groups, uids, noNewPrivileges, seccomp, umask }).toEqual({ groups: [], uids: [] });
   expect(capabilities.effective).toBe(0n);
 });
 
-it('names the capabilities of a set in the order of their bits', () => {
+it('processStatus names the capabilities of a set in the order of their bits', () => {
   expect(capabilitiesOf(0x401n)).toEqual(['CHOWN', 'NET_BIND_SERVICE']);
   expect(capabilitiesOf(1n << 63n)).toEqual([]);
   expect(capabilitiesOf(0x1ff_ffff_ffffn)).toHaveLength(41);

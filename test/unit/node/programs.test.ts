@@ -11,7 +11,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true }));
 
 describe('hasProgram', () => {
-  it('looks for something that can be run', async () => {
+  it('finds executable files only', async () => {
     await writeFile(join(directory, 'criu'), '');
     expect(await hasProgram('criu', directory, [])).toBe(false);
     await chmod(join(directory, 'criu'), 0o755);

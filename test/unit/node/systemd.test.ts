@@ -22,7 +22,7 @@ describe('notifySystemd', () => {
     await rm(directory, { recursive: true });
   });
 
-  /** A systemd-notify that notes how it was called. */
+  /** A systemd-notify that records its arguments. */
   async function install(exitCode: number): Promise<() => Promise<string>> {
     const log = join(directory, 'log');
     const script = `#!/bin/sh\necho "$NOTIFY_SOCKET $@" >>${log}\nexit ${exitCode}\n`;
@@ -30,7 +30,7 @@ describe('notifySystemd', () => {
     return () => readFile(log, 'utf8').catch(() => '');
   }
 
-  it.each(['--ready', 'STOPPING=1', 'WATCHDOG=1'] as const)('tells %s for our own process', async (state) => {
+  it.each(['--ready', 'STOPPING=1', 'WATCHDOG=1'] as const)('sends %s for our own process', async (state) => {
     const calls = await install(0);
     expect(await notifySystemd(state, logger, env)).toBe(true);
     expect(await calls()).toBe(`/run/notify.sock ${state} --pid=${process.pid}\n`);
@@ -44,13 +44,13 @@ describe('notifySystemd', () => {
     expect([await calls(), complaints]).toEqual(['', []]);
   });
 
-  it('a failure is logged, and no more', async () => {
+  it('only logs a failure', async () => {
     await install(1);
     expect(await notifySystemd('--ready', logger, env)).toBe(false);
     expect(complaints).toEqual([['Cannot notify systemd', expect.objectContaining({ state: '--ready' })]]);
   });
 
-  it('so is a missing command', async () => {
+  it('only logs that the command is missing', async () => {
     env.PATH = directory;
     await notifySystemd('--ready', logger, env);
     expect(JSON.stringify(complaints)).toContain('ENOENT');
@@ -59,9 +59,9 @@ describe('notifySystemd', () => {
 
 describe('watchdogInterval', () => {
   it.each([
-    ['a quarter of what systemd waits', { WATCHDOG_USEC: '120000000', WATCHDOG_PID: '7' }, 30_000],
-    ['without a process named', { WATCHDOG_USEC: '120000000' }, 30_000],
-    ["another process's, inherited", { WATCHDOG_USEC: '120000000', WATCHDOG_PID: '8' }, undefined],
+    ["a quarter of systemd's limit", { WATCHDOG_USEC: '120000000', WATCHDOG_PID: '7' }, 30_000],
+    ['without a named process', { WATCHDOG_USEC: '120000000' }, 30_000],
+    ['inherited from another process', { WATCHDOG_USEC: '120000000', WATCHDOG_PID: '8' }, undefined],
     ['a unit without WatchdogSec=', {}, undefined],
     ['nonsense', { WATCHDOG_USEC: 'soon' }, undefined],
     ['zero', { WATCHDOG_USEC: '0' }, undefined],
@@ -104,16 +104,16 @@ describe('Watchdog', () => {
     await until(() => count() > before + 1);
   };
 
-  it('tells that we live, again and again', async () => {
+  it('sends signs of life at intervals', async () => {
     await more(() => signs);
     expect(said).toEqual([]);
   });
 
   it.each([
     ['does not answer', 'hangs', 'part: hangs'],
-    ['fails to be looked at', 'throws', 'part: broken'],
+    ['fails', 'throws', 'part: broken'],
   ])(
-    'is silent while a part %s, says so once, and goes on when it answers',
+    'sends nothing while a part %s, logs that once, and continues when the part answers',
     async (_what, trouble, words) => {
       await more(() => signs);
       problem = trouble;
@@ -137,7 +137,7 @@ describe('Watchdog', () => {
   });
 });
 
-describe('Watchdog, in its own time', () => {
+describe('Watchdog with a fake clock', () => {
   const INTERVAL = 30_000;
   let watchdog: Watchdog | undefined;
   let said: string[];
@@ -156,7 +156,7 @@ describe('Watchdog, in its own time', () => {
     jest.useRealTimers();
   });
 
-  it('tries a sign that could not be sent again soon, until it is sent', async () => {
+  it('soon retries a sign that could not be sent, until it is sent', async () => {
     let canFork = false;
     let tried = 0;
     let sent = 0;
@@ -178,7 +178,7 @@ describe('Watchdog, in its own time', () => {
     expect(sent).toBe(2);
   });
 
-  it('asks a part that does not answer once, counts it as dead meanwhile, and believes its late answer', async () => {
+  it('asks a part that does not answer once, counts it as dead meanwhile, and accepts its late answer', async () => {
     let asked = 0;
     let signs = 0;
     let answer!: () => void;
@@ -200,7 +200,7 @@ describe('Watchdog, in its own time', () => {
     expect(asked).toBe(2);
   });
 
-  it('leaves the verdict to a part whose own limit is as long as the interval', async () => {
+  it('accepts the result of a part whose own limit is as long as the interval', async () => {
     const part: WatchedPart = {
       name: 'part',
       problem: () => new Promise((resolve) => setTimeout(() => resolve('its own words'), INTERVAL)),
@@ -210,7 +210,7 @@ describe('Watchdog, in its own time', () => {
     expect(said).toEqual([expect.stringContaining('part: its own words')]);
   });
 
-  it('looks once in each interval, however long a look takes', async () => {
+  it('checks once in each interval, however long a check takes', async () => {
     let looks = 0;
     const slow: WatchedPart = {
       name: 'slow',
@@ -224,7 +224,7 @@ describe('Watchdog, in its own time', () => {
     expect(looks).toBe(4);
   });
 
-  it('says nothing of a look that its own end cuts short', async () => {
+  it('does not report a check that the end of the watchdog interrupts', async () => {
     start([{ name: 'part', problem: () => new Promise(() => undefined) }], () => Promise.resolve(true));
     await watchdog?.stop();
     expect(said).toEqual([]);

@@ -2,7 +2,7 @@ import { chosen, type Choice } from '../../../page/choice';
 import { Payload } from '../../../page/payload';
 import type { PageCall, PageRun } from '../../../src/harness/html/page-data';
 
-/** The lines as write-page writes them. */
+/** Formats the lines as write-page does. */
 const written = (value: object): string => JSON.stringify(value).replaceAll('<', String.raw`\u003c`);
 const LINES = [
   { t: 0, request: { image: 'busybox' } },
@@ -21,7 +21,7 @@ const call = (n: number, lines: number[], of: Partial<PageCall> = {}): PageCall 
   ...{ lines, ...of },
 });
 
-it('reads the lines of a call, from whatever blocks', () => {
+it('payload reads the lines of a call from any block', () => {
   expect(payload.linesOf(call(1, [1, 3, 9]))).toEqual([
     { t: 1, request: { image: 'Nginx "<b>"' } },
     { t: 3, response: { id: 'c\\d' } },
@@ -29,13 +29,13 @@ it('reads the lines of a call, from whatever blocks', () => {
 });
 
 it.each([
-  ['in any case', 'nginx', [1, 2, 4]],
+  ['in upper and lower case', 'nginx', [1, 2, 4]],
   ['once for each line', 'ginx', [1, 2, 4]],
-  ['what JSON escapes', '"<b>"', [1]],
-  ['a backslash', String.raw`c\d`, [3]],
-  ['what means something in an expression', '.*', []],
+  ['that JSON escapes', '"<b>"', [1]],
+  ['with a backslash', String.raw`c\d`, [3]],
+  ['with characters that are special in regular expressions', '.*', []],
   ['in the first line', 'busybox', [0]],
-])('finds text %s', (_, text, expected) => {
+])('payload finds text %s', (_, text, expected) => {
   expect([...payload.find(text)]).toEqual(expected);
 });
 
@@ -58,19 +58,19 @@ const RUN: PageRun = {
 
 it.each<[string, Partial<Choice>, number[]]>([
   ['everything', {}, [1, 2, 3, 4]],
-  ['a search in messages', { search: ' nginx ' }, [2, 4]],
-  ['a search in the pod', { search: 'WEB-0' }, [2]],
-  ['a search in what was injected', { search: 'hang' }, [4]],
-  ['a search in the details', { search: 'no such' }, [3]],
+  ['calls whose messages contain the search text', { search: ' nginx ' }, [2, 4]],
+  ['calls whose pod contains the search text', { search: 'WEB-0' }, [2]],
+  ['calls whose injected fault contains the search text', { search: 'hang' }, [4]],
+  ['calls whose details contain the search text', { search: 'no such' }, [3]],
   ['a method by its pattern', { method: '*Container' }, [2]],
-  ['a method by its whole name', { method: 'Status' }, [4]],
-  ['a method by a part', { method: 'Contain' }, [2, 3]],
+  ['a method by its full name', { method: 'Status' }, [4]],
+  ['a method by part of its name', { method: 'Contain' }, [2, 3]],
   ['a pod', { pod: 'dns' }, [3]],
   ['a pod with its namespace', { pod: 'default/*' }, [2]],
   ['slow calls', { slow: '100' }, [2]],
-  ['nonsense as a time', { slow: 'x' }, [1, 2, 3, 4]],
+  ['all calls for an invalid time', { slow: 'x' }, [1, 2, 3, 4]],
   ['failed calls', { failed: true }, [3]],
-  ['all of it', { failed: true, slow: '1', method: '*', search: 'not_found' }, [3]],
-])('shows %s', (_, asked, expected) => {
+  ['calls that pass all filters', { failed: true, slow: '1', method: '*', search: 'not_found' }, [3]],
+])('filter shows %s', (_, asked, expected) => {
   expect(chosen(RUN, payload, { ...ASK_NOTHING, ...asked }).map(({ n }) => n)).toEqual(expected);
 });

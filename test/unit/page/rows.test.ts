@@ -16,7 +16,7 @@ const run = (calls: readonly PageCall[], rest: Partial<PageRun> = {}): PageRun =
 });
 const WEB = { pod: 'default/web' };
 
-it('a pod has its sandbox first, then its containers; calls about no pod are by method', () => {
+it('rows put a sandbox first in its pod, then its containers, and sort calls about no pod by method', () => {
   const calls = [
     call(1, 0, 5, { method: 'Version' }),
     call(2, 1, 5, { ...WEB, container: 'main' }),
@@ -39,7 +39,7 @@ it('a pod has its sandbox first, then its containers; calls about no pod are by 
   for (const [at, row] of rows.slice(1).entries()) expect(row.top).toBe(rows[at]!.top + rows[at]!.height);
 });
 
-it('calls that overlap are in different lanes', () => {
+it('rows put overlapping calls into different lanes', () => {
   const calls = [call(1, 0, 2000), call(2, 1, 500), call(3, 1.2, 100), call(4, 1.6, 100), call(5, 2, 1)];
   const [, row] = rowsOf(run(calls), calls);
   expect(row!.lanes.map((lane) => lane.map(({ n }) => n))).toEqual([[1, 5], [2, 4], [3]]);
@@ -53,7 +53,7 @@ it('an open call lasts until the end of the run', () => {
   expect(rowsOf(run(calls), calls)[1]!.lanes).toHaveLength(2);
 });
 
-it('states and events stand with the container that they are about', () => {
+it('states and events are shown next to their container', () => {
   const calls = [call(1, 0, 5, WEB)];
   const change = { t: 1, n: 1, id: 'c', of: 'container', state: 'running', by: 'answer' } as const;
   const event = { t: 1, n: 2, id: 'c', type: 'started' } as const;

@@ -2,12 +2,12 @@ import { marks, panned, wholeRange, zoomed } from '../../../page/time-range';
 
 const whole = wholeRange(100);
 
-it('the whole has some room at both ends, and a run without a length has one too', () => {
+it('the full range has some margin at both ends, even for a run without a length', () => {
   expect(whole).toEqual({ from: -2, to: 102 });
   expect(wholeRange(0).to).toBeGreaterThan(wholeRange(0).from);
 });
 
-it('zooms around a moment, which stays where it is', () => {
+it('zooming keeps the moment under the pointer in place', () => {
   const { from, to } = zoomed(whole, 0.5, 24, 100);
   expect(to - from).toBeCloseTo(52);
   expect((24 - from) / (to - from)).toBeCloseTo((24 - whole.from) / (whole.to - whole.from));
@@ -25,6 +25,6 @@ it.each([
   [{ from: -2, to: 102 }, ['0 s', '20 s', '40 s', '60 s', '80 s', '100 s']],
   [{ from: 0.0011, to: 0.0049 }, ['0.002 s', '0.003 s', '0.004 s']],
   [{ from: 9.9, to: 10.35 }, ['9.9 s', '10.0 s', '10.1 s', '10.2 s', '10.3 s']],
-])('marks the axis at round times', (range, labels) => {
+])('the axis has marks at round times', (range, labels) => {
   expect(marks(range, 600, 100).map(({ label }) => label)).toEqual(labels);
 });

@@ -14,7 +14,10 @@ import { readTable, type Row } from './cri-table';
 
 const PACKAGE = 'runtime.v1';
 
-/** The kind of every line a description of the API consists of, one line a fact, comparable as sets. */
+/**
+ * The kind of each line of an API description. A line states one fact, so descriptions can be compared as
+ * sets.
+ */
 function tableLines(rows: Row[]): string[] {
   return rows.map(({ kind, parent, name, number, type, label, options }) =>
     [kind, parent, name, number, type, label, options].join(' ').trimEnd(),
@@ -82,12 +85,12 @@ describe('proto/runtime/v1/api.proto', () => {
     expect(parsed.imports ?? []).toEqual([]);
   });
 
-  it('lacks nothing of the table', () => {
+  it('contains every row of the table', () => {
     const have = new Set(found);
     expect(wanted.filter((line) => !have.has(line))).toEqual([]);
   });
 
-  it('has nothing beyond the table', () => {
+  it('contains nothing beyond the table', () => {
     const known = new Set(wanted);
     expect(found.filter((line) => !known.has(line))).toEqual([]);
     expect(found).toHaveLength(wanted.length);

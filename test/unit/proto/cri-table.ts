@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A row of test/fixtures/cri-fields.tsv; a method keeps its request in `type` and its response in `label`. */
+/** A row of test/fixtures/cri-fields.tsv. A method has its request in `type` and its response in `label`. */
 export interface Row {
   readonly kind: string;
   readonly parent: string;
@@ -10,7 +10,7 @@ export interface Row {
   readonly type: string;
   readonly label: string;
   readonly options: string;
-  /** `v0.20.0`; empty when no release has it yet. */
+  /** For example `v0.20.0`; empty when no release has it yet. */
   readonly since: string;
 }
 

@@ -1,7 +1,7 @@
 import { cri } from '../../../src/proto';
 import * as enums from '../../../src/proto/enums';
 
-/** The generated object inherits its number → name half; the name → number half is its own. */
+/** The generated object inherits its number → name half. The name → number half is its own. */
 const generated = {
   PodSandboxState: cri.PodSandboxState,
   ContainerState: cri.ContainerState,
@@ -17,7 +17,7 @@ const generated = {
 };
 
 describe('enums', () => {
-  it('covers the eleven enums', () => {
+  it('covers all eleven enums', () => {
     expect(Object.keys(enums).sort()).toEqual(Object.keys(generated).sort());
   });
 
@@ -26,7 +26,7 @@ describe('enums', () => {
     expect(ours[name]).toEqual(Object.fromEntries(Object.entries(values)));
   });
 
-  it('interchanges with the generated types', () => {
+  it('is assignable to and from the generated types', () => {
     const ours: enums.ContainerState = cri.ContainerState.CONTAINER_EXITED;
     const theirs: cri.ContainerState = enums.ContainerState.CONTAINER_EXITED;
     const stored: cri.IContainer = { state: ours };

@@ -4,7 +4,7 @@ import { DESCRIPTORS } from '../../../src/proto/descriptors';
 import { toJson, UNKNOWN, type Place } from '../../../src/proto/fields';
 import { IMAGE_CODECS, RUNTIME_CODECS } from '../../../src/proto/methods';
 
-it('the descriptors know all methods of both services', () => {
+it('the descriptors have all methods of both services', () => {
   const methods = (service: string): string[] => Object.keys(DESCRIPTORS.services[service] ?? {}).sort();
   expect(methods('RuntimeService')).toEqual(Object.keys(RUNTIME_CODECS).sort());
   expect(methods('ImageService')).toEqual(Object.keys(IMAGE_CODECS).sort());
@@ -70,12 +70,12 @@ it('a label may be called __proto__', () => {
 
 it('fields of a later proto are kept', () => {
   const known = cri.VersionRequest.encode({ version: 'v1' }).finish();
-  // Field 99 of type varint, and field 1 of another type than the proto says.
+  // Field 99 of type varint, and field 1 with another type than in the proto.
   const bytes = Buffer.concat([known, Buffer.from([0x98, 0x06, 0x07]), Buffer.from([0x08, 0x01])]);
   expect(toJson('VersionRequest', bytes)).toEqual({ version: 'v1', [UNKNOWN]: ['mAYH', 'CAE='] });
 });
 
-it('very many fields of a later proto, and numbers of a packed list, take no longer than their bytes', () => {
+it('many fields of a later proto, and the numbers of a packed list, take linear time', () => {
   const count = 200_000;
   const unknown = Buffer.concat(Array.from({ length: count }, () => Buffer.from([0x98, 0x06, 0x07])));
   const began = performance.now();
@@ -83,11 +83,11 @@ it('very many fields of a later proto, and numbers of a packed list, take no lon
   const groups = Array.from({ length: count }, (_, at) => at + 1);
   const packed = cri.LinuxContainerSecurityContext.encode({ supplemental_groups: groups }).finish();
   expect(toJson('LinuxContainerSecurityContext', packed).supplemental_groups).toHaveLength(count);
-  // A copy of the list for each value would take minutes.
+  // To copy the list for each value would take minutes.
   expect(performance.now() - began).toBeLessThan(10_000);
 });
 
-it('a rewrite sees each scalar with its place', () => {
+it('a rewrite receives each scalar with its path', () => {
   const seen: Place[] = [];
   const bytes = cri.PullImageRequest.encode({
     image: { image: 'a', annotations: { k: 'v' } },
@@ -108,8 +108,8 @@ it('a rewrite sees each scalar with its place', () => {
 });
 
 it.each([
-  ['a cut field', [0x0a, 0x05, 0x61]],
-  ['a cut tag', [0x80]],
-])('%s is an error', (_, bytes) => {
+  ['a truncated field', [0x0a, 0x05, 0x61]],
+  ['a truncated tag', [0x80]],
+])('%s causes an error', (_, bytes) => {
   expect(() => toJson('VersionRequest', Buffer.from(bytes))).toThrow();
 });

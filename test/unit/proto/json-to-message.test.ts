@@ -17,7 +17,7 @@ function randomFrom(seed: number): () => number {
 
 const MAX_DEPTH = 4;
 
-/** Messages as `toJson` makes them: no defaults but in lists and maps. */
+/** Messages as `toJson` makes them, with defaults only in lists and maps. */
 class Inventor {
   constructor(private readonly random: () => number) {}
 
@@ -83,7 +83,7 @@ it.each(NAMES)('%s: JSON becomes bytes and the same JSON again', (name) => {
     const json = inventor.message(name);
     const bytes = fromJson(name, json);
     expect(toJson(name, bytes)).toEqual(json);
-    // The generated codec reads the same out of it, and nothing else.
+    // The generated codec reads exactly the same data from the bytes.
     const { decode, encode } = (cri as unknown as Record<string, Codec>)[name]!;
     expect(toJson(name, encode(decode(bytes)).finish())).toEqual(withoutUnknown(json));
   }
@@ -94,7 +94,7 @@ interface Codec {
   readonly encode: (message: unknown) => { finish(): Uint8Array };
 }
 
-/** The generated codecs drop what they do not know. */
+/** The generated codecs drop unknown fields. */
 function withoutUnknown(json: Json): Json {
   if (Array.isArray(json)) return (json as readonly Json[]).map(withoutUnknown);
   if (typeof json !== 'object' || json === null) return json;
@@ -102,7 +102,7 @@ function withoutUnknown(json: Json): Json {
   return Object.fromEntries(known.map(([name, value]) => [name, withoutUnknown(value)]));
 }
 
-it('reads what people write: numbers as numbers or text, enums by number, null as nothing', () => {
+it('accepts handwritten forms: numbers as numbers or text, enums by number, null as an absent field', () => {
   const bytes = fromJson('CreateContainerRequest', {
     pod_sandbox_id: null,
     config: {
@@ -121,31 +121,31 @@ it.each<[string, Json, string]>([
   [
     'RunPodSandboxRequest',
     { config: { hostnam: 'a' } },
-    'config.hostnam: PodSandboxConfig has no such field, but metadata',
+    'config.hostnam: PodSandboxConfig has no such field; its fields: metadata',
   ],
-  ['RunPodSandboxRequest', { config: [] }, 'config: [] is no object'],
-  ['RunPodSandboxRequest', 'a', 'RunPodSandboxRequest: "a" is no object'],
-  ['RunPodSandboxRequest', { config: { labels: { a: 1 } } }, 'config.labels["a"]: 1 is no text'],
-  ['RunPodSandboxRequest', { config: { labels: 'a' } }, 'config.labels: "a" is no object'],
-  ['ExecSyncRequest', { cmd: 'ls' }, 'cmd: "ls" is no list'],
-  ['ExecSyncRequest', { cmd: ['ls', 3] }, 'cmd[1]: 3 is no text'],
-  ['ExecSyncRequest', { timeout: 1.5 }, 'timeout: 1.5 is not a whole number of 64 bits'],
+  ['RunPodSandboxRequest', { config: [] }, 'config: [] is not an object'],
+  ['RunPodSandboxRequest', 'a', 'RunPodSandboxRequest: "a" is not an object'],
+  ['RunPodSandboxRequest', { config: { labels: { a: 1 } } }, 'config.labels["a"]: 1 is not text'],
+  ['RunPodSandboxRequest', { config: { labels: 'a' } }, 'config.labels: "a" is not an object'],
+  ['ExecSyncRequest', { cmd: 'ls' }, 'cmd: "ls" is not a list'],
+  ['ExecSyncRequest', { cmd: ['ls', 3] }, 'cmd[1]: 3 is not text'],
+  ['ExecSyncRequest', { timeout: 1.5 }, 'timeout: 1.5 is not a 64-bit integer'],
   [
     'ExecSyncRequest',
     { timeout: '9223372036854775808' },
-    'timeout: "9223372036854775808" is not a whole number',
+    'timeout: "9223372036854775808" is not a 64-bit integer',
   ],
   ['ContainerMetadata', { attempt: -1 }, 'attempt: -1 is not a whole number from 0 to 4294967295'],
   ['PortMapping', { protocol: 'QUIC' }, 'protocol: "QUIC" is none of TCP, UDP, SCTP'],
   ['KeyValue', { value: 'hidden:0123456789abcdef' }, 'value: "hidden:0123456789abcdef" is not base64'],
   ['ContainerConfig', { tty: 'yes' }, 'tty: "yes" is neither true nor false'],
-  ['VersionRequest', { [UNKNOWN]: 'a' }, '@unknown: "a" is no list'],
+  ['VersionRequest', { [UNKNOWN]: 'a' }, '@unknown: "a" is not a list'],
   ['NoSuchThing', {}, 'NoSuchThing: the proto has no message NoSuchThing'],
-])('%s: %j is refused by its path', (name, json, why) => {
+])('refuses %s and names the path: %j', (name, json, why) => {
   expect(() => fromJson(name, json)).toThrow(why);
 });
 
-it('a field called __proto__ in a map stays one', () => {
+it('keeps a map key called __proto__', () => {
   const labels = Object.fromEntries([['__proto__', 'x']]);
   const bytes = fromJson('PodSandboxFilter', { label_selector: labels });
   expect(Object.entries(toJson('PodSandboxFilter', bytes).label_selector as object)).toEqual([

@@ -30,7 +30,7 @@ it('a message that is marked as secret is hidden as a whole', () => {
   });
 });
 
-it('it is shown where nothing is hidden', () => {
+it('the same message is shown if nothing is hidden', () => {
   const request = cri.PullImageRequest.encode({ auth: { username: 'u' } }).finish();
   expect(toJson('PullImageRequest', request)).toEqual({ auth: { username: 'u' } });
   expect(toJson('PullImageRequest', request, { rewrite: () => undefined })).toEqual({
@@ -38,7 +38,7 @@ it('it is shown where nothing is hidden', () => {
   });
 });
 
-it('a secret message that is cut is an error', () => {
+it('a truncated secret message causes an error', () => {
   const request = cri.PullImageRequest.encode({ auth: { username: 'u' } }).finish();
   expect(() => toJson('PullImageRequest', request.subarray(0, -1), { rewrite })).toThrow();
 });

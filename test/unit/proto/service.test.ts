@@ -25,7 +25,7 @@ describe('service tables', () => {
     ['runtime.v1alpha2.ImageService', ALPHA_IMAGE_SERVICE],
   ];
 
-  it.each(tables)('%s: paths and streaming as in the API table', (service, table) => {
+  it.each(tables)('have the paths and streaming of the API table: %s', (service, table) => {
     for (const [name, method] of Object.entries(table)) {
       const row = methods.find((one) => one.name === name && service.endsWith(one.parent))!;
       expect(method.path).toBe(`/${service}/${name}`);
@@ -34,12 +34,12 @@ describe('service tables', () => {
     }
   });
 
-  it('v1 has every method', () => {
+  it('contain every method in v1', () => {
     expect(Object.keys(RUNTIME_SERVICE)).toEqual(namesOf('RuntimeService'));
     expect(Object.keys(IMAGE_SERVICE)).toEqual(namesOf('ImageService'));
   });
 
-  it('v1alpha2 has what existed while it lived', () => {
+  it('contain the methods of the time of v1alpha2', () => {
     const lived = (service: string) =>
       methods
         .filter(({ parent, since }) => parent === service && minor(since) <= 25)
@@ -51,7 +51,7 @@ describe('service tables', () => {
     expect(Object.keys(ALPHA_IMAGE_SERVICE)).toHaveLength(5);
   });
 
-  it('every method uses the messages of the API table', () => {
+  it('use the messages of the API table in every method', () => {
     const tables = { ...RUNTIME_SERVICE, ...IMAGE_SERVICE };
     for (const { name, type, label } of methods) {
       const method = tables[name as 'Version'];
@@ -61,10 +61,10 @@ describe('service tables', () => {
   });
 });
 
-describe('codecs', () => {
+describe('the codecs', () => {
   const { ContainerStatus, CreateContainer, Version } = RUNTIME_SERVICE;
 
-  it('writes the bytes protobuf prescribes', () => {
+  it('write the bytes that protobuf prescribes', () => {
     // status(1) { id(1)="c1" state(3)=EXITED created_at(4)=300 exit_code(7)=137 labels(12){"a":"b"} }
     const golden = Buffer.from(
       ['0a14', '0a026331', '1802', '20ac02', '388901', '6206', '0a0161', '120162'].join(''),
@@ -86,7 +86,7 @@ describe('codecs', () => {
     });
   });
 
-  it('keeps a nanosecond timestamp exactly', () => {
+  it('keep a nanosecond timestamp exactly', () => {
     const created_at = Long.fromString('1763784000123456789');
     const bytes = ContainerStatus.responseSerialize({ status: { created_at } });
     // Tag 4 varint; 1763784000123456789 in base 128, lowest group first.
@@ -96,7 +96,7 @@ describe('codecs', () => {
     );
   });
 
-  it('keeps an environment value that is not UTF-8', () => {
+  it('keep an environment value that is not UTF-8', () => {
     const value = Uint8Array.from([0xff, 0x00, 0xfe, 0x80]);
     const bytes = CreateContainer.requestSerialize({ config: { envs: [{ key: 'K', value }] } });
     const request = CreateContainer.requestDeserialize(bytes);
@@ -104,7 +104,7 @@ describe('codecs', () => {
     expect(Uint8Array.from(request.config!.envs[0]!.value)).toEqual(value);
   });
 
-  it('gives absent fields their proto3 defaults', () => {
+  it('give absent fields their proto3 defaults', () => {
     const { status } = ContainerStatus.responseDeserialize(Buffer.from('0a00', 'hex'));
     expect([status!.id, status!.state, status!.labels, status!.mounts, status!.metadata]).toEqual([
       '',
@@ -117,10 +117,10 @@ describe('codecs', () => {
   });
 
   it.each([
-    ['cut short', '0a05'],
+    ['truncated', '0a05'],
     ['not UTF-8', '0a01ff'],
-    ['no tag', 'ffffffffffffffffffffff'],
-  ])('a request that is %s becomes a MalformedMessage, not an exception', (_, hex) => {
+    ['without a tag', 'ffffffffffffffffffffff'],
+  ])('turn a request that is %s into a MalformedMessage without an exception', (_, hex) => {
     const request = Version.requestDeserialize(Buffer.from(hex, 'hex'));
     expect(request).toBeInstanceOf(MalformedMessage);
     expect((request as MalformedMessage).why).toMatch(
@@ -128,12 +128,12 @@ describe('codecs', () => {
     );
   });
 
-  it('skips fields a newer client knows', () => {
+  it('skip fields that only a newer client knows', () => {
     const request = Version.requestDeserialize(Buffer.from('0a0176f80701', 'hex'));
     expect(request).toMatchObject({ version: 'v' });
   });
 
-  it('passes an encoded response through without a copy', () => {
+  it('pass an encoded response through without a copy', () => {
     const buffer = Buffer.from('0a0176', 'hex');
     expect(Version.responseSerialize(buffer)).toBe(buffer);
     const view = new Uint8Array([9, 1, 2, 9]).subarray(1, 3);
@@ -155,7 +155,7 @@ const containers = Array.from({ length: 100 }, (_, at) => ({
   labels: { filler: 'x'.repeat(at) },
 }));
 
-/** What a client makes of the stream. */
+/** Decodes the stream as a client does. */
 function decodedIds(chunks: Uint8Array[]): string[][] {
   return chunks.map((chunk) =>
     cri.StreamContainersResponse.decode(chunk).containers.map(({ id }) => String(id)),
@@ -163,7 +163,7 @@ function decodedIds(chunks: Uint8Array[]): string[][] {
 }
 
 describe('encodeChunks', () => {
-  it('says the same as the list, in order, in messages of bounded size', () => {
+  it('sends the contents of the list in order, in messages of limited size', () => {
     const chunks = [...encodeChunks(cri.Container, containers, 500)];
     expect(decodedIds(chunks).flat()).toEqual(containers.map(({ id }) => id));
     expect(chunks.length).toBeGreaterThan(10);
@@ -178,16 +178,16 @@ describe('encodeChunks', () => {
     expect(Buffer.from(chunk!)).toEqual(Buffer.from(whole));
   });
 
-  it('has one element in a message at least', () => {
+  it('puts at least one element into a message', () => {
     const chunks = [...encodeChunks(cri.Container, containers.slice(0, 3), 1)];
     expect(decodedIds(chunks)).toEqual([['c0'], ['c1'], ['c2']]);
   });
 
-  it('has no message for an empty list', () => {
+  it('sends no message for an empty list', () => {
     expect([...encodeChunks(cri.Container, [])]).toEqual([]);
   });
 
-  it('makes elements as they are asked for', () => {
+  it('encodes elements only as they are needed', () => {
     let made = 0;
     function* counted() {
       for (const container of containers) {
@@ -210,7 +210,7 @@ it.each([
   'StreamImagesResponse',
 ] as const)('%s holds its list in field 1', (name) => {
   const message = cri[name] as unknown as { decode(bytes: Uint8Array): Record<string, unknown> };
-  // Field 1, length 0: one element with nothing in it.
+  // Field 1, length 0: one empty element.
   const decoded = message.decode(Uint8Array.from([0x0a, 0]));
   expect(Object.values(decoded).filter((value) => Array.isArray(value) && value.length === 1)).toHaveLength(
     1,

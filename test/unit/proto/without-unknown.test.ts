@@ -1,7 +1,7 @@
 import { UNKNOWN } from '../../../src/proto/fields';
 import { withoutUnknown } from '../../../src/proto/without-unknown';
 
-it('leaves unknown fields out at any depth, and a label of that name is none', () => {
+it('removes unknown fields at any depth, and keeps a label of that name', () => {
   const unknown = { [UNKNOWN]: ['AAAA'] };
   let dropped = 0;
   const config = {

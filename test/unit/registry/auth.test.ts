@@ -5,7 +5,7 @@ import { decoded } from '../support/wire';
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
 describe('toEngineAuth', () => {
-  it('is nothing without credentials', () => {
+  it('returns nothing without credentials', () => {
     expect(toEngineAuth(null)).toBeUndefined();
     expect(toEngineAuth(decoded('AuthConfig', {}))).toBeUndefined();
   });
@@ -23,7 +23,7 @@ describe('toEngineAuth', () => {
       engine: { username: 'u', password: 'p:q:' },
     },
     {
-      desc: 'auth with trailing NULs, as old docker logins left',
+      desc: 'auth with trailing NULs, which old docker logins left',
       auth: { auth: base64('u:p\0\0') },
       engine: { username: 'u', password: 'p' },
     },
@@ -33,17 +33,17 @@ describe('toEngineAuth', () => {
       engine: { username: 'u', password: '' },
     },
     {
-      desc: 'both: the plain ones win',
+      desc: 'both, where the plain fields have priority',
       auth: { username: 'u', password: 'p', auth: base64('x:y') },
       engine: { username: 'u', password: 'p' },
     },
     {
-      desc: 'server',
+      desc: 'a server',
       auth: { username: 'u', password: 'p', server_address: 's' },
       engine: { username: 'u', password: 'p', serveraddress: 's' },
     },
-    { desc: 'identity token', auth: { identity_token: 'i' }, engine: { identitytoken: 'i' } },
-    { desc: 'registry token', auth: { registry_token: 'r' }, engine: { registrytoken: 'r' } },
+    { desc: 'an identity token', auth: { identity_token: 'i' }, engine: { identitytoken: 'i' } },
+    { desc: 'a registry token', auth: { registry_token: 'r' }, engine: { registrytoken: 'r' } },
   ])('$desc', ({ auth, engine }) => {
     expect(toEngineAuth(decoded('AuthConfig', auth))).toEqual(engine);
   });

@@ -25,7 +25,7 @@ async function config(name: string, content: string): Promise<string> {
   return path;
 }
 
-/** What is found in the files, and the files that were trouble. */
+/** The credentials that were found, and the files that caused trouble. */
 async function find(...files: string[]) {
   const trouble: unknown[] = [];
   const logger = {
@@ -40,7 +40,7 @@ const KNOWS = JSON.stringify({
 });
 
 describe('RegistryCredentials', () => {
-  it('are looked for in other files once others are named', async () => {
+  it('are read from other files after other files are named', async () => {
     let files = [await config('other', '{"auths":{}}')];
     const credentials = new RegistryCredentials(() => files, silentLogger);
     expect(await credentials.find(IMAGE, signal)).toBeUndefined();
@@ -48,7 +48,7 @@ describe('RegistryCredentials', () => {
     expect(await credentials.find(IMAGE, signal)).toMatchObject({ username: 'me' });
   });
 
-  it('are of the first file that knows the registry', async () => {
+  it('come from the first file that has the registry', async () => {
     const files = [await config('other', '{"auths":{}}'), await config('knows', KNOWS)];
     expect(await find(...files)).toEqual({
       auth: expect.objectContaining({ username: 'me', password: 'secret' }) as object,
@@ -56,22 +56,22 @@ describe('RegistryCredentials', () => {
     });
   });
 
-  it('are none without a file, which is no trouble', async () => {
+  it('are empty without a file, which causes no warning', async () => {
     expect(await find(join(directory, 'absent'))).toEqual({ auth: undefined, trouble: [] });
   });
 
   it.each([
-    { desc: 'no JSON', make: () => config('bad', '{') },
+    { desc: 'invalid JSON', make: () => config('bad', '{') },
     { desc: 'too large', make: () => config('huge', `"${'x'.repeat(1 << 20)}"`) },
     { desc: 'endless', make: () => Promise.resolve('/dev/zero') },
     {
-      desc: 'a pipe that nobody writes to',
+      desc: 'a pipe without a writer',
       make: () => {
         execFileSync('mkfifo', [join(directory, 'pipe')]);
         return Promise.resolve(join(directory, 'pipe'));
       },
     },
-  ])('pass over a file that is $desc, with a log line', async ({ make }) => {
+  ])('skip a file that is $desc, with a log line', async ({ make }) => {
     const file = await make();
     const { auth, trouble } = await find(file, await config('knows', KNOWS));
     expect(auth).toMatchObject({ username: 'me' });
@@ -107,19 +107,19 @@ describe('credentialSource', () => {
       source: authOf('u'),
     },
     {
-      desc: "Docker Hub's",
+      desc: 'the name of Docker Hub',
       config: { auths: { 'https://index.docker.io/v1/': entry('u') } },
       image: 'busybox',
       source: authOf('u'),
     },
     {
-      desc: 'the longest path',
+      desc: 'the longest matching path',
       config: { auths: { 'r.io': entry('u'), 'r.io/team': entry('t'), 'r.io/te': entry('x') } },
       image: 'r.io/team/app',
       source: authOf('t'),
     },
     {
-      desc: 'no half component of a path',
+      desc: 'no match within a path component',
       config: { auths: { 'r.io/tea': entry('x') } },
       image: 'r.io/team/app',
       source: undefined,
@@ -131,19 +131,19 @@ describe('credentialSource', () => {
       source: authOf('u'),
     },
     {
-      desc: 'a pattern, of one part of the name',
+      desc: 'a pattern for one part of the name',
       config: { auths: { '*.r.io': entry('u') } },
       image: 'a.r.io/app',
       source: authOf('u'),
     },
     {
-      desc: 'a pattern of more parts',
+      desc: 'a pattern for several parts',
       config: { auths: { '*.r.io': entry('u') } },
       image: 'a.b.r.io/app',
       source: undefined,
     },
     {
-      desc: 'dots are dots',
+      desc: 'dots match only dots',
       config: { auths: { 'a.io': entry('u') } },
       image: 'abio:5000/app',
       source: undefined,
@@ -159,19 +159,19 @@ describe('credentialSource', () => {
       source: { auth: { username: 'u', password: 'p', identitytoken: 't' } },
     },
     {
-      desc: "the registry's helper before all",
+      desc: "the registry's helper before all others",
       config: { credHelpers: { 'r.io': 'x' }, auths: { 'r.io': entry('u') }, credsStore: 's' },
       image: 'r.io/app',
       source: { helper: 'x', server: 'r.io' },
     },
     {
-      desc: 'the store of all others, also beside an empty entry',
+      desc: 'the store for all other registries, even with an empty entry',
       config: { auths: { 'r.io': {} }, credsStore: 's' },
       image: 'r.io/app',
       source: { helper: 's', server: 'r.io' },
     },
     {
-      desc: "Docker Hub's name at a helper",
+      desc: "Docker Hub's name for a helper",
       config: { credsStore: 's' },
       image: 'library/busybox',
       source: { helper: 's', server: 'https://index.docker.io/v1/' },
@@ -193,7 +193,7 @@ describe('parseDockerConfig', () => {
 });
 
 describe('parseHelperAnswer', () => {
-  it('is user and password, or an identity token', () => {
+  it('returns a user and password, or an identity token', () => {
     const answer = (Username: string): string => JSON.stringify({ ServerURL: 'r.io', Username, Secret: 's' });
     expect(parseHelperAnswer(answer('u'))).toEqual({ username: 'u', password: 's' });
     expect(parseHelperAnswer(answer('<token>'))).toEqual({ identitytoken: 's' });

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const ROOT = join(__dirname, '../../..');
 
-/** @returns what the check says of a Dockerfile; '' when it has no fault. */
+/** @returns the output of the check for a Dockerfile; '' if it has no fault. */
 async function faults(text: string): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-dockerfile-'));
   const file = join(directory, 'Dockerfile');
@@ -34,7 +34,7 @@ describe('check-dockerfiles', () => {
     expect(await faults(text)).toMatch(fault);
   });
 
-  it('has nothing to say of versions, digests, stages, local archives and lists that are removed', async () => {
+  it('accepts versions, digests, stages, local archives and lists that are removed', async () => {
     const text = [
       'ARG BASE=debian:12-slim',
       'FROM --platform=linux/amd64 debian:12 AS build',

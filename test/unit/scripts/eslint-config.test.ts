@@ -5,10 +5,13 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const ROOT = join(__dirname, '../../..');
 const RULES = ['dockbridge/imports', 'no-restricted-imports', 'no-restricted-syntax'];
-/** It loads the TypeScript compiler, which takes long on a busy machine. */
+/** The config loads the TypeScript compiler, which takes long on a busy machine. */
 const LINT_MS = 120_000;
 
-/** Lints texts with the project's own configuration, without the rules that need types: the files need not exist. */
+/**
+ * Lints texts with the project's own configuration, without the rules that need types, so the files need
+ * not exist.
+ */
 const LINT = `
   import { ESLint } from 'eslint';
   const eslint = new ESLint({
@@ -23,7 +26,7 @@ const LINT = `
   console.log(JSON.stringify(found));
 `;
 
-/** A text in a file, and a part of what must be said of it; '' where nothing may be said. */
+/** The text of a file, and a part of the expected message; '' if no message is expected. */
 type Probe = readonly [file: string, text: string, fault: string];
 
 const IMPORTS: readonly Probe[] = [
@@ -84,7 +87,7 @@ const STATES: readonly Probe[] = [
   ],
 ];
 
-describe('what ESLint says', () => {
+describe("ESLint's report", () => {
   const probes = [...IMPORTS, ...STATES];
   let said: readonly string[];
 

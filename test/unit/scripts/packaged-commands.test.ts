@@ -3,13 +3,14 @@ import { join } from 'node:path';
 
 const ROOT = join(__dirname, '../../..');
 
-/** The Node.js that a packaged command starts, with everything that it is given. */
+/** Runs a packaged command with a stand-in for Node.js, and returns its arguments and environment. */
 const startOf = (script: string): string | undefined =>
   /^exec (\/usr\/lib\/dockbridge\/node .*)$/m.exec(
     readFileSync(join(ROOT, 'packaging', script), 'utf8'),
   )?.[1];
 
-// With source maps on, the first stack that is formatted makes Node.js read main.js.map, and keep it: 70 MiB more.
+// With source maps on, the first formatted stack makes Node.js read and keep main.js.map, which costs 70
+// MiB.
 it.each([
   ['dockbridge.sh', '/usr/lib/dockbridge/node /usr/lib/dockbridge/main.js "$@"'],
   ['cri-dockerd/cri-dockerd.sh', '/usr/lib/dockbridge/node /usr/lib/dockbridge/main.js serve "$@"'],

@@ -49,7 +49,7 @@ describe('docs/results.md', () => {
   const rowsOf = (lines: readonly string[]) =>
     lines.filter((line) => line.startsWith('| ') && !line.startsWith('| --'));
 
-  it('has a row for each suite on each Engine, and what they ran with', () => {
+  it('has a row for each suite on each Engine, with the versions of the run', () => {
     const { lines } = made({
       'run.json': JSON.stringify(RUN),
       steps: [
@@ -92,7 +92,7 @@ describe('docs/results.md', () => {
     );
   });
 
-  it('tells which steps failed, and leaves out what has no result', () => {
+  it('names the failed steps, and omits steps without a result', () => {
     const { lines } = made({
       'run.json': JSON.stringify({ ...RUN, changed: true }),
       steps: '7\tfailed\tenv TOTALS=/results/kubelet- make kubelet ENGINE=\n60\tpassed\tmake lint\n',
@@ -109,13 +109,13 @@ describe('docs/results.md', () => {
     expect(rowsOf(lines)).toContain('| unit tests | – | 5 | 3 | 0 | 0 |');
   });
 
-  it('is not made of totals that say nothing', () => {
+  it('is not made from a run without any results', () => {
     const { status, stderr } = made({ 'run.json': JSON.stringify(RUN), 'kubelet-': 'no space left\n' });
     expect(status).not.toBe(0);
     expect(stderr).toContain('kubelet- has no totals');
   });
 
-  it('says how to keep a run where there is none', () => {
+  it('says how to keep a run if there is none', () => {
     const { status, stderr } = made({ 'unit.json': jestResult(1, 0, 0, 0, []) });
     expect(status).toBe(1);
     expect(stderr).toContain('RESULTS=DIR .ci/run');

@@ -16,14 +16,14 @@ describe('run.json', () => {
   };
   const facts = (environment: Readonly<Record<string, string>> = {}) => {
     const path = `${directory}:${process.env.PATH}`;
-    // What whoever runs these tests has chosen is nobody's here.
+    // The environment of the person who runs these tests must not count.
     const given = { DOCKBRIDGE_TEST_ENGINE: '', CRITEST: '', KUBELET: '' };
     const env = { ...process.env, ...given, PATH: path, ...environment };
     execFileSync(process.execPath, [SCRIPT, directory, '60'], { env, stdio: 'pipe' });
     return JSON.parse(readFileSync(join(directory, 'run.json'), 'utf8')) as Record<string, unknown>;
   };
 
-  it('asks the programs that ran for their versions', () => {
+  it('asks the programs for their versions', () => {
     writeFileSync(join(directory, 'steps'), '5\tpassed\tmake test\n7\tpassed\tmake conformance ENGINE=\n');
     program('dockerd', 'Docker version 20.10.24+dfsg1, build 5d6db84');
     program('containerd', 'containerd github.com/containerd/containerd/v2 2.1.4~ds2 2.1.4~ds2-1');
@@ -35,13 +35,13 @@ describe('run.json', () => {
     });
   });
 
-  it('fails where a program says no version', () => {
+  it('fails if a program prints no version', () => {
     writeFileSync(join(directory, 'steps'), '5\tpassed\tmake churn\n');
     for (const name of ['dockerd', 'containerd', 'runc']) program(name, 'unknown');
     expect(() => facts()).toThrow('does not say its version');
   });
 
-  it('knows this machine, and the versions of what a run builds', () => {
+  it('includes this machine, and the versions that a run builds', () => {
     const run = facts();
     expect(run).toMatchObject({ seconds: 60, engines: [], node: process.versions.node });
     expect(Date.now() - Date.parse(String(run.began))).toBeGreaterThanOrEqual(60_000);

@@ -11,7 +11,7 @@ beforeEach(async () => {
 afterEach(() => room.stop());
 
 describe('the signal of a call', () => {
-  /** Runs until its signal, and tells when it has begun and with what it ended. */
+  /** Runs until its signal, and reports its start and the reason of its end. */
   function patient(): { begun: Promise<AbortSignal>; ended: Promise<unknown> } {
     let [begin, end]: [(signal: AbortSignal) => void, (reason: unknown) => void] = [
       () => undefined,
@@ -45,7 +45,7 @@ describe('the signal of a call', () => {
   });
 
   it('fires when the deadline of the client passes', async () => {
-    // Connected before: the deadline is to pass in the handler.
+    // The client connects first, so that the deadline passes in the handler.
     await room.expectAlive();
     const { ended } = patient();
     const report = room.reported();
@@ -70,7 +70,7 @@ describe('the signal of a call', () => {
     await room.expectAlive();
   });
 
-  it('a handler that ignores it keeps nobody: the client is gone, others are served', async () => {
+  it('does not delay other calls if a handler ignores it', async () => {
     let begin!: () => void;
     const begun = new Promise<void>((resolve) => (begin = resolve));
     room.handler = () => {
@@ -84,7 +84,7 @@ describe('the signal of a call', () => {
     await room.expectAlive();
   });
 
-  it('answers a handler that ends after the cancel without harm', async () => {
+  it('tolerates a handler that ends after the cancellation', async () => {
     let [begin, finish]: [() => void, () => void] = [() => undefined, () => undefined];
     const begun = new Promise<void>((resolve) => (begin = resolve));
     const finished = new Promise<void>((resolve) => (finish = resolve));

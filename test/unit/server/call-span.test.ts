@@ -39,7 +39,7 @@ function send(metadata = new grpc.Metadata()): Promise<void> {
   });
 }
 
-it('is named after service and method, and has the names and ids of request and answer, but nothing else of them', async () => {
+it('the span of a call has the service and method as its name, and only the names and ids of request and answer', async () => {
   handler = () => Promise.resolve({ pod_sandbox_id: 'abc' });
   await send();
   expect(tracer.spans).toEqual([
@@ -61,7 +61,7 @@ it('is named after service and method, and has the names and ids of request and 
   ]);
 });
 
-it("takes the caller's trace context from the call's metadata", async () => {
+it("the span of a call belongs to the caller's trace from the metadata", async () => {
   handler = () => Promise.resolve({ pod_sandbox_id: 'abc' });
   const metadata = new grpc.Metadata();
   metadata.set('traceparent', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01');
@@ -77,11 +77,14 @@ it("takes the caller's trace context from the call's metadata", async () => {
 it.each([
   [internal('with a command line'), 'INTERNAL', grpc.status.INTERNAL],
   [failedPrecondition('quotes a command'), undefined, grpc.status.FAILED_PRECONDITION],
-])('has the code of a failure; only those that are ours mark it as failed', async (error, failed, code) => {
-  handler = () => Promise.reject(error);
-  await expect(send()).rejects.toMatchObject({ code });
-  const [span] = tracer.spans;
-  expect(span?.attributes['rpc.grpc.status_code']).toBe(code);
-  expect(span?.failed).toBe(failed);
-  expect(JSON.stringify(span)).not.toContain(error.message);
-});
+])(
+  'the span of a call has the code of a failure, and only our own failures mark it as failed',
+  async (error, failed, code) => {
+    handler = () => Promise.reject(error);
+    await expect(send()).rejects.toMatchObject({ code });
+    const [span] = tracer.spans;
+    expect(span?.attributes['rpc.grpc.status_code']).toBe(code);
+    expect(span?.failed).toBe(failed);
+    expect(JSON.stringify(span)).not.toContain(error.message);
+  },
+);

@@ -9,7 +9,10 @@ import { GrpcServer } from '../../../src/server/grpc-server';
 import type { Services } from '../../../src/server/services';
 import { WritableStore } from '../../../src/store/store';
 
-/** What a call waits for, before its handler runs: here each wait fails with its own name, and so does the call. */
+/**
+ * Tests what a call waits for before its handler runs. Each wait fails with its own name, and the call
+ * fails with it.
+ */
 describe('a call', () => {
   let directory: string;
   let server: GrpcServer;
@@ -78,7 +81,7 @@ describe('a call', () => {
     ['whenSyncedOnce true', () => client.stream('GetContainerEvents', {}).connected],
   ])('waits for %s', async (waits, call) => expect(await why(call())).toBe(waits));
 
-  it('that changes something is refused before it waits, and others are not', async () => {
+  it('that changes something is refused before it waits, and other calls are not', async () => {
     refusal = failedPrecondition('this dockbridge only observes');
     const stop = (): Promise<string> => why(client.call('StopContainer', { container_id: 'c' }));
     expect(await stop()).toBe('this dockbridge only observes');

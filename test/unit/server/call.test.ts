@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 afterEach(() => room.stop());
 
-it('answers what the handler returns and reports OK', async () => {
+it('a call answers what the handler returns and reports OK', async () => {
   await room.expectAlive();
   expect(room.reports).toEqual([{ method: 'Version', code: 'OK', seconds: expect.any(Number) as number }]);
   expect(room.errors).toEqual([]);
@@ -20,7 +20,7 @@ it.each([
   ['NOT_FOUND', notFound('no such pod')],
   ['UNAVAILABLE', unavailable('no such pod')],
   ['FAILED_PRECONDITION', failedPrecondition('no such pod')],
-])('answers %s for that error, with its message, and logs nothing', async (code, error) => {
+])('a call answers %s for that error, with its message, and logs nothing', async (code, error) => {
   room.handler = () => Promise.reject(error);
   expect(await room.failure()).toEqual({ code, details: 'no such pod' });
   expect(room.reports).toEqual([expect.objectContaining({ code })]);
@@ -28,7 +28,7 @@ it.each([
   await room.expectAlive();
 });
 
-it('logs an INTERNAL error with its stack', async () => {
+it('a call logs an INTERNAL error with its stack', async () => {
   room.handler = () => Promise.reject(internal('the impossible'));
   expect(await room.failure()).toEqual({ code: 'INTERNAL', details: 'the impossible' });
   expect(room.errors).toEqual([
@@ -56,17 +56,17 @@ describe.each<[string, unknown]>([
   ['a symbol', Symbol('x')],
   ['an object that cannot be printed', unprintable],
 ])('%s', (_what, thrown) => {
-  // Whatever it is, a handler may reject with it.
+  // A handler may reject with any value.
   const reason = thrown as Error;
   it.each<[string, Handler]>([
-    ['rejected with', () => Promise.reject(reason)],
+    ['when it is rejected with', () => Promise.reject(reason)],
     [
-      'thrown synchronously',
+      'when it is thrown synchronously',
       () => {
         throw thrown;
       },
     ],
-  ])('%s is answered INTERNAL, naming the method, and logged as a bug', async (_how, broken) => {
+  ])('%s is answered with INTERNAL and the method, and logged as a bug', async (_how, broken) => {
     room.handler = broken;
     expect(await room.failure()).toMatchObject({
       code: 'INTERNAL',
@@ -80,7 +80,7 @@ describe.each<[string, unknown]>([
   });
 });
 
-it('answers when the guard before the handler rejects, and does not call the handler', async () => {
+it('a call fails when the guard rejects, and does not run the handler', async () => {
   const called = jest.fn(echo);
   room.handler = called;
   room.before = () => Promise.reject(unavailable('the Engine is down'));
@@ -89,13 +89,13 @@ it('answers when the guard before the handler rejects, and does not call the han
   await room.expectAlive();
 });
 
-it('answers INTERNAL when the handler returns nothing', async () => {
+it('a call answers INTERNAL when the handler returns nothing', async () => {
   room.handler = () => Promise.resolve(undefined as unknown as { version: string });
   expect(await room.failure()).toMatchObject({ code: 'INTERNAL' });
   await room.expectAlive();
 });
 
-it('cuts an endless message: it travels in a header, and those are limited', async () => {
+it('a call shortens an endless message, because headers are limited', async () => {
   room.handler = () => Promise.reject(notFound(`no pod ${'ä€\n'.repeat(1_000_000)}`));
   const { code, details } = await room.failure();
   expect(code).toBe('NOT_FOUND');
@@ -104,18 +104,18 @@ it('cuts an endless message: it travels in a header, and those are limited', asy
   await room.expectAlive();
 });
 
-it('carries any text whole', async () => {
+it('a call passes any text on completely', async () => {
   const text = 'ä€😀 100% \r\n\t "x" \u0001 \ud800.';
   room.handler = () => Promise.reject(notFound(text));
   expect((await room.failure()).details).toBe(text.replace('\ud800', '\ufffd'));
 });
 
 it.each([
-  ['a cut off length', Buffer.from([0x0a, 0xff])],
+  ['a truncated length', Buffer.from([0x0a, 0xff])],
   ['a wrong wire type', Buffer.from([0x0f])],
   ['an endless varint', Buffer.alloc(64, 0xff)],
   ['random bytes', Buffer.from('83c7f09b02de', 'hex')],
-])('answers INVALID_ARGUMENT for %s', async (_what, bytes) => {
+])('a call answers INVALID_ARGUMENT for %s', async (_what, bytes) => {
   const called = jest.fn(echo);
   room.handler = called;
   await expect(room.send(bytes).answer).rejects.toMatchObject({
@@ -126,14 +126,14 @@ it.each([
   await room.expectAlive();
 });
 
-it('answers RESOURCE_EXHAUSTED for a message above the limit', async () => {
+it('a call answers RESOURCE_EXHAUSTED for a message above the limit', async () => {
   await expect(room.send(Buffer.alloc(1024 * 1024 + 1)).answer).rejects.toMatchObject({
     code: grpc.status.RESOURCE_EXHAUSTED,
   });
   await room.expectAlive();
 });
 
-it('serves a thousand calls at once, each its own answer', async () => {
+it('a thousand simultaneous calls get their own answers', async () => {
   room.handler = (request, context) =>
     request.version.endsWith('7') ? Promise.reject(new Error(request.version)) : echo(request, context);
   const answers = await Promise.allSettled(

@@ -18,7 +18,7 @@ const path = (): string => join(directory, 'control.sock');
 const REPORT = { version: '1', sandboxes: { ready: 2, notready: 0 } } as StatusReport;
 
 async function* nothing(): AsyncGenerator<HandOverStep> {
-  // Nothing is to be done.
+  // There is no work to do.
 }
 
 async function open(
@@ -43,7 +43,7 @@ afterEach(async () => {
 });
 
 describe('ControlSocket', () => {
-  it('tells each step, and is for its owner alone', async () => {
+  it('reports each step, and admits only its owner', async () => {
     await open(async function* () {
       yield await Promise.resolve(STEP);
       yield { ...STEP, outcome: 'failed' };
@@ -52,7 +52,7 @@ describe('ControlSocket', () => {
     expect(await asked()).toEqual([STEP, { ...STEP, outcome: 'failed' }]);
   });
 
-  it('tells a failure as one', async () => {
+  it('reports a failure as a failure', async () => {
     await open(async function* () {
       yield STEP;
       await Promise.reject(new Error('the Engine is away'));
@@ -60,17 +60,17 @@ describe('ControlSocket', () => {
     expect(await rejectionOf(asked())).toBe('INTERNAL the Engine is away');
   });
 
-  it('is not there when no daemon runs', async () => {
+  it('does not exist when no daemon runs', async () => {
     expect(await askToHandOver(path())).toBeUndefined();
   });
 
-  it('tells how things stand, to many who ask at once', async () => {
+  it('answers status requests from many callers at once', async () => {
     await open(nothing);
     const answers = await Promise.all(Array.from({ length: 8 }, () => askForStatus(path())));
     expect(answers).toEqual(answers.map(() => REPORT));
   });
 
-  it('keeps no place for those who watch: a hand-over gets in', async () => {
+  it('admits a hand-over even while many callers watch the status', async () => {
     await open(async function* () {
       yield await Promise.resolve(STEP);
     });
@@ -78,7 +78,7 @@ describe('ControlSocket', () => {
     expect(await asked()).toEqual([STEP]);
   });
 
-  it('tells why it cannot say how things stand', async () => {
+  it('says why there is no status', async () => {
     await open(nothing, () => Promise.reject(new Error('no file can be opened')));
     expect(await rejectionOf(askForStatus(path()))).toMatch(
       /^UNAVAILABLE the daemon cannot report its status: .*no file can be opened/,
@@ -104,7 +104,7 @@ describe('ControlSocket', () => {
     }
   });
 
-  it('knows that nobody is there to tell, and a daemon that does not know the question', async () => {
+  it('reports that no daemon is there, or that the daemon does not know the question', async () => {
     expect(await askForStatus(path())).toBeUndefined();
     const old: Server = createServer((_request, response) => response.writeHead(404).end('POST /hand-over'));
     await new Promise<void>((resolve) => old.listen(path(), resolve));
@@ -115,7 +115,7 @@ describe('ControlSocket', () => {
     }
   });
 
-  it('takes no answer without an end', async () => {
+  it('refuses an answer without an end', async () => {
     const endless: Server = createServer((_request, response) => {
       const more = (): void => {
         while (!response.destroyed && response.write('x'.repeat(65_536)));
@@ -132,7 +132,7 @@ describe('ControlSocket', () => {
     }
   });
 
-  it('goes away with its daemon, and whoever waits learns that it is not done', async () => {
+  it('closes with its daemon, and reports to waiting callers that the work is not done', async () => {
     let begun!: () => void;
     const hasBegun = new Promise<void>((resolve) => (begun = resolve));
     await open(async function* () {

@@ -21,7 +21,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-it('is closed when the last call has been answered, also to a client that has said it will make no more', async () => {
+it('the server closes when the last call has been answered, even for a client that has announced its end', async () => {
   const [listed, began, happened] = [gate(), gate(), [] as string[]];
   const link = {
     whenListed: () => {
@@ -46,12 +46,12 @@ it('is closed when the last call has been answered, also to a client that has sa
     'content-type': 'application/grpc',
     te: 'trailers',
   });
-  // Where it is given up, the test fails below, with what happened.
+  // If the wait is given up, the test fails below with the events so far.
   for (const one of [session, call]) one.on('error', () => undefined);
   call.end(Buffer.alloc(5));
   await began.promise;
   session.goaway(0);
-  // Its answer tells that the server has read what came before.
+  // The answer shows that the server has read the earlier frames.
   await new Promise((resolve) => session.ping(resolve));
   const closed = server.close().then(() => happened.push('the server is closed'));
   await until(() => !existsSync(path), 'the end of the socket file');

@@ -3,7 +3,10 @@ import type { Services } from '../../../src/server/services';
 import { rejectionOf } from '../support/errors';
 import { decoded } from '../support/wire';
 
-/** What each method waits for: a wrong word lets kubelet believe an empty list, or fail where it need not. */
+/**
+ * Tests what each method waits for. With a wrong value kubelet believes an empty list, or a call fails
+ * without need.
+ */
 it('each method waits for what it needs, and for no more', () => {
   const kinds = Object.fromEntries(
     Object.entries({ ...RUNTIME_ROUTES, ...IMAGE_ROUTES, ...RUNTIME_STREAMS, ...IMAGE_STREAMS }).map(
@@ -32,9 +35,12 @@ it('each method waits for what it needs, and for no more', () => {
   });
 });
 
-it.each(['CheckpointPod', 'RestorePod'] as const)('%s is not implemented, and says why', async (name) => {
-  const { handler } = RUNTIME_ROUTES[name];
-  const context = { signal: new AbortController().signal };
-  const answer = handler({} as Services, decoded('CheckpointPodRequest', {}) as never, context);
-  expect(await rejectionOf(answer)).toMatch(/^UNIMPLEMENTED Docker Engine cannot /);
-});
+it.each(['CheckpointPod', 'RestorePod'] as const)(
+  '%s is not implemented, and the error says why',
+  async (name) => {
+    const { handler } = RUNTIME_ROUTES[name];
+    const context = { signal: new AbortController().signal };
+    const answer = handler({} as Services, decoded('CheckpointPodRequest', {}) as never, context);
+    expect(await rejectionOf(answer)).toMatch(/^UNIMPLEMENTED Docker Engine cannot /);
+  },
+);

@@ -1,7 +1,7 @@
 import { IMAGE_ROUTES, RUNTIME_ROUTES } from '../../../src/server/handlers';
 
-/** All that a daemon refuses after a hand-over, and one with --observe always. */
-it('counts among the calls that act all that change something, and no other', () => {
+/** The calls that a daemon refuses after a hand-over, and that a daemon with --observe always refuses. */
+it('exactly the calls that change something count as acting', () => {
   const acting = Object.entries({ ...RUNTIME_ROUTES, ...IMAGE_ROUTES }).filter(([, { acts }]) => acts);
   expect(acting.map(([name]) => name).sort()).toEqual([
     'Attach',

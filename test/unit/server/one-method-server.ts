@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 
-/** A grpc-js server of one method on a socket of its own, and a client for the bytes on the wire. */
+/** A grpc-js server with one method on a socket of its own, and a client for the bytes on the wire. */
 export interface OneMethodServer {
   readonly socketPath: string;
   readonly client: grpc.Client;
@@ -35,5 +35,5 @@ export async function startOneMethodServer(
   return { socketPath, client, stop };
 }
 
-/** Serializes nothing: bytes in, bytes out. */
+/** Serializes nothing, so bytes stay as they are. */
 export const same = (bytes: Buffer): Buffer => bytes;

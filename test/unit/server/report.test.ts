@@ -8,8 +8,8 @@ const load = (lane: string, underWay: number, waiting: number) => ({
   ...{ lane, underWay, waiting, slow: 3, oldestWaitMs: 4_500, oldestCallMs: 5_500, oldestCall: 'GET /x' },
 });
 
-/** Each number occurs once: none can stand in for another. */
-it('a report holds everything, in seconds', async () => {
+/** Each number occurs once, so no value can stand for another. */
+it('a report contains everything, with times in seconds', async () => {
   const store = new WritableStore();
   store.engine = { engineVersion: '28.5', apiVersion: '1.51', storageDriver: 'overlay2' } as EngineFacts;
   store.images.put(imageRecord());

@@ -25,8 +25,8 @@ function sources(more: Partial<StatusSources> = {}): StatusSources {
 
 const reportOf = (more: Partial<StatusSources> = {}) => statusReporter(sources(more))();
 
-describe('The status of a daemon', () => {
-  it('counts what is there by state', async () => {
+describe('the status of a daemon', () => {
+  it('counts objects by state', async () => {
     const store = new WritableStore();
     store.sandboxes.put(sandboxRecord());
     store.sandboxes.put(sandboxRecord({ id: engineId('a2'), engineName: 'two', networkReady: false }));
@@ -52,7 +52,7 @@ describe('The status of a daemon', () => {
     expect(engine).toMatchObject({ state, reason, since: 61.5, version: '' });
   });
 
-  it('shows the oldest calls, but not the one that lasts as long as kubelet likes', async () => {
+  it('shows the oldest calls, except the event stream, which lasts as long as kubelet wants', async () => {
     const call = (name: string, age: number, about = {}) => ({ name, age, about });
     const many = Array.from({ length: 30 }, (_, at) =>
       call('RunPodSandbox', 5_000 - at, { pod: `ns/${at}` }),
@@ -70,7 +70,7 @@ describe('The status of a daemon', () => {
     expect(calls.oldest[1]).toEqual({ method: 'RunPodSandbox', age: 5, about: { pod: 'ns/0' } });
   });
 
-  it('shows what the Engine is asked, by kind', async () => {
+  it('shows the calls to the Engine by kind', async () => {
     const lanes = new CallLanes();
     const slow = gate();
     const call = { lane: 'stop', container: 'c1', what: 'POST /containers/c1/stop' } as const;
@@ -86,7 +86,7 @@ describe('The status of a daemon', () => {
     await stopping;
   });
 
-  it('tells troubles of the network, and networks of pods that are gone', async () => {
+  it('reports problems of the network, and networks of pods that are gone', async () => {
     const store = new WritableStore();
     store.sandboxes.put(sandboxRecord());
     const { network } = await reportOf({
@@ -103,19 +103,19 @@ describe('The status of a daemon', () => {
     });
   });
 
-  it('goes without the counters of logs that cannot be asked, and tells their trouble', async () => {
+  it('omits the counters of logs that do not answer, and reports their problem', async () => {
     const trouble = { reason: 'LogsHang', message: 'the disk hangs' };
     const { logs } = await reportOf({ logs: { trouble, stats: () => Promise.reject(new Error('closed')) } });
     expect(logs).toEqual({ trouble: 'the disk hangs' });
   });
 
-  it('says that new work is refused', async () => {
+  it('says that new calls are refused', async () => {
     expect((await reportOf({ gate: { closedFor: 'the node was handed over' } })).refuses).toBe(
       'the node was handed over',
     );
   });
 
-  it('is made once for those who ask together', async () => {
+  it('is computed once for simultaneous callers', async () => {
     let asked = 0;
     const report = statusReporter(
       sources({ pluginFailures: () => Promise.resolve({ 'bridge ADD': ++asked }) }),

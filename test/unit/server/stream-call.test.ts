@@ -54,7 +54,7 @@ function open(request = Buffer.alloc(0)): grpc.ClientReadableStream<Buffer> {
   return call;
 }
 
-/** Ids of the containers, then how it ended. */
+/** First the ids of the containers, then the end of the stream. */
 async function read(call = open()): Promise<string[]> {
   const ended = new Promise<string>((resolve) =>
     call.on('status', ({ code, details }) => resolve(`${grpc.status[code]} ${details}`)),
@@ -72,7 +72,7 @@ function* messages(...ids: string[]): Generator<Response> {
 }
 
 describe('wrapStream', () => {
-  it('sends what the handler yields and ends OK', async () => {
+  it('sends what the handler yields and ends with OK', async () => {
     handler = () => messages('a', 'b', 'c');
     expect(await read()).toEqual(['a', 'b', 'c', 'OK OK']);
     expect(reports).toEqual([
@@ -98,7 +98,7 @@ describe('wrapStream', () => {
       },
       ['a', 'NOT_FOUND no such thing'],
     ],
-  ])('answers the code of what is thrown when it %s', async (_, throwing, expected) => {
+  ])('answers the code of the error when the handler throws after it %s', async (_, throwing, expected) => {
     handler = throwing;
     expect(await read()).toEqual(expected);
     expect(reports).toMatchObject([{ code: 'NOT_FOUND' }]);
@@ -115,19 +115,19 @@ describe('wrapStream', () => {
     expect(errors).toEqual(['Call failed unexpectedly: this is a bug']);
   });
 
-  it('refuses what cannot be decoded', async () => {
+  it('refuses an invalid message', async () => {
     handler = () => messages('a');
     const [answer] = await read(open(Buffer.from([0xff])));
     expect(answer).toMatch(/^INVALID_ARGUMENT request: cannot be decoded/);
   });
 
-  it('asks before it calls the handler', async () => {
+  it('checks the guard before it calls the handler', async () => {
     before = () => Promise.reject(unavailable('no Engine'));
     handler = () => messages('a');
     expect(await read()).toEqual(['UNAVAILABLE no Engine']);
   });
 
-  it('tells the client, before any message, that the handler is at work', async () => {
+  it('sends headers before any message when the handler is at work', async () => {
     let begun = false;
     const go = gate();
     handler = () => {
@@ -144,7 +144,7 @@ describe('wrapStream', () => {
     expect(await read(call)).toEqual(['a', 'OK OK']);
   });
 
-  it('fires the signal of a handler that waits, and ends it, when the client cancels', async () => {
+  it('fires the signal of a waiting handler and ends it when the client cancels', async () => {
     const seen = gate<unknown>();
     handler = (_, { signal }) =>
       (async function* () {
@@ -165,7 +165,7 @@ describe('wrapStream', () => {
     expect(reports).toMatchObject([{ code: 'CANCELLED' }]);
   });
 
-  it('makes no more than a client takes', async () => {
+  it('makes no more messages than the client accepts', async () => {
     let made = 0;
     const cleaned = gate();
     handler = () =>
@@ -177,7 +177,8 @@ describe('wrapStream', () => {
         }
       })();
     const stalled = await StalledClient.open(server.socketPath, RUNTIME_SERVICE.StreamContainers.path);
-    // Another client of the same server gets a thousand messages meanwhile: more time than the stalled one's would need.
+    // Another client of the same server gets a thousand messages meanwhile, which takes longer than the
+    // stalled client's would.
     const call = open();
     let taken = 0;
     await new Promise((resolve) => call.on('data', () => taken++).on('end', resolve));
@@ -187,7 +188,7 @@ describe('wrapStream', () => {
     await cleaned.promise;
   });
 
-  it('ends a stream when we close, with the reason', async () => {
+  it('ends a stream with the reason when the server closes', async () => {
     handler = (_, { signal }) =>
       (async function* () {
         yield* messages('a');

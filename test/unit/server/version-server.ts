@@ -16,12 +16,12 @@ interface Running {
   readonly answer: Promise<Buffer>;
 }
 
-/** A server of one wrapped unary method, whose handler a test puts in place, and a client of it. */
+/** A server with one wrapped unary method, whose handler a test sets, and its client. */
 export class VersionServer {
   handler = echo;
   before: WrapOptions['before'];
   readonly reports: CallReport[] = [];
-  /** What was logged as an error. */
+  /** The lines that were logged as errors. */
   readonly errors: { message: string; fields: LogFields | undefined }[] = [];
   private onReport: () => void = () => undefined;
   private server!: OneMethodServer;
@@ -57,7 +57,7 @@ export class VersionServer {
     return this.server.stop();
   }
 
-  /** Bytes in, bytes out: what is on the wire. */
+  /** Keeps the bytes on the wire as they are. */
   send(request: Buffer, options: grpc.CallOptions = {}): Running {
     let call!: grpc.ClientUnaryCall;
     const answer = new Promise<Buffer>((resolve, reject) => {
@@ -75,7 +75,7 @@ export class VersionServer {
     return { call, answer };
   }
 
-  /** How a call fails; it must. */
+  /** Returns the error of a call, which must fail. */
   async failure(): Promise<{ code: string | undefined; details: string }> {
     const error = (await this.send(HELLO).answer.then(
       () => {
@@ -86,7 +86,7 @@ export class VersionServer {
     return { code: grpc.status[error.code], details: error.details };
   }
 
-  /** Whatever happened before: the next call is served. */
+  /** Whatever happened before, the server answers the next call. */
   async expectAlive(): Promise<void> {
     [this.handler, this.before] = [echo, undefined];
     const { version } = RUNTIME_SERVICE.Version.responseDeserialize(await this.send(HELLO).answer);

@@ -17,7 +17,7 @@ const FILE_SYSTEM = { totalBytes: 1, totalInodes: 2, freeInodes: 3 };
 describe('block devices', () => {
   beforeEach(() => mockProc.clear());
 
-  it('have names from the disks, file systems over several disks from the mounts', async () => {
+  it('have names from the disks, and file systems over several disks from the mounts', async () => {
     mockProc.set('/proc/diskstats', '   8       0 sda 1 2 3\n   8       1 sda1 1 2 3\n');
     mockProc.set(
       '/proc/self/mountinfo',
@@ -35,7 +35,7 @@ describe('block devices', () => {
     expect(named(41)).toEqual({ device: '0:41', ...FILE_SYSTEM });
   });
 
-  it('have numbers where nothing can be read', async () => {
+  it('have numbers if nothing can be read', async () => {
     const devices = await BlockDevices.read();
     expect(devices.pathOf('8', '0')).toBe('8:0');
     expect(devices.named({ dev: 0x801, ...FILE_SYSTEM })).toEqual({ device: '8:1', ...FILE_SYSTEM });
@@ -50,7 +50,7 @@ describe('block devices', () => {
     [2 ** 32 * 0x1000, '4096:0'],
     [2 ** 40 + 2 ** 31, '0:268959744'],
     [2 ** 44 + 0x801, '4104:1'],
-  ])('are numbered as glibc does it: %d is %s', (dev, number) => expect(deviceNumber(dev)).toBe(number));
+  ])('are numbered as in glibc: %d is %s', (dev, number) => expect(deviceNumber(dev)).toBe(number));
 
   it('are the first three words of a line', () => {
     expect([...parseDiskstats('259 0 nvme0n1 1\n  x 0 sda\n 8   16 sdb\nno numbers here\n')]).toEqual([
@@ -61,7 +61,7 @@ describe('block devices', () => {
 });
 
 describe('a file system', () => {
-  it('is told as statfs tells it', async () => {
+  it('is reported as statfs reports it', async () => {
     const { dev } = await stat(tmpdir());
     const { blocks, bsize, files } = await statfs(tmpdir());
     const { freeInodes, ...rest } = await readFileSystem(tmpdir());
@@ -69,7 +69,7 @@ describe('a file system', () => {
     expect(freeInodes).toBeLessThanOrEqual(files);
   });
 
-  it('is an error where there is no directory', async () => {
+  it('causes an error if there is no directory', async () => {
     await expect(readFileSystem('/no/such/directory')).rejects.toThrow('ENOENT');
   });
 });

@@ -5,7 +5,7 @@ import type { Hierarchies } from '../../../src/node/cgroup';
 import { CgroupSource } from '../../../src/stats/cgroup/cgroup-source';
 import { ReadingClock } from '../../../src/stats/readings';
 
-/** What /proc says in these tests, by path. */
+/** The contents of /proc in these tests, by path. */
 const mockProc = new Map<string, string>();
 jest.mock('../../../src/node/disk/files', () => ({
   readText: (path: string) => Promise.resolve(mockProc.get(path)),
@@ -39,7 +39,7 @@ describe('CgroupSource', () => {
   const used = async (pid: number): Promise<number | undefined> =>
     (await source.usage({ id: ID, pid }))?.cpu?.usageNanos.toNumber();
 
-  /** Files below the groups that this process holds open. */
+  /** Returns the files below the cgroups that this process holds open. */
   const held = (): string[] =>
     readdirSync('/proc/self/fd').flatMap((fd) => {
       try {
@@ -49,28 +49,28 @@ describe('CgroupSource', () => {
       }
     });
 
-  it('reads the group of the process that the container has now, and lets go of the one before', async () => {
+  it("reads the cgroup of the container's present process, and closes the earlier one", async () => {
     expect([await used(200), await used(200), held().length]).toEqual([5_000, 5_000, 1]);
     expect([await used(201), held().length]).toEqual([7_000, 1]);
   });
 
-  it('reads nothing of a process that is not of the container: its pid was given away', async () => {
+  it('reads nothing for a process outside the container, whose pid was reused', async () => {
     expect(await used(202)).toBeUndefined();
     expect(await source.interfaces({ id: ID, pid: 202 })).toBeUndefined();
     expect(await source.interfaces({ id: ID, pid: 200 })).toMatchObject([{ name: 'eth0', rxBytes: 21 }]);
   });
 
-  it('looks again for a group that was not found', async () => {
+  it('looks again for a cgroup that was not found', async () => {
     expect(await used(203)).toBeUndefined();
     mockProc.set('/proc/203/cgroup', '0::/pod/c1-b\n');
     expect(await used(203)).toBe(7_000);
   });
 
-  it("reads the pod's own group, above that of its sandbox", async () => {
+  it("reads the pod's own cgroup, above that of its sandbox", async () => {
     expect((await source.podUsage({ id: ID, pid: 200 }))?.cpu?.usageNanos.toNumber()).toBe(11_000);
   });
 
-  it('tells the details of both groups with their names, and the processes of the own one', async () => {
+  it("returns the details of both cgroups with their names, and the processes of the pod's own", async () => {
     const target = { id: ID, pid: 200 };
     mockProc.set(join(root, 'pod/c1-a/cgroup.procs'), '200\n207\n');
     expect(await source.cgroupName(target)).toBe('/pod/c1-a');
@@ -84,7 +84,7 @@ describe('CgroupSource', () => {
     expect(held()).toHaveLength(1);
   });
 
-  it('holds no file of what has ended', async () => {
+  it('holds no file of a container that has ended', async () => {
     await used(200);
     await source.podUsage({ id: ID, pid: 200 });
     expect(held()).toHaveLength(2);

@@ -30,7 +30,7 @@ const { resources } = containerRecord();
 const startedAt = Long.fromString('1700000001900000000');
 const limited = { ...resources, cpuPeriod: 15, cpuQuota: 16, cpuShares: 17, memoryLimit: 18 };
 
-/** Each number occurs once: none can stand in for another. */
+/** Each number occurs once, so no value can stand for another. */
 const FULL: ContainerInput = {
   container: containerRecord({ startedAt, resources: { ...limited, memorySwapLimit: 19 } }),
   nowSeconds: 1,
@@ -45,7 +45,7 @@ const FULL: ContainerInput = {
   openFilesLimit: 6,
 };
 
-describe('the families of a container', () => {
+describe('the metric families of a container', () => {
   it('are those of cAdvisor, with their kinds and labels', () => {
     expect(heads(CONTAINER_FAMILIES)).toEqual([
       'container_last_seen gauge',
@@ -71,7 +71,7 @@ describe('the families of a container', () => {
     ]);
   });
 
-  it('take each value from its own place', () => {
+  it('take each value from its own field', () => {
     expect(samplesOf(CONTAINER_FAMILIES, FULL)).toEqual([
       ['last_seen', 1],
       ['start_time_seconds', 1_700_000_001],
@@ -100,7 +100,7 @@ describe('the families of a container', () => {
     ]);
   });
 
-  it.each([0, -1])('have the defaults of the kernel without requests, and no quota for %d', (cpuQuota) => {
+  it.each([0, -1])("have the kernel's defaults without requests, and no quota for %d", (cpuQuota) => {
     const container = containerRecord({
       startedAt,
       resources: { ...resources, cpuQuota, memorySwapLimit: cpuQuota },
@@ -116,7 +116,7 @@ describe('the families of a container', () => {
     ]);
   });
 
-  it('have the size of a file system also before its layer is measured', () => {
+  it('include the size of a file system even before its layer is measured', () => {
     const input = { ...FULL, devices: [], layer: undefined };
     const names = samplesOf(CONTAINER_FAMILIES, input).map((one) => (one as string[])[0]);
     expect(names).not.toContain('fs_usage_bytes');
@@ -124,7 +124,7 @@ describe('the families of a container', () => {
   });
 });
 
-describe('the families of a network', () => {
+describe('the metric families of a network', () => {
   it('take each value from its own counter, for each interface', () => {
     const one = {
       ...{ rxBytes: 1, rxPackets: 2, rxDropped: 3, rxErrors: 4 },
@@ -158,7 +158,7 @@ describe('the families of a network', () => {
   });
 });
 
-it('there is one descriptor for each family, without what only we use', () => {
+it('there is one descriptor for each family, without internal fields', () => {
   expect(METRIC_DESCRIPTORS).toEqual(
     [...GROUP_FAMILIES, ...CONTAINER_FAMILIES, ...NETWORK_FAMILIES].map(
       ({ name, help, kind, labelKeys }) => ({ name, help, kind, labelKeys }),

@@ -17,11 +17,11 @@ describe('CpuRate', () => {
     const rate = new CpuRate();
     rate.next(0n, used(0));
     rate.next(10n * SECOND, used(1000));
-    // A second client, a millisecond later: still the rate of the ten seconds.
+    // A second client asks a millisecond later, and still gets the rate of the ten seconds.
     expect(rate.next(10n * SECOND + 1_000_000n, used(1001))).toBe(100_089_991);
   });
 
-  it('does not take the average of an idle hour for the load of now', () => {
+  it('does not use the average of an idle hour as the present load', () => {
     const rate = new CpuRate();
     rate.next(0n, used(0));
     expect(rate.next(3600n * SECOND, used(1000))).toBeUndefined();
@@ -29,7 +29,7 @@ describe('CpuRate', () => {
     expect(rate.next(3661n * SECOND, used(31_500))).toBe(500_000_000);
   });
 
-  it('says nothing of a counter that went back', () => {
+  it('returns nothing for a counter that went back', () => {
     const rate = new CpuRate();
     rate.next(0n, used(100));
     expect(rate.next(SECOND, used(50))).toBeUndefined();
@@ -37,7 +37,7 @@ describe('CpuRate', () => {
 });
 
 describe('ReadingClock', () => {
-  it('never tells the same time twice, and follows a clock that is set back', () => {
+  it('never returns the same time twice, and follows a clock that is set back', () => {
     const millis = [5, 5, 5, 6, 2];
     const clock = new ReadingClock(() => millis.shift() ?? 0);
     const told = Array.from({ length: 5 }, () => clock.now().toNumber());

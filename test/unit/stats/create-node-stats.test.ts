@@ -42,7 +42,7 @@ describe('the parts that measure layers', () => {
     return { stats, parts, started };
   };
 
-  it('know the directories of the Engine, once it has told them, and start their thread when it is needed', async () => {
+  it("know the Engine's directories once it has reported them, and start their thread on demand", async () => {
     const store = new WritableStore();
     const { stats, parts, started } = await make('engine', store);
     expect([parts.visible, parts.rootDir(), parts.imageDirectory()]).toEqual([false, '', '']);
@@ -56,7 +56,7 @@ describe('the parts that measure layers', () => {
     await stats.close();
   });
 
-  it('are asked for what runs', async () => {
+  it('measure the running containers', async () => {
     const store = new WritableStore();
     const { stats } = await make('engine', store);
     stats.start();

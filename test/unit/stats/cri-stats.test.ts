@@ -5,7 +5,7 @@ import { containerRecord, sandboxRecord } from '../support/records';
 
 const at = (seconds: number): Long => Long.fromNumber(1_700_000_000 + seconds).multiply(1_000_000_000);
 
-/** Each number occurs once: none can stand in for another. */
+/** Each number occurs once, so no value can stand for another. */
 function pressure(first: number): Pressure {
   const line = (n: number) => ({ totalNanos: Long.fromNumber(n), avg10: n + 1, avg60: n + 2, avg300: n + 3 });
   return { some: line(first), full: line(first + 10) };
@@ -81,7 +81,7 @@ function criInterface(name: string, first: number): object {
 }
 
 describe('toCriContainerStats', () => {
-  it('takes every reading', () => {
+  it('includes every reading', () => {
     const layer = { timestamp: at(5), mountpoint: '/var/lib/docker', usedBytes: 41, inodesUsed: 42 };
     expect(toCriContainerStats({ container, usage: USAGE, layer })).toEqual({
       attributes: ABOUT_CONTAINER,
@@ -103,9 +103,9 @@ describe('toCriContainerStats', () => {
   });
 
   it.each<{ desc: string; given: Omit<ContainerUsage, 'container'> }>([
-    { desc: 'nothing was read', given: {} },
-    { desc: 'a reading holds nothing', given: { usage: {} } },
-  ])('has no message where $desc', ({ given }) => {
+    { desc: 'there is no reading', given: {} },
+    { desc: 'a reading is empty', given: { usage: {} } },
+  ])('has no message if $desc', ({ given }) => {
     expect(toCriContainerStats({ container, ...given })).toEqual({
       attributes: ABOUT_CONTAINER,
       ...NOTHING,
@@ -114,7 +114,7 @@ describe('toCriContainerStats', () => {
     });
   });
 
-  it('has no number where none is known, and zero is one', () => {
+  it('has no number for an unknown value, and has one for zero', () => {
     const usage: UsageReading = {
       cpu: { timestamp: at(1), usageNanos: Long.ZERO, nanoCores: 0 },
       memory: { timestamp: at(2), usage: 0, workingSet: 0 },
@@ -151,7 +151,7 @@ describe('toCriContainerStats', () => {
     });
   });
 
-  it('has nothing left, not less, where more is used than the limit allows', () => {
+  it('has zero left, not less, if more is used than the limit allows', () => {
     const usage: UsageReading = {
       memory: { timestamp: at(2), usage: 30, workingSet: 20, limit: 10 },
       swap: { timestamp: at(3), usage: 20, limit: 10 },
@@ -172,7 +172,7 @@ describe('toCriPodStats', () => {
     annotations: { d: '4' },
   };
 
-  it('takes every reading of the pod, and its containers', () => {
+  it('includes every reading of the pod, and its containers', () => {
     const stats = toCriPodStats({
       sandbox,
       usage: USAGE,
@@ -201,14 +201,14 @@ describe('toCriPodStats', () => {
     });
   });
 
-  it('has no message where nothing was read', () => {
+  it('has no message without a reading', () => {
     expect(toCriPodStats({ sandbox, containers: [] })).toEqual({
       attributes,
       linux: { ...NOTHING, network: null, process: null, containers: [] },
     });
   });
 
-  it('has no default interface where there is none but loopback', () => {
+  it('has no default interface if there is only loopback', () => {
     const network = { timestamp: at(6), others: [] };
     expect(toCriPodStats({ sandbox, network, containers: [] }).linux?.network).toEqual({
       timestamp: at(6),

@@ -6,7 +6,7 @@ import { WorkerDiskWork, type DiskWorkOverrides } from '../../../src/stats/disk/
 import type { DiskCall } from '../../../src/stats/disk/worker-entry';
 import { rejectionOf } from '../support/errors';
 
-/** A thread, as its starter sees it. */
+/** A thread as its starter sees it. */
 class FakeWorker extends EventEmitter {
   readonly posted: Request<DiskCall>[] = [];
   isReferenced = true;
@@ -46,7 +46,7 @@ describe('the thread that measures disks', () => {
     );
   };
 
-  it('is started by the first call, for all that follow, and keeps no process alive', async () => {
+  it('is started by the first call for all later ones, and keeps no process alive', async () => {
     const work = open();
     expect(workers).toEqual([]);
     const [measured, counted] = [work.measure('/a'), work.openFiles([1, 2])];
@@ -69,19 +69,19 @@ describe('the thread that measures disks', () => {
     ]);
     const wrong = work.openFiles([1]);
     worker!.emit('message', { id: 3, answer: {} });
-    expect(await rejectionOf(wrong)).toBe('INTERNAL the disk worker did not count');
+    expect(await rejectionOf(wrong)).toBe('INTERNAL the disk worker returned no counts');
     await work.close();
     expect([worker!.terminated, warn.mock.calls]).toEqual([1, []]);
   });
 
-  it('is started anew after it died, and its calls fail', async () => {
+  it('is started again after it died, and its pending calls fail', async () => {
     const work = open();
     const lost = rejectionOf(work.measure('/a'));
     workers[0]!.emit('error', new Error('out of memory'));
     workers[0]!.emit('exit', 1);
     expect(await lost).toBe('UNAVAILABLE the disk worker ended');
     const next = work.measure('/b');
-    // What is heard of an earlier one does not matter.
+    // Messages of an earlier thread do not matter.
     workers[0]!.emit('exit', 1);
     workers[1]!.emit('message', { id: 2, answer: {} });
     expect([await next, workers.length]).toEqual([undefined, 2]);
@@ -89,7 +89,7 @@ describe('the thread that measures disks', () => {
     expect(workers.map(({ terminated }) => terminated)).toEqual([0, 1]);
   });
 
-  it('may not be had: the next call tries again', async () => {
+  it('may fail to start, and then the next call tries again', async () => {
     let fails = true;
     const work = open({
       startWorker: () => {
@@ -109,7 +109,7 @@ describe('the thread that measures disks', () => {
     await work.close();
   });
 
-  it('has a limit of calls, and room again once they are answered', async () => {
+  it('limits the number of calls, and accepts new ones when earlier ones are answered', async () => {
     const work = open({ maxPending: 2 });
     const first = [work.measure('/a'), work.measure('/b')];
     expect(await rejectionOf(work.measure('/c'))).toBe('RESOURCE_EXHAUSTED the disk worker does not keep up');
@@ -121,7 +121,7 @@ describe('the thread that measures disks', () => {
     await work.close();
   });
 
-  it('is not waited for when it is stuck, and that is told; calls fail at once', async () => {
+  it('is not awaited when it is stuck, which is logged, and calls fail at once', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     try {
       const work = open();
@@ -143,7 +143,7 @@ describe('the thread that measures disks', () => {
     }
   });
 
-  it('need not be there for a close', async () => {
+  it('need not exist for a close', async () => {
     await open().close();
     expect(workers).toEqual([]);
   });

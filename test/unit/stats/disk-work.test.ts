@@ -25,7 +25,7 @@ function measure(sliceMs: number): { inodes: number; bytes: number; steps: numbe
 }
 
 describe('walk', () => {
-  it('counts what is on disk: links once, holes not, the directory itself and links as inodes', async () => {
+  it('counts usage on disk: hard links once, no holes, and the directory itself and symlinks as inodes', async () => {
     const empty = measure(0);
     expect(empty.inodes).toBe(1);
     await mkdir(join(root, 'a/b'), { recursive: true });
@@ -40,18 +40,18 @@ describe('walk', () => {
     expect(bytes - empty.bytes).toBeLessThan(1_100_000);
   });
 
-  it('lets others have a turn within a long directory', async () => {
+  it('lets other work run within a long directory', async () => {
     await Promise.all(Array.from({ length: 500 }, (_, at) => writeFile(join(root, String(at)), '')));
     const { inodes, steps } = measure(0);
     expect(inodes).toBe(501);
     expect(steps).toBeGreaterThanOrEqual(7);
   });
 
-  it('is nothing of a directory that is gone', () => {
+  it('returns nothing for a directory that is gone', () => {
     expect(walk('/no/such/directory', 10).next()).toEqual({ done: true, value: undefined });
   });
 
-  it('is what the disk work does, and stops with it', async () => {
+  it('runs as part of the disk work, and stops with it', async () => {
     const work = new InThreadDiskWork();
     expect(await work.measure(root)).toMatchObject({ inodes: 1 });
     expect(await work.openFiles([process.pid, 2 ** 22 + 1])).toMatchObject({
@@ -63,21 +63,21 @@ describe('walk', () => {
 });
 
 describe('a walk', () => {
-  it('goes on without a rest for as long as its slice is', async () => {
+  it('continues without a rest for the length of its slice', async () => {
     await Promise.all(Array.from({ length: 200 }, (_, at) => writeFile(join(root, String(at)), '')));
     expect(measure(600_000)).toMatchObject({ inodes: 201, steps: 0 });
     expect(measure(0)).toMatchObject({ inodes: 201, steps: 3 });
   });
 
-  it('rests again after a slice, not after each look at the clock', async () => {
+  it('rests again after a slice, not after each check of the clock', async () => {
     await Promise.all(Array.from({ length: 640 }, (_, at) => writeFile(join(root, String(at)), '')));
-    // Ten looks, ten milliseconds apart: slices of 25 ms end at every third one.
+    // The clock is checked ten times, ten milliseconds apart, so slices of 25 ms end at every third check.
     let now = 0;
     jest.spyOn(performance, 'now').mockImplementation(() => (now += 10));
     expect(measure(25).steps).toBe(3);
   });
 
-  it('leaves out other file systems and what has gone meanwhile, with all that is in them', async () => {
+  it('skips other file systems and removed directories, with their contents', async () => {
     await mkdir(join(root, 'mounted'));
     await writeFile(join(root, 'mounted/file'), 'x');
     await writeFile(join(root, 'gone'), 'x');
@@ -92,7 +92,7 @@ describe('a walk', () => {
     expect(measure(1_000).inodes).toBe(2);
   });
 
-  it('counts each block that is used once', async () => {
+  it('counts each used block once', async () => {
     const { blocks } = fs.lstatSync(root);
     expect(measure(1_000).bytes).toBe(blocks * 512);
     await symlink('/', join(root, 'link'));
@@ -102,7 +102,7 @@ describe('a walk', () => {
     expect(measure(1_000)).toMatchObject({ inodes: 4, bytes: all.reduce((sum, one) => sum + one) });
   });
 
-  it('goes on where a directory cannot be opened', async () => {
+  it('continues if a directory cannot be opened', async () => {
     await mkdir(join(root, 'a'));
     await writeFile(join(root, 'a/file'), 'x');
     const real = fs.opendirSync;
@@ -115,7 +115,7 @@ describe('a walk', () => {
 });
 
 describe('open files', () => {
-  it('are counted with the sockets among them, of processes that are there', async () => {
+  it('are counted for existing processes, with their sockets', async () => {
     const before = countOpenFiles([process.pid]);
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(join(root, 'socket'), resolve));
@@ -131,8 +131,8 @@ describe('open files', () => {
     expect(countOpenFiles([])).toEqual({ files: 0, sockets: 0 });
   });
 
-  it('are looked at up to a limit, and counted beyond it', () => {
-    // By hand: a spy would take note of each of all these calls.
+  it('are read up to a limit, and counted beyond it', () => {
+    // This is handwritten, because a spy would record each of the many calls.
     const { readlinkSync } = fs;
     jest.spyOn(fs, 'readdirSync').mockReturnValue(Array(50_003).fill('3') as never);
     try {
@@ -149,7 +149,7 @@ describe('open files', () => {
 });
 
 describe('work on this thread', () => {
-  it('tells what it took, and leaves no timer when it is closed at rest', async () => {
+  it('returns its cost, and leaves no timer when it is closed at rest', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
     try {
       const work = new InThreadDiskWork();
@@ -166,7 +166,7 @@ describe('work on this thread', () => {
     }
   });
 
-  it('rests for nineteen times what a burst took, and after a failure not at all', async () => {
+  it('rests for nineteen times the length of a burst, and not at all after a failure', async () => {
     let now = 0;
     jest.spyOn(performance, 'now').mockImplementation(() => now);
     const rests: number[] = [];
@@ -201,7 +201,7 @@ describe('Pacer', () => {
     expect(rests.length).toBeGreaterThanOrEqual(2);
   });
 
-  it('goes on after a burst that failed', async () => {
+  it('continues after a burst that failed', async () => {
     const pacer = new Pacer(() => Promise.resolve());
     const failing = pacer.run(() => {
       throw new Error('disk');
@@ -222,7 +222,7 @@ describe('parseUpper', () => {
     ['lowerdir=/l/A', undefined],
   ])('of %s is %s', (options, upper) => expect(parseUpper(line(options))).toBe(upper));
 
-  it('is nothing for another root file system', () => {
+  it('returns nothing for another root file system', () => {
     expect(parseUpper('4 5 0:6 / / rw - ext4 /dev/vda rw')).toBeUndefined();
   });
 });
@@ -235,18 +235,18 @@ describe('quotaUsage', () => {
     (path: string): Promise<typeof disk> =>
       Promise.resolve(path === '/layer' ? layer : whole);
 
-  it('is what a project quota counts', async () => {
+  it('returns the count of a project quota', async () => {
     expect(await quotaUsage('/layer', '/', reading(below, disk))).toBe(40 * 4096);
   });
 
-  it('is not the use of a disk of its own, nor of a pool that shrinks as it fills', async () => {
+  it('does not return the usage of a separate disk, or of a pool that shrinks as it fills', async () => {
     expect(await quotaUsage('/layer', '/', reading({ ...below, dev: 2 }, disk))).toBeUndefined();
     const zfs = 0x2fc12fc1;
     const read = reading({ ...below, type: zfs }, { ...disk, type: zfs });
     expect(await quotaUsage('/layer', '/', read)).toBeUndefined();
   });
 
-  it('is nothing without one, or without the directory', async () => {
+  it('returns nothing without a quota or a directory', async () => {
     expect(await quotaUsage('/layer', '/', () => Promise.resolve(disk))).toBeUndefined();
     expect(await quotaUsage('/layer', '/', () => Promise.reject(new Error('gone')))).toBeUndefined();
   });

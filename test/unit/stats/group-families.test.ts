@@ -19,7 +19,7 @@ const stalled = (some: number, full: number) => ({
 });
 const at = Long.ONE;
 
-/** Each number occurs once: none can stand in for another. */
+/** Each number occurs once, so no value can stand for another. */
 const FULL: GroupInput = {
   usage: {
     cpu: { timestamp: at, usageNanos: seconds(1.5), pressure: stalled(31, 32) },
@@ -44,14 +44,14 @@ const FULL: GroupInput = {
   ],
 };
 
-/** Name without its prefix, the family's own labels, and the value. */
+/** The name without its prefix, the family's own labels, and the value. */
 const samplesOf = (input: GroupInput): unknown[] =>
   sample(GROUP_FAMILIES, IDENTITY, input).map(({ name, labelValues, value }) => {
     expect([name.slice(0, 10), labelValues.slice(0, BASE.length)]).toEqual(['container_', BASE]);
     return [name.slice(10), ...labelValues.slice(BASE.length), value];
   });
 
-describe('the families of a control group', () => {
+describe('the metric families of a cgroup', () => {
   it('are those of cAdvisor, with their kinds and labels', () => {
     const own = GROUP_FAMILIES.map(({ name, kind, labelKeys }) => {
       expect(labelKeys.slice(0, BASE_LABELS.length)).toEqual(BASE_LABELS);
@@ -89,7 +89,7 @@ describe('the families of a control group', () => {
     ]);
   });
 
-  it('take each value from its own reading, times in seconds', () => {
+  it('take each value from its own reading, with times in seconds', () => {
     expect(samplesOf(FULL)).toEqual([
       ['cpu_usage_seconds_total', 'total', 1.5],
       ['cpu_user_seconds_total', 2],
@@ -130,7 +130,7 @@ describe('the families of a control group', () => {
     ]);
   });
 
-  it('have no value where nothing is known', () => {
+  it('have no value if it is unknown', () => {
     expect(samplesOf({ usage: {}, devices: [], hugePages: [] })).toEqual([]);
     const parts = { timestamp: at, pressure: {} };
     const usage = { cpu: { ...parts, usageNanos: Long.UZERO }, io: parts };
@@ -140,7 +140,7 @@ describe('the families of a control group', () => {
     ]);
   });
 
-  it('take faults of the whole group for its own where the kernel tells no others', () => {
+  it("use the faults of the hierarchy for the cgroup's own if the kernel has no others", () => {
     const memory = { timestamp: at, usage: 1, workingSet: 2, pageFaults: 3, majorPageFaults: 4 };
     expect(samplesOf({ usage: { memory }, devices: [], hugePages: [] }).slice(2)).toEqual([
       ['memory_failures_total', 'pgfault', 'container', 3],
@@ -150,7 +150,7 @@ describe('the families of a control group', () => {
     ]);
   });
 
-  it('have 0 for any number of threads, but only where threads are counted', () => {
+  it('have 0 as the thread limit if there is none, but only where threads are counted', () => {
     const none = { usage: {}, devices: [], hugePages: [] };
     expect(samplesOf({ ...none, tasks: 5 })).toEqual([
       ['threads', 5],

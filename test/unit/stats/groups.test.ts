@@ -35,7 +35,7 @@ const pathOf = (directoryOf: GroupPath['directoryOf']): GroupPath => {
   return path;
 };
 const clock = (): ReadingClock => new ReadingClock(() => 1_700_000_000_000);
-/** Longs as text, times left out: what is left can be compared as a whole. */
+/** Shows Longs as text and omits times, so that the rest can be compared as a whole. */
 const plain = (value: unknown): unknown =>
   JSON.parse(
     JSON.stringify(value, (key, one: unknown) =>
@@ -59,8 +59,8 @@ const stalled = (first: number): object => {
   return { some: line(first), full: line(first + 1) };
 };
 
-/** Each number occurs once: none can stand in for another. */
-describe('a whole group of a v2 machine', () => {
+/** Each number occurs once, so no value can stand for another. */
+describe('a complete cgroup of a v2 machine', () => {
   const FILES = {
     'cpu.stat':
       'usage_usec 11\nuser_usec 12\nsystem_usec 13\nnr_periods 14\nnr_throttled 15\nthrottled_usec 16',
@@ -104,13 +104,13 @@ describe('a whole group of a v2 machine', () => {
   });
   afterEach(() => group.close());
 
-  it('tells all of its usage', async () => {
+  it('returns all of its usage', async () => {
     write(FILES);
     expect(group.name).toBe('/c1');
     expect(plain(await group.usage())).toEqual(USAGE);
   });
 
-  it('tells all of its details', async () => {
+  it('returns all of its details', async () => {
     write(FILES);
     const { hugePages, ...rest } = plain(await group.detail()) as { hugePages: { size: string }[] };
     expect(rest).toEqual({
@@ -142,14 +142,14 @@ describe('a whole group of a v2 machine', () => {
     expect((await group.detail())?.kernel).toBe(kernel);
   });
 
-  it('has only what there is', async () => {
+  it('returns only existing values', async () => {
     write({ 'cpu.stat': 'usage_usec 11' });
     expect(plain(await group.detail())).toEqual({
       ...{ usage: { cpu: { usageNanos: '11000' } }, devices: [], hugePages: [] },
     });
   });
 
-  it('does not close while it reads, and reads nothing then', async () => {
+  it('does not close during a read, and reads nothing afterwards', async () => {
     write(FILES);
     await group.usage();
     await group.close();
@@ -157,7 +157,7 @@ describe('a whole group of a v2 machine', () => {
   });
 });
 
-describe('a whole group of a v1 machine', () => {
+describe('a complete cgroup of a v1 machine', () => {
   const FILES = {
     'cpuacct/cpuacct.usage': 11,
     'cpuacct/cpuacct.usage_user': 12,
@@ -196,7 +196,7 @@ describe('a whole group of a v1 machine', () => {
       new FilePlaces(100),
     );
 
-  it('tells everything', async () => {
+  it('returns all values', async () => {
     write(FILES);
     const group = open();
     expect(group.name).toBe('/c1');
@@ -213,7 +213,7 @@ describe('a whole group of a v1 machine', () => {
     expect(await group.usage()).toBeUndefined();
   });
 
-  it('takes ticks where the kernel has nothing finer', async () => {
+  it('uses ticks if the kernel has nothing finer', async () => {
     const { 'cpuacct/cpuacct.usage_user': _, 'cpuacct/cpuacct.usage_sys': _also, ...old } = FILES;
     write(old);
     const group = open();
@@ -225,7 +225,7 @@ describe('a whole group of a v1 machine', () => {
     ['memory', { cpu: USAGE.cpu }],
     ['cpuacct', { memory: USAGE.memory, swap: USAGE.swap }],
     ['hugetlb', USAGE],
-  ])('does without the controller %s', async (missing, usage) => {
+  ])('works without the controller %s', async (missing, usage) => {
     write(FILES);
     const group = open(missing);
     expect(plain(await group.usage())).toEqual(usage);
@@ -235,7 +235,7 @@ describe('a whole group of a v1 machine', () => {
     await group.close();
   });
 
-  it('has no limit of swap where there is none of memory, and never less than none', async () => {
+  it('has no swap limit without a memory limit, and never a negative one', async () => {
     const swapWith = async (from: string, to: string) => {
       write({ ...FILES, 'memory/memory.stat': FILES['memory/memory.stat'].replace(from, to) });
       const group = open();
@@ -254,7 +254,7 @@ describe('a whole group of a v1 machine', () => {
 });
 
 describe('the sizes of huge pages', () => {
-  it('are those of the files of usage, looked up once', async () => {
+  it('are those of the usage files, listed once', async () => {
     write({
       'hugetlb.2MB.current': 1,
       'hugetlb.2MB.max': 1,
@@ -270,7 +270,7 @@ describe('the sizes of huge pages', () => {
   });
 });
 
-describe('files that are held', () => {
+describe('held files', () => {
   it('are read from their start each time, however long they have become', async () => {
     const path = join(root, 'file');
     const files = new HeldFiles(new FilePlaces(1));
@@ -282,7 +282,7 @@ describe('files that are held', () => {
     expect([await files.read(path), await files.readOnce(path)]).toEqual([undefined, undefined]);
   });
 
-  it('take their places once each, and give them back', () => {
+  it('take one place each, and give it back', () => {
     const places = new FilePlaces(2);
     expect([places.take(), places.take(), places.take()]).toEqual([true, true, false]);
     places.giveBack();
@@ -291,32 +291,32 @@ describe('files that are held', () => {
 });
 
 describe('parsing', () => {
-  it('finds keys at the start, in the middle and at the end, and no parts of them', () => {
+  it('finds keys at the start, in the middle and at the end, and no parts of keys', () => {
     const text = 'a 1\nab 2\nb  3 \nlong 18446744073709551615';
     expect(['a', 'ab', 'b', 'long', 'lon', 'x'].map((key) => keyedLong(text, key)?.toString())).toEqual([
       ...['1', '2', '3', '18446744073709551615', undefined, undefined],
     ]);
     expect(keyed('\na 5', 'a')).toBe(5);
-    // The first one counts, wherever it is.
+    // The first match counts, wherever it is.
     expect([keyed('b 0\na 1\na 2', 'a'), keyed('a 1\na 2', 'a')]).toEqual([1, 1]);
   });
 
   it.each([
     [2 ** 60, undefined],
     [2 ** 60 - 1024, 2 ** 60 - 1024],
-  ])('takes %d for %s', (value, most) => expect(limit(BigInt(value).toString())).toBe(most));
+  ])('returns %d for %s', (value, most) => expect(limit(BigInt(value).toString())).toBe(most));
 
-  it('takes nothing but digits for a number', () => {
+  it('accepts only digits in a number', () => {
     expect(['12', ' 12\n', '', '-1', '1.5', 'x1', '1x', undefined].map(number)).toEqual([
       ...[12, 12, undefined, undefined, undefined, undefined, undefined, undefined],
     ]);
   });
 
-  it('has a working set that is never negative', () => {
+  it('returns a working set that is never negative', () => {
     expect([workingSet(10, 4), workingSet(10, undefined), workingSet(10, 11)]).toEqual([6, 10, 0]);
   });
 
-  it('has pressure as far as there is any', () => {
+  it('returns the available pressure values', () => {
     const line = 'avg10=1.50 avg60=2.25 avg300=3.00 total=4';
     const read = { avg10: 1.5, avg60: 2.25, avg300: 3, totalNanos: '4000' };
     expect(plain(pressure(`some ${line}\nfull ${line}\n`))).toEqual({ some: read, full: read });
@@ -327,7 +327,7 @@ describe('parsing', () => {
     ]);
   });
 
-  it('reads devices that only one of two files knows', () => {
+  it('reads devices that are in only one of two files', () => {
     expect(blkio('8:0 Read 1\nx 8:1 Read 2\n8:2 Read 3 x\n', '8:16 Write 4\n')).toEqual([
       { major: '8', minor: '0', readBytes: 1, writeBytes: 0, reads: 0, writes: 0 },
       { major: '8', minor: '16', readBytes: 0, writeBytes: 0, reads: 0, writes: 4 },
@@ -356,10 +356,10 @@ describe('parsing', () => {
   });
 });
 
-describe('readings of control groups', () => {
+describe('readings of cgroups', () => {
   const mountPoint = (): Hierarchies => ({ version: 2, unified: { mountPoint: root, root: '/' } });
 
-  it('are none of a process that does not run', async () => {
+  it('are empty for a process that does not run', async () => {
     const source = new CgroupSource(mountPoint(), clock(), 10);
     const target = { id: 'c1', pid: 0 };
     expect([

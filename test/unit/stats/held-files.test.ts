@@ -17,17 +17,17 @@ describe('HeldFiles', () => {
     await rm(directory, { recursive: true });
   });
 
-  it('does not look again for what is not there', async () => {
+  it('does not look again for a missing file', async () => {
     const path = join(directory, 'cpu.pressure');
     expect(await files.read(path)).toBeUndefined();
     await writeFile(path, 'some');
     expect(await files.read(path)).toBeUndefined();
   });
 
-  it('tries again what could not be opened for another reason', async () => {
+  it('retries a file that could not be opened for another reason', async () => {
     const group = join(directory, 'group');
     const path = join(group, 'cpu.stat');
-    // ENOTDIR stands for EMFILE, which cannot be made here without taking this process' descriptors away.
+    // ENOTDIR stands for EMFILE, which a test cannot cause without using up this process's descriptors.
     await writeFile(group, '');
     expect(await files.read(path)).toBeUndefined();
     await rm(group);
@@ -36,14 +36,14 @@ describe('HeldFiles', () => {
     expect(await files.read(path)).toBe('usage_usec 1');
   });
 
-  /** Files of the directory that this process has open. */
+  /** Returns the files of the directory that this process has open. */
   async function opened(): Promise<number> {
     const links = await readdir('/proc/self/fd');
     const targets = await Promise.all(links.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
     return targets.filter((target) => target.startsWith(directory)).length;
   }
 
-  it('holds no more files than there are places, and reads the others all the same', async () => {
+  it('holds no more files than there are places, and still reads the others', async () => {
     const paths = ['a', 'b', 'c', 'd'].map((name) => join(directory, name));
     await Promise.all(paths.map((path) => writeFile(path, path)));
     const other = new HeldFiles(places);
@@ -52,7 +52,7 @@ describe('HeldFiles', () => {
       expect(await other.read(paths[3] ?? '')).toBe(paths[3]);
       expect(await opened()).toBe(2);
     }
-    // What a group held when it ended is another one's to hold.
+    // The places of a cgroup that has ended are free for another.
     await files.close();
     expect(await opened()).toBe(0);
     await other.read(paths[3] ?? '');
@@ -60,7 +60,7 @@ describe('HeldFiles', () => {
     await other.close();
   });
 
-  it('has no place taken by what is not there', async () => {
+  it('gives no place to a missing file', async () => {
     for (const name of ['x', 'y', 'z']) expect(await files.read(join(directory, name))).toBeUndefined();
     const path = join(directory, 'there');
     await writeFile(path, '1');

@@ -37,7 +37,7 @@ describe('LayerBudget', () => {
     await budget.close();
   });
 
-  it('measures two at a time, in the order in which they came', async () => {
+  it('measures two layers at a time, in the order in which they came', async () => {
     start({});
     for (const id of ['a', 'b', 'c', 'd']) budget.add(target(id));
     await settle();
@@ -49,7 +49,7 @@ describe('LayerBudget', () => {
     expect(budget.reading('a')).toBeUndefined();
   });
 
-  it('tells an error once for all layers, and again after one could be measured', async () => {
+  it('logs an error once for all layers, and again after a success in between', async () => {
     const warn = jest.fn();
     let fails = true;
     let measured = 0;
@@ -72,7 +72,7 @@ describe('LayerBudget', () => {
     await until(() => warn.mock.calls.length === 2);
   });
 
-  it('goes on when the clock is set back by hours', async () => {
+  it('continues when the clock is set back by hours', async () => {
     start({ shortest: 1, longest: 1 }, () => layer(5));
     budget.add(target('a'));
     await until(() => asked.length >= 2);
@@ -85,7 +85,7 @@ describe('LayerBudget', () => {
     }
   });
 
-  it('does not measure what has ended, but keeps its reading until it is removed', async () => {
+  it('does not measure the layer of an ended container, but keeps its reading until it is removed', async () => {
     start({ shortest: 1, longest: 1 }, () => layer(5));
     budget.add(target('a'));
     await until(() => asked.length >= 2);
@@ -99,7 +99,7 @@ describe('LayerBudget', () => {
     expect(budget.reading('a')).toBeUndefined();
   });
 
-  it('tells who waits when the first measurement is there, or will never be', async () => {
+  it('wakes waiting callers when the first measurement is there or will never come', async () => {
     start({});
     for (const id of ['a', 'b', 'c']) budget.add(target(id));
     await settle();
@@ -114,12 +114,12 @@ describe('LayerBudget', () => {
     await expect(hasty).rejects.toThrow('no time');
   });
 
-  it('looks often at a layer that grows, ever less at one that does not, and leaves a dear one alone', async () => {
+  it('measures a growing layer often, an unchanged one at growing intervals, and an expensive one rarely', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     try {
       const begin = performance.now();
       let size = 0;
-      /** Seconds of each measurement. */
+      /** The seconds that each measurement takes. */
       const at: Record<string, number[]> = { still: [], grows: [], dear: [], broken: [] };
       start({}, (id) => {
         at[id]!.push(Math.round((performance.now() - begin) / 1000));
@@ -140,7 +140,7 @@ describe('LayerBudget', () => {
     }
   });
 
-  it('goes on after a failure', async () => {
+  it('continues after a failure', async () => {
     start({}, (id) => {
       if (id === 'broken') throw new Error('disk');
       return layer(1);

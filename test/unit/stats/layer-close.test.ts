@@ -3,7 +3,7 @@ import { LayerBudget } from '../../../src/stats/disk/layer-budget';
 import { settle } from '../support/async';
 
 describe('the end of a layer budget', () => {
-  it('cuts the measurement that is under way, and does not call that a failure', async () => {
+  it('interrupts the measurement under way, and does not count that as a failure', async () => {
     const warn = jest.fn();
     const cut: unknown[] = [];
     const budget = new LayerBudget(

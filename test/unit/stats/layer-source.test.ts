@@ -50,8 +50,8 @@ function source(more: Partial<LayerSourceParts> = {}): LayerSource {
 const { signal } = new AbortController();
 const timestamp = new ReadingClock(() => TIME).now();
 
-describe('a layer that can be seen', () => {
-  it('is walked, with the mount point that images have', async () => {
+describe('a visible layer', () => {
+  it('is measured by a walk, with the mount point of its images', async () => {
     expect(await source().measure(TARGET, signal)).toEqual({
       reading: { timestamp, mountpoint: data, usedBytes: 11, inodesUsed: 12 },
       costMs: 13,
@@ -64,8 +64,8 @@ describe('a layer that can be seen', () => {
   it.each([
     ['elsewhere', () => `${data}/other`],
     ['in a directory with a longer name', () => data.slice(0, -1)],
-    ['not known yet', () => ''],
-  ])('keeps its own mount point where that of images is %s', async (_, imageDirectory) => {
+    ['is not known yet', () => ''],
+  ])('keeps its own mount point if that of images is %s', async (_, imageDirectory) => {
     const measured = await source({ imageDirectory }).measure(TARGET, signal);
     expect(measured?.reading.mountpoint).toBe(layer);
   });
@@ -73,9 +73,9 @@ describe('a layer that can be seen', () => {
   it.each<[string, () => void]>([
     ['has gone', () => measure.mockResolvedValue(undefined)],
     ['belongs to another container by now', () => mockProc.set('/proc/200/cgroup', '0::/docker/c2\n')],
-    ['is none', () => mockProc.set('/proc/200/mountinfo', '4 5 0:6 / / rw - ext4 /dev/vda rw\n')],
-    ['is that of a process that has ended', () => mockProc.delete('/proc/200/mountinfo')],
-  ])('is left to the Engine when it %s', async (_, change) => {
+    ['is not a layer', () => mockProc.set('/proc/200/mountinfo', '4 5 0:6 / / rw - ext4 /dev/vda rw\n')],
+    ['belongs to a process that has ended', () => mockProc.delete('/proc/200/mountinfo')],
+  ])('is left to the Engine if it %s', async (_, change) => {
     change();
     const measured = await source().measure(TARGET, signal);
     expect(measured).toEqual({
@@ -85,11 +85,11 @@ describe('a layer that can be seen', () => {
   });
 });
 
-describe('a layer that cannot be seen', () => {
+describe('a layer that is not visible', () => {
   const measured = (): ReturnType<LayerSource['measure']> =>
     source({ visible: false }).measure(TARGET, signal);
 
-  it('is measured by the Engine, which is asked with a limit', async () => {
+  it('is measured by the Engine, with a time limit', async () => {
     jest.spyOn(performance, 'now').mockReturnValueOnce(1_000).mockReturnValueOnce(1_500);
     expect(await measured()).toEqual({
       reading: { timestamp, mountpoint: data, usedBytes: 21 },
@@ -99,7 +99,7 @@ describe('a layer that cannot be seen', () => {
     expect(measure).not.toHaveBeenCalled();
   });
 
-  it('is nothing where the Engine does not know it, and an error where it does not answer', async () => {
+  it('has no size if the Engine does not know it, and causes an error if the Engine does not answer', async () => {
     containerSize.mockResolvedValueOnce(undefined);
     expect(await measured()).toBeUndefined();
     containerSize.mockRejectedValueOnce(notFound('gone'));
@@ -134,7 +134,7 @@ describe('a layer that cannot be seen', () => {
 });
 
 describe('upperDirectory', () => {
-  it('is below the data root where the option is relative', async () => {
+  it('returns a path below the data root if the option is relative', async () => {
     mockProc.set('/proc/200/mountinfo', root('abc/diff'));
     expect(await upperDirectory(TARGET, '/data')).toBe('/data/overlay2/abc/diff');
     mockProc.set('/proc/200/mountinfo', root('/abc/diff'));
@@ -143,7 +143,7 @@ describe('upperDirectory', () => {
 });
 
 describe('quotaUsage', () => {
-  it('reads both directories itself: without a quota they tell the same', async () => {
+  it('reads both directories itself, because without a quota they have equal numbers', async () => {
     await writeFile(join(layer, 'file'), 'x');
     const measured = await source().measure(TARGET, signal);
     expect(measured?.reading.usedBytes).toBe(11);

@@ -29,7 +29,7 @@ const traffic = (name: string): InterfaceReading => ({
 });
 const LAYER = { timestamp: Long.ONE, mountpoint: '/', usedBytes: 77 };
 
-/** Notes what is asked, in order: `method id pid`. */
+/** Records the calls in order: `method id pid`. */
 class FakeSource implements UsageSource {
   readonly asked: string[] = [];
   readonly signals = new Set<AbortSignal | undefined>();
@@ -110,7 +110,7 @@ describe('the stats of a node', () => {
   }
   const said = (): string[] => source.asked.splice(0);
 
-  it('of a pod are those of its group, its network, its processes and its containers', async () => {
+  it('have for a pod its cgroup, network, processes and containers', async () => {
     fill();
     expect(await stats.ofPod(pod, signal)).toEqual({
       sandbox: pod,
@@ -131,7 +131,7 @@ describe('the stats of a node', () => {
     expect(await stats.ofPods([other, pod], signal)).toMatchObject([{ sandbox: other }, { sandbox: pod }]);
   });
 
-  it('of a pod whose group cannot be read are the sum of its containers and its sandbox', async () => {
+  it('have for a pod with an unreadable cgroup the sum of its containers and its sandbox', async () => {
     fill();
     source.own = undefined;
     const { usage } = await stats.ofPod(pod, signal);
@@ -140,14 +140,14 @@ describe('the stats of a node', () => {
     expect((await stats.ofPod(pod)).usage?.memory?.usage).toBe(320);
   });
 
-  it('of a pod do not look at a group that it shares with all others', async () => {
+  it('do not read for a pod a cgroup that it shares with all others', async () => {
     const shared = { ...pod, cgroupParent: '' };
     store.sandboxes.put(shared);
     await stats.ofPod(shared);
     expect(said()).not.toContain('pod a1 100');
   });
 
-  it('of a pod leave out what cannot be seen, and the network of the node', async () => {
+  it('omit for a pod what cannot be seen, and the network of the node', async () => {
     fill();
     source.pids.clear();
     source.all = undefined;
@@ -158,7 +158,7 @@ describe('the stats of a node', () => {
     expect((await stats.ofPod(onNode)).network).toBeUndefined();
   });
 
-  it('of what does not run are no more than its record, and the layer that was known', async () => {
+  it('have only the record and the known layer for a container that does not run', async () => {
     const ended = { ...app, state: 'exited', pid: 0 } as const;
     const endedPod = { ...pod, state: 'exited', pid: 0 } as const;
     store.containers.put(ended);
@@ -173,7 +173,7 @@ describe('the stats of a node', () => {
     expect(said()).toEqual(['usage c1 200', 'usage c1 200']);
   });
 
-  it('watch what starts and forget what ends', async () => {
+  it('watch containers that start and forget those that end', async () => {
     stats.start();
     const [add, end, forget] = (['add', 'end', 'forget'] as const).map((name) => jest.spyOn(layers, name));
     fill();
@@ -195,7 +195,7 @@ describe('the stats of a node', () => {
     expect(debug).not.toHaveBeenCalled();
   });
 
-  it('go on when a first reading fails', async () => {
+  it('continue when a first reading fails', async () => {
     stats.start();
     source.watching = Promise.reject(new Error('no such file'));
     store.containers.put(app);
@@ -203,7 +203,7 @@ describe('the stats of a node', () => {
     expect(debug).toHaveBeenCalledTimes(1);
   });
 
-  it('follow nothing any more once they are closed, and close what they use', async () => {
+  it('watch nothing once they are closed, and close what they use', async () => {
     stats.start();
     const closes = jest.spyOn(layers, 'close');
     await stats.close();

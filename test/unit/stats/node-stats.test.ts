@@ -12,7 +12,7 @@ import { containerRecord, engineId, imageRecord, sandboxRecord } from '../suppor
 
 const clock = new ReadingClock(() => 1_700_000_000_000);
 
-/** Processor time as it is set; `onRead` happens while the reading is on its way. */
+/** A source with the given processor time. `onRead` runs during the reading. */
 class FakeSource implements UsageSource {
   readonly used = new Map<string, number>();
   onRead: ((id: string) => void) | undefined;
@@ -70,13 +70,13 @@ describe('a pod without a cgroup parent', () => {
   const used = async (): Promise<number | undefined> =>
     (await stats.ofPod(pod)).usage?.cpu?.usageNanos.toNumber();
 
-  it('keeps what an ended container had used', async () => {
+  it('keeps the usage of an ended container', async () => {
     expect(await used()).toBe(101);
     store.containers.put({ ...main, state: 'exited', pid: 0 });
     expect(await used()).toBe(101);
   });
 
-  it('counts one that ends during the reading once', async () => {
+  it('counts a container that ends during the reading once', async () => {
     expect(await used()).toBe(101);
     source.used.set(main.id, 110);
     source.onRead = (id) => {
@@ -86,11 +86,11 @@ describe('a pod without a cgroup parent', () => {
     expect(await used()).toBe(101);
   });
 
-  it('counts one that is restarted during the reading once', async () => {
+  it('counts a container that is restarted during the reading once', async () => {
     expect(await used()).toBe(101);
     source.used.set(main.id, 110);
     source.onRead = (id) => {
-      // What the reading tells is the earlier process', which is counted as one that has ended.
+      // The reading belongs to the earlier process, which counts as one that has ended.
       if (id === pod.id) store.containers.put({ ...main, pid: 201 });
     };
     expect(await used()).toBe(101);
@@ -99,14 +99,14 @@ describe('a pod without a cgroup parent', () => {
     expect(await used()).toBe(106);
   });
 
-  it('does not go back when a container is restarted', async () => {
+  it('does not decrease when a container is restarted', async () => {
     expect(await used()).toBe(101);
     store.containers.put({ ...main, pid: 201 });
     source.used.set(main.id, 5);
     expect(await used()).toBe(106);
   });
 
-  it('has no use once it is gone, and begins anew', async () => {
+  it('has no usage once it is gone, and starts again from zero', async () => {
     expect(await used()).toBe(101);
     source.onRead = () => store.sandboxes.delete(pod.id);
     expect(await used()).toBeUndefined();
@@ -123,7 +123,7 @@ describe('a pod without a cgroup parent', () => {
 });
 
 describe('the label `image` of a metric', () => {
-  it('is the name that ContainerStatus gives, also where a kubelet told no more than an id', async () => {
+  it('is the name in ContainerStatus, even if kubelet gave only an id', async () => {
     const imageId = `sha256:${engineId('9')}`;
     const store = new WritableStore();
     store.images.put(imageRecord({ id: imageId, repoTags: ['app:1'] }));

@@ -11,7 +11,7 @@ describe('keyed', () => {
     ['last', 4],
   ])('finds %s as a whole word', (key, value) => expect(keyed(TEXT, key)).toBe(value));
 
-  it('does not find what is not there', () => {
+  it('finds nothing for a missing key', () => {
     expect(keyed(TEXT, 'ache')).toBeUndefined();
     expect(keyed(TEXT, 'total')).toBeUndefined();
     expect(keyed('', 'cache')).toBeUndefined();
@@ -34,28 +34,28 @@ describe('limit', () => {
     ['67108864\n', 67_108_864],
   ])('of %j is %j', (text, value) => expect(limit(text)).toBe(value));
 
-  it('is not a plain number', () => expect(number('12 34')).toBeUndefined());
+  it('is undefined for a value that is not a plain number', () => expect(number('12 34')).toBeUndefined());
 });
 
 describe('pressure', () => {
-  it('does without the full line, which cpu.pressure of old kernels lacks', () => {
+  it('accepts the lack of the full line in cpu.pressure of old kernels', () => {
     const read = pressure('some avg10=1.50 avg60=0.25 avg300=0.00 total=7\n');
     expect(read?.some).toMatchObject({ avg10: 1.5, avg60: 0.25, avg300: 0 });
     expect(read?.some?.totalNanos.toNumber()).toBe(7_000);
     expect(read?.full).toBeUndefined();
   });
 
-  it('is nothing of an empty file', () => expect(pressure('')).toBeUndefined());
+  it('is undefined for an empty file', () => expect(pressure('')).toBeUndefined());
 });
 
 describe('ioStat', () => {
-  it('passes over devices without numbers and lines without devices', () => {
+  it('skips devices without numbers and lines without devices', () => {
     expect(ioStat('8:0 \n\n7:0\n')).toEqual([]);
   });
 });
 
 describe('blkio', () => {
-  it('joins bytes and operations, and leaves totals out', () => {
+  it('joins bytes and operations, and omits totals', () => {
     const bytes = '8:0 Read 4096\n8:0 Write 0\n8:0 Sync 4096\n8:0 Total 4096\n253:1 Write 10\nTotal 4106\n';
     const operations = '8:0 Read 2\n8:0 Write 0\nTotal 2\n';
     expect(blkio(bytes, operations)).toEqual([

@@ -34,7 +34,7 @@ const image = imageRecord({ repoTags: ['busybox:1'] });
 const pod = sandboxRecord();
 const app = containerRecord({ state: 'running', pid: 200, imageId: image.id, image: 'busybox:1' });
 
-/** Nothing but what a test says. */
+/** Everything is empty unless a test sets it. */
 class FakeSource implements UsageSource {
   readonly signals: (AbortSignal | undefined)[] = [];
   details = new Map<string, TargetDetail>([
@@ -126,7 +126,7 @@ describe('the samples of a pod', () => {
     return first;
   };
 
-  it('say whose they are: the group of the pod, its network, and each container', async () => {
+  it('say to what they belong: the cgroup of the pod, its network, or a container', async () => {
     const { sandboxId, samples, containers } = await readOne();
     const about = { image: '', namespace: 'shop', pod: 'web' };
     expect(sandboxId).toBe(pod.id);
@@ -140,7 +140,7 @@ describe('the samples of a pod', () => {
     ]);
   });
 
-  it('hold what is known, devices by their names, and traffic without loopback', async () => {
+  it('contain the known values, devices by their names, and traffic without loopback', async () => {
     const { samples, containers } = await readOne();
     const [{ samples: ofApp } = { samples: [] }] = containers;
     expect(valuesOf(samples, 'threads')).toEqual(['3']);
@@ -175,7 +175,7 @@ describe('the samples of a pod', () => {
     expect(Number.isInteger(Number(seen))).toBe(true);
   });
 
-  it('are none of what does not run', async () => {
+  it('are empty for a pod that does not run', async () => {
     store.sandboxes.put({ ...pod, id: engineId('a2'), state: 'exited', pid: 0 });
     store.containers.put({ ...app, state: 'exited', pid: 0 });
     expect((await readOne()).containers).toEqual([]);
@@ -183,7 +183,7 @@ describe('the samples of a pod', () => {
     expect(await reader.read()).toEqual([]);
   });
 
-  it('are those of the other containers where one is gone meanwhile', async () => {
+  it('are those of the other containers if one is removed meanwhile', async () => {
     const other = { ...app, id: engineId('c2'), pid: 300 };
     store.containers.put(other);
     source.details.set(other.id, detail('/pod/other', 9)).delete(app.id);
@@ -193,7 +193,7 @@ describe('the samples of a pod', () => {
     expect(work.openFiles.mock.calls).toHaveLength(1);
   });
 
-  it('leave the group out where the pod has none of its own, or it is gone', async () => {
+  it('omit the cgroup if the pod has none of its own, or if it is gone', async () => {
     source.podDetails = undefined;
     expect(identities((await readOne()).samples)).toMatchObject([{ container: 'POD' }]);
     source.podDetails = detail('/docker', 3);
@@ -201,7 +201,7 @@ describe('the samples of a pod', () => {
     expect(identities((await readOne()).samples)).toMatchObject([{ container: 'POD' }]);
   });
 
-  it('leave traffic out on the network of the node, and where it cannot be seen', async () => {
+  it('omit traffic on the network of the node, and if it cannot be seen', async () => {
     source.all = undefined;
     expect(valuesOf((await readOne()).samples, 'network_receive_bytes_total')).toEqual([]);
     source.all = [traffic('eth0', 2)];
@@ -211,7 +211,7 @@ describe('the samples of a pod', () => {
     expect(valuesOf((await readOne()).samples, 'network_receive_bytes_total')).toEqual([]);
   });
 
-  it('leave out processes and their files where those cannot be seen', async () => {
+  it('omit processes and their files if those cannot be seen', async () => {
     source.pids = undefined;
     const [{ samples: ofApp } = { samples: [] }] = (await readOne()).containers;
     for (const name of ['processes', 'file_descriptors', 'sockets', 'ulimits_soft'])
@@ -220,7 +220,7 @@ describe('the samples of a pod', () => {
     expect(work.openFiles.mock.calls).toEqual([]);
   });
 
-  it('leave out open files where they cannot be counted, and have -1 for no limit', async () => {
+  it('omit open files if they cannot be counted, and have -1 for no limit', async () => {
     work.openFiles.mockRejectedValue(new Error('the disk worker is closed'));
     mockProc.set(
       '/proc/200/limits',
@@ -235,7 +235,7 @@ describe('the samples of a pod', () => {
     expect(valuesOf(again, 'ulimits_soft')).toEqual([]);
   });
 
-  it('wait a second for layers that were never measured, and go without them', async () => {
+  it('wait a second for layers that were never measured, and then omit them', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     try {
       const asked: string[] = [];
@@ -261,7 +261,7 @@ describe('the samples of a pod', () => {
     }
   });
 
-  it('stop with the call: while layers are waited for, and while files are counted', async () => {
+  it('stop with the call, during the wait for layers and during the count of files', async () => {
     const first = new AbortController();
     const why = new Error('the client has left');
     const waits = jest
@@ -283,7 +283,7 @@ describe('the samples of a pod', () => {
     expect(new Set(source.signals)).toEqual(new Set([second.signal]));
   });
 
-  it('does not ask for files once the call has ended', async () => {
+  it('do not count files once the call has ended', async () => {
     const call = new AbortController();
     const why = new Error('the client has left');
     jest.spyOn(source, 'processes').mockImplementation(() => {
@@ -294,7 +294,7 @@ describe('the samples of a pod', () => {
     expect(work.openFiles.mock.calls).toEqual([]);
   });
 
-  it('names the device of a file system by its number where nothing else is known', async () => {
+  it('name the device of a file system by its number if nothing else is known', async () => {
     mockProc.delete('/proc/diskstats');
     const [{ samples: ofApp } = { samples: [] }] = (await readOne()).containers;
     expect(valuesOf(ofApp, 'fs_limit_bytes')).toEqual([`${DEVICE} 40960`]);

@@ -10,7 +10,7 @@ const memory = (usage: number): UsageReading => ({
 });
 
 describe('the sum of a pod', () => {
-  it('goes without what some of its containers do not tell', () => {
+  it('omits values that some of its containers lack', () => {
     const sums = new PodSums();
     const members = { a: cpu(5), b: memory(7), c: {}, d: cpu(9) };
     expect(sums.sum('pod', new Map(Object.entries(members)))).toEqual({
@@ -20,7 +20,7 @@ describe('the sum of a pod', () => {
         ...{ rss: 0, pageFaults: 0, majorPageFaults: 0 },
       },
     });
-    // What never told anything adds nothing when it ends.
+    // A container without any reading adds nothing when it ends.
     for (const id of ['b', 'c']) sums.end(id);
     expect(sums.sum('pod', new Map([['a', cpu(6)]])).cpu?.usageNanos.toNumber()).toBe(6);
     expect(sums.sum('pod', new Map([['b', memory(7)]])).cpu).toBeUndefined();

@@ -13,7 +13,7 @@ const NET_DEV = `Inter-|   Receive                                              
 `;
 
 describe('parseNetDev', () => {
-  it('reads every interface, whether or not a space follows the colon', () => {
+  it('reads every interface, with or without a space after the colon', () => {
     expect(parseNetDev(NET_DEV).map(({ name }) => name)).toEqual(['lo', 'net1', 'eth0']);
     expect(parseNetDev(NET_DEV)[2]).toEqual({
       ...{ name: 'eth0', rxBytes: 21, rxPackets: 22, rxErrors: 23, rxDropped: 24 },
@@ -22,7 +22,7 @@ describe('parseNetDev', () => {
     expect(parseNetDev('')).toEqual([]);
   });
 
-  it('takes eth0 for the default, else the first, and never loopback', () => {
+  it('uses eth0 as the default, or else the first interface, and never loopback', () => {
     const all = parseNetDev(NET_DEV);
     const { defaultInterface, others } = toNetworkReading(all, Long.ONE);
     expect([defaultInterface?.name, ...others.map(({ name }) => name)]).toEqual(['eth0', 'net1']);
@@ -40,7 +40,7 @@ describe('PodSums', () => {
     memory: { timestamp: Long.fromNumber(at), usage, workingSet: usage / 2 },
   });
 
-  it('keeps what ended containers had used, until the pod is gone', () => {
+  it('keeps the usage of ended containers until the pod is gone', () => {
     const sums = new PodSums();
     const both = new Map([
       ['a', reading(1, 100, 10)],
@@ -59,7 +59,7 @@ describe('PodSums', () => {
   });
 });
 
-describe('PodSums of several containers that ended', () => {
+describe('PodSums of several ended containers', () => {
   const cpu = (nanos: number): UsageReading => ({
     cpu: { timestamp: Long.ONE, usageNanos: Long.fromNumber(nanos, true) },
   });
@@ -72,7 +72,7 @@ describe('PodSums of several containers that ended', () => {
     sums = new PodSums();
   });
 
-  it('add what each of them had used by its last reading, once', () => {
+  it('adds the usage in the last reading of each, once', () => {
     expect(used({ pause: 1, a: 100, b: 50, c: 7 })).toBe(158);
     expect(used({ pause: 1, a: 110, b: 60, c: 8 })).toBe(179);
     for (const id of ['a', 'b', 'a']) sums.end(id);
@@ -82,7 +82,7 @@ describe('PodSums of several containers that ended', () => {
     expect(used({ pause: 3 })).toBe(3 + 110 + 60 + 9);
   });
 
-  it('know nothing of other pods', () => {
+  it('keeps other pods separate', () => {
     used({ pause: 1, a: 100 });
     sums.sum('other', new Map([['x', cpu(1_000)]]));
     sums.end('x');
@@ -92,14 +92,14 @@ describe('PodSums of several containers that ended', () => {
     expect(used({ pause: 1 })).toBe(101);
   });
 
-  it('forget what has not ended with the pod', () => {
+  it('forgets only what has ended with the pod', () => {
     used({ pause: 1, a: 100 });
     sums.forget('pod');
     sums.end('a');
     expect(used({ pause: 1 })).toBe(1);
   });
 
-  it('add every field of memory, and the rates where they are known', () => {
+  it('adds every field of memory, and the known rates', () => {
     const full = (factor: number, nanoCores?: number): UsageReading => ({
       cpu: { timestamp: Long.fromNumber(factor), usageNanos: Long.fromNumber(factor, true), nanoCores },
       memory: {
@@ -121,7 +121,7 @@ describe('PodSums of several containers that ended', () => {
   });
 });
 
-describe('names of devices', () => {
+describe('the names of devices', () => {
   it('come from diskstats', () => {
     const names = parseDiskstats(' 259       0 nvme0n1 168 0 1\n   8       1 sda1 1 2 3\n');
     expect(names.get('259:0')).toBe('/dev/nvme0n1');
@@ -132,5 +132,5 @@ describe('names of devices', () => {
     [0x801, '8:1'],
     [0x10300, '259:0'],
     [0x100000 + 0x805, '8:261'],
-  ])('by the number of stat: %d', (dev, name) => expect(deviceNumber(dev)).toBe(name));
+  ])('come from the number in stat: %d', (dev, name) => expect(deviceNumber(dev)).toBe(name));
 });

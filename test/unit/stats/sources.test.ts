@@ -44,7 +44,7 @@ const STATS: EngineContainerStats = {
   },
 };
 
-describe('readings of an Engine elsewhere', () => {
+describe('readings of an Engine on another machine', () => {
   let asked: string[];
   let answer: (id: string, signal: AbortSignal) => Promise<EngineContainerStats>;
   let source: EngineSource;
@@ -63,7 +63,7 @@ describe('readings of an Engine elsewhere', () => {
   });
   afterEach(() => jest.restoreAllMocks());
 
-  it('are those of its own stats, with a rate from the second one on', async () => {
+  it("are those of the Engine's stats, with a rate from the second one on", async () => {
     const at = jest.spyOn(process.hrtime, 'bigint').mockReturnValue(0n);
     const memory = { timestamp, usage: 1_000, workingSet: 600, limit: undefined, rss: 6 };
     const first = await source.usage(TARGET);
@@ -78,7 +78,7 @@ describe('readings of an Engine elsewhere', () => {
       });
     const second = await source.usage(TARGET);
     expect([second?.cpu?.usageNanos.toNumber(), second?.cpu?.nanoCores]).toEqual([total_usage, 500_000_000]);
-    // Another container has a rate of its own, and so has this one once it was forgotten.
+    // Another container has a rate of its own, and so has this one after it was forgotten.
     expect((await source.usage({ id: 'c2', pid: 8 }))?.cpu?.nanoCores).toBeUndefined();
     await source.forget('c2');
     at.mockReturnValue(2_000_000_000n);
@@ -88,7 +88,7 @@ describe('readings of an Engine elsewhere', () => {
     expect(asked).toEqual(['c1', 'c1', 'c2', 'c1', 'c1']);
   });
 
-  it('have details, interfaces and the usual name of a group', async () => {
+  it('have details, interfaces and the usual name of a cgroup', async () => {
     const detail = await source.detail(TARGET);
     expect(detail).toMatchObject({ cgroup: '/docker/c1', periods: 3, throttledPeriods: 4 });
     expect(detail?.usage.cpu?.usageNanos.toNumber()).toBe(3e9);
@@ -106,24 +106,24 @@ describe('readings of an Engine elsewhere', () => {
     [{ slab: 5 }, 5],
     [{ kernel_stack: 7 }, 7],
     [{ slab: 5, kernel_stack: 7 }, 12],
-  ])('add up the memory of the kernel as far as it is told: %j', async (lines, kernel) => {
+  ])("add up the known parts of the kernel's memory: %j", async (lines, kernel) => {
     answer = () => Promise.resolve({ ...STATS, memory_stats: { usage: 1, stats: lines } });
     expect((await source.detail(TARGET))?.kernel).toBe(kernel);
   });
 
-  it('are none of pods and processes, which the Engine does not know', async () => {
+  it('do not exist for pods and processes, which the Engine does not know', async () => {
     const none = [source.podUsage(), source.podDetail(), source.processes(), source.watch(), source.close()];
     expect(await Promise.all(none)).toEqual(Array(5).fill(undefined));
     expect(asked).toEqual([]);
   });
 
-  it('are none of a container that has ended', async () => {
+  it('do not exist for a container that has ended', async () => {
     answer = () => Promise.resolve({ ...STATS, memory_stats: {} });
     expect([await source.usage(TARGET), await source.detail(TARGET)]).toEqual([undefined, undefined]);
   });
 
   it.each([notFound('gone'), deadlineExceeded('hangs'), failedPrecondition('not running')])(
-    'are left out after $code',
+    'are omitted after $code',
     async (error) => {
       answer = () => Promise.reject(error);
       expect([
@@ -134,7 +134,7 @@ describe('readings of an Engine elsewhere', () => {
     },
   );
 
-  it('fail where the Engine does, and with the call', async () => {
+  it('fail if the Engine fails, and with the call', async () => {
     answer = () => Promise.reject(unavailable('away'));
     expect(await rejectionOf(source.usage(TARGET))).toBe('UNAVAILABLE away');
     const call = new AbortController();
@@ -145,7 +145,7 @@ describe('readings of an Engine elsewhere', () => {
     expect(await rejectionOf(source.usage(TARGET, call.signal))).toBe('CANCELLED the client has left');
   });
 
-  it('are given up after five seconds, each for itself, four at a time', async () => {
+  it('are given up separately after five seconds, and four run at a time', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     try {
       const held = new Map<string, Gate<EngineContainerStats>>();
@@ -192,7 +192,7 @@ describe('the source of stats', () => {
     ['auto', true],
     ['cgroup', true],
     ['cgroup', false],
-  ] as const)('%s is the files of control groups (local Engine: %s)', async (choice, localEngine) => {
+  ] as const)('for %s is the cgroup files (local Engine: %s)', async (choice, localEngine) => {
     expect(await choose(choice, localEngine, true)).toEqual({
       ...{ kind: 'cgroup', visible: true },
       told: [['Reading stats from cgroup files', { cgroupVersion: 2 }]],
@@ -205,7 +205,7 @@ describe('the source of stats', () => {
     ['auto', true, false, 'no cgroup file system is mounted'],
     ['cgroup', true, false, 'no cgroup file system is mounted'],
     ['auto', false, true, 'the Engine is on another machine'],
-  ] as const)('%s is the Engine (local: %s, mounted: %s): %s', async (choice, local, mounted, reason) => {
+  ] as const)('for %s is the Engine (local: %s, mounted: %s): %s', async (choice, local, mounted, reason) => {
     expect(await choose(choice, local, mounted)).toEqual({
       ...{ kind: 'engine', visible: false },
       told: [[WORDS, { reason }]],
@@ -214,7 +214,7 @@ describe('the source of stats', () => {
 });
 
 describe('the stats of a daemon', () => {
-  it('measure layers by the Engine where it is elsewhere, as often as they are told to', async () => {
+  it('measure layers through a remote Engine at the configured interval', async () => {
     mockAreMounted = true;
     const store = new WritableStore();
     store.engine = { rootDir: '/data', imageDirectory: '/data/images' } as EngineFacts;

@@ -9,7 +9,7 @@ import { FilePlaces } from '../../../src/stats/cgroup/held-files';
 const MIB = 2 ** 20;
 const UNLIMITED = '9223372036854771712';
 
-/** As a v1 kernel writes them, cut to what is read; `total_` lines count the groups below too. */
+/** The files of a v1 kernel, reduced to the lines that are read. `total_` lines include the cgroups below. */
 const MEMORY_STAT = `cache 4096
 rss 8192
 pgfault 10
@@ -45,7 +45,7 @@ const FILES: Readonly<Record<string, string>> = {
   'hugetlb/hugetlb.2MB.limit_in_bytes': `${UNLIMITED}\n`,
 };
 
-describe('a group of a v1 machine', () => {
+describe('a cgroup of a v1 machine', () => {
   let root: string;
   let group: V1Group;
   beforeEach(async () => {
@@ -70,7 +70,7 @@ describe('a group of a v1 machine', () => {
     }
   }
 
-  it('counts the groups below it, and tells swap by what memory and swap may be together', async () => {
+  it('includes the cgroups below it, and computes swap from the limit of memory plus swap', async () => {
     await write();
     const { cpu, memory, swap } = (await group.usage()) ?? {};
     expect(cpu?.usageNanos.toString()).toBe('5248197000');
@@ -85,7 +85,7 @@ describe('a group of a v1 machine', () => {
     expect(swap).toMatchObject({ usage: MIB, limit: 32 * MIB });
   });
 
-  it('tells what only metrics want; without the times of newer kernels those in ticks', async () => {
+  it('returns the values for metrics, with times in ticks if the kernel has no finer ones', async () => {
     await write();
     const detail = await group.detail();
     expect([detail?.userNanos, detail?.systemNanos, detail?.throttledNanos].map(String)).toEqual([
@@ -101,7 +101,7 @@ describe('a group of a v1 machine', () => {
     });
   });
 
-  it('has no limits where the kernel names a number that no machine has', async () => {
+  it("has no limits if the kernel returns a number beyond any machine's size", async () => {
     const stat = MEMORY_STAT.replace(/(limit) \d+/g, `$1 ${UNLIMITED}`);
     await write({ ...FILES, 'memory/memory.stat': stat, 'pids/pids.max': 'max\n' });
     const detail = await group.detail();
@@ -110,12 +110,12 @@ describe('a group of a v1 machine', () => {
     expect(detail?.tasksLimit).toBeUndefined();
   });
 
-  it('has no swap where the kernel does not account for it', async () => {
+  it('has no swap if the kernel does not account for it', async () => {
     await write({ ...FILES, 'memory/memory.stat': MEMORY_STAT.replace(/total_swap.*\n/, '') });
     expect((await group.usage())?.swap).toBeUndefined();
   });
 
-  it('is nothing once the group is gone', async () => {
+  it('has no reading once the cgroup is gone', async () => {
     expect(await group.usage()).toBeUndefined();
     expect(await group.detail()).toBeUndefined();
   });

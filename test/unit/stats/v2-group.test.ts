@@ -4,7 +4,7 @@ import { recordedGroup } from './support/v2-host';
 
 const MIB = 2 ** 20;
 
-describe('a group of a recorded v2 machine', () => {
+describe('a cgroup of a recorded v2 machine', () => {
   const opened: V2Group[] = [];
   const open = (name: string): V2Group => {
     const group = recordedGroup(name);
@@ -18,7 +18,7 @@ describe('a group of a recorded v2 machine', () => {
   };
   afterEach(() => Promise.all(opened.splice(0).map((group) => group.close())));
 
-  it('with all controllers and limits', async () => {
+  it('is read with all controllers and limits', async () => {
     const usage = await open('limited').usage();
     expect(usage?.cpu?.usageNanos.toString()).toBe('5248197000');
     expect(usage?.cpu?.timestamp.toString()).toMatch(/^17000000000000000\d\d$/);
@@ -33,7 +33,7 @@ describe('a group of a recorded v2 machine', () => {
     expect(usage?.swap).toMatchObject({ usage: 245_760, limit: 8 * MIB });
   });
 
-  it('tells stalls in nanoseconds', async () => {
+  it('has stalls in nanoseconds', async () => {
     const usage = await open('limited').usage();
     const { some, full } = usage?.cpu?.pressure ?? {};
     expect(some).toMatchObject({ avg10: 53.87, avg60: 23.64, avg300: 5.88 });
@@ -43,7 +43,7 @@ describe('a group of a recorded v2 machine', () => {
     expect(usage?.io?.pressure.full?.totalNanos.toString()).toBe('24936000');
   });
 
-  it('with what only metrics want', async () => {
+  it('has the values for metrics', async () => {
     const { usage, userNanos, systemNanos, throttledNanos, devices, ...rest } = await detailOf('limited');
     expect(usage.memory?.usage).toBe(33_542_144);
     expect([userNanos, systemNanos, throttledNanos].map(String)).toEqual([
@@ -75,14 +75,14 @@ describe('a group of a recorded v2 machine', () => {
     expect(devices).toHaveLength(2);
   });
 
-  it('takes max for no limit', async () => {
+  it('has no limit for max', async () => {
     const { usage, tasksLimit } = await detailOf('unlimited');
     expect(usage.memory?.limit).toBeUndefined();
     expect(usage.swap).toMatchObject({ usage: 0, limit: undefined });
     expect(tasksLimit).toBeUndefined();
   });
 
-  it('leaves out what a parent does not hand down', async () => {
+  it('omits the controllers that a parent does not pass down', async () => {
     const { usage, ...rest } = await detailOf('lean');
     expect(usage.cpu?.usageNanos.toString()).toBe('1241258000');
     expect(usage.cpu?.pressure?.some).toBeDefined();
@@ -93,25 +93,25 @@ describe('a group of a recorded v2 machine', () => {
     expect(rest.hugePages).toEqual([]);
   });
 
-  it('leaves out pressure where the kernel does not measure it', async () => {
+  it('omits pressure if the kernel does not measure it', async () => {
     const usage = await open('no-pressure').usage();
     expect(usage?.cpu).toMatchObject({ pressure: undefined });
     expect(usage?.memory).toMatchObject({ limit: 32 * MIB, pressure: undefined });
     expect(usage?.io).toBeUndefined();
   });
 
-  it('sums up the groups below a pod', async () => {
+  it('sums up the cgroups below a pod', async () => {
     const [pod, container] = await Promise.all(['pod', 'limited'].map((name) => open(name).usage()));
     expect(pod?.cpu?.usageNanos.greaterThanOrEqual(container?.cpu?.usageNanos ?? 0)).toBe(true);
     expect(pod?.memory?.limit).toBeUndefined();
   });
 
-  it('is nothing once the group is gone', async () => {
+  it('has no reading once the cgroup is gone', async () => {
     expect(await open('no-such-group').usage()).toBeUndefined();
     expect(await open('no-such-group').detail()).toBeUndefined();
   });
 
-  it('says nothing after close', async () => {
+  it('has no reading after close', async () => {
     const group = open('limited');
     await group.usage();
     await group.close();

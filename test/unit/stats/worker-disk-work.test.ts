@@ -37,13 +37,13 @@ describe('WorkerDiskWork', () => {
     expect(await work.measure('/no/such/directory')).toBeUndefined();
   });
 
-  describe('that is stuck', () => {
+  describe('with a thread that hangs', () => {
     let stuck: WorkerDiskWork;
     beforeEach(async () => {
       const fifo = join(root, 'fifo');
       await promisify(execFile)('mkfifo', [fifo]);
       const entry = join(root, 'stuck.js');
-      // A system call that hangs, as on a dead disk: open of a FIFO that nobody writes to.
+      // This stands for a system call that hangs on a dead disk: open on a FIFO without a writer.
       await writeFile(
         entry,
         `const { openSync, writeFileSync } = require('node:fs');
@@ -56,18 +56,18 @@ describe('WorkerDiskWork', () => {
     });
     afterEach(async () => {
       await stuck.close();
-      // Its thread may end now.
+      // The thread may end now.
       await (await open(join(root, 'fifo'), 'r+')).close();
     });
 
-    it('gets a few requests and no more', async () => {
+    it('accepts only a few requests', async () => {
       const first = [1, 2, 3].map((pid) => rejectionOf(stuck.openFiles([pid])));
       expect(await rejectionOf(stuck.openFiles([4]))).toMatch(/^RESOURCE_EXHAUSTED/);
       await stuck.close();
       expect(await Promise.all(first)).toEqual(Array(3).fill('UNAVAILABLE the disk worker is closed'));
     });
 
-    it('does not keep close waiting', async () => {
+    it('does not delay close', async () => {
       const asked = rejectionOf(stuck.measure(root));
       await until(() => existsSync(join(root, 'here')));
       await stuck.close();

@@ -12,7 +12,7 @@ function tableOf(...images: ReturnType<typeof image>[]): ImageTable {
 }
 
 describe('ImageTable', () => {
-  it('finds by id, tag and digest', () => {
+  it('finds images by id, tag and digest', () => {
     const table = tableOf(image(ID.a, ['app:1', 'app:2'], ['app@sha256:d1']));
     expect(table.get(ID.a)?.id).toBe(ID.a);
     const names = ['app:1', 'app:2', 'app@sha256:d1', 'app', 'app:3'];
@@ -23,14 +23,14 @@ describe('ImageTable', () => {
     { desc: 'hex only', prefix: 'aa1', found: [ID.a] },
     { desc: 'with algorithm', prefix: 'sha256:aa1', found: [ID.a] },
     { desc: 'ambiguous', prefix: 'aa', found: [ID.a, ID.b] },
-    { desc: 'whole', prefix: ID.b, found: [ID.b] },
+    { desc: 'complete', prefix: ID.b, found: [ID.b] },
     { desc: 'unknown', prefix: 'bb', found: [] },
-  ])('byIdPrefix: $desc', ({ prefix, found }) => {
+  ])('byIdPrefix finds an image by a prefix: $desc', ({ prefix, found }) => {
     const table = tableOf(image(ID.a, []), image(ID.b, []));
     expect(table.byIdPrefix(prefix).map(({ id }) => id)).toEqual(found);
   });
 
-  it('a tag that moves leaves the image that had it', () => {
+  it('moves a tag away from the image that had it', () => {
     const table = tableOf(image(ID.a, ['app:latest', 'app:1'], ['app@sha256:d1']));
     table.put(image(ID.b, ['app:latest'], ['app@sha256:d2']));
     expect(table.byName('app:latest')?.id).toBe(ID.b);
@@ -40,19 +40,19 @@ describe('ImageTable', () => {
     expect(table.byName('app:1')).toBeUndefined();
   });
 
-  it('a late record of the former owner does not keep a name that is gone from it', () => {
+  it('does not restore a name that a late record of its former owner has', () => {
     const table = tableOf(image(ID.a, ['app:latest']), image(ID.b, ['app:latest']));
     table.put(image(ID.a, []));
     expect(table.byName('app:latest')?.id).toBe(ID.b);
   });
 
-  it('a name that an image lost is unknown', () => {
+  it('does not find an image by a name that it lost', () => {
     const table = tableOf(image(ID.a, ['app:1', 'app:2']));
     table.put(image(ID.a, ['app:2']));
     expect([table.byName('app:1'), table.byName('app:2')?.id]).toEqual([undefined, ID.a]);
   });
 
-  it('tells of a change only when ids, names or sizes change', () => {
+  it('reports a change only when ids, names or sizes change', () => {
     const table = tableOf(image(ID.a, ['app:1', 'app:2'], ['app@sha256:d1']));
     const changes = (change: () => void): boolean => {
       const before = table.now;
@@ -66,7 +66,7 @@ describe('ImageTable', () => {
     expect(changes(() => table.delete(ID.b))).toBe(true);
   });
 
-  it('takes the same names again for no change, and their number for one', () => {
+  it('sees no change in the same names, and one in another number of names', () => {
     const table = tableOf(image(ID.a, ['app:1'], ['app@sha256:d1']));
     const before = table.now;
     table.put(image(ID.a, ['app:1'], ['app@sha256:d1']));
@@ -80,14 +80,14 @@ describe('ImageTable', () => {
     expect(table.now).toBe(before + 2);
   });
 
-  it('a digest that moves leaves the image that had it', () => {
+  it('moves a digest away from the image that had it', () => {
     const table = tableOf(image(ID.a, ['app:1'], ['app@sha256:d1', 'app@sha256:d2']));
     table.put(image(ID.b, [], ['app@sha256:d1']));
     expect(table.get(ID.a)).toEqual(image(ID.a, ['app:1'], ['app@sha256:d2']));
     expect(table.byName('app@sha256:d1')?.id).toBe(ID.b);
   });
 
-  describe('what was asked before a change is old', () => {
+  describe('knows that a question asked before a change is outdated', () => {
     it('when the image was put since', () => {
       const table = new ImageTable();
       const before = table.ask();
@@ -98,7 +98,7 @@ describe('ImageTable', () => {
       expect(table.isNewerThan(ID.a, after)).toBe(false);
     });
 
-    it('when the image was removed since, though nobody knew it', () => {
+    it('when the image was removed since, even if it was unknown', () => {
       const table = new ImageTable();
       const before = table.ask();
       table.delete(ID.a);
@@ -106,7 +106,7 @@ describe('ImageTable', () => {
       expect(table.isNewerThan(ID.a, table.ask())).toBe(false);
     });
 
-    it('but a list that lacks the image is no news of after its own question', () => {
+    it('but keeps images that are newer than a list without them', () => {
       const table = tableOf(image(ID.a, []));
       const first = table.ask();
       const second = table.ask();
@@ -116,13 +116,13 @@ describe('ImageTable', () => {
       expect(table.isNewerThan(ID.a, first - 1)).toBe(true);
     });
 
-    it('of the last thousand images that are gone, and of all that are there', () => {
+    it('for all present images and the last thousand removed ones', () => {
       const table = new ImageTable();
       const asked = table.ask();
       table.put(image('kept', []));
       for (let index = 0; index < 1_000; index++) table.delete(`gone ${index}`);
       expect(['kept', 'gone 0'].map((id) => table.isNewerThan(id, asked))).toEqual([true, true]);
-      // News of an image makes it the youngest of all.
+      // A change of an image makes it the most recent of all.
       table.put(image('kept', []));
       table.delete('one more');
       expect(['kept', 'gone 0', 'gone 1', 'one more'].map((id) => table.isNewerThan(id, asked))).toEqual([
@@ -134,7 +134,7 @@ describe('ImageTable', () => {
     });
   });
 
-  it('deletes with all names; unknown ids change nothing', () => {
+  it('deletes an image with all names, and ignores unknown ids', () => {
     const table = tableOf(image(ID.a, ['app:1']));
     table.delete(ID.b);
     expect(table.size).toBe(1);

@@ -26,7 +26,7 @@ function wanted(table: ListedTable): string[] {
 }
 
 describe('ListedTable', () => {
-  it('lists what the list of the Engine told enough of, and counts the others by kind', () => {
+  it("lists containers about which the Engine's list says enough, and counts the others by kind", () => {
     const table = tableOf(
       sandbox('s1'),
       sandbox('s2'),
@@ -57,7 +57,7 @@ describe('ListedTable', () => {
     expect([listed(table), missing(table), table.size]).toEqual([['c'], [0, 0], 1]);
   });
 
-  it('holds nothing of an earlier list', () => {
+  it('keeps nothing of an earlier list', () => {
     const table = tableOf(sandbox('s1'), container('a', 's1', false), container('b', 's1'));
     table.want('a');
     table.replace([container('c', 's2')]);
@@ -66,7 +66,7 @@ describe('ListedTable', () => {
     expect(wanted(table)).toEqual([]);
   });
 
-  it('does not list a container to which something has happened, and has it inspected soon', () => {
+  it('does not list a container after an event, and has it inspected soon', () => {
     const table = tableOf(container('a', 's1'), container('b', 's1'));
     table.distrust('b');
     expect([listed(table), missing(table), pods(table, 's1')]).toEqual([['a'], [0, 1], [true]]);
@@ -75,19 +75,19 @@ describe('ListedTable', () => {
     expect(missing(table)).toEqual([0, 0]);
   });
 
-  it('distrusts what a list tells of a container to which something happened while it was made', () => {
+  it('distrusts the list about a container that had an event while the list was made', () => {
     const table = new ListedTable();
     table.expect();
     table.distrust('a');
     table.replace([container('a', 's1'), container('b', 's1')]);
     expect([listed(table), missing(table), wanted(table)]).toEqual([['b'], [0, 1], ['a']]);
-    // What comes after the next question for a list is another matter.
+    // This is different for an event after the next question for a list.
     table.expect();
     table.replace([container('a', 's1')]);
     expect([listed(table), missing(table), wanted(table)]).toEqual([['a'], [0, 0], []]);
   });
 
-  it('is empty once all were inspected, and remembers no change after that', () => {
+  it('is empty once all containers were inspected, and records no change after that', () => {
     const table = tableOf(sandbox('s1'), container('a', 's1'));
     table.close();
     expect([table.size, listed(table), missing(table), pods(table, 's1')]).toEqual([0, [], [0, 0], [false]]);
@@ -96,7 +96,7 @@ describe('ListedTable', () => {
     expect([listed(table), wanted(table)]).toEqual([['a'], []]);
   });
 
-  it('gives out in order, and once, what somebody waits for', () => {
+  it('returns the containers that callers wait for, in order and once', () => {
     const table = tableOf(sandbox('s1'), container('a', 's1'), container('b', 's2'), container('c', 's1'));
     table.want('b');
     table.want('unknown');
@@ -106,14 +106,14 @@ describe('ListedTable', () => {
     expect(table.takeWanted()).toBeUndefined();
   });
 
-  it('no longer waits for what was inspected or is gone', () => {
+  it('ends the wait for a container that was inspected or is gone', () => {
     const table = tableOf(container('a', 's1'), container('b', 's1'));
     table.wantPod('s1');
     table.delete('a');
     expect(wanted(table)).toEqual(['b']);
   });
 
-  it('tells of each change, and of nothing else, until the listener leaves', () => {
+  it('reports each change, and nothing else, until the listener leaves', () => {
     const table = tableOf(container('a', 's1'), container('b', 's1'));
     let calls = 0;
     const leave = table.subscribe(() => calls++);

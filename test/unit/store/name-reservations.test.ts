@@ -4,7 +4,7 @@ import { gate, settle } from '../support/async';
 const { signal } = new AbortController();
 
 describe('NameReservations', () => {
-  it('holds a name as long as the work takes, whether it succeeds or not', async () => {
+  it('holds a name as long as the work takes, whether it succeeds or fails', async () => {
     const names = new NameReservations();
     for (const fails of [false, true]) {
       const work = gate();
@@ -18,7 +18,7 @@ describe('NameReservations', () => {
     }
   });
 
-  it('the second holder waits for the first, and holds then', async () => {
+  it('makes the second holder wait for the first', async () => {
     const names = new NameReservations();
     const [first, second] = [gate<string>(), gate<string>()];
     const order: string[] = [];
@@ -37,7 +37,7 @@ describe('NameReservations', () => {
     expect(names.isHeld('n')).toBe(false);
   });
 
-  it('one that gives up waiting takes nothing from the holder', async () => {
+  it('does not take the name from its holder when a waiting caller gives up', async () => {
     const names = new NameReservations();
     const work = gate();
     const held = names.hold('n', signal, () => work.promise);

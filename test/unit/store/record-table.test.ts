@@ -26,19 +26,21 @@ describe('RecordTable', () => {
     { desc: 'a full id', given: 'abc1', found: 'abc1' },
     { desc: 'a full id that is also a prefix of others', given: 'abc', found: 'abc' },
     { desc: 'a unique prefix', given: 'd', found: 'd' },
-    { desc: 'nothing like it', given: 'x', found: undefined },
-    { desc: 'longer than the id', given: 'dd', found: undefined },
+    { desc: 'no match', given: 'x', found: undefined },
+    { desc: 'a text longer than the id', given: 'dd', found: undefined },
     { desc: 'the middle of an id', given: 'bc1', found: undefined },
-    { desc: 'nothing given', given: '', found: undefined },
-  ])('resolve: $desc', ({ given, found }) => expect(table.resolve(given, 'f')?.id).toBe(found));
+    { desc: 'an empty text', given: '', found: undefined },
+  ])('resolve accepts or refuses $desc', ({ given, found }) =>
+    expect(table.resolve(given, 'f')?.id).toBe(found),
+  );
 
-  it('resolve refuses an ambiguous prefix, naming the field', () => {
+  it('resolve refuses an ambiguous prefix with the name of the field', () => {
     expect(thrownBy(() => table.resolve('ab', 'container_id'))).toMatch(
       /^INVALID_ARGUMENT container_id: .*"ab" is ambiguous/,
     );
   });
 
-  it('finds by name, follows a rename, forgets with the record', () => {
+  it('finds by name, follows a rename, and forgets the name with the record', () => {
     const names = tableOf({ id: 'a', engineName: 'old' });
     names.put({ id: 'a', engineName: 'new' });
     expect([names.byName('old')?.id, names.byName('new')?.id]).toEqual([undefined, 'a']);
@@ -49,13 +51,13 @@ describe('RecordTable', () => {
   it.each([
     { desc: 'renamed', change: (names: RecordTable<Row>) => names.put({ id: 'a', engineName: 'a-renamed' }) },
     { desc: 'removed', change: (names: RecordTable<Row>) => names.delete('a') },
-  ])('a name that a newer record has taken stays with it when the former holder is $desc', ({ change }) => {
+  ])('keeps a name with the newer record when the former holder is $desc', ({ change }) => {
     const names = tableOf({ id: 'a', engineName: 'name' }, { id: 'b', engineName: 'name' });
     change(names);
     expect(names.byName('name')?.id).toBe('b');
   });
 
-  it('a removed id never comes back', () => {
+  it('never restores a removed id', () => {
     const rows = tableOf({ id: 'a', engineName: 'one' });
     rows.delete('a');
     rows.put({ id: 'a', engineName: 'one' });
@@ -67,14 +69,14 @@ describe('RecordTable', () => {
     ]);
   });
 
-  it('nor does one that was removed before it was known', () => {
+  it('never adds an id that was removed before it was known', () => {
     const rows = tableOf();
     rows.delete('a');
     rows.put({ id: 'a', engineName: 'one' });
     expect(rows.size).toBe(0);
   });
 
-  it('takes a removed id back after a new connection to the Engine', () => {
+  it('accepts a removed id again after a new connection to the Engine', () => {
     const rows = tableOf({ id: 'a', engineName: 'one' });
     rows.delete('a');
     rows.forgetRemovals();
@@ -85,13 +87,13 @@ describe('RecordTable', () => {
     expect(rows.wasRemoved('a')).toBe(true);
   });
 
-  it('has nothing newer than a revision of an id that was removed', () => {
+  it('knows that a removed id has nothing newer than a revision', () => {
     const rows = tableOf({ id: 'a', engineName: 'one' });
     rows.delete('a');
     expect(rows.isNewerThan('a', 0)).toBe(false);
   });
 
-  it('knows what is newer than a revision', () => {
+  it('knows whether an id is newer than a revision', () => {
     const rows = tableOf({ id: 'a', engineName: 'one' }, { id: 'b', engineName: 'two' });
     const revision = rows.now;
     rows.put({ id: 'b', engineName: 'two', value: 1 });
@@ -101,7 +103,7 @@ describe('RecordTable', () => {
     expect(rows.isNewerThan('c', rows.now)).toBe(false);
   });
 
-  it('grows its revision with every change, and only then', () => {
+  it('increases its revision with every change, and only then', () => {
     const rows = tableOf();
     const seen = [rows.now];
     const note = () => seen.push(rows.now);
@@ -115,7 +117,7 @@ describe('RecordTable', () => {
     expect(rows.now).toBe(2);
   });
 
-  it('tells listeners what is now and what was, until they leave', () => {
+  it('reports the new and the old record to listeners until they leave', () => {
     const rows = tableOf();
     const heard: unknown[] = [];
     const leave = rows.subscribe((now, before) => heard.push([now?.value, before?.value]));
@@ -156,7 +158,7 @@ describe('ContainerTable', () => {
     expect([of('s1'), of('s2')]).toEqual([['b'], []]);
   });
 
-  it('gives the latest record of each', () => {
+  it('returns the latest record of each', () => {
     const table = new ContainerTable();
     table.put(containerRecord({ id: 'a', sandboxId: 's' }));
     table.put(runningContainer({ id: 'a', sandboxId: 's' }));
@@ -167,9 +169,9 @@ describe('ContainerTable', () => {
     const { signal } = new AbortController();
 
     it.each([
-      { desc: 'holds already', before: runningContainer({ id: 'a' }), state: 'running' },
-      { desc: 'unknown container', before: undefined, state: undefined },
-    ])('at once: $desc', async ({ before, state }) => {
+      { desc: 'a condition that already holds', before: runningContainer({ id: 'a' }), state: 'running' },
+      { desc: 'an unknown container', before: undefined, state: undefined },
+    ])('returns at once for $desc', async ({ before, state }) => {
       const table = new ContainerTable();
       if (before !== undefined) table.put(before);
       expect((await table.waitFor('a', isRunning, signal))?.state).toBe(state);
@@ -194,7 +196,7 @@ describe('ContainerTable', () => {
       expect(listenersOf(table)).toBe(0);
     });
 
-    it('ends with undefined when the container goes, and lets go of the signal', async () => {
+    it('returns undefined when the container is removed, and leaves no listener on the signal', async () => {
       const table = new ContainerTable();
       const removed = jest.spyOn(signal, 'removeEventListener');
       table.put(containerRecord({ id: 'a' }));
@@ -206,7 +208,7 @@ describe('ContainerTable', () => {
       expect(listenersOf(table)).toBe(0);
     });
 
-    it('ends with the reason of the signal, and then listens no more', async () => {
+    it('rejects with the reason of the signal, and then leaves no listener', async () => {
       const table = new ContainerTable();
       table.put(containerRecord({ id: 'a' }));
       const controller = new AbortController();

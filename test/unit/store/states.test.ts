@@ -44,14 +44,14 @@ it.each(Object.entries(ANSWERS))('%s: %s', (name, answers) => {
   expect(told.join(' ')).toBe(answers);
 });
 
-describe('what the state alone does not tell', () => {
-  it('a process that is gone', () => expect(hasProcess(runningContainer({ pid: 0 }))).toBe(false));
+describe('details beyond the state alone', () => {
+  it('include a process that is gone', () => expect(hasProcess(runningContainer({ pid: 0 }))).toBe(false));
 
-  it.each([{ networkReady: false }, { stopping: true }])('a sandbox with %j is not ready', (over) =>
+  it.each([{ networkReady: false }, { stopping: true }])('make a sandbox with %j not ready', (over) =>
     expect(isReady(sandboxRecord({ state: 'running', ...over }))).toBe(false),
   );
 
-  it('a start that failed is a start, and the end of the container', () => {
+  it('include a failed start, which is a start and the end of the container', () => {
     const failed = containerRecord({ error: 'no such file' });
     expect([wasStarted(containerRecord()), wasStarted(failed)]).toEqual([false, true]);
     expect([stageOf(undefined), stageOf(containerRecord()), stageOf(failed)]).toEqual([

@@ -22,7 +22,7 @@ afterAll(() => rm(directory, { recursive: true }));
 const none = () => Promise.reject(new Error('not asked for'));
 const backend: StreamingBackend = { exec: none, attach: none, connect: none };
 
-/** The name in the certificate that a new connection is shown. */
+/** Returns the name in the certificate that a new connection gets. */
 async function nameAt(url: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const { port } = new URL(url);
@@ -47,12 +47,12 @@ describe('loadCertificate', () => {
       /^--streaming-tls-private-key-file: \/none\.key cannot be read/,
     ],
     [
-      'the key is that of another',
+      'the key belongs to another certificate',
       () => ({ keyFile: second.keyFile }),
       /private-key-file: .*second\.key is not the key of .*first\.crt/,
     ],
     [
-      'a certificate is none',
+      'a certificate is invalid',
       async () => {
         const certFile = join(directory, 'broken.crt');
         await writeFile(certFile, 'nonsense');
@@ -60,7 +60,7 @@ describe('loadCertificate', () => {
       },
       /cert-file: .*broken\.crt is not a certificate/,
     ],
-  ])('says which file is of no use when %s', async (_, change, why) => {
+  ])('names the unusable file when %s', async (_, change, why) => {
     const message = (await rejectionOf(loadCertificate({ ...first, ...(await change()) }))).replace(
       'INVALID_ARGUMENT ',
       '',
@@ -70,7 +70,7 @@ describe('loadCertificate', () => {
 });
 
 describe('a server that gets another certificate', () => {
-  it('shows it to new connections once it is taken up; one that is of no use changes nothing', async () => {
+  it('uses it for new connections, and keeps the old one if the new one is unusable', async () => {
     const files = { certFile: join(directory, 'now.crt'), keyFile: join(directory, 'now.key') };
     await copyFile(first.certFile, files.certFile);
     await copyFile(first.keyFile, files.keyFile);
@@ -80,7 +80,7 @@ describe('a server that gets another certificate', () => {
     const url = await server.listen();
     try {
       expect(await nameAt(url)).toBe('first');
-      // Half of a rotation.
+      // This is half of a rotation.
       await copyFile(second.certFile, files.certFile);
       await expect(server.prepareCertificate(files)).rejects.toThrow('is not the key of');
       expect(await nameAt(url)).toBe('first');
@@ -94,7 +94,7 @@ describe('a server that gets another certificate', () => {
     }
   });
 
-  it('stays without TLS where it began without', async () => {
+  it('stays without TLS if it started without', async () => {
     const server = new StreamingServer({
       bind: { host: '127.0.0.1', port: 0 },
       backend,

@@ -29,7 +29,7 @@ class FakeWebSocket extends EventEmitter {
 
 const MESSAGE = Buffer.alloc(65_537);
 
-describe('the channels of a WebSocket whose messages nobody takes', () => {
+describe('the channels of a WebSocket whose messages nobody reads', () => {
   let socket: FakeWebSocket;
   let channels: WebSocketChannels;
   let stdin: Duplex;
@@ -48,23 +48,23 @@ describe('the channels of a WebSocket whose messages nobody takes', () => {
   });
   afterEach(() => jest.useRealTimers());
 
-  it('are not read, and a pong four times a second shows whether the client is still there', () => {
+  it('are paused, and a pong four times a second shows whether the client is still there', () => {
     jest.advanceTimersByTime(1_000);
     expect(socket.calls.splice(0)).toEqual(['pong', 'pong', 'pong', 'pong']);
-    // The last one has not left yet.
+    // The last pong has not left yet.
     socket.bufferedAmount = 2;
     jest.advanceTimersByTime(1_000);
     expect(socket.calls).toEqual([]);
   });
 
-  it('are read again once somebody takes them, without pongs', async () => {
+  it('are read again once somebody reads them, without pongs', async () => {
     stdin.resume();
     await settle();
     expect(socket.calls).toEqual(['resume']);
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('are read again when they are thrown away, or the session ends', () => {
+  it('are read again when they are discarded or the session ends', () => {
     stdin.destroy();
     expect(socket.calls.splice(0)).toEqual(['resume']);
     expect(jest.getTimerCount()).toBe(0);
@@ -80,7 +80,7 @@ describe('the channels of a WebSocket whose messages nobody takes', () => {
   });
 });
 
-it('each subprotocol is what its name says', () => {
+it('each subprotocol has the properties in its name', () => {
   expect(CHANNEL_PROTOCOL_NAMES.map(channelProtocol)).toEqual([
     { name: 'v5.channel.k8s.io', version: 5, base64: false, closable: true },
     { name: 'v5.base64.channel.k8s.io', version: 5, base64: true, closable: false },

@@ -17,7 +17,7 @@ import { socketPair } from './support/sockets';
 const EXITED = { kind: 'exited', code: 0 } as const;
 const FAILED = { kind: 'failed', message: 'no' } as const;
 
-/** A client's stream that takes nothing. */
+/** A client's stream that accepts nothing. */
 const stuck = (): Writable => new Writable({ write: () => undefined });
 const taking = (): PassThrough => new PassThrough().resume();
 
@@ -34,7 +34,7 @@ describe('the end of outputs', () => {
     expect(getEventListeners(stalled.signal, 'abort')).toEqual([]);
   };
 
-  /** Whether it has come by now. */
+  /** Returns whether the end has come. */
   function followed(end: Promise<void>): () => boolean {
     let isOver = false;
     void end.then(() => (isOver = true));
@@ -42,7 +42,7 @@ describe('the end of outputs', () => {
   }
 
   it.each([EXITED, FAILED])(
-    'after $kind comes when all is taken, and leaves no timer and no listener',
+    'after $kind comes when the client has taken everything, and leaves no timer and no listener',
     async (outcome) => {
       const outputs = [taking(), undefined, taking()];
       outputs[0]!.write('all of it');
@@ -52,7 +52,7 @@ describe('the end of outputs', () => {
     },
   );
 
-  it('is waited for as long as the client takes, where the command has ended', async () => {
+  it('is awaited for as long as the client reads, if the command has ended', async () => {
     const output = stuck();
     output.write('waits');
     const isOver = followed(endOutputs([output], EXITED, stalled.signal));
@@ -65,7 +65,7 @@ describe('the end of outputs', () => {
     nothingIsLeft();
   });
 
-  it('is waited for a while, where the session has failed', async () => {
+  it('is awaited for a limited time if the session has failed', async () => {
     const output = stuck();
     output.write('waits');
     const isOver = followed(endOutputs([output], FAILED, stalled.signal));
@@ -77,7 +77,7 @@ describe('the end of outputs', () => {
     nothingIsLeft();
   });
 
-  it('is not waited for, where the client has stalled before', async () => {
+  it('is not awaited if the client has stalled before', async () => {
     stalled.abort();
     const output = stuck();
     output.write('waits');
@@ -86,7 +86,7 @@ describe('the end of outputs', () => {
     nothingIsLeft();
   });
 
-  it('comes for a stream that is not there, and for one whose client has gone', async () => {
+  it('comes for a missing stream, and for one whose client has gone', async () => {
     await ended(undefined);
     const gone = stuck();
     gone.write('waits');
@@ -95,7 +95,7 @@ describe('the end of outputs', () => {
     await end;
   });
 
-  it('of the last word is waited for half a minute, and leaves no timer', async () => {
+  it('is awaited for half a minute after the final status, and leaves no timer', async () => {
     await endedSoon(taking());
     nothingIsLeft();
     const output = stuck();
@@ -162,7 +162,7 @@ describe('statusText', () => {
     });
   });
 
-  it('was text before, and nothing for success', () => {
+  it('was text in earlier versions, and empty for success', () => {
     expect(statusText({ kind: 'exited', code: 0 }, 3)).toBe('');
     expect(statusText({ kind: 'exited', code: 7 }, 1)).toContain('7');
     expect(statusText({ kind: 'failed', message: 'no' }, 2)).toBe('no');

@@ -4,7 +4,7 @@ import { until } from '../support/async';
 
 type Listener = (message: unknown) => void;
 
-/** The helper is a main module: loading it makes it listen to its parent, which is played here. */
+/** The helper is a main module. Once loaded, it listens to its parent, which the test plays. */
 describe('the helper in a namespace', () => {
   const listeners = new Map<string, Listener>();
   const replies: [message: unknown, socket?: Socket][] = [];
@@ -51,7 +51,7 @@ describe('the helper in a namespace', () => {
     ]);
   });
 
-  it('says nothing where nobody listens any more, and ends with its parent', async () => {
+  it('sends nothing when nobody listens any more, and ends with its parent', async () => {
     setSend(undefined);
     listeners.get('message')?.({ id: 9, port: 99_999 });
     await new Promise((resolve) => setImmediate(resolve));

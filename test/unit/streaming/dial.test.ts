@@ -33,7 +33,7 @@ describe('a connection over loopback', () => {
   });
   const refusal = (code?: string): Error => Object.assign(new Error('refused by the test'), { code });
 
-  it('is paused before it is there, half-open, and keeps no listener of ours', async () => {
+  it('is paused before it is open, half-open, and keeps no listener of ours', async () => {
     const dialled = dialLoopback(80);
     expect(sockets[0]!.paused).toBe(true);
     sockets[0]!.emit('connect');
@@ -43,7 +43,7 @@ describe('a connection over loopback', () => {
     expect(jest.mocked(connect).mock.calls).toEqual([[{ host: '127.0.0.1', port: 80, allowHalfOpen: true }]]);
   });
 
-  it('is tried over IPv6 where IPv4 refuses it', async () => {
+  it('is tried over IPv6 if IPv4 refuses it', async () => {
     const dialled = dialLoopback(80);
     sockets[0]!.emit('error', refusal('ECONNREFUSED'));
     await settle();
@@ -52,7 +52,7 @@ describe('a connection over loopback', () => {
     expect(jest.mocked(connect).mock.calls[1]).toEqual([{ host: '::1', port: 80, allowHalfOpen: true }]);
   });
 
-  it('fails with what each address says', async () => {
+  it('fails with the error of each address', async () => {
     const dialled = dialLoopback(80);
     sockets[0]!.emit('error', refusal('EHOSTUNREACH'));
     await settle();
@@ -60,7 +60,7 @@ describe('a connection over loopback', () => {
     await expect(dialled).rejects.toThrow(/^127\.0\.0\.1: EHOSTUNREACH; ::1: refused by the test$/);
   });
 
-  it('is waited for ten seconds at each address', async () => {
+  it('has ten seconds for each address', async () => {
     const dialled = dialLoopback(80);
     dialled.catch(() => undefined);
     await jest.advanceTimersByTimeAsync(9_999);

@@ -11,7 +11,7 @@ const V4 = channelProtocol('v4.channel.k8s.io')!;
 describe('a forwarded connection', () => {
   let data: Duplex;
   let error: PassThrough;
-  /** What its client has been told on the stream for errors. */
+  /** Returns the text that its client got on the error stream. */
   let told: Promise<string>;
   let application: Duplex;
   let fromClient: PassThrough;
@@ -26,7 +26,7 @@ describe('a forwarded connection', () => {
     ).then(() => all.join(''));
   });
 
-  it('carries half-closes both ways, and says nothing', async () => {
+  it('passes half-closes in both directions, and reports nothing', async () => {
     const [toApplication, fromApplication] = [[] as string[], new PassThrough()];
     application = new NotedDuplex(fromApplication, toApplication);
     const asked: unknown[] = [];
@@ -44,14 +44,14 @@ describe('a forwarded connection', () => {
     expect([data.destroyed, error.destroyed, application.destroyed]).toEqual([true, true, true]);
   });
 
-  it('says why there is none, and drops what the client sends', async () => {
+  it("reports why there is no connection, and drops the client's data", async () => {
     const done = forward(() => Promise.reject(new Error('refused')), 81, data, error);
     fromClient.end('unheard');
     await done;
     expect([await told, data.destroyed]).toEqual(['port 81: refused', true]);
   });
 
-  it('tells who connects that the client has left, but not for a half-close', async () => {
+  it('cancels the attempt to connect when the client has left, but not for a half-close', async () => {
     let signal: AbortSignal | undefined;
     const connected = gate<Duplex>();
     const done = forward((_, given) => ((signal = given), connected.promise), 80, data, error);
@@ -65,7 +65,7 @@ describe('a forwarded connection', () => {
     await done;
   });
 
-  it('ends both sides when the application breaks it off, without a word', async () => {
+  it('ends both sides when the application resets it, without a message', async () => {
     application = new NotedDuplex(new PassThrough(), []);
     const done = forward(() => Promise.resolve(application), 80, data, error);
     await settle();
@@ -74,7 +74,7 @@ describe('a forwarded connection', () => {
     expect([await told, data.destroyed]).toEqual(['', true]);
   });
 
-  it('tells a client whose stream we have ended why', async () => {
+  it('tells a client why dockbridge has ended its stream', async () => {
     application = new NotedDuplex(new PassThrough(), []);
     const done = forward(() => Promise.resolve(application), 80, data, error);
     await settle();
@@ -88,7 +88,7 @@ describe('port-forward over channels', () => {
   const connect = (port: number): Promise<Duplex> =>
     port === 1 ? Promise.reject(new Error('nobody there')) : new Promise(() => undefined);
 
-  it('begins each channel with its port, tells of those that fail, and closes when all have ended', async () => {
+  it('begins each channel with its port, reports those that fail, and closes when all have ended', async () => {
     const socket = new FakeWebSocket();
     const { signal } = new AbortController();
     await forwardOverChannels(asWebSocket(socket), V4, [1], connect, signal);
@@ -111,7 +111,7 @@ describe('port-forward over channels', () => {
     ]);
   });
 
-  it('tells a client that takes nothing why it is dropped', () => {
+  it('tells a client that reads nothing why it is disconnected', () => {
     const socket = new FakeWebSocket();
     const stalled = new AbortController();
     void forwardOverChannels(asWebSocket(socket), V4, [80], connect, stalled.signal);
@@ -120,7 +120,7 @@ describe('port-forward over channels', () => {
   });
 });
 
-/** A stream that reads from `from` and notes what is written to it. */
+/** A stream that reads from `from` and records what is written to it. */
 class NotedDuplex extends Duplex {
   constructor(
     from: PassThrough,
@@ -132,7 +132,7 @@ class NotedDuplex extends Duplex {
   }
 
   override _read(): void {
-    // Pushed from outside.
+    // The test pushes the data.
   }
 
   override _write(chunk: Buffer, _: BufferEncoding, done: () => void): void {

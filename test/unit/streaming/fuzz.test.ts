@@ -14,7 +14,7 @@ import { Random } from '../support/random';
 const ROUNDS = 10_000;
 const PARALLEL = 16;
 
-/** Echoes input to output and loops connections back: all of the server's paths are open to what comes. */
+/** Echoes input to output and loops connections back, so that hostile data reaches all code of the server. */
 const backend: StreamingBackend = {
   exec: async (_, { stdin, stdout, gone }) => {
     if (stdin !== undefined && stdout !== undefined) stdin.pipe(stdout, { end: false });
@@ -68,7 +68,7 @@ function bytes(random: Random, most: number): Buffer {
   return Buffer.from(random.list(most, () => random.below(256)));
 }
 
-/** A conversation that makes sense, to be spoilt. */
+/** A valid session, which the test then corrupts. */
 function goodFrames(random: Random): Buffer[] {
   const encoder = new HeaderEncoder();
   const frames = random
@@ -146,13 +146,17 @@ function spoilRarely(random: Random, head: string): Buffer {
   return random.chance(0.03) ? spoil(random, bytesOfHead) : bytesOfHead;
 }
 
-/** What is still held once every session has ended, those too that wait 500 ms for streams that never come. */
+/**
+ * Returns the memory in use once every session has ended, including those that wait 500 ms for missing
+ * streams.
+ */
 async function memoryInUse(): Promise<number> {
   await until(() => server.sessionCount === 0);
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   let held = Infinity;
-  // What a collection releases outside the heap goes in a later turn of the loop: until nothing more does.
+  // A collection releases memory outside the heap in a later turn of the loop, so this repeats until
+  // nothing more is released.
   for (;;) {
     collect();
     await new Promise((resolve) => setImmediate(resolve));
@@ -162,8 +166,8 @@ async function memoryInUse(): Promise<number> {
   }
 }
 
-// Exceptions and rejections that nobody catches fail the test: jest hears of them, and nobody inside of a test can.
-it(`survives ${ROUNDS} hostile clients with flat memory`, async () => {
+// Uncaught exceptions and rejections fail the test. jest gets them, and code in the test cannot.
+it(`the server survives ${ROUNDS} hostile clients with flat memory`, async () => {
   const random = new Random(20261122);
   const run = async (rounds: number): Promise<void> => {
     let left = rounds;
@@ -178,7 +182,7 @@ it(`survives ${ROUNDS} hostile clients with flat memory`, async () => {
   await run((ROUNDS * 3) / 4);
   const after = await memoryInUse();
   expect(after - before).toBeLessThan(8 * 2 ** 20);
-  // Still serves.
+  // The server still works.
   const url = new URL(server.portForwardUrl({ sandboxId: 's', ports: [80] }));
   const socket = connect({ host: '127.0.0.1', port: Number(url.port) });
   socket.write(request(url, 'SPDY', random));
@@ -186,5 +190,5 @@ it(`survives ${ROUNDS} hostile clients with flat memory`, async () => {
   expect(answer.toString()).toMatch(/^HTTP\/1\.1 101 /);
   socket.destroy();
   await until(() => socket.destroyed);
-  // Seconds where a processor is free; a busy machine may take many times as long.
+  // This takes seconds if a processor is free. A busy machine may take many times as long.
 }, 900_000);

@@ -74,7 +74,7 @@ describe('the address of the streaming server', () => {
     expect(thrownBy(() => other.execUrl(EXEC))).toMatch(/^UNAVAILABLE /);
   });
 
-  it('cannot be one that is taken, and that is said', async () => {
+  it('causes an error that says so if it is already taken', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     const { port } = taken.address() as AddressInfo;
@@ -84,13 +84,13 @@ describe('the address of the streaming server', () => {
     await new Promise((resolve) => taken.close(resolve));
   });
 
-  it('need not be there for a close', async () => {
+  it('is not needed for a close', async () => {
     await serverAt('127.0.0.1').close();
   });
 });
 
 describe('a URL', () => {
-  it('stands for its own request, whatever the query', async () => {
+  it('is valid for its own request, with any query', async () => {
     const attach = { containerId: 'd', ...WANTED };
     for (const url of [server.execUrl(EXEC), `${server.attachUrl(attach)}?tail=1`]) {
       const client = await SpdyClient.dial(url, V4);
@@ -104,33 +104,33 @@ describe('a URL', () => {
   });
 
   it.each<[string, (url: string) => string]>([
-    ['another kind', (url) => url.replace('/exec/', '/attach/')],
-    ['more behind it', (url) => `${url}/more`],
-    ['something before it', (url) => url.replace('/exec/', '/x/exec/')],
+    ['another kind of session', (url) => url.replace('/exec/', '/attach/')],
+    ['an additional path', (url) => `${url}/more`],
+    ['a prefix', (url) => url.replace('/exec/', '/x/exec/')],
     ['no token', (url) => url.replace(/[^/]+$/, '')],
-  ])('with %s is none', async (_, change) => {
+  ])('with %s is invalid', async (_, change) => {
     expect(await upgradeToSpdy(change(server.execUrl(EXEC)), V4)).toMatchObject({
       status: 404,
       body: 'there is no such session\n',
     });
   });
 
-  it.each(['PUT', 'DELETE'])('is none for %s', async (method) => {
+  it.each(['PUT', 'DELETE'])('is invalid for %s', async (method) => {
     const url = server.execUrl(EXEC);
     const headers = { Upgrade: 'SPDY/3.1', 'X-Stream-Protocol-Version': V4 };
     expect(await upgrade(url, headers, method)).toMatchObject({ status: 404 });
-    // It was not used up.
+    // The request did not use the URL up.
     expect(await upgrade(url, headers, 'GET')).toMatchObject({ status: 101 });
   });
 
-  it('is used up by whoever asks for no upgrade, and told so', async () => {
+  it('is used up by a request without an upgrade, which gets an error', async () => {
     const url = server.execUrl(EXEC);
     expect((await fetch(url)).status).toBe(400);
     expect((await fetch(url)).status).toBe(404);
     expect((await fetch(url.replace(/[^/]+$/, 'wrong'))).status).toBe(404);
   });
 
-  it('asks for an upgrade that is known', async () => {
+  it('must be requested with a known upgrade', async () => {
     const reply = await upgrade(server.execUrl(EXEC), { Upgrade: 'h2c' });
     expect(reply).toMatchObject({
       status: 400,
@@ -155,7 +155,7 @@ describe('a URL', () => {
     });
   });
 
-  it('takes protocols that come as one list, and upgrades in capitals', async () => {
+  it('accepts a list of protocols, and upgrades in capitals', async () => {
     const reply = await upgrade(server.execUrl(EXEC), {
       ...{ Upgrade: 'spdy/3.1', 'X-Stream-Protocol-Version': 'v9.channel.k8s.io, v3.channel.k8s.io' },
     });
@@ -163,7 +163,7 @@ describe('a URL', () => {
   });
 });
 
-describe('a client that breaks its connection off', () => {
+describe('a client that resets its connection', () => {
   it('ends its session and nothing else', async () => {
     const client = await SpdyClient.dial(server.execUrl(EXEC), V4);
     for (const streamtype of ['error', 'stdout']) client.open({ streamtype });
@@ -185,7 +185,7 @@ describe('versionOf', () => {
 });
 
 describe('a refusal', () => {
-  it('is answered with its headers, and leaves no timer once the client has gone', async () => {
+  it('is sent with its headers, and leaves no timer once the client has gone', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     try {
       const { near, far } = await socketPair();
@@ -208,7 +208,7 @@ describe('a refusal', () => {
   });
 });
 
-describe('a daemon that only observes', () => {
+describe('an observing daemon', () => {
   it('serves no sessions', async () => {
     const none = new NoStreaming();
     expect([await none.listen(), none.sessionCount]).toEqual(['off', 0]);

@@ -70,7 +70,7 @@ describe('connections into namespaces', () => {
     for (const child of children) child.exit(0);
     await dialers.close();
     for (const socket of sockets) socket.destroy();
-    // An idle helper of a closed dialer would fire into nothing.
+    // The timer of an idle helper would otherwise fire after the dialer is closed.
     expect(jest.getTimerCount()).toBe(0);
     jest.useRealTimers();
   });
@@ -86,7 +86,7 @@ describe('connections into namespaces', () => {
     near.allowHalfOpen = false;
     return near;
   }
-  /** A connection that is asked for, and its helper. */
+  /** Requests a connection, and returns it with its helper. */
   async function asked(key = 'a', port = 80): Promise<{ socket: Promise<Socket>; child: FakeChild }> {
     const socket = dialers.connect(key, port, openNetns);
     socket.catch(() => undefined);
@@ -94,7 +94,7 @@ describe('connections into namespaces', () => {
     return { socket, child: children.at(-1)! };
   }
 
-  it('are made by a helper that enters the namespace by its handle, which is closed then', async () => {
+  it('are made by a helper that enters the namespace by its handle, which is then closed', async () => {
     const { socket, child } = await asked('a', 8080);
     const [command, args, options] = jest.mocked(spawn).mock.calls[0]!;
     expect([command, args.slice(0, 2)]).toEqual(['nsenter', ['--net=/proc/self/fd/4', process.execPath]]);
@@ -130,7 +130,7 @@ describe('connections into namespaces', () => {
     expect(await rejectionOf(other)).toBe('UNAVAILABLE 127.0.0.1: connection refused (ECONNREFUSED)');
   });
 
-  it('that come for nobody are closed; an answer without one is an error', async () => {
+  it('that nobody waits for are closed, and an answer without a connection is an error', async () => {
     const { socket, child } = await asked();
     const stray = await aSocket();
     child.reply({ id: 7 }, stray);
@@ -140,14 +140,14 @@ describe('connections into namespaces', () => {
     expect(await rejectionOf(socket)).toBe('UNAVAILABLE the connection was closed at once');
   });
 
-  it('leave a helper that ends when nobody has used it for a while, and not before', async () => {
+  it('leave a helper that ends when it has been unused for a while, and not earlier', async () => {
     const { socket: first, child } = await asked();
     jest.advanceTimersByTime(10 * IDLE_MS);
     expect(child.kills).toEqual([]);
     const { socket: second } = await asked();
     child.reply({ id: 1 }, await aSocket());
     await first;
-    // One still waits.
+    // One caller still waits.
     expect(jest.getTimerCount()).toBe(0);
     child.reply({ id: 2 }, await aSocket());
     await second;
@@ -163,13 +163,13 @@ describe('connections into namespaces', () => {
     jest.advanceTimersByTime(1);
     await settle();
     expect(child.kills).toEqual(['SIGKILL']);
-    // The next one gets a helper of its own.
+    // The next connection gets a helper of its own.
     await asked();
     expect(children).toHaveLength(2);
     expect(handles.map(({ closed }) => closed)).toEqual([1, 1]);
   });
 
-  it('end with their pod: who waits is told, and the helper has exited then', async () => {
+  it('end with their pod: waiting callers get an error, and the helper has then exited', async () => {
     const { socket, child } = await asked('a');
     const { child: other } = await asked('b');
     let isReleased = false;
@@ -199,7 +199,7 @@ describe('connections into namespaces', () => {
     expect(next).not.toBe(child);
   });
 
-  it('fail when the helper cannot be asked any more', async () => {
+  it('fail when the helper does not accept messages any more', async () => {
     const { socket: first, child } = await asked();
     child.reply({ id: 1 }, await aSocket());
     await first;

@@ -22,7 +22,7 @@ describe('Places', () => {
     return [error.status, error.message];
   };
 
-  it('are limited for each target and in all, and said so', async () => {
+  it('are limited for each target and in total, with an error that says so', async () => {
     const taken = [take('a'), take('a')];
     expect(await refusalOf(take('a'))).toEqual([
       503,
@@ -51,18 +51,18 @@ describe('Places', () => {
     expect(await refusalOf(take('c'))).toEqual([503, '3 streaming sessions are open, which is the limit']);
     for (const session of sessions) session.resolve();
     await Promise.all([taken[2], taken[3], taken[4]]);
-    // Nothing is left of any target.
+    // No place of any target is in use.
     const again = [take('a'), take('a'), take('b')];
     for (const session of sessions) session.resolve();
     await Promise.all(again);
   });
 
-  it('keep one target from taking all of them', () => {
+  it('prevent one target from using all of them', () => {
     expect(PLACE_LIMITS.each).toBeLessThan(PLACE_LIMITS.all);
   });
 });
 
-describe('the cost of what waits', () => {
+describe('the cost of waiting data', () => {
   it.each([
     [0, 0],
     [1, 257],

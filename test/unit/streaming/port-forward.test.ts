@@ -33,7 +33,7 @@ describe('port-forward over SPDY', () => {
   afterEach(async () => {
     clientEnd.destroy();
     await done;
-    // Neither halves of pairs nor connections have left one.
+    // Neither half pairs nor connections have left a timer.
     expect(jest.getTimerCount()).toBe(0);
     jest.useRealTimers();
   });
@@ -41,7 +41,7 @@ describe('port-forward over SPDY', () => {
   const open = (headers: Record<string, string>): SpdyStream => client.open(new Map(Object.entries(headers)));
   const pair = (more: Record<string, string>): { error: SpdyStream; data: SpdyStream } => {
     const error = open({ streamtype: 'error', ...more });
-    // As Kubernetes' clients do: they say nothing there.
+    // Kubernetes' clients send nothing on this stream.
     error.end();
     return { error, data: open({ streamtype: 'data', ...more }) };
   };
@@ -51,7 +51,7 @@ describe('port-forward over SPDY', () => {
     expect(await text(data)).toBe(said);
   }
 
-  it('joins the two streams of a request, whichever comes first', async () => {
+  it('joins the two streams of a request in any order', async () => {
     await echoes(pair({ port: '80', requestid: '1' }), 'one');
     const data = open({ streamtype: 'data', port: '81', requestid: '2' });
     open({ streamtype: 'error', port: '81', requestid: '2' });
@@ -59,8 +59,8 @@ describe('port-forward over SPDY', () => {
     expect(connected).toEqual([80, 81]);
   });
 
-  it('joins those of old clients, which name no request, by their numbers', async () => {
-    // One that comes alone is nobody's other half.
+  it('joins the streams of old clients, which send no request ID, by their numbers', async () => {
+    // A single stream is nobody's other half.
     open({ streamtype: 'error', port: '79' });
     const [first, second] = [pair({ port: '80' }), pair({ port: '81' })];
     await echoes(second, 'two');
@@ -68,7 +68,7 @@ describe('port-forward over SPDY', () => {
     expect(connected).toEqual([80, 81]);
   });
 
-  it('takes no second stream of a kind for the pair', async () => {
+  it('accepts no second stream of the same kind for the pair', async () => {
     const error = open({ streamtype: 'error', port: '80', requestid: '1' });
     const again = open({ streamtype: 'error', port: '80', requestid: '1' });
     await until(() => again.destroyed, 'the refusal');
@@ -86,7 +86,7 @@ describe('port-forward over SPDY', () => {
     expect(connected).toEqual([]);
   });
 
-  it('gives up half a pair after a while, and a whole one never', async () => {
+  it('gives up on half a pair after a while, and never on a complete one', async () => {
     const whole = pair({ port: '80', requestid: '1' });
     const half = open({ streamtype: 'error', port: '80', requestid: '2' });
     await until(() => jest.getTimerCount() === 1 && connected.length === 1, 'the half');
@@ -98,7 +98,7 @@ describe('port-forward over SPDY', () => {
     await echoes(whole, 'whole');
   });
 
-  it('leaves no timer of a half when its client goes', async () => {
+  it('leaves no timer of half a pair when its client goes', async () => {
     open({ streamtype: 'error', port: '80', requestid: '1' });
     await until(() => jest.getTimerCount() === 1, 'the half');
     clientEnd.destroy();
@@ -106,7 +106,7 @@ describe('port-forward over SPDY', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('tells of a port that does not answer, and serves the others', async () => {
+  it('reports a port that does not answer, and serves the others', async () => {
     const { error } = pair({ port: '1', requestid: '1' });
     expect(await text(error)).toBe('port 1: nobody there');
     await echoes(pair({ port: '80', requestid: '2' }), 'served');
@@ -127,7 +127,7 @@ describe('a connection over loopback', () => {
     () => new Promise<unknown>((resolve) => (server === undefined ? resolve(0) : server.close(resolve))),
   );
 
-  it('comes over IPv4, with nothing read from it and no timer left', async () => {
+  it('uses IPv4, has not read anything yet, and leaves no timer', async () => {
     server = createServer((socket) => void socket.end('hello')).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const timers = jest.spyOn(global, 'setTimeout');
@@ -144,12 +144,12 @@ describe('a connection over loopback', () => {
     }
   });
 
-  it('is tried over both families, and each refusal is told', async () => {
+  it('is tried over both families, and each refusal is reported', async () => {
     const free = createServer().listen(0, '127.0.0.1');
     await once(free, 'listening');
     const { port } = free.address() as AddressInfo;
     await new Promise((resolve) => free.close(resolve));
-    // Machines without IPv6 say so in place of the refusal.
+    // A machine without IPv6 reports that, and not a refusal.
     await expect(dialLoopback(port)).rejects.toThrow(
       /^127\.0\.0\.1: connection refused \(ECONNREFUSED\); ::1: (connection refused \()?E[A-Z]+/,
     );

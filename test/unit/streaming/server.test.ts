@@ -16,7 +16,7 @@ import { selfSigned } from '../support/certificate';
 
 const WANTED = { containerId: 'c', command: ['x'], stdin: true, stdout: true, stderr: false, tty: false };
 
-/** Runs until its client leaves; repeats what it is told. */
+/** Runs until its client leaves, and echoes the client's input. */
 const backend: StreamingBackend = {
   exec: async (_, { stdin, stdout, gone }) => {
     stdin!.pipe(stdout!);
@@ -37,15 +37,15 @@ async function listen(more: Partial<StreamingOptions> = {}): Promise<StreamingSe
   return server;
 }
 
-describe('A client that does not go on', () => {
-  it('is let go when it opens no streams within the creation timeout', async () => {
+describe('a client that stops', () => {
+  it('is disconnected when it opens no streams within the creation timeout', async () => {
     const { execUrl } = bound(await listen({ creationTimeoutMs: 50 }));
     const client = await SpdyClient.dial(execUrl(), 'v4.channel.k8s.io');
     await client.closed;
     await until(() => server!.sessionCount === 0);
   });
 
-  it('is let go when only some of its streams have come', async () => {
+  it('is disconnected when only some of its streams have come', async () => {
     const { execUrl } = bound(await listen({ creationTimeoutMs: 50 }));
     const client = await SpdyClient.dial(execUrl(), 'v4.channel.k8s.io');
     client.open({ streamtype: 'error' });
@@ -53,7 +53,7 @@ describe('A client that does not go on', () => {
     await until(() => server!.sessionCount === 0);
   });
 
-  it('is let go after the idle timeout, and its command ends', async () => {
+  it('is disconnected after the idle timeout, and its command ends', async () => {
     const { execUrl } = bound(await listen({ idleTimeoutMs: 100 }));
     const { client } = await execOverSpdy(execUrl(), ['stdin', 'stdout']);
     await client.closed;
@@ -66,7 +66,7 @@ describe('A client that does not go on', () => {
     let closed = false;
     void client.closed.then(() => (closed = true));
     const began = Date.now();
-    // More than two idle timeouts' worth of traffic, each byte awaited before the next.
+    // The traffic lasts longer than two idle timeouts, and each byte is awaited before the next.
     while (Date.now() - began < 2500) {
       const echo = once(stdout, 'data');
       stdin.write('x');
@@ -76,19 +76,19 @@ describe('A client that does not go on', () => {
     client.close();
   });
 
-  it('is let go when it was refused and does not leave', async () => {
+  it('is disconnected when it was refused and does not leave', async () => {
     const { port, pathname } = new URL(bound(await listen()).execUrl());
     const client = connect({ host: '127.0.0.1', port: Number(port), allowHalfOpen: true });
     const closed = new Promise((resolve) => client.on('error', resolve).once('close', resolve));
     client.write(`POST ${pathname}x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n`);
     expect(String((await once(client, 'data'))[0])).toMatch(/^HTTP\/1\.1 404 /);
-    // A write to one that has gone is answered with a reset.
+    // A write to a closed connection is answered with a reset.
     const talk = setInterval(() => client.write('still here'), 50);
     await closed;
     clearInterval(talk);
   }, 10_000);
 
-  it('is let go when it takes nothing, and told why when it reads after all', async () => {
+  it('is disconnected when it reads nothing, and gets the reason if it reads after all', async () => {
     const flood: StreamingBackend = {
       ...backend,
       exec: async (_, { stdout, gone }) => {
@@ -109,7 +109,7 @@ describe('A client that does not go on', () => {
     await until(() => server!.sessionCount === 0);
   }, 20_000);
 
-  it('finds no place when there are too many sessions, in all or to its container', async () => {
+  it('is refused when there are too many sessions, in total or to its container', async () => {
     const { execUrl } = bound(await listen({ placeLimits: { all: 3, each: 2 } }));
     const refused = { status: 503, body: expect.stringMatching(/sessions are open/) as string };
     const sessions = [await execOverSpdy(execUrl()), await execOverSpdy(execUrl())];
@@ -122,7 +122,7 @@ describe('A client that does not go on', () => {
     (await execOverSpdy(execUrl())).client.close();
   });
 
-  it('cannot hold more connections than there are places, and a hundred on the way to one', async () => {
+  it('is limited to the number of sessions, plus a hundred connections without a session', async () => {
     const { execUrl } = bound(await listen({ placeLimits: { all: 2, each: 2 } }));
     const { port } = new URL(execUrl());
     const dial = async (): Promise<Socket> => {
@@ -144,7 +144,7 @@ describe('A client that does not go on', () => {
   it.each([
     ['without', false],
     ['with', true],
-  ])('cannot keep others out by connections that say nothing, %s TLS', async (_, tls) => {
+  ])('cannot keep others out with silent connections, %s TLS', async (_, tls) => {
     const files = tls ? await ownCertificate() : undefined;
     const { execUrl } = bound(await listen({ placeLimits: { all: 2, each: 2 }, tls: files }));
     const dial = async (): Promise<SpdyClient> =>
@@ -156,7 +156,7 @@ describe('A client that does not go on', () => {
     const idle = Array.from({ length: 150 }, () => connect({ host: '127.0.0.1', port }));
     let closed = 0;
     for (const socket of idle) socket.on('error', () => undefined).once('close', () => closed++);
-    // Those that are too many have been let go, the oldest first.
+    // The excess connections have been closed, the oldest first.
     await until(() => closed >= 49, 'the end of those that are too many');
     const others = streamsOf(await dial());
     for (const { stdin, stdout } of [streams, others]) {
@@ -179,8 +179,8 @@ describe('A client that does not go on', () => {
   });
 });
 
-describe('A forwarded connection whose application does not read', () => {
-  it('holds up the others of its client for a while only, and is told so', async () => {
+describe('a forwarded connection whose application does not read', () => {
+  it("delays its client's other connections only for a while, and the client gets the reason", async () => {
     const connect = (_: string, port: number): Promise<Duplex> =>
       Promise.resolve(
         port === 1 ? new Duplex({ read: () => undefined, write: () => undefined }) : new PassThrough(),
@@ -200,8 +200,8 @@ describe('A forwarded connection whose application does not read', () => {
   });
 });
 
-describe('With a certificate', () => {
-  it('sessions are encrypted, and the URL says so', async () => {
+describe('a server with a certificate', () => {
+  it('encrypts sessions, and says so in the URL', async () => {
     const { execUrl } = bound(await listen({ tls: await ownCertificate() }));
     const url = execUrl();
     expect(url).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/exec\//);
@@ -213,7 +213,7 @@ describe('With a certificate', () => {
     socket.destroy();
   });
 
-  it('plain HTTP is not answered, and others are told apart as without', async () => {
+  it('does not answer plain HTTP, and distinguishes other requests as without a certificate', async () => {
     const { execUrl } = bound(await listen({ tls: await ownCertificate() }));
     const url = execUrl();
     await expect(upgradeToSpdy(url.replace('https', 'http'), 'v4.channel.k8s.io')).rejects.toThrow();
@@ -232,7 +232,7 @@ afterAll(async () => {
   if (certificate !== undefined) await rm(dirname((await certificate).certFile), { recursive: true });
 });
 
-/** Made by the first test that needs it. */
+/** The first test that needs the certificate makes it. */
 async function ownCertificate(): Promise<TlsFiles> {
   certificate ??= mkdtemp(join(tmpdir(), 'dockbridge-tls-')).then(async (directory) => selfSigned(directory));
   return certificate;

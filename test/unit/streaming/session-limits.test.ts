@@ -5,7 +5,7 @@ import { watchStall } from '../../../src/streaming/session-limits';
 const LIMIT_MS = 10_000;
 const LAST_WORDS_MS = 3_000;
 
-/** A socket whose peer takes what it is told to. */
+/** A socket whose peer accepts data when the test says so. */
 class FakeSocket extends EventEmitter {
   bytesWritten = 0;
   writableLength = 0;
@@ -36,9 +36,9 @@ describe('watchStall', () => {
   });
   afterEach(() => jest.useRealTimers());
 
-  it('fires when the peer has taken nothing for the limit, destroys the socket later, and leaves no timer', () => {
+  it('fires when the peer has accepted nothing for the limit, destroys the socket later, and leaves no timer', () => {
     socket.send(100);
-    // The first look sees where it stands; ten more find it there.
+    // The first check records the position, and ten more find it unchanged.
     jest.advanceTimersByTime(LIMIT_MS);
     expect(stalled.aborted).toBe(false);
     jest.advanceTimersByTime(LIMIT_MS / 10);
@@ -53,7 +53,7 @@ describe('watchStall', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('does not fire for one that takes a byte now and then, nor for one that has nothing to take', () => {
+  it('does not fire for a peer that accepts a byte now and then, or for an empty queue', () => {
     socket.send(100);
     for (let round = 0; round < 10; round++) {
       jest.advanceTimersByTime(LIMIT_MS - 1);
@@ -65,8 +65,8 @@ describe('watchStall', () => {
   });
 
   it.each([
-    ['while it looks', 0],
-    ['while its last words wait', LIMIT_MS + LIMIT_MS / 10],
+    ['during the checks', 0],
+    ['while the final message waits', LIMIT_MS + LIMIT_MS / 10],
   ])('leaves no timer when the socket closes %s', (_, ms) => {
     socket.send(100);
     jest.advanceTimersByTime(ms);

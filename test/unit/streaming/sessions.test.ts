@@ -53,7 +53,7 @@ describe('a session of exec or attach', () => {
   });
 
   const request = { containerId: 'c', command: ['x'], ...WANTED };
-  /** A session that has begun; `isOver` tells whether it has ended. */
+  /** A session that has begun. `isOver` says whether it has ended. */
   async function serve(kind: 'exec' | 'attach', protocol = V5, more: object = {}) {
     let over = false;
     const end = serveSession(
@@ -72,7 +72,7 @@ describe('a session of exec or attach', () => {
       return `${bytes[0]}:${bytes.subarray(1).toString()}`;
     });
 
-  it('has the streams that were asked for, and no others', async () => {
+  it('has exactly the requested streams', async () => {
     for (const name of ['stdin', 'stdout', 'stderr'] as const) {
       socket = new FakeWebSocket();
       outcome = gate();
@@ -122,7 +122,7 @@ describe('a session of exec or attach', () => {
     await session.end;
   });
 
-  it('takes sizes of a terminal only for one', async () => {
+  it('accepts terminal sizes only for a terminal', async () => {
     const size = Buffer.from('\x04{"Width":132,"Height":43}');
     const session = await serve('exec');
     socket.emit('message', size, true);
@@ -137,7 +137,7 @@ describe('a session of exec or attach', () => {
   });
 
   it.each(['exec', 'attach'] as const)(
-    'of %s that fails says so to its client and in the log',
+    'of %s that fails reports the error to its client and in the log',
     async (kind) => {
       const session = await serve(kind);
       outcome.reject(new Error('no such command'));
@@ -160,7 +160,7 @@ describe('a session of exec or attach', () => {
     },
   );
 
-  it('says nothing in the log of a client that has left', async () => {
+  it('logs nothing about a client that has left', async () => {
     const session = await serve('exec');
     socket.emit('close');
     expect(client!.gone.reason).toEqual(new Error('the client has disconnected'));
@@ -169,7 +169,7 @@ describe('a session of exec or attach', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('tells a client that is dropped why, and gives it half a minute to read it', async () => {
+  it('tells a disconnected client the reason, and gives it half a minute to read it', async () => {
     const session = await serve('exec');
     stalled.abort(new RuntimeError('RESOURCE_EXHAUSTED', 'the client has read nothing'));
     expect(client!.gone.aborted).toBe(true);
@@ -185,7 +185,7 @@ describe('a session of exec or attach', () => {
     expect(socket.calls).toEqual(['terminate']);
   });
 
-  it('ends at once where it was to be one of port-forward', async () => {
+  it('ends at once if the URL was for port-forward', async () => {
     await serveSession(parts, { kind: 'exec', request }, { kind: 'tunnel', socket: asWebSocket(socket) });
     expect([socket.calls, client]).toEqual([['terminate'], undefined]);
   });
@@ -216,7 +216,7 @@ describe('the channels of a WebSocket', () => {
     return all;
   };
 
-  it('are told apart by the first byte; what is for none is dropped', async () => {
+  it('are selected by the first byte, and data for no channel is dropped', async () => {
     const channels = open();
     const [first, other] = [heard(channels.open(0)), heard(channels.open(7))];
     for (const message of ['\0one', '\x07two', '\0', '', '\x01nobody', '\0three']) receive(message);
@@ -225,10 +225,10 @@ describe('the channels of a WebSocket', () => {
     expect(socket.calls).toEqual(['resume']);
   });
 
-  it('end by a message of 255, where the client may, and drop what follows', async () => {
+  it('end with a message of 255 if the protocol allows it, and drop later data', async () => {
     const channels = open();
     const [first, other] = [heard(channels.open(0)), heard(channels.open(1))];
-    // Another channel, text, a message that is too long, a channel that nobody has opened.
+    // Another channel, text, an overlong message, and a channel that nobody has opened.
     receive(Buffer.from([255, 1]));
     receive(Buffer.from([255, 0]), false);
     receive(Buffer.from([255, 0, 0]));
@@ -242,7 +242,7 @@ describe('the channels of a WebSocket', () => {
     expect(first).toEqual(['still open', 'end']);
   });
 
-  it('carry 255 as any other number before version 5', async () => {
+  it('treat 255 like any other number before version 5', async () => {
     const channels = open(V4);
     const [first, strange] = [heard(channels.open(0)), heard(channels.open(255))];
     receive(Buffer.from([255, 0]));
@@ -250,7 +250,7 @@ describe('the channels of a WebSocket', () => {
     expect([first, strange]).toEqual([[], ['\0']]);
   });
 
-  it('are digits and base64 where the client wants text', async () => {
+  it('are digits and base64 if the client wants text', async () => {
     const channels = open(BASE64);
     const stdin = heard(channels.open(0));
     receive(`0${Buffer.from('in').toString('base64')}`, false);
@@ -263,7 +263,7 @@ describe('the channels of a WebSocket', () => {
     expect([socket.sent[1], socket.binary[1]]).toEqual([Buffer.from('\x01out'), true]);
   });
 
-  it('take messages in pieces, too', async () => {
+  it('accept messages in pieces, too', async () => {
     const stdin = heard(open().open(0));
     socket.emit('message', [Buffer.from('\0a'), Buffer.from('b')], true);
     const bytes = new Uint8Array(Buffer.from('\0c'));
@@ -272,7 +272,7 @@ describe('the channels of a WebSocket', () => {
     expect(stdin).toEqual(['ab', 'c']);
   });
 
-  it('fail a write that the client does not get', async () => {
+  it('fail a write that does not reach the client', async () => {
     const channel = open().open(1);
     socket.sendError = new Error('closed');
     const failed = jest.fn();
@@ -286,7 +286,7 @@ describe('the channels of a WebSocket', () => {
     expect(socket.calls).toEqual(['resume', `close 1008 ${'x'.repeat(123)}`]);
   });
 
-  it('drop what comes after their close, and are not held by it', async () => {
+  it('drop data after their close, and are not delayed by it', async () => {
     const channels = open();
     channels.open(0);
     channels.close();
@@ -297,7 +297,7 @@ describe('the channels of a WebSocket', () => {
     expect(socket.calls).toEqual(['resume', 'close 1000']);
   });
 
-  it('know when the client has left', () => {
+  it('detect that the client has left', () => {
     const channels = open();
     const channel = channels.open(0);
     expect(channels.gone.aborted).toBe(false);
@@ -306,7 +306,7 @@ describe('the channels of a WebSocket', () => {
       new Error('the client has disconnected'),
       true,
     ]);
-    // What comes after that counts as taken.
+    // Later data counts as taken.
     receive('\0late');
     expect(socket.calls).toEqual(['resume']);
   });

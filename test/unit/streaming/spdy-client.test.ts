@@ -45,7 +45,7 @@ describe('a client of exec or attach over SPDY', () => {
     return () => all;
   }
 
-  it('has the streams that it was asked for, by names in any case, each once', async () => {
+  it('has exactly the requested streams, each once, by names in any case', async () => {
     const accepted = accept({ ...ALL, stderr: false });
     const [again, stray] = [[open('ERROR'), open('error')], open('stderr')];
     for (const name of ['Stdin', 'STDOUT', 'resize']) open(name);
@@ -59,7 +59,7 @@ describe('a client of exec or attach over SPDY', () => {
     expect(again[0]!.destroyed).toBe(false);
   });
 
-  it('is told everything, output before outcome, and leaves when it is told that this was all', async () => {
+  it('gets the output before the status, and leaves when it is told that this was all', async () => {
     const { client, streams } = await connected();
     const [out, error] = [heard(streams.stdout), heard(streams.error)];
     client.stdout!.write('out');
@@ -76,7 +76,7 @@ describe('a client of exec or attach over SPDY', () => {
     expect([far.writableEnded, far.destroyed]).toEqual([true, true]);
   });
 
-  it('is cut where it never leaves', async () => {
+  it('is disconnected if it never leaves', async () => {
     const pair = await socketPair();
     const wanted = { stdin: false, stdout: true, stderr: false, tty: false };
     const accepted = SpdyCommandClient.accept(pair.far, wanted, 4, 10_000, stalled.signal);
@@ -86,7 +86,7 @@ describe('a client of exec or attach over SPDY', () => {
       const block = Buffer.concat([words(2 * at + 1, 0), Buffer.alloc(2), headers]);
       pair.near.write(controlFrame(FrameType.SYN_STREAM, 0, block));
     }
-    // It reads, and does nothing else.
+    // The client reads, and does nothing else.
     pair.near.resume();
     const finished = (await accepted).finish({ kind: 'exited', code: 0 });
     await until(() => jest.getTimerCount() === 1, 'the wait for the client');
@@ -101,7 +101,7 @@ describe('a client of exec or attach over SPDY', () => {
     for (const socket of [pair.near, far]) socket.destroy();
   });
 
-  it('is not waited for once it has left', async () => {
+  it('is not awaited once it has left', async () => {
     const { client, streams } = await connected();
     for (const stream of Object.values(streams)) stream.resume();
     const finished = client.finish({ kind: 'exited', code: 0 });
@@ -111,7 +111,7 @@ describe('a client of exec or attach over SPDY', () => {
     expect(client.gone.reason).toEqual(new Error('the client has disconnected'));
   });
 
-  it('of an old version is told nothing of a success, and in words of a failure', async () => {
+  it('of an old version gets nothing for a success, and text for a failure', async () => {
     const { client, streams } = await connected({ ...ALL, tty: false }, 2);
     const error = heard(streams.error);
     await until(() => streams.resize.destroyed, 'the refusal of sizes');
@@ -123,7 +123,7 @@ describe('a client of exec or attach over SPDY', () => {
     await finished;
   });
 
-  it('tells sizes, and input that nobody reads is no obstacle to its end', async () => {
+  it('sends sizes, and input that nobody reads does not delay its end', async () => {
     const { client, streams } = await connected();
     streams.resize.write('{"Width":132,"Height":43}');
     expect(await client.sizes.first(60_000, client.gone)).toEqual({ width: 132, height: 43 });
@@ -136,7 +136,7 @@ describe('a client of exec or attach over SPDY', () => {
     await finished;
   });
 
-  it('that has stalled is told why, for half a minute', async () => {
+  it('that has stalled gets the reason, for half a minute', async () => {
     const { client } = await connected();
     near.pause();
     stalled.abort(new Error('the client has read nothing'));
@@ -148,7 +148,7 @@ describe('a client of exec or attach over SPDY', () => {
     expect(far.destroyed).toBe(true);
   });
 
-  it('that leaves before its streams are there is none', async () => {
+  it('that leaves before its streams are there has no session', async () => {
     const accepted = accept();
     open('error');
     near.destroy();

@@ -10,7 +10,7 @@ function heard(...chunks: string[]): TerminalSize[] {
 }
 
 describe('TerminalSizes', () => {
-  it('reads objects back to back, cut anywhere', () => {
+  it('reads consecutive objects, split anywhere', () => {
     const text = '{"Width":80,"Height":24}{"Width":132,"Height":43}\n{"Height":1,"Width":2}';
     const expected = [
       { width: 80, height: 24 },
@@ -29,17 +29,17 @@ describe('TerminalSizes', () => {
     'x}',
     '}}}',
     'null}',
-  ])('passes over %s', (nonsense) => {
+  ])('skips %s', (nonsense) => {
     expect(heard(nonsense, '{"Width":80,"Height":24}')).toEqual([{ width: 80, height: 24 }]);
   });
 
-  it('keeps no more than a size takes of what never ends', () => {
+  it('keeps no more of endless input than a size takes', () => {
     const sizes = new TerminalSizes();
     for (let round = 0; round < 1000; round++) sizes.write('{'.repeat(10_000));
     expect(JSON.stringify(sizes).length).toBeLessThan(2_000);
   });
 
-  it('waits for a first size, but not for long, and not for a client that has left', async () => {
+  it('waits a limited time for a first size, and not for a client that has left', async () => {
     const sizes = new TerminalSizes();
     const gone = new AbortController();
     const first = sizes.first(60_000, gone.signal);
@@ -54,7 +54,7 @@ describe('TerminalSizes', () => {
 
   it.each<{ desc: string; end: (sizes: TerminalSizes, gone: AbortController) => void }>([
     { desc: 'a first size', end: (sizes) => sizes.write('{"Width":80,"Height":24}') },
-    { desc: 'the end of its time', end: () => jest.advanceTimersByTime(1_000) },
+    { desc: 'the end of its time limit', end: () => jest.advanceTimersByTime(1_000) },
     { desc: 'a client that leaves', end: (_, gone) => gone.abort() },
   ])('leaves neither a timer nor a listener after $desc', async ({ end }) => {
     jest.useFakeTimers();

@@ -5,14 +5,14 @@ describe('Tokens', () => {
   let now = 0;
   const tokens = (waiting = 1000): Tokens<string> => new Tokens({ lifetimeMs: 60_000, waiting }, () => now);
 
-  it('hold 128 bits in letters that a URL path takes, never the same twice', () => {
+  it('have 128 bits in characters that a URL path allows, and never repeat', () => {
     const issuer = tokens(2000);
     const all = new Set(Array.from({ length: 1000 }, () => issuer.issue('x')));
     expect(all.size).toBe(1000);
     for (const token of all) expect(token).toMatch(/^[\w-]{22}$/);
   });
 
-  it('are good once', () => {
+  it('are valid once', () => {
     const issuer = tokens();
     const token = issuer.issue('a');
     expect(issuer.redeem(token)).toBe('a');
@@ -20,7 +20,7 @@ describe('Tokens', () => {
     expect(issuer.redeem('')).toBeUndefined();
   });
 
-  it('are good for a minute', () => {
+  it('are valid for a minute', () => {
     const issuer = tokens();
     const first = issuer.issue('a');
     const second = issuer.issue('b');

@@ -38,7 +38,7 @@ afterEach(() => {
 const execUrl = (tty: boolean): string =>
   server.execUrl({ containerId: 'c', command: ['x'], stdin: true, stdout: true, stderr: false, tty });
 
-/** Sends a request and what is to follow the upgrade at once, as a client may that knows the answer. */
+/** Sends a request together with the data after the upgrade, as a client may that knows the answer. */
 async function dialWith(url: string, headers: readonly string[], early: Buffer): Promise<Socket> {
   const { port, pathname } = new URL(url);
   const socket = connect({ host: '127.0.0.1', port: Number(port) });
@@ -49,7 +49,7 @@ async function dialWith(url: string, headers: readonly string[], early: Buffer):
   return socket;
 }
 
-/** The frames of a client that opens streams with these headers, and says something on the last one. */
+/** Returns the frames of a client that opens streams with these headers, and sends data on the last one. */
 function spdyFrames(all: readonly Record<string, string>[], said: string): Buffer {
   const encoder = new HeaderEncoder();
   const opened = all.map((headers, index) =>
@@ -66,7 +66,7 @@ function spdyFrames(all: readonly Record<string, string>[], said: string): Buffe
   return Buffer.concat([...opened, dataHeader(2 * all.length - 1, true, said.length), Buffer.from(said)]);
 }
 
-/** A client's binary message of less than 126 bytes; the mask is zero. */
+/** Returns a client's binary message of less than 126 bytes, with a zero mask. */
 function webSocketMessage(payload: Buffer): Buffer {
   return Buffer.concat([Buffer.from([0x82, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
 }
@@ -77,8 +77,8 @@ const WEB_SOCKET = [
   `Sec-WebSocket-Key: ${'A'.repeat(22)}==`,
 ];
 
-describe('what a client sends together with its request', () => {
-  it('is heard over SPDY', async () => {
+describe('data that a client sends together with its request', () => {
+  it('is received over SPDY', async () => {
     const streams = ['error', 'stdout', 'stdin'].map((streamtype) => ({ streamtype }));
     const headers = ['Upgrade: SPDY/3.1', 'X-Stream-Protocol-Version: v4.channel.k8s.io'];
     const socket = await dialWith(execUrl(false), headers, spdyFrames(streams, 'early'));
@@ -87,7 +87,7 @@ describe('what a client sends together with its request', () => {
     socket.destroy();
   });
 
-  it('is heard over WebSocket', async () => {
+  it('is received over WebSocket', async () => {
     const early = Buffer.concat([
       webSocketMessage(Buffer.from('\0early')),
       webSocketMessage(Buffer.from([255, 0])),
@@ -99,7 +99,7 @@ describe('what a client sends together with its request', () => {
     socket.destroy();
   });
 
-  it('is heard over SPDY inside of a WebSocket', async () => {
+  it('is received over SPDY inside a WebSocket', async () => {
     const pair = { port: '80', requestid: '1' };
     const early = spdyFrames(
       [
@@ -133,7 +133,7 @@ describe('a client of SPDY', () => {
     client.close();
   });
 
-  it.each(PROTOCOLS.slice(2))('of %s has none, and is not waited for', async (protocol) => {
+  it.each(PROTOCOLS.slice(2))('of %s has no such stream, and is not awaited', async (protocol) => {
     const client = await SpdyClient.dial(execUrl(true), protocol);
     const [stray] = open(client, 'resize');
     await until(() => stray!.destroyed, 'the refusal');
@@ -145,7 +145,7 @@ describe('a client of SPDY', () => {
   it.each([
     { protocol: PROTOCOLS[0]!, said: /^\{.*"reason":"ExitCode","message":"7"/ },
     ...PROTOCOLS.slice(1).map((protocol) => ({ protocol, said: /^the command ended with exit code 7$/ })),
-  ])('of $protocol is told an exit code in its way', async ({ protocol, said }) => {
+  ])("of $protocol gets an exit code in its protocol's form", async ({ protocol, said }) => {
     const client = await SpdyClient.dial(execUrl(false), protocol);
     const [error] = open(client, 'error', 'stdin', 'stdout');
     exitCode.resolve(7);
@@ -153,7 +153,7 @@ describe('a client of SPDY', () => {
     client.close();
   });
 
-  it('has the first of its protocols that is known, and is told which are when none is', async () => {
+  it('gets the first of its protocols that is known, or the list of known ones', async () => {
     const reply = await upgradeToSpdy(execUrl(false), 'v9.channel.k8s.io', PROTOCOLS[2]!, PROTOCOLS[0]!);
     expect(reply).toMatchObject({ status: 101, protocol: PROTOCOLS[2] });
     expect(await upgradeToSpdy(execUrl(false), 'v9.channel.k8s.io')).toMatchObject({
@@ -183,7 +183,7 @@ describe('a client of WebSocket', () => {
     },
   );
 
-  it('is told its own protocol, whatever those before it speak', async () => {
+  it('gets its own protocol, whatever earlier clients use', async () => {
     const url = execUrl(false).replace('http:', 'ws:');
     const early = new WebSocket(url, ['v4.channel.k8s.io']);
     await once(early, 'open');

@@ -28,7 +28,7 @@ afterEach(() => server.close());
 const ALL = { stdin: true, stdout: true, stderr: true, tty: false };
 const execUrl = (): string => server.execUrl({ containerId: 'c', command: ['x'], ...ALL });
 
-/** All messages until the close, as text with the channel first. */
+/** Returns all messages until the close, as text with the channel first. */
 async function open(
   url: string,
   ...protocols: string[]
@@ -59,7 +59,7 @@ async function firstOf(stream: Readable | undefined): Promise<string> {
 const put = (stream: Writable | undefined, text: string): boolean => stream!.write(text);
 
 describe('exec over WebSocket', () => {
-  it('version 5: input with an end, outputs, status, close', async () => {
+  it('with version 5 has input with an end, outputs, a status and a close', async () => {
     const { socket, messages, closed } = await open(execUrl(), 'v5.channel.k8s.io', 'v4.channel.k8s.io');
     expect(socket.protocol).toBe('v5.channel.k8s.io');
     const streams = await client.promise;
@@ -75,7 +75,7 @@ describe('exec over WebSocket', () => {
     expect(messages[2]).toMatch(/^3:.*"reason":"ExitCode","message":"7"/);
   });
 
-  it('version 4: an empty message first; 255 is no close', async () => {
+  it('with version 4 has an empty message first, and 255 is no close', async () => {
     const { socket, messages, closed } = await open(execUrl(), 'v4.channel.k8s.io');
     const streams = await client.promise;
     socket.send(Buffer.from([255, 0]));
@@ -100,7 +100,7 @@ describe('exec over WebSocket', () => {
     expect(messages).toHaveLength(protocol.startsWith('v4') ? 3 : 2);
   });
 
-  it('without any protocol: the first version', async () => {
+  it('without any protocol uses the first version', async () => {
     const { messages, closed } = await open(execUrl());
     await client.promise;
     exitCode.resolve(3);
@@ -116,7 +116,7 @@ describe('exec over WebSocket', () => {
     exitCode.resolve(0);
   });
 
-  it('holds no more than a budget of what the backend does not read', async () => {
+  it('holds at most a budget of data that the backend does not read', async () => {
     const { socket } = await open(execUrl(), 'v5.channel.k8s.io');
     const streams = await client.promise;
     const bytes = 64 * 1024 * 1024;
@@ -133,7 +133,7 @@ describe('exec over WebSocket', () => {
     exitCode.resolve(0);
   });
 
-  it('counts what many small messages take in memory, not only their bytes', async () => {
+  it('counts the memory of many small messages, not only their bytes', async () => {
     const { socket } = await open(execUrl(), 'v5.channel.k8s.io');
     const streams = await client.promise;
     const pongs: string[] = [];
@@ -142,7 +142,7 @@ describe('exec over WebSocket', () => {
     for (let sent = 0; sent < messages; sent++) socket.send(message(0, 'x'));
     socket.ping('all is read');
     socket.send(Buffer.from([255, 0]));
-    // While the server does not read, it probes for its client with a pong that nobody asked for.
+    // While the server does not read, it probes for its client with an unsolicited pong.
     await until(() => pongs.length > 0, 'a pong');
     expect(pongs[0]).toBe('');
     expect(await textOf(streams.stdin)).toBe('x'.repeat(messages));
@@ -150,11 +150,11 @@ describe('exec over WebSocket', () => {
     exitCode.resolve(0);
   });
 
-  it('refuses protocols that nobody knows', async () => {
+  it('refuses unknown protocols', async () => {
     await expect(open(execUrl(), 'v9.channel.k8s.io')).rejects.toThrow('400');
   });
 
-  it('a backend’s failure becomes the status', async () => {
+  it('turns a failure of the backend into the status', async () => {
     const { messages, closed } = await open(
       server.attachUrl({ containerId: 'c', ...ALL }),
       'v5.channel.k8s.io',
@@ -165,7 +165,7 @@ describe('exec over WebSocket', () => {
 });
 
 describe('port-forward over WebSocket channels', () => {
-  it('begins with the ports, and tells of one that is not there', async () => {
+  it('begins with the ports, and reports one on which nobody listens', async () => {
     const url = server.portForwardUrl({ sandboxId: 's', ports: [80, 443] });
     const { messages, closed } = await open(url, 'v4.channel.k8s.io');
     expect(await closed).toBe(1000);

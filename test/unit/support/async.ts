@@ -4,7 +4,7 @@ export interface Gate<T> {
   reject(error: Error): void;
 }
 
-/** A promise and its levers. */
+/** A promise with its resolve and reject functions. */
 export function gate<T = void>(): Gate<T> {
   let resolve!: (value: T) => void;
   let reject!: (error: Error) => void;
@@ -20,7 +20,9 @@ export async function settle(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Resolves as soon as `condition` holds; looks after each turn of the event loop, and gives up after 30 s. */
+/**
+ * Resolves as soon as `condition` holds. Checks after each turn of the event loop, and gives up after 30 s.
+ */
 export async function until(condition: () => boolean, what = 'the condition'): Promise<void> {
   const end = Date.now() + 30_000;
   while (!condition()) {

@@ -5,7 +5,7 @@ import type { TlsFiles } from '../../../src/streaming/certificate';
 
 const run = promisify(execFile);
 
-/** Writes a certificate for 127.0.0.1 that signs itself, and its key, as NAME.crt and NAME.key. */
+/** Writes a self-signed certificate for 127.0.0.1 and its key, as NAME.crt and NAME.key. */
 export async function selfSigned(directory: string, name = 'tls'): Promise<TlsFiles> {
   const files = { certFile: join(directory, `${name}.crt`), keyFile: join(directory, `${name}.key`) };
   await run('openssl', [

@@ -1,4 +1,7 @@
-/** The wall clock is set back by hours until `restore`, as an administrator or a first NTP answer does it; time goes on. */
+/**
+ * Sets the wall clock back by hours until `restore`, as an administrator or a first NTP answer does. Time
+ * continues.
+ */
 export function setClockBack(hours = 3): { restore(): void } {
   const real = Date.now.bind(Date);
   const spy = jest.spyOn(Date, 'now').mockImplementation(() => real() - hours * 3_600_000);

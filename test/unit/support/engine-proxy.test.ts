@@ -21,8 +21,8 @@ afterEach(async () => {
 
 const CREATE_BODY = { Image: 'x', HostConfig: {} } as Parameters<DockerodeClient['createContainer']>[1];
 
-describe('the proxy before the Engine', () => {
-  it('passes calls, streams and hijacked connections as they are', async () => {
+describe('the proxy in front of the Engine', () => {
+  it('passes calls, streams and hijacked connections on unchanged', async () => {
     engine.answers(reply(201, { Id: 'abc' }));
     expect(await client.createContainer('a name', CREATE_BODY)).toBe('abc');
     const { body, query } = await engine.exchange(0);
@@ -38,7 +38,7 @@ describe('the proxy before the Engine', () => {
     ]);
   });
 
-  it('hangs a call before or after the Engine, until it is released', async () => {
+  it('makes a call hang before or after the Engine, until it is released', async () => {
     engine.answers(reply(200, { Version: '1' }));
     proxy.obey(onCalls(/version/, { kind: 'hang', when: 'before' }));
     const before = client.version();
@@ -65,7 +65,7 @@ describe('the proxy before the Engine', () => {
     await proxy.until(({ hanging }) => hanging.length === 0);
   });
 
-  it('fails, delays, cuts and duplicates, so many times as a rule says', async () => {
+  it('fails, delays, cuts and duplicates calls as often as a rule says', async () => {
     engine.answers(reply(200, { Version: '1' }));
     proxy.obey(onCalls(/version/, { kind: 'fail', status: 503, message: 'not now' }, 1));
     expect(await rejectionOf(client.version())).toBe('UNAVAILABLE not now');
@@ -86,7 +86,7 @@ describe('the proxy before the Engine', () => {
     ]);
   });
 
-  it('tears what is open', async () => {
+  it('closes open connections on request', async () => {
     engine.answers(({ response }) => void response.writeHead(200).write('{"Action":"die"}\n'));
     const events = text(await client.events({}));
     events.catch(() => undefined);

@@ -1,6 +1,9 @@
 import { RuntimeError, type ErrorCode } from '../../../src/lib/errors';
 
-/** What `work` throws, as `CODE message`, for `toMatch` and table rows; fails when it throws nothing of ours. */
+/**
+ * Returns the error of `work` as `CODE message`, for `toMatch` and table rows. Fails if `work` throws no
+ * RuntimeError.
+ */
 export function thrownBy(work: () => unknown): string {
   try {
     work();
@@ -10,7 +13,7 @@ export function thrownBy(work: () => unknown): string {
   throw new Error('nothing was thrown');
 }
 
-/** The same for a promise. */
+/** Does the same for a promise. */
 export async function rejectionOf(promise: Promise<unknown>): Promise<string> {
   try {
     await promise;
@@ -20,7 +23,7 @@ export async function rejectionOf(promise: Promise<unknown>): Promise<string> {
   throw new Error('the promise was not rejected');
 }
 
-/** Code and field path of an error of ours: `INVALID_ARGUMENT config.metadata`. */
+/** Returns the code and field path of a RuntimeError: `INVALID_ARGUMENT config.metadata`. */
 export function codeAndField(work: () => unknown): string {
   return thrownBy(work).replace(/:.*$/s, '');
 }

@@ -1,6 +1,6 @@
 import type { LogStats } from '../../../src/logs/container-logs';
 
-/** Each figure is another, so that none can be taken for its neighbour. */
+/** Each number occurs once, so no value can stand for its neighbour. */
 export const LOG_STATS: LogStats = {
   followed: 2,
   lagBytes: 300,

@@ -1,4 +1,4 @@
-/** A seeded generator (mulberry32): the same rows on every run and machine. */
+/** A seeded generator (mulberry32), with the same rows on every run and machine. */
 export class Random {
   constructor(private state: number) {}
 
@@ -10,7 +10,7 @@ export class Random {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number from 0 to below `limit`. */
+  /** An integer from 0 to below `limit`. */
   below(limit: number): number {
     return Math.floor(this.next() * limit);
   }

@@ -7,7 +7,10 @@ export interface Recorded {
   readonly threw?: unknown;
 }
 
-/** A tracer that keeps what it is told, in the order in which spans ended. It makes steps of everything, in a call or not. */
+/**
+ * A tracer that records the spans in the order in which they ended. It makes a span of every step, in a
+ * call or not.
+ */
 export class RecordingTracer implements Tracer {
   readonly spans: Recorded[] = [];
   readonly served: ServedCall[] = [];

@@ -13,7 +13,7 @@ export const CREATED = Long.fromString('1700000000000000001');
 export const STARTED = Long.fromString('1700000001000000002');
 export const FINISHED = Long.fromString('1700000002000000003');
 
-/** The features are those of an Engine 28.5, unless told otherwise. */
+/** The features are those of an Engine 28.5 unless others are given. */
 export function engineFeatures(over: Partial<EngineFeatures> = {}): EngineFeatures {
   return { version: '28.5.2', recursiveReadOnly: true, imageMounts: true, cdi: true, ...over };
 }
@@ -126,7 +126,7 @@ export function imageRecord(over: Partial<ImageRecord> = {}): ImageRecord {
   };
 }
 
-/** The node and Engine that a container's translation sees. */
+/** The node and Engine for the translation of a container. */
 export function surroundings(): ContainerSurroundings {
   return {
     image: 'sha256:abc',

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 /** CAP_SYS_ADMIN and CAP_MKNOD, by their numbers in capabilities(7). */
 const NEEDED = (1n << 21n) | (1n << 27n);
 
-/** Whether this process may mount and make devices: a container's root may not, nor may that of a user namespace. */
+/** Whether this process may mount and create devices. Root in a container or user namespace may not. */
 function mayMount(): boolean {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
   const effective = /^CapEff:\s*(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
@@ -16,8 +16,8 @@ const named = (name: string) =>
   MAY_MOUNT ? name : `${name} (skipped: only the machine's root may mount and make devices)`;
 
 /**
- * `it` and `describe` for what only root of the machine can arrange. Another run counts these tests as skipped, with the
- * reason in their names. CI runs as root.
+ * `it` and `describe` for tests that only root of the machine can run. Otherwise these tests are skipped,
+ * with the reason in their names. CI runs as root.
  */
 export const asRoot = (name: string, body: () => Promise<void>) =>
   (MAY_MOUNT ? it : it.skip)(named(name), body);

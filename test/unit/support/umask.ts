@@ -1,4 +1,4 @@
-/** Gives each test the umask that systemd gives a daemon, whatever that of whoever runs the tests is. */
+/** Gives each test the umask that systemd gives a daemon, whatever the umask of the test run. */
 export function withUmaskOfADaemon(): void {
   let before: number;
   beforeEach(() => (before = process.umask(0o022)));

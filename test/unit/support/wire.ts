@@ -1,6 +1,6 @@
 import { cri, type Decoded } from '../../../src/proto';
 
-/** The names of all messages: classes with an encoder. */
+/** The names of all messages, which are classes with an encoder. */
 type MessageName = {
   [Name in keyof typeof cri]: (typeof cri)[Name] extends { encode: (...args: never[]) => unknown }
     ? Name
@@ -14,7 +14,10 @@ interface Codec {
   decode(bytes: Uint8Array): unknown;
 }
 
-/** A message as it comes off the wire: through the encoder and the decoder, so with proto3's defaults and nulls. */
+/**
+ * Passes a message through the encoder and the decoder, so that it has proto3's defaults and nulls as on
+ * the wire.
+ */
 export function decoded<Name extends MessageName>(
   name: Name,
   message: Properties<Name>,
@@ -23,7 +26,7 @@ export function decoded<Name extends MessageName>(
   return codec.decode(codec.encode(message).finish()) as Decoded<Properties<Name>>;
 }
 
-/** A number that is none of an enum's, as a newer client may send it: the types would not let it through. */
+/** Returns a number outside an enum, as a newer client may send it. The types would not allow it. */
 export function unknownEnum(number: number): never {
   return number as never;
 }

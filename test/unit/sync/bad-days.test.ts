@@ -14,7 +14,7 @@ const ENDED = { Status: 'exited', Pid: 0, FinishedAt: '2023-11-14T22:13:22.00000
 const { signal } = new AbortController();
 const broken = (): Promise<void> => Promise.reject(new EngineError('UNKNOWN', 500, 'layer does not exist'));
 
-it('a container that could not be inspected is asked for again until it can', async () => {
+it('a container that could not be inspected is inspected again until that succeeds', async () => {
   const room = syncRoom();
   room.engine.containers.set(CONTAINER_ID, containerInspect());
   room.engine.gates.set('inspectContainer', broken);
@@ -32,8 +32,8 @@ it('a container that could not be inspected is asked for again until it can', as
 
 it.each([
   { desc: 'the output of a torn start', call: 'salvage', state: NEVER_STARTED },
-  { desc: 'the log of a container that has ended', call: 'follow', state: ENDED },
-])('$desc is tried again until it is in the log, without another connection', async ({ call, state }) => {
+  { desc: 'the log of an ended container', call: 'follow', state: ENDED },
+])('$desc is copied in a later attempt, without another connection', async ({ call, state }) => {
   const room = syncRoom();
   const fails = (): Promise<void> => Promise.reject(new Error('EIO'));
   [room.logs.onSalvage, room.logs.onFollow] = [fails, fails];
@@ -46,14 +46,14 @@ it.each([
   [room.logs.onSalvage, room.logs.onFollow] = [() => Promise.resolve(), () => Promise.resolve()];
   await room.resync.retryDoubtful(signal);
   expect(tries()).toBe(3);
-  // It had ended before anybody looked, also for those who look again.
+  // It had ended before the first inspect, and before the later ones.
   expect(room.logs.followed.every(({ hasEnded }) => hasEnded === true)).toBe(true);
   const inspects = room.engine.count('inspectContainer');
   await room.resync.retryDoubtful(signal);
   expect(room.engine.count('inspectContainer')).toBe(inspects);
 });
 
-it('a running sandbox that cannot be inspected is not taken for dead', async () => {
+it('a running sandbox that cannot be inspected does not count as dead', async () => {
   const room = syncRoom();
   room.engine.containers.set(SANDBOX_ID, sandboxInspect());
   room.engine.gates.set('inspectContainer', broken);
@@ -73,7 +73,7 @@ it('containers that an Engine lost sight of come back with the next connection',
   expect(room.store.containers.get(CONTAINER_ID)?.state).toBe('running');
 });
 
-it('a container that a list leaves out, but the Engine still knows, stays', async () => {
+it('a container that a list omits, but the Engine still knows, stays', async () => {
   const room = syncRoom();
   room.engine.containers.set(CONTAINER_ID, containerInspect());
   await room.resync.run(true, signal);
@@ -93,7 +93,7 @@ it('one damaged image neither hides the others nor keeps the node down', async (
   await room.link.stop();
 });
 
-it('an Engine that cannot list its images still runs pods; they are listed when it can', async () => {
+it('an Engine that cannot list its images still runs pods, and lists the images later', async () => {
   const room = syncRoom();
   room.engine.images.set('sha256:a', { Id: 'sha256:a', RepoTags: ['a:1'], Size: 1 });
   let failures = 1;
@@ -104,7 +104,7 @@ it('an Engine that cannot list its images still runs pods; they are listed when 
   await room.link.stop();
 });
 
-it('positions of logs that cannot be tidied up are told, and no more', async () => {
+it('log positions that cannot be tidied up are only logged', async () => {
   const room = syncRoom();
   room.logs.retain = () => Promise.reject(new Error('EROFS: read-only file system'));
   room.logs.forget = () => Promise.reject(new Error('EROFS: read-only file system'));

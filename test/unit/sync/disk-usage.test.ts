@@ -39,7 +39,7 @@ describe('DiskUsage', () => {
   beforeEach(() => jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] }));
   afterEach(() => jest.useRealTimers());
 
-  it('measures at once, then when images change, then now and then', async () => {
+  it('measures at once, after changes of images, and from time to time', async () => {
     const { store, calls, stop, done } = measuring(() =>
       Promise.resolve({ LayersSize: 70, Containers: [{ SizeRw: 3 }, {}, { SizeRw: 4 }] }),
     );
@@ -62,12 +62,12 @@ describe('DiskUsage', () => {
 
   it.each<[string, EngineDiskUsage, object]>([
     [
-      'sums alone',
+      'only sums',
       { ImageUsage: { TotalSize: 70 }, ContainerUsage: { TotalSize: 7 } },
       { imageBytes: 70, containerBytes: 7 },
     ],
     [
-      'sums beside the older fields',
+      'sums next to the older fields',
       {
         LayersSize: 70,
         Containers: [{ SizeRw: 7 }],
@@ -76,15 +76,15 @@ describe('DiskUsage', () => {
       },
       { imageBytes: 70, containerBytes: 7 },
     ],
-    ['sums of nothing', { ImageUsage: {}, ContainerUsage: {} }, { imageBytes: 0, containerBytes: 0 }],
-  ])('reads what Engines from 29 on say: %s', async (_, answer, expected) => {
+    ['empty sums', { ImageUsage: {}, ContainerUsage: {} }, { imageBytes: 0, containerBytes: 0 }],
+  ])('reads the answers of Engines from 29 on: %s', async (_, answer, expected) => {
     const { store, stop } = measuring(() => Promise.resolve(answer));
     await jest.advanceTimersByTimeAsync(0);
     expect(store.diskUsage).toEqual(expected);
     stop.abort();
   });
 
-  it("leaves containers' layers out of what the containerd store says of images", async () => {
+  it("subtracts containers' layers from the containerd store's size of images", async () => {
     const { store, stop } = measuring(() =>
       Promise.resolve({ LayersSize: 70, Containers: [{ SizeRw: 30 }] }),
     );
@@ -108,7 +108,7 @@ describe('DiskUsage', () => {
     stop.abort();
   });
 
-  it('rests until the last moment of that, and no longer', async () => {
+  it('rests until the last moment of that time, and no longer', async () => {
     const { store, calls, stop } = measuring(after(1_000));
     await jest.advanceTimersByTimeAsync(1_000);
     store.images.put(imageRecord());
@@ -119,7 +119,7 @@ describe('DiskUsage', () => {
     stop.abort();
   });
 
-  it('rests over a lost connection too', async () => {
+  it('also rests across a lost connection', async () => {
     const { usage, store, calls, stop, done } = measuring(after(60_000));
     await jest.advanceTimersByTimeAsync(60_000);
     stop.abort();
@@ -136,7 +136,7 @@ describe('DiskUsage', () => {
     await second;
   });
 
-  it('keeps the last measurement when one fails, and goes on', async () => {
+  it('keeps the last measurement when one fails, and continues', async () => {
     let fails = false;
     const { store, calls, stop, complaints } = measuring(() =>
       fails ? Promise.reject(new Error('already running')) : Promise.resolve({ LayersSize: 1 }),
@@ -150,7 +150,7 @@ describe('DiskUsage', () => {
     stop.abort();
   });
 
-  it('measures as often as it is told to', async () => {
+  it('measures at the configured interval', async () => {
     const { store, calls, stop } = measuring(() => Promise.resolve({ LayersSize: 1 }), {
       tick: 10,
       quiet: 40,
@@ -167,7 +167,7 @@ describe('DiskUsage', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('measures what changed while it measured once more', async () => {
+  it('measures once more when images changed during a measurement', async () => {
     const { store, calls, stop } = measuring(async () => {
       await Promise.resolve();
       if (store.images.size === 0) store.images.put(imageRecord());
@@ -180,7 +180,7 @@ describe('DiskUsage', () => {
     stop.abort();
   });
 
-  it('gives up with its connection, and says nothing of that', async () => {
+  it('ends with its connection, and logs nothing about that', async () => {
     const { done, stop, complaints } = measuring(
       (signal) =>
         new Promise((_, reject) => signal?.addEventListener('abort', () => reject(new Error('given up')))),
@@ -194,32 +194,32 @@ describe('DiskUsage', () => {
 
   it.each<[string, EngineDiskUsage, object, boolean]>([
     ['nothing', {}, { imageBytes: undefined, containerBytes: 0 }, false],
-    ['no layers', { Containers: [{ SizeRw: 3 }] }, { imageBytes: undefined, containerBytes: 3 }, true],
+    ['without layers', { Containers: [{ SizeRw: 3 }] }, { imageBytes: undefined, containerBytes: 3 }, true],
     [
-      'more of containers',
+      'with more for containers than for images',
       { LayersSize: 1, Containers: [{ SizeRw: 3 }] },
       { imageBytes: 0, containerBytes: 3 },
       true,
     ],
     [
-      'both of an own store',
+      'with both sizes in a store of its own',
       { LayersSize: 9, Containers: [{ SizeRw: 3 }] },
       { imageBytes: 9, containerBytes: 3 },
       false,
     ],
     [
-      'only sums of images',
+      'with only sums of images',
       { ImageUsage: { TotalSize: 8 }, LayersSize: 9 },
       { imageBytes: 8, containerBytes: 0 },
       false,
     ],
     [
-      'only sums of containers',
+      'with only sums of containers',
       { ContainerUsage: { TotalSize: 5 }, Containers: [{ SizeRw: 3 }] },
       { imageBytes: undefined, containerBytes: 5 },
       false,
     ],
-  ])('knows what an Engine means that says %s', async (_, answer, expected, containerdStore) => {
+  ])('interprets an answer of the Engine %s', async (_, answer, expected, containerdStore) => {
     const { store, stop } = measuring(() => Promise.resolve(answer));
     store.engine = { containerdStore } as EngineFacts;
     await jest.advanceTimersByTimeAsync(0);

@@ -35,7 +35,7 @@ const OTHER: OtherClaim = { process: '7 1 boot', words: 'process 7, run director
 const REASON =
   'another dockbridge serves this Docker Engine (process 7, run directory /other): stop one of the two';
 
-/** What other processes have. */
+/** The claims of other processes. */
 const taken = new Map<string, OtherClaim>();
 const held = new Set<string>();
 let disk: Error | undefined;
@@ -93,7 +93,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-it('claims the way and the Engine before it lists or follows anything', async () => {
+it('a daemon claims the way and the Engine before it lists or follows anything', async () => {
   start();
   const info = gate();
   room.engine.gates.set('info', () => info.promise);
@@ -109,28 +109,32 @@ it('claims the way and the Engine before it lists or follows anything', async ()
 it.each([
   ['the way', () => way],
   ['the Engine', () => key()],
-])('waits while another one has %s, says so once, and serves when it is gone', async (_, what) => {
-  start();
-  taken.set(what(), OTHER);
-  room.link.start();
-  await until(isTaken);
-  expect(room.link.state).toEqual({ ready: false, reason: REASON, word: 'EngineTaken' });
-  const versions = room.engine.count('version');
-  // Whether it is still the same Engine is asked now and then, the way only when it is free.
-  if (what() === key()) await until(() => room.engine.count('version') > versions + 3);
-  expect([room.engine.count('events'), room.engine.count('listContainers')]).toEqual([0, 0]);
-  expect(room.logs.calls).toEqual([]);
-  expect(isTaken()).toBe(true);
-  taken.clear();
-  await until(() => room.link.state.ready);
-  expect(told('Another dockbridge serves')).toEqual([
-    `Another dockbridge serves this Docker Engine; waiting for it to end: ${REASON}`,
-  ]);
-  expect(told('has ended')).toHaveLength(1);
-  expect(room.complaints).toEqual([]);
-});
+])(
+  'a daemon waits while another one has claimed %s, logs that once, and serves when the claim is gone',
+  async (_, what) => {
+    start();
+    taken.set(what(), OTHER);
+    room.link.start();
+    await until(isTaken);
+    expect(room.link.state).toEqual({ ready: false, reason: REASON, word: 'EngineTaken' });
+    const versions = room.engine.count('version');
+    // The daemon checks from time to time whether it is still the same Engine, but claims the way only when
+    // it is free.
+    if (what() === key()) await until(() => room.engine.count('version') > versions + 3);
+    expect([room.engine.count('events'), room.engine.count('listContainers')]).toEqual([0, 0]);
+    expect(room.logs.calls).toEqual([]);
+    expect(isTaken()).toBe(true);
+    taken.clear();
+    await until(() => room.link.state.ready);
+    expect(told('Another dockbridge serves')).toEqual([
+      `Another dockbridge serves this Docker Engine; waiting for it to end: ${REASON}`,
+    ]);
+    expect(told('has ended')).toHaveLength(1);
+    expect(room.complaints).toEqual([]);
+  },
+);
 
-it('another Engine at the same place is claimed in its turn, and the former let go', async () => {
+it('a daemon claims a new Engine at the same place, and releases the former one', async () => {
   start();
   await connected(room);
   become('OTHER');
@@ -141,7 +145,7 @@ it('another Engine at the same place is claimed in its turn, and the former let 
   expect([...held].sort()).toEqual([way, key('OTHER')].sort());
 });
 
-it('an Engine that is slow to say what it is is read meanwhile, and left when it is another one’s', async () => {
+it('a daemon reads an Engine that is slow to identify itself, and leaves it if it is claimed by another daemon', async () => {
   start({ infoPatience: 1 });
   const info = gate();
   room.engine.gates.set('info', () => info.promise);
@@ -152,7 +156,7 @@ it('an Engine that is slow to say what it is is read meanwhile, and left when it
   await until(isTaken);
   await until(() => room.engine.subscribers === 0);
   const lists = room.engine.count('listContainers');
-  // The second time it is known.
+  // The second time the Engine is known.
   const again = gate();
   room.engine.gates.set('info', () => again.promise);
   const versions = room.engine.count('version');
@@ -164,7 +168,7 @@ it('an Engine that is slow to say what it is is read meanwhile, and left when it
   await until(() => room.link.state.ready);
 });
 
-it('the Engine of the last time counts until it says what it is', async () => {
+it('a daemon claims the previous Engine until the present one identifies itself', async () => {
   start({ infoPatience: 1 });
   await connected(room);
   expect(await rememberedEngine(memory)).toBe(key());
@@ -184,7 +188,7 @@ it('the Engine of the last time counts until it says what it is', async () => {
   expect(await rememberedEngine(memory)).toBe('');
 });
 
-it('serves where nothing can be written down, and says so once', async () => {
+it('a daemon serves if no claim can be written, and logs that once', async () => {
   start();
   disk = new Error('ENOSPC: no space left on device');
   await connected(room);
@@ -193,8 +197,8 @@ it('serves where nothing can be written down, and says so once', async () => {
   ]);
 });
 
-it('serves, also after a reconnect, where the memory of the Engine is on a disk that hangs', async () => {
-  // Nobody writes to it: a read does not return.
+it('a daemon serves, even after a reconnect, if the file about the Engine is on a disk that hangs', async () => {
+  // Nobody writes to this FIFO, so a read does not return.
   execFileSync('mkfifo', [memory]);
   start({ memoryPatience: 1 });
   try {
@@ -211,7 +215,7 @@ it('serves, also after a reconnect, where the memory of the Engine is on a disk 
   }
 });
 
-it('lets go of all at the end', async () => {
+it('a daemon releases all claims at the end', async () => {
   start();
   await connected(room);
   await room.link.stop();
@@ -227,7 +231,7 @@ it('the same socket is the same way under all its names', async () => {
   expect(await wayKey('tcp://a:1')).not.toBe(await wayKey('tcp://a:2'));
 });
 
-describe('One daemon by itself', () => {
+describe('a daemon without others', () => {
   const NEVER = new Promise<never>(() => undefined);
   const FACTS = { id: 'ENGINE', rootDir: '/var/lib/docker' } as EngineFacts;
   let told: unknown[];
@@ -260,7 +264,7 @@ describe('One daemon by itself', () => {
       ...(times === undefined ? {} : { times }),
     });
   }
-  /** What becomes of a promise, as soon as it is known. */
+  /** The result of a promise, as soon as it is known. */
   const fate = (promise: Promise<unknown>): { now: unknown } => {
     const found: { now: unknown } = { now: 'pending' };
     promise.then(
@@ -280,7 +284,7 @@ describe('One daemon by itself', () => {
     jest.useRealTimers();
   });
 
-  it('sweeps once, and takes the way at each connection', async () => {
+  it('removes dead claims once, and claims the way at each connection', async () => {
     const one = daemon();
     await one.holdWay(stop.signal, onTaken);
     await one.holdWay(stop.signal, onTaken);
@@ -288,7 +292,7 @@ describe('One daemon by itself', () => {
     expect(reasons).toEqual([]);
   });
 
-  it('takes the Engine, writes down which it is, for root alone, and lets go of all in the end', async () => {
+  it('claims the Engine, records its ID for root alone, and releases all claims in the end', async () => {
     const one = daemon();
     await one.holdWay(stop.signal, onTaken);
     const writes = jest.spyOn(fsPromises, 'writeFile');
@@ -306,7 +310,7 @@ describe('One daemon by itself', () => {
     expect(story.slice(4).sort()).toEqual([`release ${key()}`, `release ${way}`].sort());
   });
 
-  it('lets go of nothing that it does not have', async () => {
+  it('releases only claims that it has', async () => {
     const one = daemon();
     await one.release();
     expect(story).toEqual([]);
@@ -315,7 +319,7 @@ describe('One daemon by itself', () => {
     expect(story.slice(2)).toEqual([`release ${way}`]);
   });
 
-  it('lets go of the way although the Engine cannot be let go of', async () => {
+  it('releases the way even if the release of the Engine fails', async () => {
     const released: string[] = [];
     const release = (one: string): Promise<void> => {
       released.push(one);
@@ -328,7 +332,7 @@ describe('One daemon by itself', () => {
     expect(released).toEqual([key(), way]);
   });
 
-  it('lets go of the former Engine before it waits for the next, and of none twice', async () => {
+  it('releases the former Engine before it waits for the next, and releases none twice', async () => {
     const one = daemon();
     await one.hold(Promise.resolve(FACTS), stop.signal, onTaken);
     await one.hold(Promise.resolve({ ...FACTS, id: 'OTHER' }), stop.signal, onTaken);
@@ -336,14 +340,14 @@ describe('One daemon by itself', () => {
     expect(await rememberedEngine(memory)).toBe(key('OTHER'));
   });
 
-  it('looks for another one as long as it may, at intervals, and says each time why', async () => {
+  it('tries to claim the Engine as long as it may, at intervals, and reports the reason each time', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     jest.spyOn(Math, 'random').mockReturnValue(0.75);
     taken.set(key(), OTHER);
     const one = daemon();
     const holding = fate(one.hold(Promise.resolve(FACTS), stop.signal, onTaken));
     await until(() => reasons.length === 1, 'the first look');
-    // 250 ms, by half as much more or less.
+    // 250 ms, plus or minus half of that.
     await jest.advanceTimersByTimeAsync(311);
     expect(takes()).toHaveLength(1);
     await jest.advanceTimersByTimeAsync(2);
@@ -362,14 +366,14 @@ describe('One daemon by itself', () => {
     expect(await rememberedEngine(memory)).toBe('');
   });
 
-  it('asks once where it may not wait', async () => {
+  it('tries once if it may not wait', async () => {
     taken.set(key(), OTHER);
     const holding = daemon({ askAgain: 0 }).hold(Promise.resolve(FACTS), stop.signal, onTaken);
     expect(await rejectionOf(holding)).toBe(`UNAVAILABLE ${REASON}`);
     expect(takes()).toHaveLength(1);
   });
 
-  it('waits for the way as long as it takes', async () => {
+  it('waits for the way as long as necessary', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     taken.set(way, OTHER);
     const holding = fate(daemon().holdWay(stop.signal, onTaken));
@@ -382,7 +386,7 @@ describe('One daemon by itself', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('gives up when it is stopped, in a pause or in a look, and takes nothing more', async () => {
+  it('gives up when it is stopped, during a pause or a check, and claims nothing more', async () => {
     taken.set(way, OTHER);
     const one = daemon({ lookAgain: 60_000 });
     const waiting = fate(one.holdWay(stop.signal, onTaken));
@@ -403,7 +407,7 @@ describe('One daemon by itself', () => {
     await expect(other.hold(Promise.resolve(FACTS), stop.signal, onTaken)).resolves.toBeDefined();
   });
 
-  it('says of each other one that it is there, and of the last that it has ended', async () => {
+  it('logs each other daemon, and the end of the last one', async () => {
     const one = daemon({ askAgain: 0, lookAgain: 1 });
     const hold = (): Promise<unknown> => one.hold(Promise.resolve(FACTS), stop.signal, onTaken);
     taken.set(key(), OTHER);
@@ -412,7 +416,7 @@ describe('One daemon by itself', () => {
     taken.set(key(), { process: '8 1 boot', words: 'process 8' });
     await rejectionOf(hold());
     expect(told.map((line) => (line as string[])[0])).toEqual(['warn', 'warn']);
-    // The way is free, which tells nothing of the Engine.
+    // The way is free, which says nothing about the Engine.
     await one.holdWay(stop.signal, onTaken);
     expect(told).toHaveLength(2);
     taken.clear();
@@ -423,18 +427,18 @@ describe('One daemon by itself', () => {
     ]);
   });
 
-  it('serves an Engine that tells nothing for the time being, without a claim on it', async () => {
+  it('serves an Engine that does not answer for the moment, without a claim on it', async () => {
     const info = gate<EngineFacts>();
     const { displaced } = await daemon({ infoPatience: 1 }).hold(info.promise, stop.signal, onTaken);
     expect(takes()).toEqual([]);
     taken.set(key(), OTHER);
     info.resolve(FACTS);
     expect(await rejectionOf(displaced)).toBe(`UNAVAILABLE ${REASON}`);
-    // It asks once: another one serves already.
+    // It tries once, because another daemon already serves.
     expect(takes()).toEqual([`take ${key()}`]);
   });
 
-  it('waits a second for the Engine to say what it is', async () => {
+  it('waits a second for the Engine to identify itself', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     const holding = fate(daemon().hold(NEVER, stop.signal, onTaken));
     await jest.advanceTimersByTimeAsync(999);
@@ -444,7 +448,7 @@ describe('One daemon by itself', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('is not displaced by a question that fails, nor by its own end', async () => {
+  it('is not displaced by a failed check, nor by its own end', async () => {
     const info = gate<EngineFacts>();
     const { displaced } = await daemon({ infoPatience: 1 }).hold(info.promise, stop.signal, onTaken);
     const displacement = fate(displaced);
@@ -459,7 +463,7 @@ describe('One daemon by itself', () => {
     expect([displacement.now, other.now, takes()]).toEqual(['pending', 'pending', []]);
   });
 
-  it('serves where nothing can be claimed, and says where', async () => {
+  it('serves if no claim can be made, and logs the place', async () => {
     disk = new Error('ENOSPC');
     const one = daemon();
     await one.holdWay(stop.signal, onTaken);
@@ -473,7 +477,7 @@ describe('One daemon by itself', () => {
     ]);
   });
 
-  it('waits a second for the memory of the Engine', async () => {
+  it('waits a second for the file about the Engine', async () => {
     jest.spyOn(fsPromises, 'readFile').mockReturnValue(NEVER);
     const one = daemon();
     const holding = fate(one.holdWay(stop.signal, onTaken));
@@ -483,7 +487,7 @@ describe('One daemon by itself', () => {
   });
 });
 
-describe('A daemon without a claim', () => {
+describe('a daemon without a claim', () => {
   it('holds everything at once, and is never displaced', async () => {
     room = syncRoom();
     const none = new NoClaim();
@@ -495,7 +499,7 @@ describe('A daemon without a claim', () => {
   });
 });
 
-describe('The keys of claims', () => {
+describe('the keys of claims', () => {
   const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32);
   const before = process.env.DOCKER_HOST;
   beforeEach(() => {
@@ -508,7 +512,7 @@ describe('The keys of claims', () => {
   });
 
   // Daemons of two versions of dockbridge must see each other.
-  it('are those of all versions', async () => {
+  it('are the same in all versions', async () => {
     expect(engineKey({ id: 'E', rootDir: '/d' })).toBe(hashOf('engine E\n/d'));
     expect(await wayKey('tcp://a:1')).toBe(hashOf('endpoint tcp://a:1'));
     expect(await wayKey('unix:///no/such/socket')).toBe(hashOf('endpoint /no/such/socket'));
@@ -518,7 +522,7 @@ describe('The keys of claims', () => {
     expect(await wayKey(`unix://${link}`)).toBe(hashOf(`endpoint ${await realpath(directory)}`));
   });
 
-  it('are those of the endpoint that is used where none is given', async () => {
+  it('are those of the default endpoint if none is given', async () => {
     expect(await wayKey('')).toBe(await wayKey('unix:///var/run/docker.sock'));
     process.env.DOCKER_HOST = '';
     expect(await wayKey('')).toBe(await wayKey('unix:///var/run/docker.sock'));
@@ -533,7 +537,7 @@ describe('The keys of claims', () => {
     ['x0123456789abcdef0123456789abcdef', false],
     ['0123456789ABCDEF0123456789ABCDEF', false],
     ['0123456789abcdef', false],
-  ])('are remembered only where they are whole: %j', async (text, isKey) => {
+  ])('are remembered only if they are complete: %j', async (text, isKey) => {
     await writeFile(memory, text);
     expect(await rememberedEngine(memory)).toBe(isKey ? text : '');
   });

@@ -23,7 +23,7 @@ const NEVER = new Promise<never>(() => undefined);
 
 type OnTaken = (reason: string) => void;
 
-/** The link alone, with parts that only note what it asks of them. */
+/** The link alone, with parts that only record the calls to them. */
 class Link {
   readonly engine = new FakeEngine();
   readonly store = new WritableStore();
@@ -133,14 +133,14 @@ afterEach(async () => {
   jest.useRealTimers();
 });
 
-it('the times of a daemon are all there', () => {
+it('the link has all its default times', () => {
   const names = ['askBeside', 'factsPatience', 'heartbeat', 'imagePatience', 'probeTimeout', 'recallAfter'];
   expect(Object.keys(LINK_TIMES).sort()).toEqual([...names, 'reconnect', 'resync', 'writePatience'].sort());
   for (const ms of Object.values(LINK_TIMES)) expect(ms).toBeGreaterThanOrEqual(100);
 });
 
 describe('connecting', () => {
-  it('asks each part in its turn, with the signal of the connection', async () => {
+  it('calls each part in turn, with the signal of the connection', async () => {
     await made.connect();
     const { signal } = made;
     expect(made.story).toEqual([
@@ -165,7 +165,7 @@ describe('connecting', () => {
     expect(signal?.aborted).toBe(false);
   });
 
-  it('says at each step what it waits for', async () => {
+  it('reports at each step what it waits for', async () => {
     const [way, hold, info, resynced] = [gate(), gate<{ displaced: Promise<never> }>(), gate(), gate()];
     let onListed!: () => void;
     made.images = gate();
@@ -188,10 +188,10 @@ describe('connecting', () => {
     expect([made.engine.count('events'), made.reason]).toEqual([1, 'Docker Engine has not answered yet']);
     onListed();
     await settle();
-    // A list names images by what is known of them.
+    // A list names images by the known names.
     expect(made.reason).toBe('Docker Engine has not answered yet');
     await jest.advanceTimersByTimeAsync(2_000);
-    expect(made.reason).toBe('Docker Engine has not answered the inspect of each container yet');
+    expect(made.reason).toBe('Docker Engine has not answered the inspects of all containers yet');
     await made.link.whenAnswered();
     expect(made.link.hasSynced).toBe(false);
     resynced.resolve();
@@ -203,7 +203,7 @@ describe('connecting', () => {
     await until(() => made.link.state.ready);
   });
 
-  it('gives the first list of images two seconds', async () => {
+  it('allows two seconds for the first list of images', async () => {
     made.images = gate();
     made.link.start();
     await until(() => made.reason === 'Docker Engine has not listed its images yet');
@@ -213,14 +213,14 @@ describe('connecting', () => {
     await until(() => made.link.state.ready);
   });
 
-  it('does not stop at images that cannot be waited for', async () => {
+  it('continues without images that cannot be awaited', async () => {
     made.link.start();
     await until(() => made.count('resync') === 1);
     await until(() => made.link.state.ready);
     made.engine.stop();
     await until(() => !made.link.state.ready);
     made.engine.start();
-    // What was known before stays known: no step back to the first list.
+    // Known images stay known, without a step back to the first list.
     const reasons = new Set<string>();
     made.resync = (_, onListed) => {
       onListed?.();
@@ -228,13 +228,13 @@ describe('connecting', () => {
     };
     await jest.advanceTimersByTimeAsync(300);
     await until(() => made.link.state.ready);
-    expect([...reasons]).not.toContain('Docker Engine has not answered the inspect of each container yet');
+    expect([...reasons]).not.toContain('Docker Engine has not answered the inspects of all containers yet');
   });
 
   it.each([
     ['version', 'Docker Engine took longer than 5000 ms'],
     ['events', 'Subscribing to Engine events took longer than 5000 ms'],
-  ])('gives an answer five seconds: %s', async (call, reason) => {
+  ])('allows five seconds for an answer: %s', async (call, reason) => {
     made.engine.gates.set(call, () => gate().promise);
     made.link.start();
     await until(() => made.engine.count(call) === 1);
@@ -247,7 +247,7 @@ describe('connecting', () => {
     expect(made.told).toEqual([['error', 'Docker Engine is not available', { reason }]]);
   });
 
-  it('is tried again after 300 ms, and each reason is told once', async () => {
+  it('is tried again after 300 ms, and logs each reason once', async () => {
     made.way = () => Promise.reject(new Error('one'));
     made.link.start();
     await settle();
@@ -265,7 +265,7 @@ describe('connecting', () => {
     made.way = () => Promise.resolve();
     await jest.advanceTimersByTimeAsync(300);
     await until(() => made.link.state.ready);
-    // After a connection the same reason is news.
+    // The same reason is logged again after a connection.
     made.way = () => Promise.reject(new Error('one'));
     made.engine.stop();
     made.engine.start();
@@ -276,10 +276,10 @@ describe('connecting', () => {
   });
 });
 
-describe('an Engine that another one serves', () => {
+describe('an Engine that another daemon serves', () => {
   const TAKEN = { ready: false, reason: 'taken by another', word: 'EngineTaken' };
 
-  it('is refused while the claim waits, and each look is a step', async () => {
+  it('is refused while the claim waits, and each check is a step', async () => {
     made.way = () => NEVER;
     made.link.start();
     await settle();
@@ -292,14 +292,14 @@ describe('an Engine that another one serves', () => {
 
   it.each<[string, (made: Link) => void]>([
     ['before', (one) => (one.way = () => Promise.reject(new EngineTaken('taken by another')))],
-    ['at its answer', (one) => (one.hold = () => Promise.reject(new EngineTaken('taken by another')))],
+    ['with its answer', (one) => (one.hold = () => Promise.reject(new EngineTaken('taken by another')))],
     [
       'later',
       (one) =>
         (one.hold = () =>
           Promise.resolve({ displaced: Promise.reject(new EngineTaken('taken by another')) })),
     ],
-  ])('is left when that shows %s, which the claim has told', async (_, arrange) => {
+  ])('is left when it shows %s, which the claim has reported', async (_, arrange) => {
     arrange(made);
     made.link.start();
     await until(() => made.reason === 'taken by another');
@@ -310,7 +310,7 @@ describe('an Engine that another one serves', () => {
 });
 
 describe('events', () => {
-  it('go to the parts that they concern', async () => {
+  it('go to the parts that use them', async () => {
     await made.connect();
     made.story.length = 0;
     const [event, other] = [containerEvent('die'), { ...imageEvent, Type: 'network' }];
@@ -324,7 +324,7 @@ describe('events', () => {
     ]);
   });
 
-  it('of a reload ask for the facts, and a failure is told, unless the connection is lost', async () => {
+  it('of a reload lead to a request for the facts, whose failure is logged unless the connection is lost', async () => {
     await made.connect();
     made.told.length = 0;
     const reload: EngineEvent = { ...imageEvent, Type: 'daemon', Action: 'reload' };
@@ -344,7 +344,7 @@ describe('events', () => {
 });
 
 describe('the heartbeat', () => {
-  it('pings, looks, and asks again for what is in doubt', async () => {
+  it('pings, checks for slow calls, and inspects doubtful containers again', async () => {
     await made.connect();
     await settle();
     made.story.length = 0;
@@ -388,7 +388,7 @@ describe('the heartbeat', () => {
     expect(made.count('resync')).toBe(2);
   });
 
-  it('tells of a comparison that fails, and goes on', async () => {
+  it('logs a comparison that fails, and continues', async () => {
     await made.connect();
     made.told.length = 0;
     made.doubtful = () => Promise.reject(new Error('odd'));
@@ -417,7 +417,7 @@ describe('the heartbeat', () => {
     expect(made.signal?.reason).toEqual(unavailable('the connection to Docker Engine was lost'));
   });
 
-  it('gives each of two pings five seconds', async () => {
+  it('allows five seconds for each of two pings', async () => {
     await made.connect();
     await settle();
     made.engine.gates.set('ping', () => gate().promise);
@@ -435,11 +435,11 @@ describe('the heartbeat', () => {
   });
 });
 
-describe('trouble', () => {
+describe('the reported problem', () => {
   const stuck: EngineTrouble = { isStuck: true, reason: 'Stuck', message: 'stuck' };
   const slow: EngineTrouble = { isStuck: false, reason: 'Slow', message: 'slow' };
 
-  it('is that of the watch, of an Engine that is connected', async () => {
+  it('is that of the watch for a connected Engine', async () => {
     made.trouble = stuck;
     expect(made.link.trouble).toBeUndefined();
     await made.connect();
@@ -450,7 +450,7 @@ describe('trouble', () => {
     expect(made.link.trouble).toBeUndefined();
   });
 
-  it('is that of old facts before one that is only slow', async () => {
+  it('names old facts before a slow Engine', async () => {
     await made.connect();
     made.engine.gates.set('info', () => gate().promise);
     made.engine.stop();
@@ -467,7 +467,7 @@ describe('trouble', () => {
 });
 
 describe('waiting', () => {
-  /** What a wait ends with after so many ms, and not before. */
+  /** Returns the result of a wait after that many ms, and not earlier. */
   async function endsAfter(ms: number, waiting: Promise<unknown>): Promise<string | undefined> {
     let outcome: string | undefined;
     void waiting.then(
@@ -521,14 +521,14 @@ describe('waiting', () => {
     expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
   });
 
-  it('for facts is longer than for a connection, while there is one', async () => {
+  it('for facts lasts longer than for a connection, while there is one', async () => {
     made.engine.gates.set('info', () => gate().promise);
     made.link.start();
     await until(() => made.reason.includes('/info'));
     expect(await endsAfter(15_000, made.link.whenReady())).toBe('Docker Engine has not answered /info yet');
   });
 
-  it('for facts is as short as for a connection once that is lost', async () => {
+  it('for facts lasts only as long as for a connection once that is lost', async () => {
     made.engine.gates.set('info', () => gate().promise);
     made.link.start();
     await until(() => made.reason.includes('/info'));
@@ -540,7 +540,7 @@ describe('waiting', () => {
     expect(await waiting).toMatch(/^UNAVAILABLE Docker Engine (does not answer|ended the event stream)/);
   });
 
-  it('for what must be inspected is longer than for a list', async () => {
+  it('for an inspect lasts longer than for a list', async () => {
     let onListed!: () => void;
     made.resync = (_, listed) => {
       onListed = listed!;
@@ -550,11 +550,11 @@ describe('waiting', () => {
     await until(() => made.count('resync') === 1);
     made.store.listed.replace([{ id: ID, kind: 'container', sandboxId: '', record: undefined }]);
     onListed();
-    await until(() => made.reason.includes('the inspect of each container'));
+    await until(() => made.reason.includes('the inspects of all containers'));
     expect(await endsAfter(15_000, made.link.whenContainerKnown(ID))).toBe(made.reason);
   });
 
-  it('for the images is refused with what is known of the Engine', async () => {
+  it('for the images is refused with the state of the Engine', async () => {
     await made.connect();
     made.images = gate();
     expect(await endsAfter(2_000, made.link.whenImagesSyncedOnce())).toBe(
@@ -568,7 +568,7 @@ describe('waiting', () => {
     await made.link.whenImagesSyncedOnce();
   });
 
-  it('for the images ends well when they are there in the last moment', async () => {
+  it('for the images succeeds when they arrive at the last moment', async () => {
     await made.connect();
     made.images = gate();
     const waiting = made.link.whenImagesSyncedOnce();
@@ -583,7 +583,7 @@ describe('waiting', () => {
     [`x${ID}`, false],
     [ID.toUpperCase(), false],
     [ID, true],
-  ])('for %s is for one container: %p', async (id, isOne) => {
+  ])('for %s applies to one container: %p', async (id, isOne) => {
     const want = jest.spyOn(made.store.listed, 'want');
     const wantPod = jest.spyOn(made.store.listed, 'wantPod');
     await made.connect();
@@ -594,7 +594,7 @@ describe('waiting', () => {
 });
 
 describe('the end', () => {
-  it('is told to all that the connection began, with its reason', async () => {
+  it('reaches everything that the connection began, with its reason', async () => {
     await made.connect();
     const { signal } = made;
     const stopping = made.link.end('HandedOver', 'handed over');
@@ -608,7 +608,7 @@ describe('the end', () => {
     expect(getEventListeners(stopped.signal, 'abort')).toEqual([]);
   });
 
-  it('of the daemon refuses what waits', async () => {
+  it('of the daemon refuses waiting calls', async () => {
     made.engine.gates.set('info', () => gate().promise);
     made.link.start();
     await until(() => made.reason.includes('/info'));
@@ -618,7 +618,7 @@ describe('the end', () => {
     expect(await waiting).toBe('UNAVAILABLE dockbridge is shutting down');
   });
 
-  it('leaves the facts to those who ask for them in time', async () => {
+  it('keeps the facts for callers that ask in time', async () => {
     await made.connect();
     made.engine.gates.set('info', () => gate().promise);
     const asking = rejectionOf(made.link.readFactsAgain(new AbortController().signal));

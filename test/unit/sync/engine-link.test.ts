@@ -16,7 +16,7 @@ import {
   type SyncRoom,
 } from './support/room';
 
-/** Where the time for an answer is the subject, a test gives less of it. */
+/** A test about the time limit of an answer sets a shorter one. */
 const QUICK: Partial<LinkTimes> = { reconnect: 2, writePatience: 30, probeTimeout: 60_000 };
 const rooms: SyncRoom[] = [];
 
@@ -34,7 +34,7 @@ const isDown = ({ link }: SyncRoom) => until(() => !link.state.ready, 'the end o
 const isReady = ({ link }: SyncRoom) => until(() => link.state.ready, 'the link');
 
 describe('ending', () => {
-  it('says why, keeps what is known, hears nothing more, and refuses writes but no reads', async () => {
+  it('reports the reason, keeps the records, ignores later events, and refuses writes but no reads', async () => {
     const made = room();
     made.engine.containers.set(CONTAINER_ID, containerInspect());
     await connected(made);
@@ -51,7 +51,7 @@ describe('ending', () => {
 });
 
 describe('the steps of the loop', () => {
-  it('go on while the Engine answers, while it is down, and until the link is ended', async () => {
+  it('continue while the Engine answers, while it is down, and until the link is ended', async () => {
     const made = room({ heartbeat: 2 });
     const goesOn = async (): Promise<void> => {
       const before = made.link.steps;
@@ -69,7 +69,7 @@ describe('the steps of the loop', () => {
   });
 });
 
-describe('an Engine whose daemon.json is read again', () => {
+describe('an Engine that reloads its daemon.json', () => {
   const reloaded = { Type: 'daemon', Action: 'reload', Actor: { ID: 'e', Attributes: {} }, timeNano: 1 };
   const knows = ({ store }: SyncRoom, name: string): boolean =>
     store.engine?.runtimes.includes(name) ?? false;
@@ -77,7 +77,7 @@ describe('an Engine whose daemon.json is read again', () => {
     engine.facts = { ...engine.facts, Runtimes: Object.fromEntries(names.map((name) => [name, {}])) };
   };
 
-  it('is asked again what it is', async () => {
+  it('is asked for its facts again', async () => {
     const made = room();
     await connected(made);
     withRuntimes(made, 'runc', 'kata');
@@ -88,7 +88,7 @@ describe('an Engine whose daemon.json is read again', () => {
     await until(() => !knows(made, 'kata'));
   });
 
-  it('is asked once more where an answer was under way, and by all who doubt together', async () => {
+  it('is asked once more after an answer under way, and once for all simultaneous callers', async () => {
     const made = room();
     await connected(made);
     const before = made.engine.count('info');
@@ -105,7 +105,7 @@ describe('an Engine whose daemon.json is read again', () => {
     expect(made.engine.count('info')).toBe(before + 2);
   });
 
-  it('that does not answer keeps nobody for ever, and what it said counts', async () => {
+  it('that does not answer delays nobody forever, and its earlier facts count', async () => {
     const made = room({ probeTimeout: 200 });
     await connected(made);
     made.engine.gates.set('info', () => gate().promise);
@@ -119,16 +119,16 @@ describe('an Engine whose daemon.json is read again', () => {
 });
 
 describe('connecting', () => {
-  it('is not ready before it was started', () => {
+  it('is not ready before the start', () => {
     expect(room().link.state).toEqual({ ready: false, reason: 'Docker Engine has not answered yet' });
   });
 
-  it('reads facts, subscribes before it lists, and then is ready', async () => {
+  it('reads facts, subscribes before it lists, and is then ready', async () => {
     const made = room();
     made.engine.containers.set(CONTAINER_ID, containerInspect());
     await connected(made);
     const order = made.engine.calls.filter((call) => !call.startsWith('inspect'));
-    // What it is is asked beside: a slow Engine's answers are not added up.
+    // The facts are requested at the same time, so that the times of a slow Engine do not add up.
     expect(order.slice(0, 3).sort()).toEqual(['events', 'info', 'version']);
     expect(order.slice(3).sort()).toEqual(['listContainers', 'listImages']);
     expect(made.store.containers.get(CONTAINER_ID)?.state).toBe('running');
@@ -154,7 +154,7 @@ describe('connecting', () => {
     });
   });
 
-  it('lists nothing before the subscription stands', async () => {
+  it('lists nothing before the subscription is open', async () => {
     const made = room();
     const subscribed = gate();
     made.engine.gates.set('events', () => subscribed.promise);
@@ -166,7 +166,7 @@ describe('connecting', () => {
     await isReady(made);
   });
 
-  it('what happens during the first list is not missed', async () => {
+  it('does not miss an event during the first list', async () => {
     const made = room();
     made.engine.containers.set(CONTAINER_ID, containerInspect());
     const inspected = gate();
@@ -181,7 +181,7 @@ describe('connecting', () => {
   });
 
   it.each(['version', 'info', 'events', 'listContainers'])(
-    'tries again when %s fails at first',
+    'is tried again when %s fails at first',
     async (method) => {
       const made = room();
       let failures = 2;
@@ -190,13 +190,13 @@ describe('connecting', () => {
       );
       made.link.start();
       await isReady(made);
-      // Told once, not once per attempt.
+      // The reason is logged once, not once per attempt.
       expect(made.complaints).toEqual([`Docker Engine is not available: no ${method}`]);
       expect(made.engine.subscribers).toBe(1);
     },
   );
 
-  it.each(['version', 'events'])('an Engine that hangs (%s) is as good as down', async (method) => {
+  it.each(['version', 'events'])('treats an Engine that hangs (%s) as down', async (method) => {
     const made = room({ probeTimeout: 10 });
     const hanging = gate();
     made.engine.gates.set(method, () => hanging.promise);
@@ -208,15 +208,15 @@ describe('connecting', () => {
   });
 });
 
-describe('ready', () => {
-  it('events reach the store', async () => {
+describe('a ready link', () => {
+  it('applies events to the store', async () => {
     const made = room();
     made.engine.containers.set(CONTAINER_ID, containerInspect());
     await connected(made);
     const calls = made.engine.calls.length;
     made.engine.emit(containerEvent('die', { exitCode: '4' }));
     await until(() => made.store.containers.get(CONTAINER_ID)?.exitCode === 4);
-    // A death costs one (ADR 0005).
+    // A death costs one call (ADR 0005).
     expect(made.engine.calls.slice(calls)).toEqual([`inspectContainer ${CONTAINER_ID}`]);
     made.engine.emit(imageEvent);
     await until(() => made.engine.count('listImages') === 2);
@@ -225,14 +225,14 @@ describe('ready', () => {
     expect(made.engine.count('listImages')).toBe(2);
   });
 
-  it('an idle link makes no calls but pings', async () => {
+  it('makes no calls but pings when it is idle', async () => {
     const made = await connected(room({ heartbeat: 3 }));
     const calls = made.engine.calls.length;
     await until(() => made.engine.count('ping') >= 3);
     expect(new Set(made.engine.calls.slice(calls))).toEqual(new Set(['ping']));
   });
 
-  it('now and then compares the lists, and mends what events did not tell', async () => {
+  it('compares the lists from time to time, and corrects what events did not report', async () => {
     const made = room({ heartbeat: 3, resync: 5 });
     made.engine.containers.set(CONTAINER_ID, containerInspect());
     await connected(made);
@@ -240,7 +240,7 @@ describe('ready', () => {
     await until(() => made.store.containers.get(CONTAINER_ID)?.state === 'exited');
   });
 
-  it('goes on to do so when the clock is set back by hours', async () => {
+  it('continues to compare when the clock is set back by hours', async () => {
     const made = room({ heartbeat: 3, resync: 5 });
     await connected(made);
     const clock = setClockBack();
@@ -253,7 +253,7 @@ describe('ready', () => {
   });
 });
 
-describe('loss', () => {
+describe('the loss of the connection', () => {
   it.each<{ desc: string; lose: (made: SyncRoom) => void; reason: RegExp; probeTimeout?: number }>([
     {
       desc: 'the stream ends',
@@ -271,18 +271,21 @@ describe('loss', () => {
       reason: /longer than 200 ms/,
       probeTimeout: 200,
     },
-  ])('$desc: down, then ready again', async ({ lose, reason, probeTimeout = 60_000 }) => {
-    const made = await connected(room({ heartbeat: 5, reconnect: 50, probeTimeout }));
-    lose(made);
-    await isDown(made);
-    expect(made.link.state).toMatchObject({ reason: expect.stringMatching(reason) as string });
-    made.engine.gates.clear();
-    made.engine.start();
-    await isReady(made);
-    expect(made.engine.subscribers).toBe(1);
-  });
+  ])(
+    'when $desc makes the link not ready, and then ready again',
+    async ({ lose, reason, probeTimeout = 60_000 }) => {
+      const made = await connected(room({ heartbeat: 5, reconnect: 50, probeTimeout }));
+      lose(made);
+      await isDown(made);
+      expect(made.link.state).toMatchObject({ reason: expect.stringMatching(reason) as string });
+      made.engine.gates.clear();
+      made.engine.start();
+      await isReady(made);
+      expect(made.engine.subscribers).toBe(1);
+    },
+  );
 
-  it('is not what one ping that fails means, nor one that hangs: the second decides', async () => {
+  it('does not follow from one ping that fails or hangs, because the second ping decides', async () => {
     const made = await connected(room({ heartbeat: 3, probeTimeout: 20 }));
     let pings = 0;
     made.engine.gates.set('ping', () => {
@@ -294,7 +297,7 @@ describe('loss', () => {
     expect([made.link.state.ready, made.complaints, made.engine.count('events')]).toEqual([true, [], 1]);
   });
 
-  it('leaves no waiter and no listener behind, however often it comes', async () => {
+  it('leaves no waiting caller and no listener, however often it happens', async () => {
     const made = await connected(room({ writePatience: 60_000 }));
     const stopped = Reflect.get(made.link, 'stopped') as AbortController;
     const waiters = Reflect.get(made.link, 'waiters') as Set<unknown>;
@@ -316,7 +319,7 @@ describe('loss', () => {
     expect(listeners()).toBe(before);
   });
 
-  it('what is known stays known, and is put right after the return', async () => {
+  it('keeps the records, which are corrected after the return', async () => {
     const made = room();
     made.engine.containers.set(CONTAINER_ID, containerInspect());
     made.engine.containers.set(SANDBOX_ID, sandboxInspect());
@@ -334,7 +337,7 @@ describe('loss', () => {
     expect(made.store.sandboxes.get(SANDBOX_ID)?.state).toBe('exited');
   });
 
-  it('is over before the images are listed again: those that are known count until then', async () => {
+  it('ends before the images are listed again, and the known images count until then', async () => {
     const made = await connected(room({ imagePatience: 60_000 }));
     const lists = made.engine.count('listImages');
     made.engine.gates.set('listImages', () => gate().promise);
@@ -359,7 +362,7 @@ describe('loss', () => {
     await isReady(made);
   });
 
-  it('keeps complaining only when the reason changes', async () => {
+  it('is logged again only when the reason changes', async () => {
     const made = await connected(room());
     made.engine.stop();
     await isDown(made);
@@ -371,7 +374,7 @@ describe('loss', () => {
 });
 
 describe('waiting', () => {
-  it('all waiters are woken', async () => {
+  it('ends for all callers at the connection', async () => {
     const made = room({ writePatience: 60_000 });
     let woken = 0;
     const waiting = [made.link.whenReady(), made.link.whenReady(), made.link.whenSyncedOnce()];
@@ -382,7 +385,7 @@ describe('waiting', () => {
     await made.link.whenReady();
   });
 
-  it('is refused with the reason after its patience', async () => {
+  it('is refused with the reason after the time limit', async () => {
     const made = room();
     made.engine.down = true;
     made.link.start();
@@ -394,7 +397,7 @@ describe('waiting', () => {
     }
   });
 
-  it('a write waits for an Engine that is just coming back', async () => {
+  it('for a write includes an Engine that is just coming back', async () => {
     const made = await connected(room({ writePatience: 5_000 }));
     made.engine.stop();
     await isDown(made);
@@ -405,7 +408,7 @@ describe('waiting', () => {
     expect(made.link.state.ready).toBe(true);
   });
 
-  it("ends with the caller's reason when he gives up", async () => {
+  it("ends with the caller's reason when the caller gives up", async () => {
     const made = room({ writePatience: 5_000 });
     const controller = new AbortController();
     const waiting = made.link.whenReady(controller.signal);
@@ -414,7 +417,7 @@ describe('waiting', () => {
   });
 });
 
-describe('stop', () => {
+describe('a stop', () => {
   it.each<{ desc: string; before: (made: SyncRoom) => Promise<unknown> | undefined }>([
     { desc: 'never started', before: () => undefined },
     {
@@ -425,7 +428,7 @@ describe('stop', () => {
       },
     },
     {
-      desc: 'asking for facts',
+      desc: 'requesting facts',
       before: async ({ engine, link }) => {
         engine.gates.set('version', () => gate().promise);
         link.start();
@@ -457,7 +460,7 @@ describe('stop', () => {
         await until(() => made.complaints.length > 0);
       },
     },
-  ])('$desc: ends, stays down, leaves no subscriber', async ({ before }) => {
+  ])('of a link that is $desc ends it, and leaves no subscriber', async ({ before }) => {
     const made = room({ reconnect: 60_000, probeTimeout: 60_000 });
     await before(made);
     await made.link.stop();
@@ -470,7 +473,7 @@ describe('stop', () => {
     await made.link.stop();
   });
 
-  it('is no fault of the Engine: nothing is logged', async () => {
+  it('is not a fault of the Engine, and nothing is logged', async () => {
     const made = await connected(room());
     await made.link.stop();
     expect(made.complaints).toEqual([]);

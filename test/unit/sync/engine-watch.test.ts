@@ -68,13 +68,13 @@ function watch(): {
 
 afterEach(() => jest.restoreAllMocks());
 
-it('says nothing of an Engine that keeps up', () => {
+it('the watch reports nothing for an Engine that keeps up', () => {
   const room = watch();
   expect(room.now({ underWay: 5, oldestCallMs: 9_000 }).trouble).toBeUndefined();
   expect(room.lines).toEqual([]);
 });
 
-it('tells of calls that hang, once, and when they do no more', () => {
+it('the watch reports hanging calls once, and logs their end', () => {
   const room = watch();
   const hung = { underWay: 3, slow: 2, oldestCallMs: 15_000, oldestCall: 'POST /containers/c/start' };
   expect(room.now(hung).trouble).toEqual({
@@ -87,7 +87,7 @@ it('tells of calls that hang, once, and when they do no more', () => {
   expect(room.lines).toEqual(['Docker Engine does not keep up', 'Docker Engine keeps up again']);
 });
 
-it('takes a queue that is old for an Engine that can run no pods', () => {
+it('the watch reports that an Engine with an old queue can run no pods', () => {
   const trouble = watch().now({
     underWay: 176,
     waiting: 9,
@@ -98,7 +98,7 @@ it('takes a queue that is old for an Engine that can run no pods', () => {
   expect(trouble?.message).toMatch(/9 lifecycle calls wait for their turn \(the oldest for 31 s\)/);
 });
 
-it('says nothing of stops that wait for others, which take as long as their containers like', () => {
+it('the watch ignores stops that wait for others, because containers decide how long a stop takes', () => {
   const stops = {
     lane: 'stop',
     underWay: 1_000,
@@ -111,7 +111,7 @@ it('says nothing of stops that wait for others, which take as long as their cont
   expect(room.now(stops).trouble).toBeUndefined();
 });
 
-it('tells networks that hang from calls that only take long, with one question', async () => {
+it('the watch distinguishes hanging networks from slow calls with one question', async () => {
   const room = watch();
   const hung = { underWay: 1, slow: 1, oldestCallMs: 30_000, oldestCall: 'DELETE /containers/c' };
   expect(room.now(hung).trouble?.reason).toBe('DockerDaemonSlow');
@@ -125,18 +125,18 @@ it('tells networks that hang from calls that only take long, with one question',
     /20\.10\.24 answers pings.*for 20 s.*moby#42545.*until dockerd is restarted/,
   );
   expect(room.questions).toBe(2);
-  // dockerd was restarted: the question fails, and all is well.
+  // dockerd was restarted, so the question fails, and nothing is wrong.
   room.answer();
   await settle();
   expect(room.now({}).trouble).toBeUndefined();
 });
 
-it('takes a question about networks that was given up for no answer, and asks again', async () => {
+it('the watch does not count an abandoned question about networks as an answer, and asks again', async () => {
   const room = watch();
   room.now({ underWay: 1, slow: 1, oldestCallMs: 30_000, oldestCall: 'DELETE /containers/c' });
   room.fail(deadlineExceeded('Docker Engine GET /networks took longer than 119000 ms'));
   await settle();
-  // The calls that hang were given up as well: nothing is suspicious any more.
+  // The hanging calls were abandoned too, so nothing is suspicious any more.
   expect(room.now({}, 119_000).trouble).toMatchObject({ isStuck: true, reason: 'DockerNetworksHang' });
   expect(room.now({}).trouble?.message).toContain('for 129 s');
   expect(room.questions).toBe(2);
@@ -146,7 +146,7 @@ it('takes a question about networks that was given up for no answer, and asks ag
   expect(room.questions).toBe(2);
 });
 
-it('takes a question about networks that failed for an answer', async () => {
+it('the watch counts a failed question about networks as an answer', async () => {
   const room = watch();
   room.now({ underWay: 1, slow: 1, oldestCallMs: 30_000, oldestCall: 'DELETE /containers/c' });
   room.fail(unavailable('the Engine has hung up'));
@@ -154,7 +154,7 @@ it('takes a question about networks that failed for an answer', async () => {
   expect(room.now({}, 119_000).trouble).toBeUndefined();
 });
 
-describe('of several lanes', () => {
+describe('the watch over several lanes', () => {
   let loads: Partial<LaneLoad>[];
   let told: unknown[];
   let asked: (AbortSignal | undefined)[];
@@ -189,7 +189,7 @@ describe('of several lanes', () => {
   });
   const { signal } = new AbortController();
 
-  it('the calls are added up, and the oldest is named', () => {
+  it('adds up their calls, and names the oldest', () => {
     loads = [
       { lane: 'image', slow: 1, oldestCallMs: 10_001, oldestCall: 'GET /a' },
       { lane: 'lifecycle', slow: 2, oldestCallMs: 18_600, oldestCall: 'GET /b' },
@@ -207,7 +207,7 @@ describe('of several lanes', () => {
     expect(asked).toEqual([]);
   });
 
-  it('a queue counts before a call, and all of it is told', () => {
+  it('reports a queue before a call, with its full size', () => {
     loads = [
       { lane: 'stop', waiting: 1, oldestWaitMs: 90_000 },
       { lane: 'exec', oldestCallMs: 20_000 },
@@ -228,7 +228,7 @@ describe('of several lanes', () => {
     ['a wait of thirty seconds', { lane: 'lifecycle', oldestWaitMs: 30_000 }],
     ['a wait for stops', { lane: 'stop', oldestWaitMs: 30_001 }],
     ['an old stop', { lane: 'stop', oldestCallMs: 10_001 }],
-  ])('%s is no trouble yet', (_, load) => {
+  ])('does not report %s yet', (_, load) => {
     loads = [{}, load];
     expect(made.trouble).toBeUndefined();
     made.look(signal);
@@ -241,7 +241,7 @@ describe('of several lanes', () => {
     ['stop', 20_001, true],
     ['image', 20_001, false],
     ['exec', 20_001, false],
-  ])('a call on lane %s of %d ms makes the networks suspicious: %p', (lane, oldestCallMs, isSuspicious) => {
+  ])('suspects the networks after a call on lane %s of %d ms: %p', (lane, oldestCallMs, isSuspicious) => {
     loads = [{}, { lane, oldestCallMs }];
     made.look(signal);
     expect(asked).toEqual(isSuspicious ? [signal] : []);
@@ -250,7 +250,7 @@ describe('of several lanes', () => {
     expect(asked).toHaveLength(isSuspicious ? 1 : 0);
   });
 
-  it('networks hang from fifteen seconds on, whatever else is wrong, and say so without a version', () => {
+  it('reports hanging networks from fifteen seconds on, whatever else is wrong, even without a version', () => {
     loads = [{ lane: 'lifecycle', oldestCallMs: 60_000, oldestWaitMs: 60_000 }];
     made.look(signal);
     clock += 14_999;
@@ -271,7 +271,7 @@ describe('of several lanes', () => {
     );
   });
 
-  it('a question that ended with its connection is no open question', async () => {
+  it('does not count a question that ended with its connection as open', async () => {
     loads = [{ lane: 'lifecycle', oldestCallMs: 20_001 }];
     const connection = new AbortController();
     connection.abort(new Error('lost'));
@@ -294,6 +294,6 @@ it.each([
   ['23.0.1', false],
   ['28.5.2', false],
   ['dev', false],
-])('%s has the deadlock: %s', (version, has) => {
+])('Engine %s has the deadlock: %s', (version, has) => {
   expect(hasNetworkDeadlock(version)).toBe(has);
 });

@@ -19,14 +19,14 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-it('another process is told what this one was told', async () => {
+it('the memory returns to another process what this one stored', async () => {
   expect(await file().recall()).toBeUndefined();
   await file().keep(FACTS);
   expect(await file().recall()).toEqual(FACTS);
   expect(await readdir(directory)).toEqual(['engine.json']);
 });
 
-it('of what is told at once, the last is kept, and all of it is written', async () => {
+it('the memory stores all of several simultaneous values, and keeps the last', async () => {
   const complaints: string[] = [];
   const logger = { ...silentLogger, debug: (text: () => string) => void complaints.push(text()) };
   const busy = new FactsFile(join(directory, 'engine.json'), 'tcp://one:2375', logger);
@@ -37,7 +37,7 @@ it('of what is told at once, the last is kept, and all of it is written', async 
   expect(await readdir(directory)).toEqual(['engine.json']);
 });
 
-it('nothing is told of another endpoint, from before a boot, or by another dockbridge', async () => {
+it('the memory returns nothing for another endpoint, from before a boot, or of another dockbridge', async () => {
   await file().keep(FACTS);
   expect(await file('tcp://two:2375').recall()).toBeUndefined();
   const path = join(directory, 'engine.json');
@@ -53,7 +53,7 @@ it('nothing is told of another endpoint, from before a boot, or by another dockb
   }
 });
 
-it('a directory that cannot be written to keeps nobody from serving', async () => {
+it('a directory that cannot be written does not prevent serving', async () => {
   await rm(directory, { recursive: true });
   await file().keep(FACTS);
   await writeFile(directory, '');
@@ -61,21 +61,24 @@ it('a directory that cannot be written to keeps nobody from serving', async () =
   expect(await file().recall()).toBeUndefined();
 });
 
-it.each(Object.keys(FACTS) as (keyof typeof FACTS)[])('nothing is told without %s', async (name) => {
-  await file().keep(FACTS);
-  const path = join(directory, 'engine.json');
-  const { circumstances } = JSON.parse(await readFile(path, 'utf8')) as { circumstances: string };
-  const write = (facts: object): Promise<void> => writeFile(path, JSON.stringify({ circumstances, facts }));
-  await write({ ...FACTS, [name]: undefined });
-  expect(await file().recall()).toBeUndefined();
-  // The value has another type, or is a list with items of another type.
-  await write({ ...FACTS, [name]: Array.isArray(FACTS[name]) ? [7] : 7 });
-  expect(await file().recall()).toBeUndefined();
-  await write({ ...FACTS, more: true });
-  expect(await file().recall()).toEqual({ ...FACTS, more: true });
-});
+it.each(Object.keys(FACTS) as (keyof typeof FACTS)[])(
+  'the memory returns nothing without %s',
+  async (name) => {
+    await file().keep(FACTS);
+    const path = join(directory, 'engine.json');
+    const { circumstances } = JSON.parse(await readFile(path, 'utf8')) as { circumstances: string };
+    const write = (facts: object): Promise<void> => writeFile(path, JSON.stringify({ circumstances, facts }));
+    await write({ ...FACTS, [name]: undefined });
+    expect(await file().recall()).toBeUndefined();
+    // The value has another type, or is a list with items of another type.
+    await write({ ...FACTS, [name]: Array.isArray(FACTS[name]) ? [7] : 7 });
+    expect(await file().recall()).toBeUndefined();
+    await write({ ...FACTS, more: true });
+    expect(await file().recall()).toEqual({ ...FACTS, more: true });
+  },
+);
 
-it('what is kept is for root alone, and is written only when it is news', async () => {
+it('the file is readable for root alone, and is written only when its contents change', async () => {
   const memory = file();
   const path = join(directory, 'engine.json');
   await memory.keep(FACTS);
@@ -88,7 +91,7 @@ it('what is kept is for root alone, and is written only when it is news', async 
   expect((await stat(path)).ino).not.toBe(ino);
 });
 
-it('a draft that cannot take the place of the file is removed, and the next one is tried', async () => {
+it('a draft that cannot be renamed is removed, and the next one is tried', async () => {
   const path = join(directory, 'engine.json');
   await mkdir(path);
   const memory = file();
@@ -99,7 +102,7 @@ it('a draft that cannot take the place of the file is removed, and the next one 
   expect(await memory.recall()).toEqual(FACTS);
 });
 
-it('a file that says nothing of circumstances tells nothing', async () => {
+it('a file without its circumstances returns nothing', async () => {
   const path = join(directory, 'engine.json');
   for (const body of [{ facts: FACTS }, { circumstances: '' }, { circumstances: '', facts: FACTS }, []]) {
     await writeFile(path, JSON.stringify(body));
@@ -107,7 +110,7 @@ it('a file that says nothing of circumstances tells nothing', async () => {
   }
 });
 
-it('without a memory nothing is kept', async () => {
+it('nothing is stored without a memory', async () => {
   const none = new NoFactsMemory();
   await none.keep();
   await expect(none.recall()).resolves.toBeUndefined();

@@ -29,7 +29,7 @@ interface Question {
   readonly answer: Gate<EngineInfo>;
 }
 
-describe('the questions what the Engine is', () => {
+describe("the question for the Engine's facts", () => {
   let questions: Question[];
   let facts: FactsReader;
   let waiting: AbortController;
@@ -70,7 +70,7 @@ describe('the questions what the Engine is', () => {
     expect(questions).toHaveLength(before + 1);
   }
 
-  it('are repeated ever more rarely while none is answered, and as soon as at first after an answer', async () => {
+  it('is repeated at growing intervals while there is no answer, which start again after an answer', async () => {
     const { usable } = read();
     expect(questions).toHaveLength(1);
     for (const factor of [1, 4, 16]) await isAskedAfter(factor * ASK_BESIDE);
@@ -84,12 +84,12 @@ describe('the questions what the Engine is', () => {
     await again;
   });
 
-  it('leave nothing behind once one is answered: no timer, no listener, no question', async () => {
+  it('leaves no timer, listener or open question once it is answered', async () => {
     const { usable, learned } = read();
     await isAskedAfter(ASK_BESIDE);
     await answered(questions[0]);
     await Promise.all([usable, learned]);
-    // The pause before an earlier answer would be recalled ends with its own time.
+    // The pause before earlier facts would be used ends with its own timer.
     await jest.advanceTimersByTimeAsync(10 * ASK_BESIDE);
     expect(jest.getTimerCount()).toBe(0);
     expect(getEventListeners(stopped.signal, 'abort')).toEqual([]);
@@ -98,7 +98,7 @@ describe('the questions what the Engine is', () => {
   });
 });
 
-describe('what is known of the Engine', () => {
+describe('the known facts about the Engine', () => {
   const OLD = toFacts(VERSION, { ...INFO, Runtimes: { old: {} } });
   const FACTS = toFacts(VERSION, INFO);
   let store: WritableStore;
@@ -156,7 +156,7 @@ describe('what is known of the Engine', () => {
   };
   const OLD_ANSWER = 'Docker Engine does not answer /info; using its earlier answer';
 
-  it('is its version at once, and the rest as soon as it tells', async () => {
+  it('are its version at once, and the rest as soon as the Engine answers', async () => {
     const { usable, learned } = read();
     expect([store.engineVersion, store.engine]).toEqual(['20.10.24', undefined]);
     expect(await isDone(usable)).toBe(false);
@@ -172,7 +172,7 @@ describe('what is known of the Engine', () => {
     ['the same version', VERSION, true],
     ['another version', { ...VERSION, Version: '28.5.2' }, false],
     ['another API', { ...VERSION, ApiVersion: '1.40' }, false],
-  ])('serves for the next connection to %s', async (_, version, serves) => {
+  ])('are used for the next connection to %s', async (_, version, serves) => {
     store.engine = FACTS;
     const { usable, learned } = read(version);
     expect(await isDone(usable)).toBe(serves);
@@ -182,7 +182,7 @@ describe('what is known of the Engine', () => {
     expect(await isDone(learned)).toBe(false);
   });
 
-  it('says nothing of a question that ends with the daemon', async () => {
+  it('are not reported missing when the question ends with the daemon', async () => {
     store.engine = FACTS;
     read();
     stopped.abort(new Error('the end'));
@@ -191,7 +191,7 @@ describe('what is known of the Engine', () => {
     expect(told).toEqual([]);
   });
 
-  it('is what an earlier process was told, where the Engine is slow', async () => {
+  it('are those of an earlier process if the Engine is slow', async () => {
     recall.mockResolvedValue(OLD);
     const { usable, learned } = read();
     await jest.advanceTimersByTimeAsync(299);
@@ -205,7 +205,7 @@ describe('what is known of the Engine', () => {
     expect([store.engine, store.isEngineRecalled]).toEqual([FACTS, false]);
   });
 
-  it('is what an earlier process was told, where the Engine fails, and why is said', async () => {
+  it('are those of an earlier process if the Engine fails, and the reason is reported', async () => {
     recall.mockResolvedValue(OLD);
     const { usable } = read();
     answers[0]?.reject(new Error('broken'));
@@ -215,11 +215,11 @@ describe('what is known of the Engine', () => {
   });
 
   it.each<[string, () => Promise<EngineFacts | undefined>]>([
-    ['is of another version', () => Promise.resolve({ ...OLD, engineVersion: '19' })],
-    ['is of another API', () => Promise.resolve({ ...OLD, apiVersion: '1.40' })],
-    ['is not there', () => Promise.resolve(undefined)],
+    ['belong to another version', () => Promise.resolve({ ...OLD, engineVersion: '19' })],
+    ['belong to another API', () => Promise.resolve({ ...OLD, apiVersion: '1.40' })],
+    ['do not exist', () => Promise.resolve(undefined)],
     ['cannot be read', () => Promise.reject(new Error('EIO'))],
-  ])('is not what an earlier process was told where that %s', async (_, answer) => {
+  ])('are not those of an earlier process if they %s', async (_, answer) => {
     recall.mockImplementation(answer);
     const { usable } = read();
     await jest.advanceTimersByTimeAsync(300);
@@ -229,14 +229,14 @@ describe('what is known of the Engine', () => {
     expect([store.engine, store.isEngineRecalled]).toEqual([FACTS, false]);
   });
 
-  it('is the failure of the Engine where nothing else is known', async () => {
+  it("are the Engine's failure if nothing else is known", async () => {
     const { usable } = read();
     answers[0]?.reject(new Error('broken'));
     await expect(usable).rejects.toThrow('broken');
     expect(told).toEqual([]);
   });
 
-  it('is not waited for by a connection that is lost', async () => {
+  it('are not awaited by a lost connection', async () => {
     recall.mockResolvedValue(OLD);
     const { usable } = read();
     waiting.abort(new Error('lost'));
@@ -250,7 +250,7 @@ describe('what is known of the Engine', () => {
     expect(await again.learned).toEqual(FACTS);
   });
 
-  it('waits two seconds at most for the disk of an earlier process', async () => {
+  it('are awaited for at most two seconds from a slow disk', async () => {
     recall.mockReturnValue(gate<EngineFacts>().promise);
     const { usable } = read();
     await jest.advanceTimersByTimeAsync(300);
@@ -261,7 +261,7 @@ describe('what is known of the Engine', () => {
     await expect(usable).rejects.toThrow('broken');
   });
 
-  it('does not wait for that disk once the Engine has answered', async () => {
+  it('are not read from a slow disk once the Engine has answered', async () => {
     recall.mockReturnValue(gate<EngineFacts>().promise);
     const { usable } = read();
     await jest.advanceTimersByTimeAsync(300);
@@ -270,7 +270,7 @@ describe('what is known of the Engine', () => {
     expect([await isDone(usable), store.engine]).toEqual([true, FACTS]);
   });
 
-  it('serves where it cannot be kept, or need not be', async () => {
+  it('are used even if they cannot or need not be stored', async () => {
     keep.mockRejectedValue(new Error('EROFS'));
     const first = read();
     answers[0]?.resolve(INFO);
@@ -284,7 +284,7 @@ describe('what is known of the Engine', () => {
     expect([store.engine, told]).toEqual([FACTS, []]);
   });
 
-  it('has the directory of the images where the Engine is on this machine', async () => {
+  it('include the directory of the images if the Engine is on this machine', async () => {
     jest.useRealTimers();
     const root = await mkdtemp(join(tmpdir(), 'dockbridge-facts-'));
     try {
@@ -299,7 +299,7 @@ describe('what is known of the Engine', () => {
     }
   });
 
-  it('is the latest answer, however long the look for the directory of the images takes', async () => {
+  it('are the latest answer, however long the search for the directory of the images takes', async () => {
     const looks = gate<Stats>();
     const stat = jest.spyOn(fsPromises, 'stat').mockImplementation((path) => {
       return String(path).startsWith('/slow') ? looks.promise : Promise.reject(new Error('ENOENT'));
@@ -323,7 +323,7 @@ describe('what is known of the Engine', () => {
     }
   });
 
-  it('tells once of an Engine whose images belong to other users', async () => {
+  it("cause one log line if the Engine's images belong to other users", async () => {
     const { usable } = read();
     const SecurityOptions = ['name=seccomp', 'name=userns'];
     answers[0]?.resolve({ ...INFO, SecurityOptions: ['name=seccomp'] });
@@ -338,7 +338,7 @@ describe('what is known of the Engine', () => {
     expect(told).toEqual([[expect.stringContaining('Docker Engine uses userns-remap')]]);
   });
 
-  it('is read again after the answer that is under way, and not before a connection', async () => {
+  it('are read again after the answer under way, and not before a connection', async () => {
     await facts.readAgain(waiting.signal);
     expect(answers).toEqual([]);
     read();
@@ -358,7 +358,7 @@ describe('what is known of the Engine', () => {
     await expect(waitingFor).rejects.toThrow('left');
   });
 
-  it('is asked for again at a heartbeat, only where a question failed and some time ago', async () => {
+  it('are requested again at a heartbeat only if a question failed some time ago', async () => {
     facts.retry();
     expect(answers).toEqual([]);
     store.engine = FACTS;
@@ -380,14 +380,14 @@ describe('what is known of the Engine', () => {
     for (let time = 0; time < 2; time++) facts.retry();
     answers[2]?.resolve(INFO);
     await settle();
-    // One answer is one answer, whoever waits for it.
+    // One answer counts once, whoever waits for it.
     expect(keep).toHaveBeenCalledTimes(1);
     await jest.advanceTimersByTimeAsync(10 * ASK_BESIDE);
     facts.retry();
     expect(answers).toHaveLength(3);
   });
 
-  it('is old from the second question on, and that is told', async () => {
+  it('count as old from the second question on, which is logged', async () => {
     expect(facts.trouble).toBeUndefined();
     store.engine = FACTS;
     read();
@@ -408,7 +408,7 @@ describe('what is known of the Engine', () => {
     expect(facts.trouble).toBeUndefined();
   });
 
-  it('ends all questions, with its reason, when the daemon ends', async () => {
+  it('are no longer requested when the daemon ends, and all questions end with its reason', async () => {
     const signals: AbortSignal[] = [];
     const docker = {
       info: ({ signal }: { signal?: AbortSignal } = {}) => {

@@ -19,15 +19,15 @@ import {
   type SyncRoom,
 } from './support/room';
 
-/** No inspect is given up while a test looks on. */
+/** No inspect times out during a test. */
 const PATIENT = { overrides: { inspectMs: 600_000 } };
-/** More than are inspected at a time. */
+/** This is more than are inspected at a time. */
 const MANY = 100;
 const OTHER_SANDBOX = engineId('a2');
 
 const idOf = (at: number): string => engineId(`c${at}f`);
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, at) => at);
-/** One pod with so many running containers of ours. */
+/** One pod with that many running containers of ours. */
 const runningPod = (count: number): EngineContainerInspect[] => [
   sandboxInspect(),
   ...numbers(count).map((at) => ownContainerInspect({ id: idOf(at) })),
@@ -35,7 +35,10 @@ const runningPod = (count: number): EngineContainerInspect[] => [
 
 let made: SyncRoom;
 
-/** @param inspects what the Engine has; each inspect of it hangs until `answer` is called with its id. */
+/**
+ * @param inspects the containers of the Engine. Each inspect hangs until `answer` is called with the
+ * container's id.
+ */
 function begin(
   inspects: readonly EngineContainerInspect[],
   parts: Parameters<typeof syncRoom>[1] = {},
@@ -64,7 +67,7 @@ const inspected = (): string[] =>
   made.engine.calls
     .filter((call) => call.startsWith('inspectContainer'))
     .map((call) => call.split(' ')[1] ?? '');
-/** Whether it has resolved by the time that nothing more happens by itself. */
+/** Returns whether the promise has resolved by the time that nothing more happens by itself. */
 async function isSettled(work: Promise<unknown>): Promise<boolean> {
   let done = false;
   work.then(
@@ -75,7 +78,7 @@ async function isSettled(work: Promise<unknown>): Promise<boolean> {
   return done;
 }
 
-it('lists all running containers after one call, while all inspects hang', async () => {
+it('all running containers are listed after one call, while all inspects hang', async () => {
   begin(runningPod(MANY));
   await made.link.whenListed('container');
   expect(made.engine.count('listContainers')).toBe(1);
@@ -93,13 +96,13 @@ it('lists all running containers after one call, while all inspects hang', async
     state: ContainerState.CONTAINER_RUNNING,
   });
   expect(listed[0]?.created_at?.toString()).toBe('1700000000000000009');
-  // Nothing else is answered from so little.
+  // Nothing else is answered from so little data.
   expect(made.link.hasSynced).toBe(false);
   expect(await isSettled(made.link.whenSyncedOnce())).toBe(false);
   expect(await isSettled(made.link.whenConnected())).toBe(false);
 });
 
-it('says of a running container before its inspect what it says after it', async () => {
+it('a running container has the same answers before and after its inspect', async () => {
   const { answerAll } = begin(runningPod(3));
   await made.link.whenListed('container');
   const before = listContainers();
@@ -109,7 +112,7 @@ it('says of a running container before its inspect what it says after it', async
   expect(listContainers()).toEqual(before);
 });
 
-it('lists nothing, not even little, before the Engine has listed', async () => {
+it('nothing is listed before the Engine has listed', async () => {
   const listed = gate();
   begin(runningPod(2));
   made.engine.gates.set('listContainers', () => listed.promise);
@@ -120,7 +123,7 @@ it('lists nothing, not even little, before the Engine has listed', async () => {
   expect(listContainers()).toHaveLength(2);
 });
 
-it('inspects a bounded number at a time, and first what somebody waits for', async () => {
+it('a limited number of inspects runs at a time, first those that somebody waits for', async () => {
   const { answer } = begin(runningPod(MANY));
   await until(() => inspected().length === 40);
   await settle();
@@ -134,7 +137,7 @@ it('inspects a bounded number at a time, and first what somebody waits for', asy
   expect(inspected().at(-1)).toBe(asked);
   answer(asked);
   await status;
-  // Two of them: the others hang, and keep nobody.
+  // Two of them, because the others hang and delay nobody.
   expect(made.store.containers.size).toBe(2);
   expect(made.store.containers.get(asked)?.startedAt.isZero()).toBe(false);
   expect(listContainers()).toHaveLength(MANY);
@@ -155,7 +158,7 @@ it("a pod's status waits for its sandbox and all its containers, and for nothing
   expect(made.store.containers.ofSandbox(SANDBOX_ID)).toHaveLength(2);
 });
 
-it('a short id waits for all: another container may have it too', async () => {
+it('a short id waits for all containers, because another may have it too', async () => {
   const { answer, answerAll } = begin(runningPod(2));
   await made.link.whenListed('container');
   const status = made.link.whenContainerKnown(idOf(0).slice(0, 12));
@@ -165,13 +168,13 @@ it('a short id waits for all: another container may have it too', async () => {
   await status;
 });
 
-it('an id that the Engine does not know is no reason to wait', async () => {
+it('a call does not wait for an id that the Engine does not know', async () => {
   begin(runningPod(2));
   await made.link.whenContainerKnown(engineId('ff'));
   await made.link.whenPodKnown(engineId('ff'));
 });
 
-it('no sandbox is listed before it was inspected: only then is known whether its network stands', async () => {
+it('no sandbox is listed before its inspect, which shows whether its network exists', async () => {
   const network = {
     ...NETWORK,
     stateOf: ({ Id }: EngineContainerInspect) => Promise.resolve({ ready: Id !== SANDBOX_ID, ips: [] }),
@@ -194,16 +197,19 @@ foreignLabel.Config.Labels!['io.kubernetes.sandbox.id'] = OTHER_SANDBOX;
 
 it.each([
   {
-    desc: 'has ended: its log has to be complete first',
+    desc: 'has ended, because its log has to be complete first',
     container: ownContainerInspect({ state: EXITED_STATE }),
   },
   {
-    desc: 'was created: its start may have failed',
+    desc: 'was created, because its start may have failed',
     container: ownContainerInspect({ state: CREATED_STATE }),
   },
-  { desc: "is cri-dockerd's: the list knows its creation to the second", container: containerInspect() },
   {
-    desc: 'has another name: its labels may be those of an image',
+    desc: "is cri-dockerd's, because the list has its creation time only in seconds",
+    container: containerInspect(),
+  },
+  {
+    desc: 'has another name, because its labels may be those of an image',
     container: ownContainerInspect({ name: 'renamed' }),
   },
   { desc: 'has the label of another container', container: foreignLabel },
@@ -219,7 +225,7 @@ it.each([
   expect(inspected().length).toBeLessThan(MANY);
 });
 
-it('what ends after the list is not told to run', async () => {
+it('a container that ends after the list is not reported as running', async () => {
   const { answer } = begin(runningPod(MANY));
   await made.link.whenListed('container');
   const ended = idOf(MANY - 1);
@@ -233,14 +239,14 @@ it('what ends after the list is not told to run', async () => {
   expect(listContainers().find(({ id }) => id === ended)?.state).toBe(ContainerState.CONTAINER_EXITED);
 });
 
-it('nor what ended before the list was here', async () => {
+it('a container that ended before the list arrived is not reported as running', async () => {
   const listed = gate();
   const { answer } = begin(runningPod(2));
   made.engine.gates.set('listContainers', () => listed.promise);
   await until(() => made.engine.count('listContainers') === 1);
   made.engine.emit(containerEvent('die', { id: idOf(1), exitCode: '3' }));
   await until(() => inspected().includes(idOf(1)));
-  // The list still says that it runs.
+  // The list still says that the container runs.
   listed.resolve();
   await until(() => made.store.listed.size > 0);
   const waiting = made.link.whenListed('container');
@@ -254,7 +260,7 @@ it('nor what ended before the list was here', async () => {
   ]);
 });
 
-it('what is removed after the list is listed no more', async () => {
+it('a container that is removed after the list is no longer listed', async () => {
   begin(runningPod(MANY));
   await made.link.whenListed('container');
   const removed = idOf(MANY - 1);
@@ -265,7 +271,7 @@ it('what is removed after the list is listed no more', async () => {
   expect(listContainers().map(({ id }) => id)).toEqual(numbers(MANY - 1).map(idOf));
 });
 
-it('a connection that is lost on the way leaves no list short; the next one goes on', async () => {
+it('a list is complete even if the connection is lost in between, and the next connection continues', async () => {
   const { answer, answerAll } = begin(runningPod(MANY));
   await made.link.whenListed('container');
   answer(idOf(0));
@@ -274,7 +280,7 @@ it('a connection that is lost on the way leaves no list short; the next one goes
   made.engine.stop();
   await until(() => made.complaints.length > 0);
   expect(listContainers()).toHaveLength(MANY);
-  // While the Engine was away this one has gone.
+  // While the Engine was away, this container was removed.
   made.engine.containers.delete(idOf(MANY - 1));
   made.engine.start();
   answerAll();
@@ -283,17 +289,17 @@ it('a connection that is lost on the way leaves no list short; the next one goes
   expect([made.store.containers.size, made.store.listed.size]).toEqual([MANY - 1, 0]);
 });
 
-it('refuses with the reason what takes too long, and lists all the same', async () => {
+it('a call that takes too long is refused with the reason, and lists still work', async () => {
   begin(runningPod(2));
   await made.link.stop();
   made = syncRoom({ reconnect: 2, writePatience: 30, factsPatience: 30 }, {}, undefined, PATIENT);
   for (const inspect of runningPod(2)) made.engine.containers.set(inspect.Id, inspect);
   made.engine.gates.set('inspectContainer', () => gate().promise);
   made.link.start();
-  await until(() => JSON.stringify(made.link.state).includes('the inspect of each container'));
+  await until(() => JSON.stringify(made.link.state).includes('the inspects of all containers'));
   for (const waiting of [made.link.whenContainerKnown(idOf(0)), made.link.whenListed('sandbox')])
     expect(await rejectionOf(waiting)).toBe(
-      'UNAVAILABLE Docker Engine has not answered the inspect of each container yet',
+      'UNAVAILABLE Docker Engine has not answered the inspects of all containers yet',
     );
   await made.link.whenListed('container');
   expect(listContainers()).toHaveLength(2);

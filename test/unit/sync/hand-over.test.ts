@@ -30,7 +30,7 @@ const short = (steps: readonly HandOverStep[]): string[] =>
   steps.map(({ what, outcome }) => `${what} ${outcome}`);
 
 describe('handOverPods', () => {
-  it('completes checkpoints, links logs of what runs, and lets namespaces go last', async () => {
+  it('completes checkpoints, links the logs of running containers, and releases namespaces last', async () => {
     const exited = containerInspect({ id: engineId('c2'), state: EXITED_STATE });
     const room = roomWith(sandboxInspect(), containerInspect(), exited);
     const steps = await handedOver(room);
@@ -45,7 +45,7 @@ describe('handOverPods', () => {
     expect(room.logs.calls).toEqual([`hand over ${CONTAINER_ID}`]);
   });
 
-  it('tells where nothing was to be done', async () => {
+  it('reports steps that were already done', async () => {
     const room = roomWith(sandboxInspect(), containerInspect());
     room.logs.handOver = () => Promise.resolve({ changed: false, keptAs: '' });
     const steps = await handedOver(room, {
@@ -77,7 +77,7 @@ describe('handOverPods', () => {
     expect(await handedOver(roomWith(inspect), unheld)).toEqual([step('unknown')]);
   });
 
-  it('goes on after each failure, and tells it', async () => {
+  it('continues after each failure, and reports it', async () => {
     const other = engineId('c2');
     const room = roomWith(containerInspect({ id: other }), sandboxInspect(), containerInspect());
     room.engine.gates.set(`inspectContainer ${other}`, () =>
@@ -94,7 +94,7 @@ describe('handOverPods', () => {
     ]);
   });
 
-  it('tells what it asks for: which log, which sandbox', async () => {
+  it('reports the requests with the log and the sandbox', async () => {
     const sandbox = sandboxInspect();
     sandbox.HostConfig.Memory = 7;
     const room = roomWith(sandbox, containerInspect());
@@ -127,14 +127,14 @@ describe('handOverPods', () => {
     ['a paused container', { Status: 'paused' }, ['log done']],
     ['a container that never started', CREATED_STATE, []],
     ['a container that has ended', EXITED_STATE, []],
-  ])('links the log of %s, or leaves it', async (_, state, expected) => {
+  ])('links or leaves the log of %s', async (_, state, expected) => {
     const steps = await handedOver(roomWith(containerInspect({ state })), {
       letGo: () => Promise.resolve([]),
     });
     expect(short(steps)).toEqual(expected);
   });
 
-  it('leaves a container without a log of its own, and one that is of no pod', async () => {
+  it('leaves a container without a log of its own, and one that belongs to no pod', async () => {
     const [silent, foreign] = [containerInspect({ logPath: '' }), containerInspect({ id: engineId('c2') })];
     silent.Config.Labels!['io.kubernetes.container.logpath'] = '';
     foreign.Name = '/somebody';
@@ -142,12 +142,12 @@ describe('handOverPods', () => {
     expect(steps).toEqual([]);
   });
 
-  it('leaves a sandbox with a name that is none of ours', async () => {
+  it('leaves a sandbox whose name is not ours', async () => {
     const strange = { ...sandboxInspect(), Name: '/strange' };
     expect(await handedOver(roomWith(strange), { letGo: () => Promise.resolve([]) })).toEqual([]);
   });
 
-  it('says nothing of a container that goes meanwhile', async () => {
+  it('says nothing about a container that is removed meanwhile', async () => {
     const room = roomWith(containerInspect(), sandboxInspect());
     room.engine.gates.set(`inspectContainer ${CONTAINER_ID}`, () => {
       room.engine.containers.delete(CONTAINER_ID);
@@ -156,7 +156,7 @@ describe('handOverPods', () => {
     expect(short(await handedOver(room))).toEqual(['checkpoint done', 'namespace done']);
   });
 
-  it('asks for pods alone, and ends with its caller', async () => {
+  it('lists only pods, and ends with its caller', async () => {
     const room = roomWith(containerInspect(), sandboxInspect());
     const list = jest.spyOn(room.docker, 'listContainers');
     const caller = new AbortController();
@@ -173,7 +173,7 @@ describe('handOverPods', () => {
     await expect(handOverPods(parts, caller.signal).next()).rejects.toThrow('enough');
   });
 
-  it('gives an inspect ten seconds', async () => {
+  it('allows ten seconds for an inspect', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     try {
       const room = roomWith(containerInspect());

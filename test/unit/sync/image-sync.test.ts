@@ -21,8 +21,8 @@ function roomWith(...images: EngineImageInspect[]) {
   return room;
 }
 
-describe('resync', () => {
-  it('takes over what there is, and later only what has changed', async () => {
+describe('the resync of images', () => {
+  it('reads all images, and later only those that have changed', async () => {
     const { imageSync, engine, store } = roomWith(A, B);
     await imageSync.resync(signal);
     expect([...store.images.values()].map(({ id }) => id)).toEqual([A.Id, B.Id]);
@@ -36,8 +36,8 @@ describe('resync', () => {
   });
 
   it.each([
-    { desc: 'a tag lost', now: { ...A, RepoTags: [] } },
-    { desc: 'all names null', now: { ...A, RepoTags: null, RepoDigests: null } },
+    { desc: 'a lost tag', now: { ...A, RepoTags: [] } },
+    { desc: 'null for all names', now: { ...A, RepoTags: null, RepoDigests: null } },
     { desc: 'only <none>', now: { ...A, RepoTags: ['<none>:<none>'] } },
   ])('$desc', async ({ now }) => {
     const { imageSync, engine, store } = roomWith(A);
@@ -50,7 +50,7 @@ describe('resync', () => {
     expect(engine.calls).toEqual(['listImages']);
   });
 
-  it('forgets what is not listed', async () => {
+  it('forgets images that are not listed', async () => {
     const { imageSync, engine, store } = roomWith(A, B);
     await imageSync.resync(signal);
     engine.images.delete(A.Id);
@@ -58,7 +58,7 @@ describe('resync', () => {
     expect([...store.images.values()].map(({ id }) => id)).toEqual([B.Id]);
   });
 
-  it('an image that goes between list and inspect is just not there', async () => {
+  it('ignores an image that is removed between list and inspect', async () => {
     const { imageSync, engine, store } = roomWith(A, B);
     engine.gates.set(`inspectImage ${A.Id}`, () => {
       engine.images.delete(A.Id);
@@ -68,7 +68,7 @@ describe('resync', () => {
     expect([...store.images.values()].map(({ id }) => id)).toEqual([B.Id]);
   });
 
-  it('a list that was asked for before a pull cannot undo it', async () => {
+  it('does not undo a pull with a list that was requested earlier', async () => {
     const { imageSync, engine, store } = roomWith(A);
     const listed = gate();
     engine.gates.set('listImages', () => listed.promise);
@@ -83,8 +83,8 @@ describe('resync', () => {
   });
 });
 
-describe('a look at an image while a list that was asked for before lacks it', () => {
-  /** @returns what the look told, and whether the image is known then. */
+describe('the inspect of an image during a list that lacks it', () => {
+  /** @returns the result of the inspect, and whether the image is known afterwards. */
   const look = async (isThere: boolean): Promise<unknown[]> => {
     const { imageSync, engine, store } = roomWith(A);
     await imageSync.resync(signal);
@@ -103,17 +103,17 @@ describe('a look at an image while a list that was asked for before lacks it', (
     return [(await looking)?.id, store.images.size];
   };
 
-  it('finds one that was pulled since', async () => {
+  it('finds an image that was pulled since', async () => {
     expect(await look(true)).toEqual([A.Id, 1]);
   });
 
-  it('finds none that is gone', async () => {
+  it('does not find an image that is gone', async () => {
     expect(await look(false)).toEqual([undefined, 0]);
   });
 });
 
 describe('refresh and forget', () => {
-  it('one image by name', async () => {
+  it('read one image by name', async () => {
     const { imageSync, engine, store } = roomWith(A, B);
     expect((await imageSync.refresh('db:1', signal))?.id).toBe(B.Id);
     expect([engine.calls, store.images.size]).toEqual([['inspectImage db:1'], 1]);
@@ -121,7 +121,7 @@ describe('refresh and forget', () => {
     expect(store.images.size).toBe(0);
   });
 
-  it('an absent one is undefined, a failure is one', async () => {
+  it('return undefined for a missing image, and pass a failure on', async () => {
     const { imageSync, engine } = roomWith();
     expect(await imageSync.refresh('x:1', signal)).toBeUndefined();
     engine.down = true;
@@ -130,7 +130,7 @@ describe('refresh and forget', () => {
 });
 
 describe('requestResync', () => {
-  it('a burst costs two lists at most, and what the last event told is there', async () => {
+  it('makes at most two lists for a burst, with the result of the last event', async () => {
     const { imageSync, engine, store } = roomWith(A);
     const listed = gate();
     engine.gates.set('listImages', () => listed.promise);
@@ -145,7 +145,7 @@ describe('requestResync', () => {
     expect(engine.count('listImages')).toBe(2);
   });
 
-  it('a request that comes just when the list ends is not lost', async () => {
+  it('does not lose a request that comes just when the list ends', async () => {
     const { imageSync, engine } = roomWith();
     for (let delay = 0; delay < 60; delay++) {
       engine.calls.length = 0;
@@ -153,7 +153,7 @@ describe('requestResync', () => {
       engine.gates.set('listImages', () => listed.promise);
       imageSync.requestResync(signal);
       await settle();
-      // Hit each microtask between the answer and the end of the work that follows from it.
+      // This hits each microtask between the answer and the end of the following work.
       listed.resolve();
       for (let microtask = 0; microtask < delay; microtask++) await Promise.resolve();
       imageSync.requestResync(signal);
@@ -163,7 +163,7 @@ describe('requestResync', () => {
     }
   });
 
-  it('a failed list is tried again, as long as its connection stands', async () => {
+  it('retries a failed list as long as its connection lasts', async () => {
     const { imageSync, engine, store, complaints } = roomWith(A);
     let failures = 1;
     engine.gates.set('listImages', () =>
@@ -184,7 +184,7 @@ describe('requestResync', () => {
     await until(() => store.images.size === 2);
   });
 
-  it('waits ever longer between failed lists, and briefly again after one that succeeded', async () => {
+  it('waits at growing intervals between failed lists, and starts again after a success', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
     try {
       const { imageSync, engine } = roomWith(A);
@@ -192,7 +192,7 @@ describe('requestResync', () => {
       let failures = 4;
       engine.gates.set('listImages', () => {
         if (failures-- > 0) return Promise.reject(new Error('busy'));
-        // One that succeeds, during which an image changes, and then one more failure.
+        // One list succeeds, during which an image changes, and then one more fails.
         failures = 1;
         imageSync.requestResync(connection.signal);
         return Promise.resolve();
@@ -220,8 +220,8 @@ describe('requestResync', () => {
   });
 });
 
-describe('the first list', () => {
-  it('is waited for, by those who have time', async () => {
+describe('the first list of images', () => {
+  it('is awaited by callers that have time', async () => {
     const { imageSync, engine } = roomWith(A);
     const listed = gate();
     engine.gates.set('listImages', () => listed.promise);
@@ -241,7 +241,7 @@ describe('the first list', () => {
     await imageSync.whenListed(AbortSignal.abort(new Error('whatever')));
   });
 
-  it('is there before all images were looked at no more than with them', async () => {
+  it('is complete only when all images were inspected', async () => {
     const { imageSync, engine } = roomWith(A, B);
     const inspected = gate();
     engine.gates.set(`inspectImage ${B.Id}`, () => inspected.promise);
@@ -258,7 +258,7 @@ describe('the first list', () => {
 describe('an image that cannot be inspected', () => {
   const fails = (): Promise<void> => Promise.reject(new Error('layer is damaged'));
 
-  it('hides no other, is told of once, and is tried again after each list', async () => {
+  it('hides no other, is logged once, and is tried again after each list', async () => {
     const { imageSync, engine, store, complaints } = roomWith(A, B);
     engine.gates.set(`inspectImage ${A.Id}`, fails);
     for (let list = 0; list < 2; list++) await imageSync.resync(signal);
@@ -268,14 +268,14 @@ describe('an image that cannot be inspected', () => {
     engine.gates.clear();
     await imageSync.resync(signal);
     expect(store.images.size).toBe(2);
-    // It is told of again when it fails anew.
+    // It is logged again when it fails again.
     engine.images.set(A.Id, { ...A, RepoTags: ['app:2'] });
     engine.gates.set(`inspectImage ${A.Id}`, fails);
     await imageSync.resync(signal);
     expect(complaints).toHaveLength(2);
   });
 
-  it('is told of again when it was gone meanwhile', async () => {
+  it('is logged again when it was gone meanwhile', async () => {
     const { imageSync, engine, complaints } = roomWith(A);
     engine.gates.set(`inspectImage ${A.Id}`, fails);
     await imageSync.resync(signal);
@@ -286,7 +286,7 @@ describe('an image that cannot be inspected', () => {
     expect(complaints).toHaveLength(2);
   });
 
-  it('fails the list where the Engine is lost, or the connection', async () => {
+  it('fails the list if the Engine or the connection is lost', async () => {
     const { imageSync, engine, complaints } = roomWith(A);
     engine.gates.set(`inspectImage ${A.Id}`, () => Promise.reject(unavailable('refused')));
     expect(await rejectionOf(imageSync.resync(signal))).toBe('UNAVAILABLE refused');
@@ -302,7 +302,7 @@ describe('an image that cannot be inspected', () => {
   it.each([
     ['listImages', 30_000, 'The list of images took longer than 30000 ms'],
     [`inspectImage ${A.Id}`, 10_000, 'Inspecting an image took longer than 10000 ms'],
-  ])('is given up, as a list is, after its time: %s', async (call, ms, why) => {
+  ])('is given up after its time limit, as a list is: %s', async (call, ms, why) => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     try {
       const { imageSync, engine, complaints } = roomWith(A);
@@ -341,7 +341,7 @@ it('eight images are inspected at a time', async () => {
   expect(room.store.images.size).toBe(20);
 });
 
-it('an image is inspected again when only a digest of it is new', async () => {
+it('an image is inspected again when only one of its digests is new', async () => {
   const { imageSync, engine, store } = roomWith({ ...A, RepoDigests: [] });
   await imageSync.resync(signal);
   const RepoDigests = [`app@sha256:${engineId('d')}`];
@@ -356,8 +356,8 @@ it('an image is inspected again when only a digest of it is new', async () => {
   expect(engine.calls).toEqual(['listImages']);
 });
 
-describe('a look at one image', () => {
-  it('does not replace what is newer, and ends with its caller', async () => {
+describe('the inspect of one image', () => {
+  it('does not replace newer data, and ends with its caller', async () => {
     const { imageSync, engine, store } = roomWith(A);
     const slow = gate();
     engine.gates.set('inspectImage app:1', () => slow.promise);
@@ -375,8 +375,8 @@ describe('a look at one image', () => {
   });
 });
 
-describe('removals', () => {
-  it('of one image are made one after the other, those of others beside', async () => {
+describe('the removal', () => {
+  it('of one image waits for earlier ones, and runs next to those of other images', async () => {
     const { imageSync } = roomWith();
     const story: string[] = [];
     const first = gate();

@@ -1,6 +1,6 @@
 import { DatedLinkState } from '../../../src/sync/link-state';
 
-it('dates the loss of a connection, not each new reason for it', () => {
+it('the state keeps the time of the loss of a connection when its reason changes', () => {
   jest.useFakeTimers();
   try {
     const dated = new DatedLinkState({ ready: false, reason: 'not yet' });

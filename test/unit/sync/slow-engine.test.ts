@@ -33,7 +33,7 @@ const hang = (method: string): void => void made.engine.gates.set(method, () => 
 const isReady = (): Promise<void> => until(() => made.link.state.ready, 'the link');
 
 describe('an Engine whose /info hangs', () => {
-  it('is asked once, says why it is not ready, and lists its containers meanwhile', async () => {
+  it('is asked once, reports why it is not ready, and has its containers listed meanwhile', async () => {
     const info = gate();
     made.engine.gates.set('info', () => info.promise);
     made.link.start();
@@ -42,7 +42,7 @@ describe('an Engine whose /info hangs', () => {
     expect(made.store.containers.size).toBe(1);
     expect(made.store.engineVersion).toBe('20.10.24');
     await until(() => JSON.stringify(made.link.state).includes('/info'));
-    // Pods can be stopped, but not made.
+    // Pods can be stopped, but not created.
     await made.link.whenConnected();
     expect(await rejectionOf(made.link.whenReady())).toMatch(/^UNAVAILABLE .*\/info/);
     expect(made.engine.count('info')).toBe(1);
@@ -60,7 +60,7 @@ describe('an Engine whose /info hangs', () => {
     expect(made.link.trouble).toBeUndefined();
   });
 
-  it('is asked ever more rarely', async () => {
+  it('is asked at growing intervals', async () => {
     const asked: number[] = [];
     made = syncRoom({ ...QUICK, askBeside: 5 });
     made.engine.gates.set('info', () => {
@@ -70,11 +70,11 @@ describe('an Engine whose /info hangs', () => {
     made.link.start();
     await until(() => asked.length === 4);
     const [, , third = 0, fourth = 0] = asked;
-    // 5 ms, 20 ms, 80 ms: a timer is late at times, and never earlier than by a fraction of one.
+    // 5 ms, 20 ms, 80 ms. A timer can be late, and early only by a fraction of a millisecond.
     expect(fourth - third).toBeGreaterThan(75);
   });
 
-  it('is served on what it said to an earlier process, and says so', async () => {
+  it('is served with the facts of an earlier process, which is reported', async () => {
     await connected(made);
     const said = made.store.engine!;
     await made.link.stop();
@@ -102,7 +102,7 @@ describe('an Engine whose /info hangs', () => {
     expect(kept).toEqual([said]);
   });
 
-  it('is not taken for one of another version', async () => {
+  it('is not served with the facts of another version', async () => {
     const recall = jest.fn(() =>
       Promise.resolve({ ...toFacts(VERSION, made.engine.facts), engineVersion: '19' }),
     );
@@ -148,7 +148,7 @@ describe('an Engine whose /info hangs', () => {
     expect(made.complaints).toHaveLength(1);
   });
 
-  it('serves again after a cut of the event stream, on what it said before', async () => {
+  it('serves again after a cut of the event stream, with its earlier facts', async () => {
     await connected(made);
     hang('info');
     for (let cut = 0; cut < 3; cut++) {
@@ -159,24 +159,24 @@ describe('an Engine whose /info hangs', () => {
       made.engine.start();
       await until(() => made.engine.count('listContainers') > times && made.link.state.ready);
     }
-    // The first connection's, and one that is still open.
+    // The first connection's question, and one that is still open.
     expect(made.engine.count('info')).toBe(2);
     expect(made.engine.subscribers).toBe(1);
   });
 });
 
 describe('an Engine whose images hang', () => {
-  it.each(['listImages', `inspectImage ${IMAGE.Id}`])('%s: serves pods all the same', async (call) => {
+  it.each(['listImages', `inspectImage ${IMAGE.Id}`])('serves pods nevertheless: %s', async (call) => {
     made.engine.images.set(IMAGE.Id, IMAGE);
     hang(call);
     await connected(made);
     expect(await rejectionOf(made.link.whenImagesSyncedOnce())).toMatch(/^UNAVAILABLE .*images/);
-    // What a pull ends with waits for nobody.
+    // The end of a pull waits for nobody.
     made.engine.images.set('sha256:2', { ...IMAGE, Id: 'sha256:2', RepoTags: ['pulled:1'] });
     expect((await made.imageSync.refresh('pulled:1'))?.id).toBe('sha256:2');
   });
 
-  it('a list that was asked for before does not take away what was pulled since', async () => {
+  it('keeps an image that was pulled after the request for a list', async () => {
     const listed = gate();
     await connected(made);
     let held = true;
@@ -195,7 +195,7 @@ describe('an Engine whose images hang', () => {
   });
 });
 
-it('what an event would have told is asked for again when the inspect failed', async () => {
+it('the data of an event is requested again when the inspect failed', async () => {
   await connected(made);
   made.engine.containers.set(CONTAINER_ID, {
     ...containerInspect(),
@@ -208,7 +208,7 @@ it('what an event would have told is asked for again when the inspect failed', a
   await made.told(containerEvent('update'));
   expect(made.complaints).toEqual(['Cannot apply an event of Docker Engine: not now']);
   expect(made.store.containers.get(CONTAINER_ID)?.resources.memoryLimit.toString()).not.toBe('67108864');
-  // What each periodic comparison does: its list says nothing of limits.
+  // Each periodic comparison does this. Its list does not contain limits.
   await made.resync.run(false, new AbortController().signal);
   expect(made.store.containers.get(CONTAINER_ID)?.resources.memoryLimit.toString()).toBe('67108864');
 });

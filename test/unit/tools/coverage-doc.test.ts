@@ -6,7 +6,7 @@ import { readTable } from '../proto/cri-table';
 
 const FILE = join(__dirname, '../../../docs/cri-coverage.md');
 
-/** The requests that make and change pods and containers. */
+/** The requests that create and change pods and containers. */
 const ROOTS = [
   'RunPodSandboxRequest',
   'CreateContainerRequest',
@@ -17,7 +17,9 @@ const ROOTS = [
 const fields = readTable().filter(({ kind }) => kind === 'field');
 const messages = new Set(fields.map(({ parent }) => parent));
 
-/** `Message.field` of all that a request can hold, but for what lies below a field that is refused or without effect. */
+/**
+ * `Message.field` of every field in a request, except those below a field that is refused or has no effect.
+ */
 function reachable(message: string, seen = new Set<string>()): Set<string> {
   for (const { name, type } of fields.filter(({ parent }) => parent === message)) {
     const path = `${message}.${name}`;
@@ -35,16 +37,16 @@ describe('docs/cri-coverage.md', () => {
     Object.keys(rows).map((field) => `${message}.${field}`),
   );
 
-  it('is the table in tools/docs/fields (if not: make docs)', () => {
+  it('is the table in tools/docs/fields (if it differs, run make docs)', () => {
     expect(readFileSync(FILE, 'utf8')).toBe(renderCoverageDoc());
   });
 
-  it('tells of every field that a request can hold', () => {
+  it('contains every field of a request', () => {
     expect(wanted.size).toBeGreaterThan(100);
     expect([...wanted].filter((path) => !told.includes(path))).toEqual([]);
   });
 
-  it('tells of no field that the CRI does not have', () => {
+  it('contains no field that CRI does not have', () => {
     const all = new Set(fields.map(({ parent, name }) => `${parent}.${name}`));
     expect(told.filter((path) => !all.has(path))).toEqual([]);
   });

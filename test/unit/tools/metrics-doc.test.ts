@@ -6,7 +6,7 @@ import { createMetrics } from '../../../src/metrics/series';
 const FILE = join(__dirname, '../../../docs/metrics.md');
 
 describe('docs/metrics.md', () => {
-  it('is made from the registry (if not: make docs)', () => {
+  it('is made from the registry (if it differs, run make docs)', () => {
     expect(readFileSync(FILE, 'utf8')).toBe(renderMetricsDoc());
   });
 

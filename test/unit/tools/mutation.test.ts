@@ -68,7 +68,7 @@ describe('mutantsOf', () => {
     'let x = a.length',
     'let x: T = {}',
     'let x = []',
-  ])('leaves %s alone', (text) => expect(found(text)).toEqual([]));
+  ])('does not change %s', (text) => expect(found(text)).toEqual([]));
 
   it.each([
     { text: 'let x = new PluginError(`a ${b}`)', rest: [] },
@@ -77,11 +77,11 @@ describe('mutantsOf', () => {
     { text: 'let x = unavailable("why")', rest: [] },
     { text: 'let x = gauge("name", "help")', rest: ['text: "name" → \'\''] },
     { text: 'let x = { help: "help", name: "name" }', rest: ['text: "name" → \'\''] },
-  ])('takes no prose for a fault: $text', ({ text, rest }) =>
+  ])('does not mutate prose: $text', ({ text, rest }) =>
     expect(found(text).filter((change) => change.startsWith('text'))).toEqual(rest),
   );
 
-  it('makes texts that are TypeScript still, each unlike the original', () => {
+  it('makes texts that are still TypeScript, and all differ from the original', () => {
     const text = `
       export async function f({ a, b }: T): Promise<U> {
         for (const x of a) if (x?.y !== undefined && b[x.y] > -1) return { ...x, y: x.y + 1, z: [...b, true] };
@@ -104,7 +104,7 @@ describe('mutantsOf', () => {
     }
   });
 
-  it('gives each its own id, which stays when lines or the file move', () => {
+  it('gives each mutant an id that stays the same when lines or the file move', () => {
     const text = 'function f() { return a < b; }\nfunction g() { return a < b && a < b; }\n';
     const before = mutantsOf(FILE, text).map(({ id }) => id);
     expect(new Set(before).size).toBe(before.length);
@@ -117,7 +117,7 @@ describe('mutantsOf', () => {
 describe('sampleOf', () => {
   const items = Array.from({ length: 200 }, (_, index) => ({ id: `id ${index}` }));
 
-  it('is the same for the same seed, in order, and another for another', () => {
+  it('returns the same sample in the same order for the same seed, and another for another seed', () => {
     const sample = sampleOf(items, 20, '1');
     expect(sample).toHaveLength(20);
     expect(sampleOf([...items].reverse(), 20, '1').reverse()).toEqual(sample);
@@ -126,7 +126,7 @@ describe('sampleOf', () => {
     expect(sampleOf(items, Infinity, '1')).toEqual(items);
   });
 
-  it('changes little when items come and go', () => {
+  it('changes little when items are added or removed', () => {
     const sample = sampleOf(items, 20, '1');
     const later = sampleOf([...items.slice(2), { id: 'new' }], 20, '1');
     expect(later.filter((item) => sample.includes(item as never)).length).toBeGreaterThanOrEqual(17);
@@ -140,7 +140,7 @@ describe('instrumented', () => {
     export class One { constructor() { this.method(); } method() {} other() {} }
   `;
 
-  it('tells which functions ran, in the words of functionAround', () => {
+  it('reports the functions that ran, under the names of functionAround', () => {
     const reached: unknown[] = [];
     const module = { exports: {} as Record<string, () => unknown> };
     const { outputText } = ts.transpileModule(instrumented(FILE, text), {
@@ -178,7 +178,7 @@ describe('TestsByDistance', () => {
     }
   }
 
-  it('puts the test of the same name first, then its neighbours, then who imports it from afar', () => {
+  it('sorts first the test of the same name, then its neighbours, then those that import the file indirectly', () => {
     const up = '../../../src';
     write({
       'src/a/one.ts': '',
@@ -202,7 +202,7 @@ describe('TestsByDistance', () => {
     ]);
   });
 
-  it('takes circles, and what is nowhere, for what they are', () => {
+  it('handles circular imports and files without importers', () => {
     write({
       'src/a/one.ts': "import './two'; import './gone';",
       'src/a/two.ts': "import './one'; import data from './data.json';",
@@ -220,14 +220,14 @@ describe('the report', () => {
   const [mutant] = mutantsOf(FILE, '\nlet x = a === b');
   const verdict = { mutant: mutant!, filesRun: 2, ms: 1_000 };
 
-  it('says where a survivor is and what it was', () => {
+  it('shows the place and the text of a survivor', () => {
     expect(described({ ...verdict, fate: 'survived' })).toMatch(
       /^ {2}[0-9a-f]{8} src\/room\/file\.ts:2 equality: === → !== \(2 test files did not notice\)$/,
     );
     expect(described({ ...verdict, fate: 'unreached' })).toContain('(no unit test runs this function)');
   });
 
-  it('rounds a score down, and counts the time limit with what was noticed', () => {
+  it('rounds a score down, and counts mutants that reached the time limit as noticed', () => {
     const fates = ['killed', 'timeout', 'survived'] as const;
     const line = scoreLine(
       'room',

@@ -6,11 +6,11 @@ import { renderOptionsDoc } from '../../../tools/docs/options-doc';
 const FILE = join(__dirname, '../../../docs/options.md');
 
 describe('docs/options.md', () => {
-  it('is the option table (if not: make docs)', () => {
+  it('is made from the option table (if it differs, run make docs)', () => {
     expect(readFileSync(FILE, 'utf8')).toBe(renderOptionsDoc());
   });
 
-  it.each(Object.values(OPTIONS))('tells all of --$name', (option) => {
+  it.each(Object.values(OPTIONS))('documents --$name completely', (option) => {
     const row = renderOptionsDoc()
       .split('\n')
       .find((line) => line.includes(`\`--${option.name}`) && line.includes(option.help));

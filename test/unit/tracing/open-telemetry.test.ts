@@ -41,7 +41,7 @@ const step =
   () => ({ name, kind: 'client', attributes });
 const nothing = (): Promise<void> => Promise.resolve();
 
-it('makes the caller the parent of a call, and the call the parent of its steps, across awaits', async () => {
+it('spans have the caller as the parent of a call, and the call as the parent of its steps, across awaits', async () => {
   start();
   await tracer.serve(
     call('Outer', { traceparent: `00-${TRACE}-${PARENT}-01`, tracestate: 'vendor=1', attributes: { a: 1 } }),
@@ -63,7 +63,7 @@ it('makes the caller the parent of a call, and the call the parent of its steps,
   expect(collector.childrenOf(inner!).map(({ name }) => name)).toEqual(['Innermost']);
 });
 
-it('keeps calls that run at the same time apart', async () => {
+it('spans of simultaneous calls stay separate', async () => {
   start();
   const both = gate();
   const one = (name: string): Promise<void> =>
@@ -81,7 +81,7 @@ it('keeps calls that run at the same time apart', async () => {
   }
 });
 
-it('makes no span of a step outside a call, nor of what goes on after the answer', async () => {
+it('a step outside a call, or after the answer, has no span', async () => {
   start();
   const answered = gate();
   let later: Promise<unknown> = nothing();
@@ -96,7 +96,7 @@ it('makes no span of a step outside a call, nor of what goes on after the answer
   expect(collector.spans.map(({ name }) => name)).toEqual(['Call']);
 });
 
-it('tells failures by their codes and never by their messages', async () => {
+it('spans contain the codes of failures, and never their messages', async () => {
   start();
   const secret = new RuntimeError('NOT_FOUND', 'the secret command line');
   await expect(
@@ -116,7 +116,7 @@ it('tells failures by their codes and never by their messages', async () => {
   expect(JSON.stringify(collector.spans, (_key, value: unknown) => String(value))).not.toContain('secret');
 });
 
-it('names itself, unless the variables do', async () => {
+it('the service name is dockbridge unless the variables set one', async () => {
   start({ OTEL_RESOURCE_ATTRIBUTES: 'k8s.node.name=node-1,service.version=9' });
   await tracer.serve(call('Call'), nothing);
   expect((await collector.span('Call')).resource).toMatchObject({
@@ -131,7 +131,7 @@ it('names itself, unless the variables do', async () => {
   expect((await collector.span('Again')).resource['service.name']).toBe('cri');
 });
 
-it('samples as the variables say: here calls that their caller samples, and no others', async () => {
+it('the variables set the sampling: here only calls that their caller samples', async () => {
   start({ OTEL_TRACES_SAMPLER: 'parentbased_always_off' });
   const headers = await tracer.serve(call('Unsampled'), (span) => {
     span.set(() => {
@@ -147,7 +147,7 @@ it('samples as the variables say: here calls that their caller samples, and no o
 });
 
 it.each(['', 'nonsense', `00-${'0'.repeat(32)}-${PARENT}-01`, `ff-${TRACE}-${PARENT}-01`])(
-  'begins a trace of its own when the caller sends "%s"',
+  'a call begins a trace of its own when the caller sends "%s"',
   async (traceparent) => {
     start();
     await tracer.serve(call('Call', { traceparent }), nothing);
@@ -157,7 +157,7 @@ it.each(['', 'nonsense', `00-${'0'.repeat(32)}-${PARENT}-01`, `ff-${TRACE}-${PAR
   },
 );
 
-it('gives each step the headers that make it a parent elsewhere', async () => {
+it('each step gets the headers that make it a parent in the called program', async () => {
   start();
   const headers = await tracer.serve(call('Call'), () =>
     tracer.step(step('inner'), (span) => Promise.resolve(span.headers)),
@@ -166,7 +166,7 @@ it('gives each step the headers that make it a parent elsewhere', async () => {
   expect(headers).toEqual({ traceparent: `00-${inner.traceId}-${inner.spanId}-01` });
 });
 
-it("sends the exporter's headers, compressed if told to", async () => {
+it('the exporter sends its headers, and compresses if configured', async () => {
   start({ OTEL_EXPORTER_OTLP_HEADERS: 'x-token=abc', OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip' });
   await tracer.serve(call('Call'), nothing);
   await collector.span('Call');
@@ -177,7 +177,7 @@ it("sends the exporter's headers, compressed if told to", async () => {
   });
 });
 
-it('holds no more spans than its queue, and no call waits, when the collector never answers', async () => {
+it('the queue of spans is limited, and no call waits, when the collector never answers', async () => {
   collector.answer = 'hang';
   start({ OTEL_BSP_MAX_QUEUE_SIZE: '10', OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '5' });
   for (let turns = 0; turns < 50; turns++) await tracer.serve(call('Call'), nothing);
@@ -185,11 +185,11 @@ it('holds no more spans than its queue, and no call waits, when the collector ne
   const started = performance.now();
   await tracing.close();
   expect(performance.now() - started).toBeLessThan(4_000);
-  // What is under way, and what the queue held, in batches of five.
+  // The spans under way and those in the queue, in batches of five.
   expect(collector.requests).toBeLessThanOrEqual(3);
 });
 
-it('warns of variables that the SDK does not understand, and takes its defaults', async () => {
+it("a variable that the SDK does not understand causes a warning, and the SDK's default applies", async () => {
   const warnings: unknown[] = [];
   start(
     { OTEL_TRACES_SAMPLER: 'sometimes' },

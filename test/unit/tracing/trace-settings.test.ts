@@ -6,10 +6,10 @@ it.each([
   ['nothing', {}],
   ['an empty endpoint', { OTEL_EXPORTER_OTLP_ENDPOINT: ' ' }],
   ['only a service name', { OTEL_SERVICE_NAME: 'x', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }],
-  ['an SDK that is disabled', { ...ENDPOINT, OTEL_SDK_DISABLED: 'TRUE' }],
-  ['no exporter of traces', { ...ENDPOINT, OTEL_TRACES_EXPORTER: 'none' }],
-  ['another signal', { OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://127.0.0.1:4318' }],
-])('is off with %s', (_what, environment) => {
+  ['a disabled SDK', { ...ENDPOINT, OTEL_SDK_DISABLED: 'TRUE' }],
+  ['no exporter for traces', { ...ENDPOINT, OTEL_TRACES_EXPORTER: 'none' }],
+  ['another kind of signal', { OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://127.0.0.1:4318' }],
+])('tracing is off with %s', (_what, environment) => {
   expect(readTraceSettings(environment)).toEqual({ kind: 'off' });
 });
 
@@ -17,12 +17,12 @@ it.each([
   ['an endpoint', ENDPOINT, 'http://127.0.0.1:4318'],
   ['an SDK that is not disabled', { ...ENDPOINT, OTEL_SDK_DISABLED: 'false' }, 'http://127.0.0.1:4318'],
   [
-    'the protocol that is built in',
+    'the built-in protocol',
     { ...ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf' },
     'http://127.0.0.1:4318',
   ],
   [
-    'an endpoint for traces, which goes first and may hold secrets',
+    'an endpoint for traces, which has priority and may contain secrets',
     {
       OTEL_EXPORTER_OTLP_ENDPOINT: 'nonsense',
       OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://user:secret@collector.example/in?key=secret',
@@ -30,11 +30,11 @@ it.each([
     'https://collector.example',
   ],
   [
-    'a protocol for traces, which goes first',
+    'a protocol for traces, which has priority',
     { ...ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc', OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/protobuf' },
     'http://127.0.0.1:4318',
   ],
-])('is on with %s', (_what, environment, endpoint) => {
+])('tracing is on with %s', (_what, environment, endpoint) => {
   expect(readTraceSettings(environment)).toEqual({ kind: 'on', endpoint });
 });
 
@@ -64,6 +64,6 @@ it.each([
     { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: '10.0.0.5:4318' },
     'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is not a URL that begins with http:// or https://, such as http://127.0.0.1:4318',
   ],
-])('refuses %s and says why', (_what, environment, why) => {
+])('the settings refuse %s with a reason', (_what, environment, why) => {
   expect(readTraceSettings(environment)).toEqual({ kind: 'refused', why });
 });

@@ -39,7 +39,7 @@ const failure = (message: string, more: object = {}): Result => ({
   error: Object.assign(new Error(message), more),
 });
 
-it('says once that spans are lost, once that they are taken again, and how many were lost', () => {
+it('the log says once that spans are lost, once that they are accepted again, and how many were lost', () => {
   send(1, OK);
   send(2, failure('connect ECONNREFUSED 127.0.0.1:4318', { code: 'ECONNREFUSED' }));
   send(3, failure('something else'));
@@ -61,14 +61,14 @@ it('says once that spans are lost, once that they are taken again, and how many 
 it.each([
   ['an HTTP status', failure('Forbidden', { code: 403 }), 'HTTP 403 Forbidden'],
   ['an error with a code only', failure('', { code: 'ECONNREFUSED' }), 'ECONNREFUSED'],
-  ['an error that says nothing', failure(''), 'Error'],
+  ['an error without a message', failure(''), 'Error'],
   ['no error', { code: ExportResultCode.FAILED }, 'no reason given'],
-])('names the reason: %s', (_what, failed, error) => {
+])('the log names the reason: %s', (_what, failed, error) => {
   send(1, failed);
   expect(lines).toEqual([['warn', expect.any(String), { error }]]);
 });
 
-it('does not wait for ever for a collector that never ends its answer, nor counts it twice', () => {
+it('the exporter does not wait forever for a collector that never ends its answer, and does not count its spans twice', () => {
   jest.useFakeTimers();
   const answers: (() => void)[] = [];
   exporter = watched({
@@ -88,7 +88,7 @@ it('does not wait for ever for a collector that never ends its answer, nor count
   jest.useRealTimers();
 });
 
-it('says nothing about the last export at the end', async () => {
+it('the log says nothing about the last export at the end', async () => {
   exporter.close();
   send(1, failure('cut off'));
   await exporter.shutdown();

@@ -34,7 +34,10 @@ import {
   USER_NAMESPACE,
 } from './security';
 
-/** By message name; a test walks the CRI's own description and finds every message and field of these requests here. */
+/**
+ * By message name. A test checks that every message and field of these requests in CRI's own description is
+ * here.
+ */
 export const COVERAGE: Readonly<Record<string, Readonly<Record<string, Coverage>>>> = {
   RunPodSandboxRequest: RUN_POD_SANDBOX_REQUEST,
   PodSandboxConfig: POD_SANDBOX_CONFIG,

@@ -1,35 +1,35 @@
 import type { RuleText } from '../rule';
 
-const OWN = 'each runtime makes its own';
+const OWN = 'each runtime generates its own ids';
 const LATER =
-  'what an event tells besides its type is how things are when it is sent, which may be later than the event';
+  'apart from its type, an event describes the state at the time it is sent, which may be later than the event itself';
 const HANDLERS =
-  'names of handlers are configured on the node; whether a pod gets its own shows in its RunPodSandbox';
-const ORDER = 'the order means nothing';
-const MEASURED = 'it is measured';
+  "the names of handlers are configured on the node, and the result of RunPodSandbox shows whether a pod's handler exists";
+const ORDER = 'the order has no meaning';
+const MEASURED = 'it is a measurement';
 
 function all(paths: readonly string[], rest: Omit<RuleText, 'path'>): readonly RuleText[] {
   return paths.map((path) => ({ path, ...rest }));
 }
 
 /**
- * What is no difference between any two runtimes. Whatever is not named here, or by the rules for a runtime or of the user, must be
- * equal.
+ * The rules for any two runtimes. A value must be equal on both sides unless one of these rules, a rule for a runtime, or a rule of the
+ * user matches it.
  */
 export const BASE_RULES: readonly RuleText[] = [
-  // What a runtime says of itself.
+  // The runtime's information about itself.
   ...all(['Version.runtime_name', 'Version.runtime_version'], {
     as: 'ignore',
     because: 'it names the runtime',
   }),
   ...all(['PodSandboxStatus.info', 'ContainerStatus.info', 'ImageStatus.info', 'Status.info'], {
     as: 'ignore',
-    because: 'CRI leaves verbose information to each runtime',
+    because: 'CRI lets each runtime choose its verbose information',
   }),
   ...all(['*.verbose'], { as: 'ignore', because: 'it asks for information that is not compared' }),
   ...all(['RuntimeCondition.message', 'RuntimeCondition.reason'], {
     as: 'ignore',
-    because: 'it is text for people',
+    because: 'it is a text for people',
   }),
   ...all(['Status.runtime_handlers.@item'], { as: 'ignore', because: HANDLERS }),
 
@@ -38,7 +38,7 @@ export const BASE_RULES: readonly RuleText[] = [
     ...{
       as: 'id',
       space: 'image',
-      because: 'an image may have another id, as long as it is the same one everywhere',
+      because: 'runtimes may give an image different ids, but each runtime must use its id everywhere',
     },
   }),
   ...all(['*.image_ref'], { as: 'id', space: 'image_ref', because: OWN }),
@@ -68,17 +68,17 @@ export const BASE_RULES: readonly RuleText[] = [
   // Times.
   ...all(['*.created_at', '*.started_at', '*.finished_at'], {
     as: 'time',
-    because: 'the runs are not at one time',
+    because: 'the runs take place at different times',
   }),
-  ...all(['*.timestamp'], { as: 'time', because: 'the runs are not at one time' }),
+  ...all(['*.timestamp'], { as: 'time', because: 'the runs take place at different times' }),
 
   // Addresses.
   ...all(['PodSandboxNetworkStatus.ip', 'PodIP.ip'], {
     as: 'present',
-    because: 'addresses are given as they come',
+    because: 'each node assigns its own addresses',
   }),
   ...all(['Exec.url', 'Attach.url', 'PortForward.url'], {
-    ...{ as: 'present', because: 'the address of a session is made for it' },
+    ...{ as: 'present', because: 'each session has a new address' },
   }),
 
   // Order.
@@ -93,13 +93,16 @@ export const BASE_RULES: readonly RuleText[] = [
   ),
 
   // Images.
-  ...all(['Image.size'], { as: 'present', because: 'runtimes count it compressed or unpacked' }),
-  ...all(['Image.spec'], { as: 'ignore', because: 'it repeats how the image was asked for' }),
+  ...all(['Image.size'], {
+    as: 'present',
+    because: 'some runtimes report the compressed size, and others the unpacked size',
+  }),
+  ...all(['Image.spec'], { as: 'ignore', because: 'it repeats the request for the image' }),
 
-  // What is measured.
+  // Measurements.
   {
     ...{ path: 'CpuUsage.usage_nano_cores', as: 'ignore' as const },
-    because: 'a rate needs two readings, and there is none before the second one',
+    because: 'a rate needs two readings, so it is missing before the second one',
   },
   ...all(['ImageFsInfo.@item', 'FilesystemIdentifier.mountpoint'], {
     ...{ as: 'ignore', because: 'where a runtime keeps its files is configured on the node' },

@@ -1,30 +1,31 @@
 import type { RuleText } from '../rule';
 
-/** A call that this runtime does not implement. That the other one does not is no excuse. */
+/** For calls that this runtime may leave unimplemented. The other runtime must implement them. */
 const UNIMPLEMENTED = { as: 'ignore', values: ['OK', 'UNIMPLEMENTED'], own: ['UNIMPLEMENTED'] } as const;
-/** An error that containerd makes, and no other runtime. */
+/** For UNKNOWN errors that only containerd may return. */
 const UNKNOWN = {
   as: 'ignore',
   values: ['OK', 'UNKNOWN'],
   own: ['UNKNOWN'],
   only: { any: 'containerd' },
 } as const;
-/** What containerd may lack, and no other runtime. */
+/** For values that only containerd may lack. */
 const LACKS = { as: 'missing', only: { any: 'containerd' } } as const;
 
-/** What is known of containerd: from our conformance suite on it (test/conformance/skips.txt), and from its releases. */
+/** The rules for containerd. We derived them from runs of our conformance suite (test/conformance/skips.txt) and from its releases. */
 export const CONTAINERD_RULES: readonly RuleText[] = [
   {
     ...{ path: 'ContainerStatus.image_id', ...LACKS },
-    because: 'containerd tells no image_id in ContainerStatus',
+    because: 'containerd does not report image_id in ContainerStatus',
   },
   {
     ...{ path: 'ListContainers.containers.image_id', ...LACKS },
-    because: 'containerd tells no image_id in a list of containers either',
+    because: 'containerd does not report image_id in ListContainers',
   },
   {
     ...{ path: 'ContainerStatus.image.user_specified_image', ...LACKS },
-    because: 'containerd makes the image of a ContainerStatus from its own store, which does not keep this',
+    because:
+      'containerd takes the image in ContainerStatus from its own store, which does not contain this field',
   },
   {
     ...{
@@ -33,70 +34,71 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
       values: ['SIGNAL_RUNTIME_DEFAULT', 'SIGNAL_SIGTERM'],
     },
     because:
-      'containerd tells SIGNAL_RUNTIME_DEFAULT if nobody has chosen a signal, and stops with SIGTERM then',
+      'if no stop signal is set, containerd reports SIGNAL_RUNTIME_DEFAULT and stops the container with SIGTERM',
   },
   {
     ...{ path: 'PodSandboxStatus.containers_statuses.@item', ...LACKS },
-    because: 'containerd tells the statuses of containers in events alone, where evented PLEG reads them',
+    because: 'containerd reports the statuses of containers only in events, where evented PLEG reads them',
   },
   {
     ...{ path: 'ContainerStatus.status.@order', ...LACKS },
     because:
-      "containerd takes started_at from its own clock after the start, and finished_at from the process's exit, which for a short job is earlier",
+      'containerd reads the clock for started_at after the start, but finished_at is the time of the exit, which is earlier for a short job',
   },
   {
     ...{ path: 'GetContainerEvents.containers_statuses.@order', ...LACKS },
     because:
-      "containerd takes started_at from its own clock after the start, and finished_at from the process's exit, which for a short job is earlier",
+      'containerd reads the clock for started_at after the start, but finished_at is the time of the exit, which is earlier for a short job',
   },
   {
     ...{ path: 'CpuUsage.usage_nano_cores', ...LACKS },
-    because: 'containerd needs two readings for a rate, and has none when it is asked the first time',
+    because: 'containerd needs two readings for a rate, so its first answer has none',
   },
   {
     ...{ path: 'FilesystemUsage.*', ...LACKS },
-    because: "containerd reads the sizes of writable layers every 10 s; a container's first ones are 0",
+    because: 'containerd measures writable layers every 10 s, and reports 0 before the first measurement',
   },
   {
     ...{ path: 'SwapUsage.timestamp', ...LACKS },
-    because: 'containerd gives swap no time of its own if there is no swap to measure',
+    because: 'containerd reports no time for swap usage if there is no swap to measure',
   },
   {
     ...{ path: 'ListContainerStats.stats.@item', as: 'missing', only: { any: 'docker' } },
     because:
-      'containerd lists the stats of exited containers too; CRI and dockbridge have those of running ones',
+      'containerd also lists the stats of exited containers; CRI asks only for those of running containers, as dockbridge lists them',
   },
   {
     ...{ path: 'PodSandboxStats.@status', ...UNKNOWN },
     because:
-      'containerd measures a pod by its cgroup_parent, and answers `cgroupPath is empty` where there is none',
+      'containerd measures a pod by its cgroup_parent, and answers `cgroupPath is empty` if the pod has none',
   },
   {
     ...{ path: 'ListImages.images.@item', as: 'extra', asked: 'filter.image.image' },
     only: { any: 'containerd' },
-    because: 'containerd ignores the filter of ListImages and answers all images',
+    because: 'containerd ignores the filter of ListImages and returns all images',
   },
   {
     ...{ path: 'Status.status.conditions[Containerd*].@item', as: 'ignore' },
     because:
-      'containerd tells deprecations as conditions of its own, such as ContainerdHasNoDeprecationWarnings',
+      'containerd reports deprecations as additional conditions, such as ContainerdHasNoDeprecationWarnings',
   },
   {
     ...{ path: 'ContainerStatus.reason', as: 'ignore', values: ['OOMKilled', 'Error'] },
     ...{ own: ['Error'], only: { any: 'containerd' } },
-    because: "on cgroup v1 containerd's OOM event comes after the container's end, and is lost now and then",
+    because:
+      "with cgroup v1, containerd's OOM event comes after the container's end and is occasionally lost",
   },
   {
     ...{ path: 'ContainerStats.@status', ...UNKNOWN },
-    because: 'containerd answers `unexpected metrics response: []` soon after a start, now and then',
+    because: 'shortly after a start, containerd occasionally answers `unexpected metrics response: []`',
   },
   {
     ...{ path: 'ListContainerStats.@status', ...UNKNOWN },
-    because: 'containerd answers `unexpected metrics response: []` soon after a start, now and then',
+    because: 'shortly after a start, containerd occasionally answers `unexpected metrics response: []`',
   },
   {
     ...{ path: 'LinuxPodSandboxStats.process', as: 'ignore' },
-    because: 'containerd counts no processes of a pod now and then',
+    because: 'containerd occasionally does not count the processes of a pod',
   },
   {
     ...{
@@ -104,15 +106,15 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
       ...UNIMPLEMENTED,
       only: { any: 'containerd < 2.2' },
     },
-    because: 'containerd has no metrics of pods before 2.2',
+    because: 'containerd has no pod metrics before 2.2',
   },
   {
     ...{ path: 'ContainerStatus.mounts.image', as: 'ignore', only: { any: 'containerd < 2.2' } },
-    because: 'containerd names no image in the mounts of a status before 2.2',
+    because: 'containerd does not report the images of mounts before 2.2',
   },
   {
     ...{ path: 'ContainerStatus.mounts.image_sub_path', as: 'ignore', only: { any: 'containerd < 2.2' } },
-    because: 'containerd knows no sub-paths of image volumes before 2.2',
+    because: 'containerd does not support sub-paths of image volumes before 2.2',
   },
   {
     ...{ path: 'UpdatePodSandboxResources.@status', ...UNIMPLEMENTED },
@@ -121,7 +123,7 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
   },
   {
     ...{ path: 'Stream*.@status', ...UNIMPLEMENTED, only: { any: 'containerd < 2.4' } },
-    because: 'containerd streams no lists before 2.4',
+    because: 'containerd does not stream lists before 2.4',
   },
   {
     ...{
@@ -145,12 +147,12 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
       as: 'ignore',
       only: { any: 'containerd < 2.0' },
     },
-    because: 'containerd has no policy of supplemental groups before 2.0',
+    because: 'containerd does not support supplementalGroupsPolicy before 2.0',
   },
   {
     ...{ path: 'RuntimeHandlerFeatures.user_namespaces', as: 'ignore' },
     because:
-      'containerd has user namespaces from 1.7 on if runc, from 1.2 on, and the kernel have idmapped mounts',
+      'containerd supports user namespaces only from 1.7, with runc from 1.2, and if the kernel has idmapped mounts',
   },
   {
     ...{
@@ -159,7 +161,7 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
       values: ['OK', 'NOT_FOUND'],
       only: { any: 'containerd < 1.7' },
     },
-    because: 'containerd answers NOT_FOUND for stopping what is gone, before 1.7',
+    because: 'before 1.7, containerd answers NOT_FOUND if the container or pod to stop no longer exists',
   },
   {
     ...{
@@ -175,6 +177,6 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
   },
   {
     ...{ path: 'Image.pinned', as: 'ignore', only: { any: 'containerd < 1.7' } },
-    because: 'containerd pins no images before 1.7',
+    because: 'containerd does not report pinned images before 1.7',
   },
 ];

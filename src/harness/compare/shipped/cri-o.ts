@@ -1,13 +1,13 @@
 import type { RuleText } from '../rule';
 
-/** A call that this runtime does not implement. That the other one does not is no excuse. */
+/** For calls that this runtime may leave unimplemented. The other runtime must implement them. */
 const UNIMPLEMENTED = { as: 'ignore', values: ['OK', 'UNIMPLEMENTED'], own: ['UNIMPLEMENTED'] } as const;
 
-/** What is known of CRI-O, from its releases. Our own suites do not run on it. */
+/** The rules for CRI-O, which we derived from its releases. We have not run our test suites on it. */
 export const CRI_O_RULES: readonly RuleText[] = [
   {
     ...{ path: 'ContainerStatus.reason', as: 'ignore', values: ['Error', 'seccomp killed'] },
-    because: 'CRI-O says so if a system call that seccomp forbids has ended the container',
+    because: 'CRI-O reports `seccomp killed` if a system call forbidden by seccomp ended the container',
   },
   {
     ...{ path: 'RuntimeConfig.@status', ...UNIMPLEMENTED, only: { any: 'cri-o < 1.28' } },
@@ -20,6 +20,6 @@ export const CRI_O_RULES: readonly RuleText[] = [
   },
   {
     ...{ path: 'Stream*.@status', ...UNIMPLEMENTED, only: { any: 'cri-o < 1.36' } },
-    because: 'CRI-O streams no lists before 1.36',
+    because: 'CRI-O does not stream lists before 1.36',
   },
 ];

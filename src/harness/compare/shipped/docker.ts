@@ -1,13 +1,13 @@
 import type { RuleText } from '../rule';
 
 /**
- * What is known of Docker Engine, by dockbridge's own suites. cri-dockerd tells the same name; what it does wrong is not excused
- * here.
+ * The rules for Docker Engine, which we derived from dockbridge's test suites. They also apply to cri-dockerd, because it reports the same
+ * name, but they do not allow its errors.
  */
 export const DOCKER_RULES: readonly RuleText[] = [
   {
     ...{ path: 'RuntimeHandlerFeatures.user_namespaces', as: 'ignore' },
-    because: 'Docker Engine maps users for all of its containers or for none',
+    because: 'Docker Engine uses user namespaces for all of its containers or for none',
   },
   {
     ...{
@@ -19,12 +19,11 @@ export const DOCKER_RULES: readonly RuleText[] = [
   },
   {
     ...{ path: 'Image.repo_digests', as: 'ignore', only: { any: 'docker < 29' } },
-    because:
-      'the image store that Docker Engine has by default before 29 knows digests only of images from a registry',
+    because: "before 29, Docker Engine's default image store knows digests only for images from a registry",
   },
   {
     ...{ path: 'CheckpointContainer.@status', as: 'ignore', values: ['OK', 'UNIMPLEMENTED'] },
     ...{ own: ['UNIMPLEMENTED'], only: { any: 'docker' } },
-    because: 'checkpoints of Docker Engine are experimental, and need CRIU',
+    because: 'checkpoints are an experimental feature of Docker Engine, and need CRIU',
   },
 ];

@@ -1,6 +1,6 @@
 import type { Explanation } from '../explanation';
 
-/** Why runtimes differ, and what to do about it when pods move. Several explanations can share one. */
+/** Why runtimes differ, and what to do when pods move. Several explanations can share one text. */
 type Advice = Pick<Explanation, 'because' | 'advice'>;
 
 const HOSTS: Advice = {
@@ -23,15 +23,15 @@ const NEWER_CAPABILITIES: Advice = {
 };
 const PRIVILEGED_BY_PARTS: Advice = {
   because:
-    "Because this node lacks a capability, dockbridge cannot use the Engine's Privileged option and sets the single privileges instead (ADR 0012). Docker mounts /sys and the control groups writable only with the Privileged option. The container may remount them.",
+    "Because this node lacks a capability, dockbridge cannot use the Engine's Privileged option and sets the individual privileges instead (ADR 0012). Docker mounts /sys and the control groups writable only with the Privileged option. The container may remount them.",
   advice:
     'Nodes with all capabilities do not have this difference. On this node, privileged pods can write to /sys without a remount after the move.',
 };
 const LINE_ENDS: Advice = {
   because:
-    "If a line ends with a carriage return, containerd removes it from the log, and Docker keeps it. Every line of a terminal's output ends with one.",
+    "If a line ends with a carriage return, containerd removes this character from the log, and Docker keeps it. Every line of a terminal's output ends with a carriage return.",
   advice:
-    'Check that programs that read these logs accept lines with and without a carriage return. A filter that removes it is no longer needed.',
+    'Check that programs that read these logs accept lines with and without a carriage return. A filter that removes carriage returns is no longer needed.',
 };
 const STOP_SIGNAL: Advice = {
   because:
@@ -64,7 +64,7 @@ export const DOCKER_AND_CONTAINERD: readonly Explanation[] = [
     ...HOSTS,
   },
   {
-    // The node's file may have nothing that Docker's lacks.
+    // This covers nodes whose file has no line that Docker's file lacks.
     effect: '/etc/hosts',
     sides: [{ runtime: 'docker', value: DOCKER_HOSTS }, { runtime: 'containerd' }],
     ...HOSTS,

@@ -1,9 +1,9 @@
 import type { Explanation } from '../explanation';
 
-/** Each of these may use an older or a newer runc. */
+/** The runtimes that use runc. Each of them can have an older or a newer runc. */
 const RUNTIMES = ['docker', 'containerd'];
 
-/** The root of a container with an older runc and with a newer one. */
+/** Pairs of the root mount with an older runc and with a newer one. */
 const ROOTS = [
   [/^overlay rw slave$/, /^overlay rw$/],
   [/^overlay ro slave$/, /^overlay ro$/],
@@ -38,7 +38,7 @@ const SHARED_MEMORY: readonly Explanation[] = RUNTIMES.map((runtime) => ({
     'Files in /dev/shm can then be executed, and no field of a pod restores noexec. Check policies that rely on noexec.',
 }));
 
-/** Mounts that every container has, as Docker makes them, and as containerd does where the two differ. */
+/** The mounts of every container, as Docker creates them, and as containerd creates them if that differs. */
 const MOUNTS: readonly (readonly [place: string, docker: string, containerd?: string])[] = [
   ['/dev', 'tmpfs nosuid,rw mode=755 size=65536k'],
   ['/dev/mqueue', 'mqueue nodev,noexec,nosuid,rw'],
@@ -66,7 +66,7 @@ const SHARED_MOUNTS: readonly Explanation[] = MOUNTS.flatMap(([place, docker, co
   })),
 );
 
-/** Differences that come from the version of runc: 1.1 is Debian 12's, and Engine 29 was run with 1.5. */
+/** Differences that come from the version of runc. Debian 12 has runc 1.1, and we ran Engine 29 with runc 1.5. */
 export const RUNC: readonly Explanation[] = [...ROOT, ...SHARED_MEMORY, ...SHARED_MOUNTS];
 
 function exactly(text: string): RegExp {

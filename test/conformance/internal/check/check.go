@@ -1,4 +1,4 @@
-// Package check holds the few assertions that the specs are written with. All end the test at once.
+// Package check contains the assertions of the specs. All end the test at once.
 package check
 
 import (
@@ -74,7 +74,7 @@ func Includes(t testing.TB, what string, got, want map[string]string) {
 	}
 }
 
-// Refused ends the test if the call succeeded, or if it failed because nobody answered.
+// Refused ends the test if the call succeeded, or if it failed because no runtime answered.
 func Refused(t testing.TB, err error, what string) {
 	t.Helper()
 	switch {
@@ -85,7 +85,7 @@ func Refused(t testing.TB, err error, what string) {
 	}
 }
 
-// Patience is how long a test waits for what must come.
+// Patience is how long a test waits for an expected event.
 const Patience = time.Minute
 
 // Eventually waits until the claim holds.

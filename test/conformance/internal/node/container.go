@@ -14,38 +14,38 @@ import (
 	"k8s.io/utils/exec"
 )
 
-// Container belongs to a pod and goes with it.
+// Container belongs to a pod and is removed with it.
 type Container struct {
 	*Pod
 	ID     string
 	Config *cri.ContainerConfig
 }
 
-// Output is what a command wrote, and its exit code.
+// Output is the output of a command, and its exit code.
 type Output struct {
 	Stdout, Stderr string
 	Code           int
 }
 
-// Start starts it.
+// Start starts the container.
 func (c *Container) Start() {
 	c.T.Helper()
 	check.NoError(c.T, c.Runtime.StartContainer(c.Context(), c.ID), "StartContainer")
 }
 
-// Stop stops it with a grace period.
+// Stop stops the container with a grace period.
 func (c *Container) Stop(seconds int64) {
 	c.T.Helper()
 	check.NoError(c.T, c.Runtime.StopContainer(c.Context(), c.ID, seconds), "StopContainer")
 }
 
-// Remove removes it.
+// Remove removes the container.
 func (c *Container) Remove() {
 	c.T.Helper()
 	check.NoError(c.T, c.Runtime.RemoveContainer(c.Context(), c.ID), "RemoveContainer")
 }
 
-// Status asks for it.
+// Status returns the container's status.
 func (c *Container) Status() *cri.ContainerStatus {
 	c.T.Helper()
 	reply, err := c.Runtime.ContainerStatus(c.Context(), c.ID, false)
@@ -53,13 +53,13 @@ func (c *Container) Status() *cri.ContainerStatus {
 	return reply.Status
 }
 
-// State is one word of it.
+// State returns the container's state as one word.
 func (c *Container) State() cri.ContainerState {
 	c.T.Helper()
 	return c.Status().State
 }
 
-// Listed is nil when ListContainers does not know it.
+// Listed returns the container's entry in ListContainers, or nil.
 func (c *Container) Listed() *cri.Container {
 	c.T.Helper()
 	containers, err := c.Runtime.ListContainers(c.Context(), &cri.ContainerFilter{Id: c.ID})
@@ -71,7 +71,7 @@ func (c *Container) Listed() *cri.Container {
 	return containers[0]
 }
 
-// Exited waits for its end.
+// Exited waits until the container has ended.
 func (c *Container) Exited() *cri.ContainerStatus {
 	c.T.Helper()
 	var status *cri.ContainerStatus
@@ -102,12 +102,12 @@ func (c *Container) Sh(script string) Output {
 	return c.Exec("/bin/sh", "-c", script)
 }
 
-// LogPath is where its log must be.
+// LogPath returns the path of the container's log.
 func (c *Container) LogPath() string {
 	return filepath.Join(c.Pod.Config.LogDirectory, c.Config.LogPath)
 }
 
-// Log is the log as `kubectl logs` would show it, read by kubelet's own reader.
+// Log returns the log as `kubectl logs` would show it. kubelet's own reader reads it.
 func (c *Container) Log() Output {
 	c.T.Helper()
 	var stdout, stderr bytes.Buffer
@@ -116,14 +116,14 @@ func (c *Container) Log() Output {
 	return Output{Stdout: stdout.String(), Stderr: stderr.String()}
 }
 
-// FollowLog is `kubectl logs -f`: it returns when the container has ended.
+// FollowLog runs `kubectl logs -f` and returns when the container has ended.
 func (c *Container) FollowLog(ctx context.Context) (string, error) {
 	var stdout bytes.Buffer
 	err := logs.ReadLogs(ctx, c.LogPath(), c.ID, &logs.LogOptions{Follow: true}, c.Runtime, &stdout, &stdout)
 	return stdout.String(), err
 }
 
-// RawLog is the file itself.
+// RawLog returns the contents of the log file.
 func (c *Container) RawLog() string {
 	c.T.Helper()
 	text, err := os.ReadFile(c.LogPath())

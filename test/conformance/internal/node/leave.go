@@ -8,10 +8,10 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// Leave removes from the node what the run has made and still is there: pods that specs could not end, and images of
+// Leave removes everything that the run has made and left on the node: pods that specs could not end, and images of
 // the suite's registry. No spec can make a pod afterwards.
 func (e *Environment) Leave(ctx context.Context) error {
-	e.making.Lock() // for good
+	e.making.Lock() // never unlocked
 	pods, err := e.Runtime.ListPodSandbox(ctx, &cri.PodSandboxFilter{
 		LabelSelector: map[string]string{"io.kubernetes.pod.namespace": "conformance"},
 	})
@@ -35,7 +35,7 @@ func (e *Environment) Leave(ctx context.Context) error {
 
 func (e *Environment) isOurs(reference string) bool {
 	for _, host := range []string{e.Registry.Host, e.Registry.Alias, e.Registry.PrivateHost} {
-		// The sandbox image of a runtime that takes it from here is the node's.
+		// If a runtime takes its sandbox image from here, the image stays for the node.
 		if strings.HasPrefix(reference, host+"/") && !strings.HasPrefix(reference, host+"/pause") {
 			return true
 		}

@@ -1,5 +1,5 @@
-// Package node holds the runtime under test as kubelet does: through its clients, with its conventions for names,
-// labels and log directories. What a spec makes is gone when it ends.
+// Package node uses the runtime under test as kubelet does: through its clients, with its conventions for names,
+// labels and log directories. The objects of a spec are removed when it ends.
 package node
 
 import (
@@ -20,23 +20,23 @@ import (
 	client "k8s.io/cri-client/pkg"
 )
 
-// Environment is what all specs of a run share.
+// Environment is shared by all specs of a run.
 type Environment struct {
 	Runtime  internalapi.RuntimeService
 	Images   internalapi.ImageManagerService
 	Registry *registry.Registry
 	// Base is an image with busybox, at Registry.
 	Base string
-	// Handler is the runtime handler that pods ask for.
+	// Handler is the runtime handler that pods request.
 	Handler string
-	// CgroupParent is what the node's cgroup driver wants to hear from a kubelet.
+	// CgroupParent is a cgroup in the notation that the node's cgroup driver expects from a kubelet.
 	CgroupParent string
 	run          string
-	// making is held for reading while a pod is made, and for writing when no more shall be.
+	// making is held for reading while a pod is made, and for writing when no more pods may be made.
 	making sync.RWMutex
 }
 
-// Connect asks the runtime at endpoint the two questions that a kubelet starts with.
+// Connect makes the two calls to the runtime at endpoint with which a kubelet starts.
 func Connect(ctx context.Context, endpoint, handler string, images *registry.Registry) (*Environment, error) {
 	const timeout = 2 * time.Minute // kubelet's --runtime-request-timeout
 	runtime, err := client.NewRemoteRuntimeService(ctx, endpoint, timeout, nil, false)
@@ -59,16 +59,16 @@ func Connect(ctx context.Context, endpoint, handler string, images *registry.Reg
 		env.CgroupParent = "/test.slice"
 	}
 	env.Base = images.Publish(env.Image("base"), "base", "1")[0]
-	// For runtimes that are told to take their sandbox image from here.
+	// This is for runtimes that are configured to take their sandbox image from here.
 	images.Publish(registry.Image{Layers: [][]byte{images.Base}, Marker: "pause", Entrypoint: []string{"pause"}}, "pause", "1")
-	// Once, before all specs want it at the same time.
+	// It is pulled once, before all specs need it at the same time.
 	if _, err := imageService.PullImage(ctx, &cri.ImageSpec{Image: env.Base}, nil, nil); err != nil {
 		return nil, fmt.Errorf("PullImage %s: %w", env.Base, err)
 	}
 	return env, nil
 }
 
-// Image is one with busybox whose content no other marker has.
+// Image returns an image with busybox and a content that depends on the marker.
 func (e *Environment) Image(marker string) registry.Image {
 	return registry.Image{
 		Layers: [][]byte{e.Registry.Base}, Marker: marker + " " + e.run, Cmd: []string{"sleep", "3600"},
@@ -79,34 +79,34 @@ func (e *Environment) Image(marker string) registry.Image {
 type Node struct {
 	*Environment
 	T testing.TB
-	// Logs is the directory of pod logs, /var/log/pods of a real node.
+	// Logs is the directory of pod logs, which is /var/log/pods on a real node.
 	Logs string
 }
 
 var counter atomic.Int64
 
-// Name is unique on the node.
+// Name returns a name that is unique on the node.
 func (n *Node) Name(prefix string) string {
 	return fmt.Sprintf("%s-%s-%d", prefix, n.run, counter.Add(1))
 }
 
-// New makes the spec one that runs beside others.
+// New lets the spec run in parallel with others.
 func (e *Environment) New(t *testing.T) *Node {
 	t.Helper()
 	t.Parallel()
 	return e.Alone(t)
 }
 
-// Alone is for specs that change what others would notice.
+// Alone is for specs that change something which others would notice.
 func (e *Environment) Alone(t testing.TB) *Node {
 	t.Helper()
 	return &Node{Environment: e, T: t, Logs: t.TempDir()}
 }
 
-// Context lasts as long as the spec.
+// Context returns a context that lasts as long as the spec.
 func (n *Node) Context() context.Context { return n.T.Context() }
 
-// PodConfig is what kubelet sends for a pod in the network of the node's plugins.
+// PodConfig returns kubelet's configuration for a pod in the network of the node's plugins.
 func (n *Node) PodConfig(changes ...func(*cri.PodSandboxConfig)) *cri.PodSandboxConfig {
 	name := n.Name("pod")
 	config := &cri.PodSandboxConfig{
@@ -162,7 +162,7 @@ func (n *Node) TryPod(changes ...func(*cri.PodSandboxConfig)) (*Pod, error) {
 	return pod, nil
 }
 
-// Have pulls an image that is not there, as a kubelet does with IfNotPresent, and returns the runtime's id of it.
+// Have pulls a missing image, as a kubelet does with IfNotPresent, and returns the runtime's id of it.
 func (n *Node) Have(reference string) string {
 	n.T.Helper()
 	if image := n.Image(reference); image != nil {
@@ -171,7 +171,7 @@ func (n *Node) Have(reference string) string {
 	return n.Pull(reference)
 }
 
-// Pull returns what the runtime calls the image.
+// Pull pulls an image and returns the runtime's name of it.
 func (n *Node) Pull(reference string) string {
 	n.T.Helper()
 	id, err := n.Images.PullImage(n.Context(), &cri.ImageSpec{Image: reference}, nil, nil)
@@ -179,7 +179,7 @@ func (n *Node) Pull(reference string) string {
 	return id
 }
 
-// Image is nil when the runtime does not have it.
+// Image returns the runtime's image, or nil.
 func (n *Node) Image(reference string) *cri.Image {
 	n.T.Helper()
 	status, err := n.Images.ImageStatus(n.Context(), &cri.ImageSpec{Image: reference}, false)
@@ -187,14 +187,14 @@ func (n *Node) Image(reference string) *cri.Image {
 	return status.GetImage()
 }
 
-// RemoveImage removes it by any name.
+// RemoveImage removes an image by any of its names.
 func (n *Node) RemoveImage(reference string) {
 	n.T.Helper()
 	err := n.Images.RemoveImage(n.Context(), &cri.ImageSpec{Image: reference})
 	check.NoError(n.T, err, "RemoveImage "+reference)
 }
 
-// Publish puts an image of the spec's own into the registry and removes it from the node at the end. Without tags, the
+// Publish puts an image of the spec into the registry and removes it from the node at the end. Without tags, the
 // tag is `1`.
 func (n *Node) Publish(change func(*registry.Image), tags ...string) []string {
 	n.T.Helper()
@@ -211,7 +211,7 @@ func (n *Node) Publish(change func(*registry.Image), tags ...string) []string {
 	return references
 }
 
-// RemoveAtEnd leaves the node without these images.
+// RemoveAtEnd removes these images from the node when the spec ends.
 func (n *Node) RemoveAtEnd(references ...string) {
 	n.T.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), check.Patience)
@@ -224,7 +224,7 @@ func (n *Node) RemoveAtEnd(references ...string) {
 	})
 }
 
-// Features are what the runtime says it can do.
+// Features returns the features that the runtime reports.
 func (n *Node) Features() (*cri.RuntimeFeatures, *cri.RuntimeHandlerFeatures) {
 	n.T.Helper()
 	status, err := n.Runtime.Status(n.Context(), false)
@@ -237,7 +237,7 @@ func (n *Node) Features() (*cri.RuntimeFeatures, *cri.RuntimeHandlerFeatures) {
 	return status.Features, nil
 }
 
-// Repository is a reference without its tag or digest.
+// Repository returns a reference without its tag or digest.
 func Repository(reference string) string {
 	repository, _, digest := strings.Cut(reference, "@")
 	if digest {

@@ -7,14 +7,14 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// Pod is one that runs, until the spec ends.
+// Pod is a pod that runs until the spec ends.
 type Pod struct {
 	*Node
 	ID     string
 	Config *cri.PodSandboxConfig
 }
 
-// Status asks for it.
+// Status returns the pod's status.
 func (p *Pod) Status() *cri.PodSandboxStatus {
 	p.T.Helper()
 	reply, err := p.Runtime.PodSandboxStatus(p.Context(), p.ID, false)
@@ -30,7 +30,7 @@ func (p *Pod) IP() string {
 	return ip
 }
 
-// Listed says whether ListPodSandbox knows it, and returns what it says.
+// Listed returns whether ListPodSandbox has the pod, and its entry.
 func (p *Pod) Listed() *cri.PodSandbox {
 	p.T.Helper()
 	pods, err := p.Runtime.ListPodSandbox(p.Context(), &cri.PodSandboxFilter{Id: p.ID})
@@ -42,19 +42,19 @@ func (p *Pod) Listed() *cri.PodSandbox {
 	return pods[0]
 }
 
-// Stop stops it.
+// Stop stops the pod.
 func (p *Pod) Stop() {
 	p.T.Helper()
 	check.NoError(p.T, p.Runtime.StopPodSandbox(p.Context(), p.ID), "StopPodSandbox")
 }
 
-// Remove removes it.
+// Remove removes the pod.
 func (p *Pod) Remove() {
 	p.T.Helper()
 	check.NoError(p.T, p.Runtime.RemovePodSandbox(p.Context(), p.ID), "RemovePodSandbox")
 }
 
-// ContainerConfig is what kubelet sends for a container of the base image that sleeps.
+// ContainerConfig returns kubelet's configuration for a container of the base image that sleeps.
 func (p *Pod) ContainerConfig(changes ...func(*cri.ContainerConfig)) *cri.ContainerConfig {
 	name := p.Name("container")
 	config := &cri.ContainerConfig{
@@ -73,7 +73,7 @@ func (p *Pod) ContainerConfig(changes ...func(*cri.ContainerConfig)) *cri.Contai
 			SecurityContext: &cri.LinuxContainerSecurityContext{
 				NamespaceOptions: &cri.NamespaceOption{
 					Pid: cri.NamespaceMode_CONTAINER,
-					// These two are the pod's.
+					// These two fields are the pod's.
 					Network: p.Config.Linux.GetSecurityContext().GetNamespaceOptions().GetNetwork(),
 					Ipc:     p.Config.Linux.GetSecurityContext().GetNamespaceOptions().GetIpc(),
 				},
@@ -101,7 +101,7 @@ func (p *Pod) TryCreate(changes ...func(*cri.ContainerConfig)) (*Container, erro
 	return &Container{Pod: p, ID: id, Config: config}, nil
 }
 
-// Create creates a container; it goes with its pod.
+// Create creates a container, which is removed with its pod.
 func (p *Pod) Create(changes ...func(*cri.ContainerConfig)) *Container {
 	p.T.Helper()
 	container, err := p.TryCreate(changes...)
@@ -117,7 +117,7 @@ func (p *Pod) Start(changes ...func(*cri.ContainerConfig)) *Container {
 	return container
 }
 
-// Run runs a shell script in a container of its own and returns what kubelet's log reader makes of its output.
+// Run runs a shell script in a new container and returns its output as kubelet's log reader reads it.
 func (p *Pod) Run(script string, changes ...func(*cri.ContainerConfig)) Output {
 	p.T.Helper()
 	container := p.Start(append([]func(*cri.ContainerConfig){Shell(script)}, changes...)...)
@@ -132,7 +132,7 @@ func Shell(script string) func(*cri.ContainerConfig) {
 	return func(config *cri.ContainerConfig) { config.Command = []string{"/bin/sh", "-c", script} }
 }
 
-// Of chooses the image; its own command is run.
+// Of chooses the image, whose own command runs.
 func Of(reference string) func(*cri.ContainerConfig) {
 	return func(config *cri.ContainerConfig) {
 		config.Image = &cri.ImageSpec{Image: reference}
@@ -145,17 +145,17 @@ func Security(change func(*cri.LinuxContainerSecurityContext)) func(*cri.Contain
 	return func(config *cri.ContainerConfig) { change(config.Linux.SecurityContext) }
 }
 
-// PodSecurity changes that of a pod.
+// PodSecurity changes the security context of a pod.
 func PodSecurity(change func(*cri.LinuxSandboxSecurityContext)) func(*cri.PodSandboxConfig) {
 	return func(config *cri.PodSandboxConfig) { change(config.Linux.SecurityContext) }
 }
 
-// Mount adds one.
+// Mount adds a mount.
 func Mount(mount *cri.Mount) func(*cri.ContainerConfig) {
 	return func(config *cri.ContainerConfig) { config.Mounts = append(config.Mounts, mount) }
 }
 
-// Resources sets them.
+// Resources sets the resources.
 func Resources(resources *cri.LinuxContainerResources) func(*cri.ContainerConfig) {
 	return func(config *cri.ContainerConfig) { config.Linux.Resources = resources }
 }

@@ -19,23 +19,23 @@ import (
 	streaming "k8s.io/streaming/pkg/httpstream"
 )
 
-// Transport is a way of kubectl's, or of the API server's, to a streaming URL.
+// Transport is a way in which kubectl or the API server uses a streaming URL.
 type Transport string
 
-// The transports that client-go has.
+// The transports of client-go.
 const (
 	SPDY      Transport = "SPDY"
 	WebSocket Transport = "WebSocket"
-	// OldWebSocket is WebSocket as it was before stdin could be closed: v4.channel.k8s.io.
+	// OldWebSocket is the protocol v4.channel.k8s.io, which cannot close stdin.
 	OldWebSocket Transport = "WebSocket v4"
 	// Fallback tries WebSocket and then SPDY, as kubectl does.
 	Fallback Transport = "fallback"
 )
 
-// The URL is the node's own: a certificate of it is nobody's business here.
+// The URL is on this node, so its certificate does not have to be verified.
 var insecure = &rest.Config{TLSClientConfig: rest.TLSClientConfig{Insecure: true}}
 
-// asking is an executor that asks for a URL of its own: a URL is good for one session.
+// asking is an executor that requests a new URL for each session, because a URL is valid once.
 type asking struct {
 	transport Transport
 	ask       func() (string, error)
@@ -76,16 +76,16 @@ func upgradeFailed(err error) bool {
 	return httpstream.IsUpgradeFailure(err) || streaming.IsUpgradeFailure(err)
 }
 
-// Terminal is what a session of kubectl's brings along.
+// Terminal is the terminal of a kubectl session.
 type Terminal struct {
 	Stdin io.Reader
 	Tty   bool
 	Sizes remotecommand.TerminalSizeQueue
-	// Stdout, if it is set, gets the output instead of the result.
+	// Stdout, if it is set, gets the output in place of the result.
 	Stdout io.Writer
 }
 
-// Stream has a session at the URL that ask gives, until the command ends.
+// Stream runs a session at the URL that ask returns, until the command ends.
 func (terminal Terminal) Stream(ctx context.Context, transport Transport, ask func() (string, error)) (Output, error) {
 	var executor remotecommand.Executor = asking{transport, ask}
 	if transport == Fallback {
@@ -131,7 +131,7 @@ func (c *Container) Attach(ctx context.Context, transport Transport, terminal Te
 	})
 }
 
-// Forward is `kubectl port-forward`: it returns the local port, which is open until the spec ends.
+// Forward is `kubectl port-forward`. It returns the local port, which is open until the spec ends.
 func (p *Pod) Forward(transport Transport, port int32) int32 {
 	p.T.Helper()
 	ask := func() (string, error) {
@@ -164,7 +164,7 @@ func (p *Pod) Forward(transport Transport, port int32) int32 {
 	return int32(ports[0].Local)
 }
 
-// askingDialer is asking for port-forward.
+// askingDialer requests URLs for port-forward as asking does.
 type askingDialer struct {
 	transport Transport
 	ask       func() (string, error)

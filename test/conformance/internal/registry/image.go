@@ -10,13 +10,13 @@ import (
 	"runtime"
 )
 
-// Image says what an image is made of.
+// Image describes the contents of an image.
 type Image struct {
 	// Layers are tar files, lowest first.
 	Layers [][]byte
-	// Files are one more layer above them: path to content.
+	// Files are one more layer above Layers and map paths to contents.
 	Files map[string]string
-	// Marker sets images apart whose content is the same otherwise: no two markers, no two ids.
+	// Marker distinguishes images with equal contents: different markers give different ids.
 	Marker     string
 	User       string
 	Cmd        []string
@@ -47,7 +47,7 @@ func digestOf(content []byte) string {
 	return fmt.Sprintf("sha256:%x", sha256.Sum256(content))
 }
 
-// build returns the manifest and adds its blobs, by digest, to blobs. Layers are packed once: cache is by their digest.
+// build returns the manifest and adds its blobs to blobs by digest. Layers are packed once, and cache has them by digest.
 func (image Image) build(blobs map[string][]byte, cache map[string]descriptor) []byte {
 	var layers []descriptor
 	var diffIDs []string
@@ -125,7 +125,7 @@ func encode(value any) []byte {
 	return text
 }
 
-// must is for what cannot fail: writing to memory.
+// must is for calls that cannot fail, such as writing to memory.
 func must(err error) {
 	if err != nil {
 		panic(err)

@@ -1,5 +1,5 @@
-// Package registry serves images that it makes itself, in memory, from Debian's busybox: no image comes from outside,
-// each test may have an image of its own, and the tests see what a runtime asks for.
+// Package registry serves images that it makes in memory from Debian's busybox. No image comes from outside, each
+// test may have its own image, and the tests see the requests of a runtime.
 package registry
 
 import (
@@ -17,13 +17,13 @@ import (
 	"time"
 )
 
-// Registry speaks as much of the distribution API as a pull needs.
+// Registry implements the part of the distribution API that a pull needs.
 type Registry struct {
-	// Host is `address:port`, the domain of references; Alias is another name of it, as of a second registry.
+	// Host is `address:port`, the domain of references. Alias is another name for it, which stands for a second registry.
 	Host, Alias string
-	// PrivateHost serves the same to who gives the credentials.
+	// PrivateHost serves the same images to clients with the credentials.
 	PrivateHost string
-	// Base and Nginx are layers; Nginx is nil where the machine has none.
+	// Base and Nginx are layers. Nginx is nil if the machine has none.
 	Base, Nginx []byte
 
 	mutex     sync.Mutex
@@ -33,24 +33,24 @@ type Registry struct {
 	slow      map[string]Pace
 }
 
-// What PrivateHost wants to hear.
+// The credentials that PrivateHost requires.
 const (
 	User     = "puller"
 	Password = "p:w"
 )
 
-// Pace is how a repository serves its layers.
+// Pace is the speed at which a repository serves its layers.
 type Pace struct {
-	// Chunks of the layer are sent one each Every; after Stall chunks (0: never) nothing more comes.
+	// The layer is sent in Chunks, one each Every. After Stall chunks (0: never) nothing more is sent.
 	Chunks, Stall int
 	Every         time.Duration
-	// Release, when it is closed, ends the waiting.
+	// Closing Release ends the stall.
 	Release chan struct{}
-	// Ended, with room for one, hears when a client that was being served has gone or has it all.
+	// Ended, with a buffer of one, receives a value when a client has gone or has received everything.
 	Ended chan struct{}
 }
 
-// Start listens on address. The layers are in images/base.tar below the directory of a built suite; elsewhere
+// Start listens on address. A built suite has the layers in images/base.tar below its directory; otherwise
 // images/build.sh makes them.
 func Start(suite, address string) (*Registry, error) {
 	images := filepath.Join(suite, "images")
@@ -97,7 +97,7 @@ func serve(address string, handler http.Handler) (string, error) {
 	return listener.Addr().String(), nil
 }
 
-// Publish puts the image there under the tags and returns the references, `host/repository:tag`.
+// Publish publishes the image under the tags and returns the references, `host/repository:tag`.
 func (r *Registry) Publish(image Image, repository string, tags ...string) []string {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -111,7 +111,7 @@ func (r *Registry) Publish(image Image, repository string, tags ...string) []str
 	return references
 }
 
-// PublishIndex puts an index of one platform there and returns its reference by digest.
+// PublishIndex publishes an index of one platform and returns its reference by digest.
 func (r *Registry) PublishIndex(image Image, repository string) string {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()

@@ -1,5 +1,5 @@
-// Package report makes a table, JUnit's XML and JSON of what `go test -json` or ginkgo tell of a run. Listed tests run
-// like all others: one that fails is skipped with its reason, one that passes needs its entry no more.
+// Package report makes a table, JUnit's XML and JSON from the output of `go test -json` or ginkgo. Listed tests run
+// like all others: a failure counts as skipped with its reason, and a success means that its entry is no longer needed.
 package report
 
 import (
@@ -13,21 +13,21 @@ import (
 	"strings"
 )
 
-// result is one test's, a leaf's: what has subtests counts by them.
+// result is the result of one test without subtests. Other tests are counted by their subtests.
 type result struct {
 	name, outcome string
 	output        []string
-	// log is what only a machine's report has room for.
+	// log is output that only reports for machines have room for.
 	log     string
 	seconds float64
 }
 
-// Results are what a run told, in no particular order.
+// Results are the results of a run, in no particular order.
 type Results struct {
 	tests []result
-	// retried has a line for each test that passed, but not at once.
+	// retried has a line for each test that passed only in a later attempt.
 	retried []string
-	// Package has the lines that belong to no test: why a build failed, or why no test could begin.
+	// Package has the lines that belong to no test, such as the reason why a build failed or no test could begin.
 	Package []string
 }
 
@@ -58,7 +58,7 @@ func Read(input io.Reader) (Results, error) {
 	parents := map[string]bool{}
 	for name := range outcomes {
 		for index, character := range name {
-			if character == '/' { // a subtest's own name may have one
+			if character == '/' { // the name of a subtest may contain one
 				parents[name[:index]] = true
 			}
 		}
@@ -73,7 +73,7 @@ func Read(input io.Reader) (Results, error) {
 	return all, nil
 }
 
-// Areas maps tests to the files of the suite's directory that hold them.
+// Areas maps tests to the files in the suite's directory that contain them.
 func Areas(suite string) map[string]string {
 	found := map[string]string{}
 	files, _ := filepath.Glob(filepath.Join(suite, "*_test.go")) // the pattern is right

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Runtime is what the run was about.
+// Runtime is the tested runtime.
 type Runtime struct {
-	// Label is what the list of skips knows it by, such as an Engine's version or containerd-2.
+	// Label is its name in the list of skips, such as an Engine's version or containerd-2.
 	Label string `json:"label"`
-	// Name and Version are the runtime's own words, if they are known.
+	// Name and Version are those that the runtime reports, if they are known.
 	Name    string `json:"name,omitempty"`
 	Version string `json:"version,omitempty"`
 }
@@ -22,24 +22,24 @@ const (
 	Skipped = "skipped"
 )
 
-// Case is a spec and what became of it.
+// Case is a spec and its result.
 type Case struct {
-	// Area is the file or the group that the spec belongs to.
+	// Area is the file or the group of the spec.
 	Area    string  `json:"area"`
 	Name    string  `json:"name"`
 	Outcome string  `json:"outcome"`
 	Seconds float64 `json:"seconds"`
-	// Reason says why it was skipped, or of a failure in a word how it ended: `fail`, `unfinished`, `panicked`.
+	// Reason says why it was skipped, or how a failure ended: `fail`, `unfinished`, `panicked`.
 	Reason string `json:"reason,omitempty"`
-	// Output is what the spec wrote, if it did not pass.
+	// Output is the output of a spec that did not pass.
 	Output string `json:"output,omitempty"`
 	log    string
 }
 
-// Report is a run judged by the list of skips.
+// Report is the result of a run after applying the list of skips.
 type Report struct {
 	Runtime Runtime
-	// Cases is empty if the run could not begin; then Package says why.
+	// Cases is empty if the run could not begin. Package then says why.
 	Cases   []Case
 	Package []string
 
@@ -68,7 +68,7 @@ func (c *Count) add(outcome string) {
 	}
 }
 
-// Judge applies the list of skips. areas has the area of each test, or of the test that it is a subtest of.
+// Judge applies the list of skips. areas has the area of each test, or of its parent test.
 func Judge(runtime Runtime, results Results, areas map[string]string, skips []*Skip) Report {
 	report := Report{Runtime: runtime, Package: results.Package, retried: results.retried}
 	for _, test := range results.tests {
@@ -100,7 +100,7 @@ func Judge(runtime Runtime, results Results, areas map[string]string, skips []*S
 	return report
 }
 
-// Count is over all cases; a run that could not begin counts as one failure.
+// Count counts all cases. A run that could not begin counts as one failure.
 func (r Report) Count() Count {
 	var all Count
 	for _, one := range r.Cases {
@@ -114,7 +114,7 @@ func (r Report) Count() Count {
 
 var ofGoTest = regexp.MustCompile(`^(=== |\s*--- )`)
 
-// said is what a test itself wrote, without what `go test` adds, a line each.
+// said returns the test's own output, without the lines that `go test` adds.
 func said(output []string) string {
 	var lines []string
 	for _, line := range output {

@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// sometimes, as what lifts an entry, is said of a test that passes by chance.
+// sometimes is the condition of an entry whose test passes only by chance.
 const sometimes = "sometimes"
 
-// Skip is one line of the list: `test | where | lifted by | why`. A `*` in a test's name stands for anything, a
-// slash too.
+// Skip is one line of the list: `test | where | lifted by | why`. A `*` in a test's name matches anything,
+// including a slash.
 type Skip struct {
 	test, until, why string
 }
@@ -27,7 +27,7 @@ func (s *Skip) String() string {
 	return s.why + " (lifted by " + s.until + ")"
 }
 
-// ReadSkips keeps the entries that hold where one of the conditions does. An empty name of a file stands for no entries.
+// ReadSkips returns the entries for which one of the conditions is true. An empty file name means no entries.
 func ReadSkips(file string, conditions []string) ([]*Skip, error) {
 	if file == "" {
 		return nil, nil
@@ -66,9 +66,9 @@ func holds(where string, conditions []string) bool {
 	return false
 }
 
-// LabelOf is what the list of skips calls a runtime that tells this name and version: of an Engine its version up to the
-// minor number, of containerd `containerd` up to 1 and with the major number from 2 on. Others have their name and minor
-// version, such as cri-o-1.34.
+// LabelOf returns the name in the list of skips of a runtime with this name and version: an Engine's version up to the
+// minor number, `containerd` up to containerd 1, and `containerd` with the major number from 2 on. Others have their name
+// and minor version, such as cri-o-1.34.
 func LabelOf(name, version string) string {
 	number := regexp.MustCompile(`^v?((\d+)(\.\d+)?)`).FindStringSubmatch(version)
 	switch {
@@ -84,7 +84,7 @@ func LabelOf(name, version string) string {
 	return name + "-" + number[1]
 }
 
-// Conditions are what is true of this machine and this run.
+// Conditions are the properties of this machine and this run.
 func Conditions(runtime string) []string {
 	all := []string{"runtime=" + runtime}
 	if flag, err := os.ReadFile("/sys/module/apparmor/parameters/enabled"); err != nil || flag[0] != 'Y' {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// longest is how many lines of a test's output the table shows, the last ones.
+// longest is the number of last lines of a test's output in the table.
 const longest = 30
 
 // WriteTable writes the reasons of skips and failures, and a table by area, for people.

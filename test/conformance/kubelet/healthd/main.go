@@ -1,5 +1,5 @@
-// Command healthd is what the probes of the walk look at. It is ready while the file /tmp/ready exists and alive until
-// the file /tmp/ill does, and tells so on four ports from the one that it is given:
+// Command healthd answers the probes of the walk. It is ready while the file /tmp/ready exists, and alive until
+// the file /tmp/ill exists. It shows this on four ports from the given one on:
 //
 //	PORT    HTTP: /ready and /live answer 200 or 503
 //	PORT+1  gRPC: the services `ready` and `live` of the standard health protocol
@@ -44,7 +44,7 @@ func main() {
 	go serveTCP(port+2, conditions["ready"])
 	go serveTCP(port+3, conditions["live"])
 	fmt.Println("healthd serves from port", port)
-	// The first process of a container gets no signal that it does not ask for.
+	// The first process of a container gets only signals that it handles.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	<-signals
@@ -88,7 +88,7 @@ func serveGRPC(port int) {
 	log.Fatal(server.Serve(listener))
 }
 
-// serveTCP has no caller that could tell it of a change: it looks at the files now and then.
+// serveTCP gets no notification of a change, so it checks the files at intervals.
 func serveTCP(port int, holds func() bool) {
 	var listener net.Listener
 	for ; ; time.Sleep(200 * time.Millisecond) {

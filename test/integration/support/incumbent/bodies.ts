@@ -19,9 +19,9 @@ export function containerName(pod: cri.IPodSandboxConfig, container: cri.IContai
 
 export interface SandboxSurroundings {
   readonly image: string;
-  /** The network of pods that are not on the host's. */
+  /** The network of pods that are not on the host's network. */
   readonly networkMode: string;
-  /** What this machine refuses to go below; theirs would fail there. */
+  /** The lowest score that this machine allows. The other runtime would fail below it. */
   readonly oomFloor: number;
 }
 

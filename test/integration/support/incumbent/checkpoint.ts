@@ -11,8 +11,8 @@ export interface CheckpointPort {
 }
 
 /**
- * The file that cri-dockerd and dockershim write before a sandbox starts.
- * @param packageName of the Go types, which the checksum covers: `core` in cri-dockerd, `dockershim` in dockershim.
+ * The file that cri-dockerd and dockershim write before a sandbox starts. @param packageName of the Go
+ * types, which the checksum covers: `core` in cri-dockerd, `dockershim` in dockershim.
  */
 export function sandboxCheckpoint(
   config: cri.IPodSandboxConfig,
@@ -41,13 +41,13 @@ export function sandboxCheckpoint(
   };
 }
 
-/** FNV-1a of 32 bits over Go's dump of the data. */
+/** FNV-1a with 32 bits over Go's dump of the data. */
 export function checkpointChecksum(
   ports: readonly CheckpointPort[],
   hostNetwork: boolean,
   packageName: 'core' | 'dockershim',
 ): number {
-  // cri-dockerd moved these two types to a package of their own.
+  // cri-dockerd moved these two types to a separate package.
   const types = packageName === 'core' ? 'config' : packageName;
   const list = ports
     .map(

@@ -2,7 +2,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A machine with cgroup v2 in a directory: its /proc, and the group of a container with some files, all empty. */
+/**
+ * A directory that stands for a machine with cgroup v2. It has /proc and the cgroup of a container with a
+ * few empty files.
+ */
 export class V2Machine {
   private readonly root = mkdtempSync(join(tmpdir(), 'v2-machine-'));
   readonly proc = join(this.root, 'proc');

@@ -11,7 +11,7 @@ import { fail, reportOf } from '../../../../src/doctor/report';
 import { rejectionOf } from '../../support/errors';
 
 const run = promisify(execFile);
-/** None may be in a bundle, wherever it was planted. */
+/** The planted secrets. None may be in a bundle. */
 const SECRETS = Array.from({ length: 14 }, (_, at) => `s3cret-${at}-s3cret`);
 const [ENV, TOKEN, PROXY, JOURNAL, HEADER, CNI, STATE, FLAG, DAEMON, FINDING, OPTION, BROKEN, COMMENT, FILE] =
   SECRETS;
@@ -91,7 +91,7 @@ async function bundle(sources: BundleSources, file = join(directory, 'b.tar.gz')
   return file;
 }
 
-it('holds what a maintainer needs, and none of the planted secrets', async () => {
+it('contains the data that a maintainer needs, and none of the planted secrets', async () => {
   const file = await bundle(await planted());
   const { stdout: names } = await run('tar', ['-tzf', file]);
   const { stdout: all } = await run('tar', ['-xzOf', file]);
@@ -132,7 +132,7 @@ it('holds what a maintainer needs, and none of the planted secrets', async () =>
     'log-level': { value: 'debug', source: 'environment' },
     'docker-endpoint': { value: 'tcp://[removed]@10.0.0.1:2375', source: 'flag' },
     'container-logs': { value: 'cri', source: 'default' },
-    // The last file that names it counts.
+    // The last file that names the option applies.
     'cni-timeout': { value: 240_000, source: 'file', place: `${directory}/config.d/10-cni.yaml:1` },
     'registry-config': { source: 'file', place: `${directory}/config.yaml:3` },
   });
@@ -151,7 +151,7 @@ it('holds what a maintainer needs, and none of the planted secrets', async () =>
   expect(all).toMatch(/Not in this bundle:\n {2}status\.json: there is none/);
 });
 
-it('overwrites nothing, and leaves nothing of one that failed', async () => {
+it('overwrites nothing, and leaves no file of a failed bundle', async () => {
   const file = join(directory, 'there');
   await writeFile(file, 'precious');
   expect(await rejectionOf(Archive.create(file))).toMatch(/^FAILED_PRECONDITION .*there exists already/);
@@ -161,7 +161,7 @@ it('overwrites nothing, and leaves nothing of one that failed', async () => {
   expect(await stat(join(directory, 'begun')).catch(() => undefined)).toBeUndefined();
 });
 
-describe('What is collected', () => {
+describe('the collected data', () => {
   const item = (
     name: string,
     read: () => Promise<string | undefined>,
@@ -170,7 +170,7 @@ describe('What is collected', () => {
     ...{ name, read, keeps },
   });
 
-  it('is bounded, each file and all together', async () => {
+  it('is limited for each file and in total', async () => {
     const long = 'x'.repeat(3 << 20);
     const items = [
       item('head', () => Promise.resolve(`first${long}`)),
@@ -184,7 +184,7 @@ describe('What is collected', () => {
     expect(files[0]?.text).toContain('more-8: left out, because the bundle would be too large');
   });
 
-  it('goes without what fails or hangs, and says why without its secrets', async () => {
+  it('lacks sources that fail or hang, with a reason that contains no secrets', async () => {
     const files = await collect(
       [
         item('bad', () => Promise.reject(new Error(`http://me:${TOKEN}@x is refused`))),

@@ -7,56 +7,56 @@ import {
 
 const SECRET = 'hunter2hunter2';
 
-describe('A bundle without secrets', () => {
+describe('redaction', () => {
   it.each([
     ['a password in a URL', `proxy http://user:${SECRET}@proxy:3128/ is used`],
-    ['a token as a flag', `kubelet --bootstrap-token ${SECRET} --v=4`],
-    ['a token as a flag with =', `kubelet --token=${SECRET}`],
-    ['a password as a key', `db_password: ${SECRET}`],
-    ['a secret as a variable', `exec AWS_SECRET_ACCESS_KEY=${SECRET} run`],
+    ['a token in a flag', `kubelet --bootstrap-token ${SECRET} --v=4`],
+    ['a token in a flag with =', `kubelet --token=${SECRET}`],
+    ['a password as the value of a key', `db_password: ${SECRET}`],
+    ['a secret in a variable', `exec AWS_SECRET_ACCESS_KEY=${SECRET} run`],
     ['JSON in a log', `{"message":"pull","auth":"${SECRET}","x":1}`],
     ['JSON in JSON', `{"body":"{\\"identitytoken\\":\\"${SECRET}\\"}"}`],
     ['a header', `Authorization: Bearer ${SECRET}`],
-    ['a header of Basic', `sent basic ${SECRET}`],
+    ['a header for Basic authentication', `sent basic ${SECRET}`],
     ['a header for registries', `X-Registry-Auth: ${SECRET}`],
-    ['a token of a service account', `got eyJhbGciOiJ.${SECRET}.x from it`],
-    ['a quoted value with blanks', `password="one ${SECRET} two"`],
+    ['a service account token', `got eyJhbGciOiJ.${SECRET}.x from it`],
+    ['a quoted value with spaces', `password="one ${SECRET} two"`],
     [
       'a container that kubelet cannot start',
       `Unhandled Error: container &Container{Name:app,Env:[]EnvVar{EnvVar{Name:A,Value:x,${SECRET},},},} start failed`,
     ],
     ['a key', `-----BEGIN RSA PRIVATE KEY-----\n${SECRET}\n-----END RSA PRIVATE KEY-----`],
-    ['a key that is cut off', `-----BEGIN PRIVATE KEY-----\n${SECRET}`],
+    ['a truncated key', `-----BEGIN PRIVATE KEY-----\n${SECRET}`],
     [
-      'what dockerd was asked to create',
+      'a create request to dockerd',
       `level=debug msg="form data: {\\"Cmd\\":[\\"run\\"],\\"Env\\":[\\"PLAIN=${SECRET}\\"]}"`,
     ],
     [
-      'what a newer dockerd was asked to create',
+      'a create request to a newer dockerd',
       `msg="handling POST request" form-data="{\\"Env\\":[\\"PLAIN=${SECRET}\\"]}" method=POST`,
     ],
     ['an environment in JSON', `{"Env":["A=[\\"x\\"]","PLAIN=a]${SECRET}"],"Cmd":[]}`],
     ['an environment in JSON in JSON', `"{\\"Env\\":[\\"A=b\\",\\"PLAIN=${SECRET}\\"]}"`],
-    ['an environment that is cut off', `{"Env":["A=b","PLAIN=${SECRET}`],
-    ['an environment of Kubernetes', `{"env":[{"name":"A","value":"${SECRET}"}],"image":"i"}`],
-    ['a short name of a password', `DB_PASS=${SECRET}`],
-    ['a password of PostgreSQL', `PGPASS=${SECRET}`],
-    ['a password of MySQL', `MYSQL_PWD=${SECRET}`],
-    ['a password in a DSN of key words', `Server=h;Uid=u;Pwd=${SECRET};`],
+    ['a truncated environment', `{"Env":["A=b","PLAIN=${SECRET}`],
+    ['an environment variable of Kubernetes', `{"env":[{"name":"A","value":"${SECRET}"}],"image":"i"}`],
+    ['a short option for a password', `DB_PASS=${SECRET}`],
+    ['a PostgreSQL password', `PGPASS=${SECRET}`],
+    ['a MySQL password', `MYSQL_PWD=${SECRET}`],
+    ['a password in a DSN of keywords', `Server=h;Uid=u;Pwd=${SECRET};`],
     ['a DSN', `DATABASE_DSN=u:${SECRET}@tcp(db:3306)/x`],
-    ['a key of WireGuard', `psk: ${SECRET}`],
-    ['a key of a kubeconfig', `client-key-data: ${SECRET}`],
-    ['a key of IPsec', `presharedKey=${SECRET}`],
-    ['a key of a configuration', `encryptionKey: "${SECRET}"`],
-    ['a signature of Azure', `GET https://h/layer?sv=1&sig=${SECRET}&x=1`],
-    ['a signature of S3', `GET https://h/layer?X-Amz-Signature=${SECRET}&x=1`],
-    ['a password of curl', `exec curl -u user:${SECRET} https://h/`],
-    ['a quoted password of curl', `exec curl --user "user:a ${SECRET}" https://h/`],
-    ['a password of curl in JSON', `"Cmd":["curl","-u","user:${SECRET}","https://h/"]`],
+    ['a WireGuard key', `psk: ${SECRET}`],
+    ['a kubeconfig key', `client-key-data: ${SECRET}`],
+    ['an IPsec key', `presharedKey=${SECRET}`],
+    ['a key in a configuration', `encryptionKey: "${SECRET}"`],
+    ['an Azure signature', `GET https://h/layer?sv=1&sig=${SECRET}&x=1`],
+    ['an S3 signature', `GET https://h/layer?X-Amz-Signature=${SECRET}&x=1`],
+    ['a password for curl', `exec curl -u user:${SECRET} https://h/`],
+    ['a quoted password for curl', `exec curl --user "user:a ${SECRET}" https://h/`],
+    ['a password for curl in JSON', `"Cmd":["curl","-u","user:${SECRET}","https://h/"]`],
     ['a URL whose password has an @', `proxy http://user:p@${SECRET}@proxy:3128/ is used`],
     ["a URL whose password has a '", `proxy http://user:pa'${SECRET}@proxy:3128/ is used`],
     ['a URL whose password has a ?', `proxy http://user:pa?${SECRET}@proxy:3128/ is used`],
-  ])('takes out %s', (_, text) => {
+  ])('removes %s', (_, text) => {
     expect(text).toContain(SECRET);
     const redacted = redactText(text);
     expect(redacted).not.toContain(SECRET);
@@ -72,16 +72,16 @@ describe('A bundle without secrets', () => {
     'docker run -u 1000:1000 image; journalctl -u docker: nothing',
     'mount file:///a@b and https://h/v2/a@sha256:1, mail a@b',
     '{"Env":[],"Cmd":["a"]}',
-  ])('leaves the rest as it is: %s', (text) => expect(redactText(text)).toBe(text));
+  ])('leaves other text unchanged: %s', (text) => expect(redactText(text)).toBe(text));
 
-  it('keeps what stands before and after', () => {
+  it('keeps the text before and after a secret', () => {
     expect(redactText('a http://u:p@q@h:1/x?a=b@c d')).toBe('a http://[removed]@h:1/x?a=b@c d');
     expect(redactText('{"Env":["A=b"],"Cmd":["c"]}')).toBe('{"Env":[removed],"Cmd":["c"]}');
     expect(redactText('msg="form data: {x}"\nnext')).toBe('msg="form data: [removed]\nnext');
     expect(redactText('curl -u u:p https://h/')).toBe('curl -u [removed] https://h/');
   });
 
-  // One that looks again from each place takes minutes.
+  // A pattern that starts a new search at each place takes minutes.
   it.each(
     [
       [
@@ -117,7 +117,7 @@ describe('A bundle without secrets', () => {
         'pass="\\',
       ],
     ].flat(),
-  )('is through with a megabyte of %j in seconds', (part) => {
+  )('finishes a megabyte of %j within seconds', (part) => {
     const text = part.repeat(Math.ceil((1 << 20) / part.length));
     const begun = process.cpuUsage();
     redactText(text);
@@ -125,7 +125,7 @@ describe('A bundle without secrets', () => {
     expect((user + system) / 1e6).toBeLessThan(5);
   });
 
-  it('takes values under keys that say so, and leaves where secrets are', () => {
+  it('hides values under keys with secret names, and keeps references to secrets', () => {
     expect(
       redactJson({
         auths: { 'registry:5000': { auth: SECRET } },
@@ -169,7 +169,7 @@ describe('A bundle without secrets', () => {
     });
   });
 
-  it('takes values of environment variables, in all the ways they are written', () => {
+  it('hides values of environment variables in every notation', () => {
     expect(
       redactJson({
         Env: ['HOME=/root', `PLAIN=${SECRET}\n${SECRET}`, 'BARE'],
@@ -183,7 +183,7 @@ describe('A bundle without secrets', () => {
     });
   });
 
-  it('takes values of flags, in the same word or the next', () => {
+  it('hides values of flags, in the same word or in the next', () => {
     expect(
       redactArguments([
         '--token',
@@ -217,6 +217,7 @@ it.each([
   ['http://a b@c', 'http://a b@c'],
   ['unix:///run/a@b.sock', 'unix:///run/a@b.sock'],
   ['https://h/v2/a@sha256:1', 'https://h/v2/a@sha256:1'],
-])('%j is shown as %j', (text, shown) => expect(replaceUserinfo(text, '***')).toBe(shown));
+])('shows %j as %j', (text, shown) => expect(replaceUserinfo(text, '***')).toBe(shown));
 
-it('takes the place as it is', () => expect(replaceUserinfo('a://b@c', '$1')).toBe('a://$1@c'));
+it('replaces the value in its place without changing the rest', () =>
+  expect(replaceUserinfo('a://b@c', '$1')).toBe('a://$1@c'));

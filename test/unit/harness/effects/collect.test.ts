@@ -14,7 +14,7 @@ const ID = 'c'.repeat(64);
 
 type Answer = (request: never) => object | Promise<object>;
 
-/** A runtime with one pod and one container, which writes its log as a real one does. */
+/** A runtime with one pod and one container, which writes its log as a real runtime does. */
 class FakeRuntime {
   readonly calls: string[] = [];
   private log = '';
@@ -82,11 +82,11 @@ interface Creation {
 
 const POD: ScenarioPod = { name: 'one', containers: [{ name: 'only' }] };
 
-describe('A run of the scenario', () => {
+describe('a run of the scenario', () => {
   let scratchRoot: string;
   beforeEach(async () => (scratchRoot = await mkdtemp(join(tmpdir(), 'effects-test-'))));
   afterEach(async () => {
-    // Nothing of a run stays, however it ended.
+    // Nothing of the run is left, however it ended.
     const left = await readdir(scratchRoot);
     await rm(scratchRoot, { recursive: true });
     expect(left).toEqual([]);
@@ -99,7 +99,7 @@ describe('A run of the scenario', () => {
     });
   const REMOVAL = ['StopPodSandbox', 'RemovePodSandbox'];
 
-  it('looks at each container, stops it, and removes the pod; names of the run are replaced', async () => {
+  it("reads each container, stops it, removes the pod, and replaces the run's own names", async () => {
     const runtime = new FakeRuntime();
     const { containers, ...rest } = await collect(runtime);
     expect(rest).toEqual({ source: 'unix:///x', runtime: { name: 'fake', version: '1.0' } });
@@ -120,7 +120,7 @@ describe('A run of the scenario', () => {
     ]);
   });
 
-  it('pulls an image that is not there', async () => {
+  it('pulls a missing image', async () => {
     const runtime = new FakeRuntime({
       ImageStatus: () => ({ image: null }),
       PullImage: () => ({ image_ref: 'sha256:2' }),
@@ -129,7 +129,7 @@ describe('A run of the scenario', () => {
     expect(runtime.calls.slice(1, 3)).toEqual(['ImageStatus', 'PullImage']);
   });
 
-  it('a refusal is an effect, if something else starts', async () => {
+  it('records a refusal as an effect if something else starts', async () => {
     let creations = 0;
     const notes: string[] = [];
     const plain = new FakeRuntime();
@@ -150,19 +150,21 @@ describe('A run of the scenario', () => {
       ['one/refused', 'refused: INVALID_ARGUMENT'],
       ['one/taken', 'yes'],
     ]);
-    expect(notes).toEqual(['refused is refused: 3 INVALID_ARGUMENT: no such user']);
+    expect(notes).toEqual(['refused was refused: 3 INVALID_ARGUMENT: no such user']);
   });
 
-  it('is none if nothing starts', async () => {
+  it('has no effects if nothing starts', async () => {
     const refused = new FakeRuntime({
       RunPodSandbox: () => {
         throw REFUSED;
       },
     });
-    await expect(collect(refused)).rejects.toThrow('no container of the scenario starts: one is refused: 3');
+    await expect(collect(refused)).rejects.toThrow(
+      'no container of the scenario started: one was refused: 3',
+    );
   });
 
-  it('a runtime that goes away ends it, and what was made is removed', async () => {
+  it('ends when the runtime goes away, and removes its pod', async () => {
     const runtime = new FakeRuntime({
       CreateContainer: () => {
         throw UNAVAILABLE;
@@ -172,7 +174,7 @@ describe('A run of the scenario', () => {
     expect(runtime.calls.slice(-2)).toEqual(REMOVAL);
   });
 
-  it('ends when it is told to, and what was made is removed', async () => {
+  it('ends when its signal fires, and removes its pod', async () => {
     const controller = new AbortController();
     const runtime = new FakeRuntime({
       PodSandboxStatus: () => {
@@ -185,7 +187,7 @@ describe('A run of the scenario', () => {
     expect(runtime.calls.slice(-2)).toEqual(REMOVAL);
   });
 
-  it('tells what it could not remove', async () => {
+  it('reports what it could not remove', async () => {
     const left: string[] = [];
     const runtime = new FakeRuntime({
       RemovePodSandbox: () => {
@@ -198,7 +200,7 @@ describe('A run of the scenario', () => {
     ]);
   });
 
-  it('removes what it cannot stop', async () => {
+  it('removes a container that it cannot stop', async () => {
     const left: string[] = [];
     const runtime = new FakeRuntime({
       StopPodSandbox: () => {
@@ -210,7 +212,7 @@ describe('A run of the scenario', () => {
     expect(left).toEqual([]);
   });
 
-  it('finds and removes a pod whose id it was not told, and no pod of another run', async () => {
+  it('finds and removes a pod whose id it did not receive, and no pod of another run', async () => {
     const items: { id: string; metadata: cri.IPodSandboxMetadata }[] = [];
     const removed: string[] = [];
     const runtime = new FakeRuntime({
@@ -230,13 +232,15 @@ describe('A run of the scenario', () => {
     expect(removed).toEqual(['own']);
   });
 
-  it('tells that something may be there when it cannot look', async () => {
+  it('reports that something may be left when it cannot list the pods', async () => {
     const left: string[] = [];
     const gone = () => {
       throw UNAVAILABLE;
     };
     const runtime = new FakeRuntime({ RunPodSandbox: gone, ListPodSandbox: gone });
     await expect(collect(runtime, { onLeft: (what) => left.push(what) })).rejects.toThrow('gone');
-    expect(left).toEqual(['pods of which no id was told, if they were made: 14 UNAVAILABLE: gone']);
+    expect(left).toEqual([
+      'pods for which RunPodSandbox returned no id, if they were created: 14 UNAVAILABLE: gone',
+    ]);
   });
 });

@@ -29,8 +29,8 @@ const DEVICES: Explanation = {
   because: 'Docker links them.',
 };
 
-describe('Two runtimes', () => {
-  it('are the same where all values are; sets have no order', () => {
+describe('two runtimes', () => {
+  it('are equal if all values are, and sets have no order', () => {
     const one = { 'p/c': { uid: '0', groups: ['1', '2'] } };
     const { rows, counts } = compareEffects(
       seen('docker', '29.0', one),
@@ -41,7 +41,7 @@ describe('Two runtimes', () => {
     expect(counts).toEqual({ same: 2, explained: 0, differs: 0 });
   });
 
-  it('differ in a value, in what only one has, and in members of sets; equal rows are one', () => {
+  it('differ in values, in rows of one side only, and in members of sets, and equal rows are joined', () => {
     const a = { uid: '0', umask: '0022', caps: ['A', 'B'] };
     const b = { uid: '1', caps: ['B', 'C', 'D'] };
     const { rows, counts } = compareEffects(
@@ -58,7 +58,7 @@ describe('Two runtimes', () => {
     expect(counts.differs).toBe(6);
   });
 
-  it('a container that only one made differs', () => {
+  it('differ in a container that only one has made', () => {
     const { rows } = compareEffects(
       seen('docker', '29.0', { 'p/c': { starts: 'refused: INVALID_ARGUMENT' } }),
       seen('containerd', 'v2.1', { 'p/c': { uid: '0' } }),
@@ -68,14 +68,14 @@ describe('Two runtimes', () => {
   });
 });
 
-describe('An explanation', () => {
+describe('an explanation', () => {
   const verdicts = (a: SeenRuntime, b: SeenRuntime, explanations: readonly Explanation[]) =>
     compareEffects(a, b, explanations).rows.map(({ effect, verdict }) => `${effect}: ${verdict}`);
   const docker = (value: string): SeenRuntime =>
     seen('docker', '20.10.24+dfsg1', { 'p/c': { 'env HOSTNAME': value } });
   const other = (version: string): SeenRuntime => seen('containerd', version, { 'p/c': { uid: '0' } });
 
-  it('covers its values alone, on its versions alone, whichever side is A', () => {
+  it('covers only its values and versions, whichever side is A', () => {
     const uid = 'uid: differs';
     expect(verdicts(docker('"pod"'), other('v2.1.4'), [HOSTNAME])).toEqual([uid, 'env HOSTNAME: explained']);
     expect(verdicts(other('2.1.4'), docker('"pod"'), [HOSTNAME])).toEqual([uid, 'env HOSTNAME: explained']);
@@ -85,7 +85,7 @@ describe('An explanation', () => {
     expect(verdicts(docker('"pod"'), other('2.1.4'), [elsewhere])).toEqual(['env HOSTNAME: differs', uid]);
   });
 
-  it('takes its members out of a set; the others differ', () => {
+  it('removes its members from a set, and the others still differ', () => {
     const { rows } = compareEffects(
       seen('containerd', '2.1', { 'p/c': { devices: ['/dev/null', '/dev/odd'] } }),
       seen('docker', '29', {
@@ -106,7 +106,7 @@ describe('An explanation', () => {
     ]);
   });
 
-  it('with a value on both sides takes no members of one side alone', () => {
+  it('with a value on both sides removes no members of only one side', () => {
     const both: Explanation = {
       ...DEVICES,
       sides: [
@@ -122,7 +122,7 @@ describe('An explanation', () => {
     expect(found([], ['new'])).toEqual(['devices: differs']);
   });
 
-  it('of the controllers takes those that both sides have', () => {
+  it('of the controllers covers those that both sides have', () => {
     const of = (name: string, flags: string, controllers: string[]): SeenRuntime =>
       seen(name, '2.1', {
         'privileged/c': {
@@ -142,14 +142,14 @@ describe('An explanation', () => {
     expect(none.rows.map(({ verdict }) => verdict)).toEqual(['differs']);
   });
 
-  it('does not cover the same difference the other way round', () => {
+  it('does not cover the same difference in the opposite direction', () => {
     const a = seen('docker', '29', { 'p/c': { devices: [] } });
     const b = seen('containerd', '2.1', { 'p/c': { devices: ['/dev/core link'] } });
     expect(verdicts(a, b, [DEVICES])).toEqual(['devices: differs']);
   });
 });
 
-it('the table names differences first, and says what to do', () => {
+it('the table names differences first, and gives advice', () => {
   const comparison = compareEffects(
     seen('docker', '29.0', { 'p/c': { uid: '0', 'env HOSTNAME': '"pod"', gid: '5', text: 'a\u001b[1m' } }),
     seen('containerd', '2.1', { 'p/c': { uid: '1', gid: '5', text: '' } }),
@@ -166,12 +166,12 @@ env HOSTNAME  "pod"  -        explained [1]  p/c
 [1] Docker sets HOSTNAME.
     To do: Set it in the pod.
 
-2 differences, 1 explained, 1 effects are the same, in 1 containers
+2 differences, 1 explained, 1 equal effects in 1 containers
 `);
   expect(renderEffects(comparison, true)).toContain('gid                           same           p/c\n');
 });
 
-it('shipped explanations are sentences, for values of a form that is given', () => {
+it('shipped explanations are sentences about values of a known form', () => {
   for (const { because, advice = 'None.', sides } of KNOWN) {
     expect(because).toMatch(/^(?:[A-Z]|containerd|dockerd|runc).*\.$/s);
     expect(advice).toMatch(/^(?:[A-Z]|containerd|dockerd|runc).*\.$/s);
@@ -179,7 +179,7 @@ it('shipped explanations are sentences, for values of a form that is given', () 
   }
 });
 
-it('each shipped explanation stands in the docs, word for word', async () => {
+it('the documentation contains each shipped explanation word for word', async () => {
   const docs = await readFile(join(__dirname, '../../../../docs/harness-effects.md'), 'utf8');
   const missing = KNOWN.flatMap(({ because, advice = '–' }) => [because, advice]).filter(
     (text) => !docs.includes(`| ${text} `),

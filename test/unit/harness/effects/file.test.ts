@@ -15,22 +15,22 @@ const SEEN: SeenRuntime = {
   ],
 };
 
-it('is read as it was written', () => {
+it('a written file is read back unchanged', () => {
   expect(readSeen(writeSeen(SEEN), 'x')).toEqual(SEEN);
 });
 
 it.each([
   ['{', 'x: is not JSON'],
-  ['{"tape":1}', 'x: is not what dockbridge cri effects writes'],
-  ['null', 'x: is not what dockbridge cri effects writes'],
-  [writeSeen(SEEN).replace('"effects": 1', '"effects": 2'), 'x: is of version 2'],
-  [writeSeen(SEEN).replace('"uid": "0"', '"uid": 0'), 'x: is not what'],
-  [writeSeen(SEEN).replace('"container": "plain/first",', ''), 'x: is not what'],
-  [writeSeen({ ...SEEN, containers: [] }), 'x: has a list of containers or of effects that is empty'],
+  ['{"tape":1}', 'x: is not a file of dockbridge cri effects'],
+  ['null', 'x: is not a file of dockbridge cri effects'],
+  [writeSeen(SEEN).replace('"effects": 1', '"effects": 2'), 'x: has version 2'],
+  [writeSeen(SEEN).replace('"uid": "0"', '"uid": 0'), 'x: is not a file of dockbridge cri effects'],
+  [writeSeen(SEEN).replace('"container": "plain/first",', ''), 'x: is not a file of dockbridge cri effects'],
+  [writeSeen({ ...SEEN, containers: [] }), 'x: has no containers, or a container without effects'],
   [
     writeSeen({ ...SEEN, containers: [{ container: 'plain/first', effects: new Map() }] }),
-    'x: has a list of containers or of effects that is empty',
+    'x: has no containers, or a container without effects',
   ],
-])('a text that is none is refused: %#', (text, why) => {
+])('an invalid file is refused: %#', (text, why) => {
   expect(() => readSeen(text, 'x')).toThrow(why);
 });

@@ -9,14 +9,14 @@ import { surroundingsEffects } from '../../../../src/harness/effects/surrounding
 
 const asObject = (map: ReadonlyMap<string, unknown>): Record<string, unknown> => Object.fromEntries(map);
 
-describe('A process', () => {
+describe('a process', () => {
   const status = [
     ...['Umask:\t0022', 'Uid:\t1000\t1000\t1000\t1000', 'Gid:\t5\t6\t5\t5', 'Groups:\t5 3000 '],
     ...['CapInh:\t0000000000000000', 'CapPrm:\t0000000000000400', 'CapEff:\t0000000000000400'],
     ...['CapBnd:\t0000000000000401', 'CapAmb:\t0000000000000000', 'NoNewPrivs:\t1', 'Seccomp:\t2', ''],
   ].join('\n');
 
-  it('has rights, limits, an environment and open files', () => {
+  it('has capabilities, limits, an environment and open files', () => {
     const sections = new Map([
       ['main.status', status],
       ['main.limits', 'Max open files            1024                 4096                 files     \n'],
@@ -56,7 +56,7 @@ describe('A process', () => {
   });
 });
 
-describe('Mounts', () => {
+describe('mounts', () => {
   const mountinfo = [
     '1 0 0:50 / / rw,relatime master:5 - overlay overlay rw,lowerdir=/a,upperdir=/b',
     '2 1 0:51 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw',
@@ -74,7 +74,7 @@ describe('Mounts', () => {
     '',
   ].join('\n');
 
-  it('are told by what matters of them; hidden and read-only paths are sets', () => {
+  it('are described by their relevant properties, and hidden and read-only paths are sets', () => {
     expect(asObject(mountEffects(mountinfo, 'run-x'))).toEqual({
       'mount /': 'overlay rw slave',
       'mount /proc': 'proc nodev,noexec,nosuid,rw',
@@ -91,8 +91,8 @@ describe('Mounts', () => {
   });
 });
 
-describe('Control groups', () => {
-  it('of both versions have their limits by the names of files', () => {
+describe('cgroups', () => {
+  it('of both versions have their limits under the names of the files', () => {
     const sections = new Map([
       ['cgroup1.memory/memory.limit_in_bytes', '9223372036854771712\n'],
       ['cgroup1.cpu/cpu.cfs_quota_us', '-1\n'],
@@ -112,8 +112,8 @@ describe('Control groups', () => {
   });
 });
 
-describe('Surroundings', () => {
-  it('are names, files, kernel settings, devices, interfaces, and what was tried', () => {
+describe('the environment of a container', () => {
+  it('contains names, files, kernel settings, devices, interfaces and results of attempts', () => {
     const sections = new Map([
       ['hostname', 'web-0\n'],
       ['/etc/hostname', 'web-0\n'],
@@ -152,7 +152,7 @@ describe('Surroundings', () => {
     });
   });
 
-  it('namespaces are the node’s, those of the pod, or a container’s own', () => {
+  it('says whether a namespace is the node’s, the pod’s or the container’s own', () => {
     const first = new Map([
       ['namespace.net', 'net:[1]'],
       ['namespace.pid', 'pid:[2]'],
@@ -172,10 +172,10 @@ describe('Surroundings', () => {
   });
 });
 
-describe('A log', () => {
+describe('a log', () => {
   const time = '2026-11-30T04:00:00.000000000Z';
 
-  it('has lines of each stream in their order, long ones by their hash, strange bytes as bytes', () => {
+  it('has the lines of each stream in order, with hashes for long lines and escapes for invalid bytes', () => {
     const long = 'x'.repeat(61);
     const text =
       `${time} stdout P one\n${time} stderr F err\n${time} stdout F \n` +
@@ -192,7 +192,7 @@ describe('A log', () => {
     });
   });
 
-  it('lines of another format are counted', () => {
+  it('counts lines of another format', () => {
     expect(parseCriLog(`${time} stdout F a b\nnonsense\n${time} stdout X y\n`)).toEqual({
       lines: [{ time, stream: 'stdout', tag: 'F', content: 'a b' }],
       foreign: 2,
@@ -202,8 +202,8 @@ describe('A log', () => {
   });
 });
 
-describe('The probe', () => {
-  it('takes sections apart, whatever stands in them', () => {
+describe('the probe', () => {
+  it('splits the sections, whatever they contain', () => {
     const output = 'noise\n--x main\n/proc/1\n--x main.environ\nA=1\0B=\n--y z\n\n--x end\n';
     expect([...sectionsIn(output, '--x')]).toEqual([
       ['main', '/proc/1'],
@@ -212,7 +212,7 @@ describe('The probe', () => {
     ]);
   });
 
-  it('runs one command, and says why it could not look', async () => {
+  it('runs one command, and says why it found nothing', async () => {
     const commands: (readonly string[])[] = [];
     const answering = (stdout: string) => ({
       exec: (command: readonly string[]) => {
@@ -230,12 +230,12 @@ describe('The probe', () => {
     expect(commands[0]?.[5]).toBe('marker');
     await expect(probe(answering(''), 'marker')).rejects.toThrow('(exit code 127): sh: not found');
     await expect(probe(answering('\nBOUNDARY main\n\nBOUNDARY end\n'), 'marker')).rejects.toThrow(
-      "does not find the container's process",
+      "did not find the container's main process",
     );
   });
 });
 
-it('names of a run stand for themselves in all values', () => {
+it('placeholders replace the names of a run in all values', () => {
   const effects = new Map<string, string | readonly string[]>([
     ['/etc/hosts', ['10.1.2.3 pod']],
     ['cgroup path', '/docker/abcdef'],

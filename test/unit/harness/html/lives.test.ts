@@ -21,7 +21,7 @@ function short({ t, of, id, state, by, exit_code, reason }: ReturnType<Lives['st
   return [t, of, id, state, by, exit_code, reason].filter((part) => part !== undefined).join(' ');
 }
 
-it('follows a pod by the answers of what changes it', () => {
+it('follows a pod by the answers to the calls that change it', () => {
   const { states } = livesOf([
     ...call(1, 1, 'RunPodSandbox', { config: {} }, { pod_sandbox_id: 'p' }),
     ...call(2, 2, 'CreateContainer', { pod_sandbox_id: 'p' }, { container_id: 'c' }),
@@ -42,7 +42,7 @@ it('follows a pod by the answers of what changes it', () => {
   ]);
 });
 
-it('a name that every object has is none of a method, an event or a state', () => {
+it("accepts names of Object.prototype's properties as methods, events and states", () => {
   const { states, lives } = livesOf([
     ...call(1, 1, 'constructor', { pod_sandbox_id: 'p', container_id: 'c' }),
     ...call(2, 2, 'ListContainers', {}, { containers: [{ id: 'c', state: 'constructor' }] }),
@@ -60,7 +60,7 @@ it('a name that every object has is none of a method, an event or a state', () =
   expect({ states, events: lives.events(new Subjects()) }).toEqual({ states: [], events: [] });
 });
 
-it('a call that failed changes nothing', () => {
+it('a failed call changes nothing', () => {
   const { states } = livesOf([
     { n: 1, t: 0, method: 'StartContainer', request: { container_id: 'c' } },
     { n: 1, t: 1, method: 'StartContainer', status: 'UNKNOWN', ms: 1 },
@@ -87,7 +87,7 @@ it('follows containers by lists and statuses, whose first state is left out of J
     '1 sandbox p running answer',
     '1 sandbox q exited answer',
     '2 container c created answer',
-    // A list does not tell the exit code: the status that came later did.
+    // A list has no exit code, so it came from the later status.
     '3 container c exited answer 137 OOMKilled',
   ]);
 });
@@ -99,7 +99,7 @@ it('a status without an exit code means 0', () => {
   ]);
 });
 
-it('no life goes back: an old list that comes late changes nothing', () => {
+it('no state goes back: an old list that arrives late changes nothing', () => {
   const { states } = livesOf([
     ...call(1, 1, 'StopContainer', { container_id: 'c' }),
     ...call(2, 2, 'ListContainers', {}, { containers: [{ id: 'c', state: 'CONTAINER_RUNNING' }] }),
@@ -107,7 +107,7 @@ it('no life goes back: an old list that comes late changes nothing', () => {
   expect(states).toEqual(['1 container c exited answer']);
 });
 
-it('events tell states too, of containers and of sandboxes', () => {
+it('events also change the states of containers and sandboxes', () => {
   const event = (t: number, message: Json): TapeLine => ({
     n: 1,
     t,

@@ -38,7 +38,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-/** What a browser's parser makes of the elements: their text ends at the first `</script`. */
+/** Parses elements as a browser does: their text ends at the first `</script`. */
 async function elements(): Promise<{ attributes: string; text: string }[]> {
   const html = await readFile(page, 'utf8');
   const found = [...html.matchAll(/<script ([^>]*)>(.*?)<\/script/gs)].map(
@@ -64,7 +64,7 @@ async function written(): Promise<{ data: PageData; lines: TapeLine[][] }> {
   return { data, lines };
 }
 
-it('holds the calls, and the lines that tell of each', async () => {
+it("contains the calls and the tape's lines for each", async () => {
   await writePage(page, [await tapeSource(tape, ALL)], [], template);
   const { data, lines } = await written();
   expect(data.differences).toEqual([]);
@@ -81,21 +81,21 @@ it('holds the calls, and the lines that tell of each', async () => {
   expect(lines).toEqual([LINES.slice(0, 4)]);
 });
 
-it('nothing of a tape leaves its element', async () => {
+it('no text of a tape ends its element', async () => {
   await writePage(page, [await tapeSource(tape, ALL)], [], template);
   for (const { text } of await elements()) expect(text).not.toContain('<');
 });
 
-it('holds the messages of those calls alone that were asked for', async () => {
+it('contains the messages of only the requested calls', async () => {
   await writePage(page, [await tapeSource(tape, { ...ALL, failed: true })], [], template);
   const { data, lines } = await written();
   expect(data.runs[0]!.calls).toMatchObject([{ n: 2, lines: [0, 1] }]);
   expect(lines[0]!.map((line) => 'n' in line && line.n)).toEqual([2, 2]);
-  // The states of all pods stay: they are what was slow.
+  // The states of all pods stay, because they show what was slow.
   expect(data.runs[0]!.states).toHaveLength(1);
 });
 
-it('long runs are in many elements', async () => {
+it('splits long runs into many elements', async () => {
   const long = 'x'.repeat(300_000);
   const calls = [1, 2, 3, 4, 5].flatMap((n) => [
     { n, t: n, method: 'Status', request: { long } },
@@ -110,7 +110,7 @@ it('long runs are in many elements', async () => {
   );
 });
 
-it('two runs and what differs', async () => {
+it('shows two runs and their differences', async () => {
   const call = {
     n: 7,
     t: 1,
@@ -145,7 +145,7 @@ it('two runs and what differs', async () => {
   expect(lines[1]).toHaveLength(5);
 });
 
-it('only its owner may read it, and nothing is overwritten', async () => {
+it('is readable by its owner only, and overwrites nothing', async () => {
   const source = await tapeSource(tape, ALL);
   await writePage(page, [source], [], template);
   expect((await stat(page)).mode & 0o777).toBe(0o600);
@@ -154,7 +154,7 @@ it('only its owner may read it, and nothing is overwritten', async () => {
   expect(await readFile(page, 'utf8')).toBe(before);
 });
 
-it('a page that could not be finished is taken away', async () => {
+it('removes an unfinished page', async () => {
   const source: PageSource = {
     ...(await tapeSource(tape, ALL)),
     lines: () => {
@@ -165,7 +165,7 @@ it('a page that could not be finished is taken away', async () => {
   await expect(stat(page)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
-it('a tape must be a file, for it is read twice', async () => {
+it('requires a regular file as the tape, because it reads the tape twice', async () => {
   await expect(tapeSource('/dev/null', ALL)).rejects.toThrow(
     '/dev/null: a page can only be made from a regular file',
   );

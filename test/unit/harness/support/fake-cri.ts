@@ -43,15 +43,15 @@ const same = (bytes: Buffer): Buffer => bytes;
 const bare = (id: string): string => id.replace(/^sha256:/, '');
 
 /**
- * A runtime in memory: enough of CRI for replays and scenarios, over a real socket. A container whose command is `true` has
- * ended as soon as somebody has seen it, and all others run until they are stopped.
+ * A runtime in memory with enough of CRI for replays and scenarios, over a real socket. A container whose
+ * command is `true` ends as soon as somebody has seen it. All others run until they are stopped.
  */
 export class FakeCri {
   readonly calls: FakeCall[] = [];
   readonly pods = new Map<string, Pod>();
   readonly containers = new Map<string, Container>();
   readonly images = new Map<string, string>([['busybox:1', `sha256:${'b'.repeat(64)}`]]);
-  /** Spoils the answers that follow. By default they stay as they are. */
+  /** Changes the answers that follow. By default they stay as they are. */
   spoil: Spoil = (_call, answer) => answer;
   /** Called before a call is answered. */
   onCall: (call: FakeCall) => void | Promise<void> = () => undefined;
@@ -117,7 +117,7 @@ export class FakeCri {
     });
   }
 
-  /** Its process is gone; what it has stays. */
+  /** Ends the runtime's process. Its pods and containers stay. */
   die(): void {
     this.server.forceShutdown();
   }
@@ -176,7 +176,7 @@ export class FakeCri {
     return `${this.name}${++this.made}`.padEnd(64, '0');
   }
 
-  /* What follows are the methods of CRI by their names. */
+  /* The methods of CRI follow under their own names. */
 
   protected Version(): JsonObject {
     return {

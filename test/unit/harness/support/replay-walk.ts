@@ -8,7 +8,7 @@ import type { FakeCri } from './fake-cri';
 
 export type Call = (method: string, request: JsonObject) => Promise<JsonObject>;
 
-/** Records what `work` does with the runtime. @returns the tape's name. */
+/** Records the calls of `work` to the runtime. @returns the tape's name. */
 export async function recorded(
   fake: FakeCri,
   work: (call: Call, endpoint: Endpoint) => Promise<void>,
@@ -52,7 +52,7 @@ export const containerOf = (name: string, more: JsonObject = {}): JsonObject => 
   ...more,
 });
 
-/** What a kubelet does with a pod of one container, with the events of that. */
+/** Makes the calls that a kubelet makes for a pod of one container, and watches the events. */
 export async function watchedWalk(
   call: Call,
   endpoint: Endpoint,
@@ -69,7 +69,7 @@ export async function watchedWalk(
   await events;
 }
 
-/** What a kubelet does with a pod of one container. */
+/** Makes the calls that a kubelet makes for a pod of one container. */
 export async function walk(call: Call, name: string, more: JsonObject = {}): Promise<void> {
   const config = podOf(name);
   await call('ImageStatus', { image: { image: 'busybox:1' } });

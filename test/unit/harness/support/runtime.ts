@@ -24,17 +24,17 @@ export interface SeenCall {
   readonly body: Buffer;
 }
 
-/** For peers that send and take more than Node's 64 KiB and 128 fields. */
+/** Limits for peers that send and accept more than the 64 KiB and 128 fields of Node.js. */
 export const LONG_HEADERS = {
   settings: { maxHeaderListSize: 1_000_000 },
   maxSendHeaderBlockLength: 1_000_000,
   maxHeaderListPairs: 1_000,
 };
 
-/** A runtime made of bare HTTP/2, so that a test says each header field and byte of an answer. */
+/** A runtime on plain HTTP/2. The test decides each header field and byte of an answer. */
 export class BareRuntime {
   readonly calls: SeenCall[] = [];
-  /** What it does with a call when the request is complete. */
+  /** Handles a call when the request is complete. */
   answer: (call: SeenCall) => void = (call) => this.reply(call, Buffer.from(call.body));
   readonly sessions = new Set<ServerHttp2Session>();
   private readonly sockets = new Set<Socket>();
@@ -66,7 +66,7 @@ export class BareRuntime {
     });
   }
 
-  /** @param options of its HTTP/2. */
+  /** @param options for its HTTP/2 server. */
   static async start(options: ServerOptions = LONG_HEADERS): Promise<BareRuntime> {
     const directory = await mkdtemp(join(tmpdir(), 'dockbridge-harness-'));
     const server = createServer(options);
@@ -89,14 +89,14 @@ export class BareRuntime {
     return new Promise((resolve) => (this.onCall = resolve));
   }
 
-  /** One or more framed messages, and the trailers of success. */
+  /** Sends one or more framed messages, and the trailers of success. */
   reply({ stream }: SeenCall, data: Buffer, trailers: Record<string, string | string[]> = {}): void {
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
     stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0', ...trailers }));
     stream.end(data);
   }
 
-  /** Its process is gone, and with it its connections. */
+  /** Ends the runtime's process with all its connections. */
   die(): void {
     for (const socket of this.sockets) socket.destroy();
   }
@@ -114,7 +114,7 @@ export const NO_TAP: CallTap = {
   ...{ responseBytes: nothing, answered: nothing, closed: nothing },
 };
 
-/** A proxy in front of the runtime. */
+/** Starts a proxy in front of the runtime. */
 export async function startProxy(
   runtime: BareRuntime,
   handle: (call: IncomingCall) => void = (call) => relay(call),
@@ -129,7 +129,7 @@ export async function startProxy(
 
 const same = (bytes: Buffer): Buffer => bytes;
 
-/** A client of bytes, through grpc-js. */
+/** Returns a client of raw bytes that uses grpc-js. */
 export class BytesClient {
   private readonly client: grpc.Client;
 
@@ -160,7 +160,7 @@ export class BytesClient {
     return stream;
   }
 
-  /** How the call fails; it must. */
+  /** Returns the error of the call, which must fail. */
   async failure(...args: Parameters<BytesClient['call']>): Promise<grpc.ServiceError> {
     return this.call(...args).answer.then(
       () => {
@@ -175,5 +175,5 @@ export class BytesClient {
   }
 }
 
-/** Framed, as it is on the wire. */
+/** Frames the message as it is on the wire. */
 export const message = (text: string): Buffer => framed(Buffer.from(text), false);

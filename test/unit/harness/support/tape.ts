@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import type { Observation } from '../../../../src/harness/observation';
 
-/** Writes a tape that tells of just these calls. */
+/** Writes a tape of exactly these calls. */
 export async function writeTape(file: string, { runtime, calls }: Observation): Promise<void> {
   const head = {
     ...{ tape: 1, recorded: '2026-11-30T00:00:00Z', by: 'test', redacted: [] },

@@ -2,13 +2,13 @@ import type { Json, JsonObject } from '../../../../src/proto/fields';
 import type { Observation, ObservedCall } from '../../../../src/harness/observation';
 
 export interface RunOptions {
-  /** In all ids. */
+  /** A part of all ids. */
   readonly ids: string;
-  /** Nanoseconds since the epoch at which the run began. */
+  /** The start of the run in nanoseconds since the epoch. */
   readonly began: bigint;
   readonly ip: string;
   readonly runtime?: { readonly name: string; readonly version: string };
-  /** How often polls are repeated. */
+  /** The number of repetitions of each poll. */
   readonly polls?: number;
 }
 
@@ -23,7 +23,9 @@ const MOUNTS = [
 ];
 const IMAGE = 'registry.local/app:1';
 
-/** What a kubelet does with a pod of two containers, as a runtime sees it: from the pull to the removal. */
+/**
+ * The calls of a kubelet for a pod of two containers, as a runtime sees them, from the pull to the removal.
+ */
 export function walk({ ids, began, ip, runtime, polls = 1 }: RunOptions): Observation {
   const calls: ObservedCall[] = [];
   let n = 0;

@@ -6,13 +6,13 @@ describe('abortable', () => {
   it.each([
     ['resolves', Promise.resolve('value'), 'value'],
     ['rejects', Promise.reject(new Error('own')), 'own'],
-  ])('%s as the promise does', async (_, promise, outcome) => {
+  ])('settles like the promise: %s', async (_, promise, outcome) => {
     const { signal } = new AbortController();
     const seen = await abortable<string>(promise, signal).catch((error: unknown) => (error as Error).message);
     expect(seen).toBe(outcome);
   });
 
-  it('an earlier abort wins and the listener goes', async () => {
+  it('rejects for an earlier abort and removes its listener', async () => {
     const controller = new AbortController();
     const remove = jest.spyOn(controller.signal, 'removeEventListener');
     const waiting = abortable(gate().promise, controller.signal);
@@ -22,7 +22,7 @@ describe('abortable', () => {
   });
 
   it.each([true, false])(
-    'a promise that fails after the abort leaves no unhandled rejection, which fails a test (aborted before: %s)',
+    'handles the rejection of a promise that fails after the abort, because an unhandled one fails a test (aborted before: %s)',
     async (abortFirst) => {
       const controller = new AbortController();
       const late = gate();
@@ -40,12 +40,12 @@ describe('pause', () => {
   beforeEach(() => jest.useFakeTimers());
   afterEach(() => jest.useRealTimers());
 
-  /** Whether the pause is over by now. */
+  /** Returns whether the pause is over. */
   const isOver = (paused: Promise<void>): Promise<boolean> =>
     Promise.race([paused.then(() => true), jest.advanceTimersByTimeAsync(0).then(() => false)]);
 
   it.each<{ desc: string; end: (controller: AbortController) => void }>([
-    { desc: 'its time', end: () => jest.advanceTimersByTime(1) },
+    { desc: 'its time limit', end: () => jest.advanceTimersByTime(1) },
     { desc: 'its signal', end: (controller) => controller.abort() },
   ])('ends with $desc, and leaves neither a timer nor a listener', async ({ end }) => {
     const controller = new AbortController();
@@ -58,7 +58,7 @@ describe('pause', () => {
     expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
   });
 
-  it('is none under a signal that has fired', async () => {
+  it('returns at once under a signal that has fired', async () => {
     await pause(1_000, AbortSignal.abort());
     expect(jest.getTimerCount()).toBe(0);
   });

@@ -13,7 +13,7 @@ async function take(
 }
 
 describe('Broadcast', () => {
-  it('gives each reader all that is published after its subscription, in order', async () => {
+  it('gives each reader all values that are published after its subscription, in order', async () => {
     const broadcast = new Broadcast<number>(10);
     broadcast.publish(0);
     const early = broadcast.subscribe();
@@ -25,7 +25,7 @@ describe('Broadcast', () => {
     expect(await take(late, 2)).toEqual([2, 3]);
   });
 
-  it('wakes a reader that waits', async () => {
+  it('wakes a waiting reader', async () => {
     const broadcast = new Broadcast<number>(10);
     const reader = broadcast.subscribe();
     const next = reader.next(signal);
@@ -33,7 +33,7 @@ describe('Broadcast', () => {
     expect(await next).toBe(1);
   });
 
-  it('ends a wait with its signal, and loses nothing by it', async () => {
+  it('ends a wait with its signal, and loses no value', async () => {
     const broadcast = new Broadcast<number>(10);
     const reader = broadcast.subscribe();
     const controller = new AbortController();
@@ -45,7 +45,7 @@ describe('Broadcast', () => {
     expect(await reader.next(signal)).toBe(1);
   });
 
-  it('cuts off a reader that is too far behind, and only that one', async () => {
+  it('disconnects a reader that is too far behind, and no other', async () => {
     let cutOff = 0;
     const broadcast = new Broadcast<number>(3, () => cutOff++);
     const [slow, quick] = [broadcast.subscribe(), broadcast.subscribe()];
@@ -59,7 +59,7 @@ describe('Broadcast', () => {
     expect(broadcast.backlog).toBe(0);
   });
 
-  it('holds nothing for a reader that was cut off, nor for none', () => {
+  it('holds no values for disconnected readers, or without readers', () => {
     const broadcast = new Broadcast<number>(3);
     const stalled = broadcast.subscribe();
     for (let value = 0; value < 1_000; value++) broadcast.publish(value);
@@ -67,7 +67,7 @@ describe('Broadcast', () => {
     expect(broadcast).toMatchObject({ last: { value: 999, next: undefined } });
   });
 
-  it('forgets a reader that is closed', async () => {
+  it('forgets a closed reader', async () => {
     const broadcast = new Broadcast<number>(3);
     const reader = broadcast.subscribe();
     reader.close();

@@ -8,7 +8,7 @@ describe('forEachLimited', () => {
     { desc: 'fewer items than the limit', items: 3, limit: 8, most: 3 },
     { desc: 'more items than the limit', items: 20, limit: 4, most: 4 },
     { desc: 'one at a time', items: 5, limit: 1, most: 1 },
-    { desc: 'nothing to do', items: 0, limit: 4, most: 0 },
+    { desc: 'no items', items: 0, limit: 4, most: 0 },
   ])('$desc', async ({ items, limit, most }) => {
     const [seen, running] = [[] as number[], { now: 0, most: 0 }];
     await forEachLimited(
@@ -25,7 +25,7 @@ describe('forEachLimited', () => {
     expect(running.most).toBe(most);
   });
 
-  it('takes falsy items as items', async () => {
+  it('handles falsy items like others', async () => {
     const seen: unknown[] = [];
     await forEachLimited([0, '', false, null, undefined, 'last'], 2, (item) => {
       seen.push(item);
@@ -48,7 +48,7 @@ describe('forEachLimited', () => {
 });
 
 describe('Semaphore', () => {
-  it('lets as many in as it has places, the rest in order', async () => {
+  it('admits as many callers as it has places, and the others in order', async () => {
     const semaphore = new Semaphore(2);
     const gates = [gate(), gate(), gate(), gate()];
     const entered: number[] = [];
@@ -71,7 +71,7 @@ describe('Semaphore', () => {
     await Promise.allSettled(work);
   });
 
-  it('gives a place to nobody who stopped waiting', async () => {
+  it('gives no place to a caller that has stopped waiting', async () => {
     const semaphore = new Semaphore(1);
     const first = gate();
     const holder = semaphore.run(() => first.promise);
@@ -86,7 +86,7 @@ describe('Semaphore', () => {
     expect(await semaphore.run(() => Promise.resolve('again'))).toBe('again');
   });
 
-  it('alone: when all have ended, with all others waiting', async () => {
+  it('alone: runs when all others have ended, and keeps them waiting', async () => {
     const semaphore = new Semaphore(2);
     const [first, alone] = [gate(), gate()];
     const entered: string[] = [];
@@ -102,7 +102,7 @@ describe('Semaphore', () => {
       semaphore.run(enter('second')),
     ];
     await settle();
-    // It is nobody's turn that keeps others waiting.
+    // The waiting `alone` does not keep others waiting.
     expect(entered).toEqual(['first', 'second']);
     first.resolve();
     await settle();
@@ -115,7 +115,7 @@ describe('Semaphore', () => {
     expect(entered).toEqual(['first', 'second', 'alone', 'third', 'fourth', 'again']);
   });
 
-  it('alone: nothing waits for one that gave up', async () => {
+  it('alone: nothing waits for a caller that has given up', async () => {
     const semaphore = new Semaphore(1);
     const first = gate();
     const holder = semaphore.run(() => first.promise);

@@ -7,7 +7,7 @@ import { rejectionOf } from '../../support/errors';
 const forever = (signal: AbortSignal) => abortable(gate<never>().promise, signal);
 
 describe('withDeadline', () => {
-  it('returns what the work returns and leaves no timer and no listener', async () => {
+  it('returns the result of the work and leaves no timer or listener', async () => {
     const parent = new AbortController();
     const added = jest.spyOn(parent.signal, 'addEventListener');
     const removed = jest.spyOn(parent.signal, 'removeEventListener');
@@ -18,7 +18,7 @@ describe('withDeadline', () => {
     cleared.mockRestore();
   });
 
-  it('cleans up after an error too, and passes it on', async () => {
+  it('also cleans up after an error, and passes it on', async () => {
     const parent = new AbortController();
     const removed = jest.spyOn(parent.signal, 'removeEventListener');
     const work = () => Promise.reject(new Error('its own'));
@@ -26,7 +26,7 @@ describe('withDeadline', () => {
     expect(removed).toHaveBeenCalledTimes(1);
   });
 
-  it('aborts the work when the time is over', async () => {
+  it('aborts the work at the time limit', async () => {
     expect(await rejectionOf(withDeadline('Ping', 5, undefined, forever))).toBe(
       'DEADLINE_EXCEEDED Ping took longer than 5 ms',
     );
@@ -39,7 +39,7 @@ describe('withDeadline', () => {
     await expect(work).rejects.toThrow('the client left');
   });
 
-  it('does not begin under a parent that is aborted already', async () => {
+  it('does not begin under a parent that is already aborted', async () => {
     const work = jest.fn(() => Promise.resolve());
     await expect(withDeadline('work', 1e9, AbortSignal.abort(new Error('gone')), work)).rejects.toThrow(
       'gone',
@@ -47,7 +47,7 @@ describe('withDeadline', () => {
     expect(work).not.toHaveBeenCalled();
   });
 
-  it('survives a limit beyond what setTimeout takes', async () => {
+  it('accepts a limit beyond the maximum of setTimeout', async () => {
     const begun = gate();
     const work = withDeadline('work', 2 ** 40, undefined, async (signal) => {
       await begun.promise;
@@ -60,19 +60,19 @@ describe('withDeadline', () => {
 });
 
 describe('waitAtMost', () => {
-  it('gives what the work gives in time', async () => {
+  it('returns the result of the work if it comes in time', async () => {
     await expect(waitAtMost('work', 1e9, Promise.resolve(3))).resolves.toBe(3);
     await expect(waitAtMost('work', 1e9, Promise.reject(new Error('its own')))).rejects.toThrow('its own');
   });
 
-  it('waits no longer than it may, and for nobody who has gone', async () => {
+  it('waits no longer than its limit or its caller', async () => {
     const [late, unseen] = [gate<never>(), gate<never>()];
     expect(await rejectionOf(waitAtMost('Ping', 5, late.promise))).toBe(
       'DEADLINE_EXCEEDED Ping took longer than 5 ms',
     );
     const gone = waitAtMost('Ping', 1e9, unseen.promise, AbortSignal.abort(new Error('gone')));
     await expect(gone).rejects.toThrow('gone');
-    // Nobody looks at either any more: an unhandled rejection would fail this test.
+    // Nobody awaits these promises any more, so an unhandled rejection would fail this test.
     for (const work of [late, unseen]) work.reject(new Error('late'));
     await settle();
   });

@@ -6,7 +6,7 @@ function keysOf(lock: KeyedLock): number {
 }
 
 describe('KeyedLock', () => {
-  it('runs holders of a key one at a time, first come first served', async () => {
+  it('runs the holders of a key one at a time, first come first served', async () => {
     const lock = new KeyedLock();
     const order: string[] = [];
     const gates = [gate(), gate(), gate()];
@@ -26,7 +26,7 @@ describe('KeyedLock', () => {
     expect(order).toEqual(['begin 0', 'end 0', 'begin 1', 'end 1', 'begin 2', 'end 2']);
   });
 
-  it('different keys do not wait for each other', async () => {
+  it('lets different keys run at the same time', async () => {
     const lock = new KeyedLock();
     const held = gate();
     const first = lock.run('a', () => held.promise);
@@ -35,7 +35,7 @@ describe('KeyedLock', () => {
     await first;
   });
 
-  it('passes on what the work returns or throws, and releases in both cases', async () => {
+  it('passes on what the work returns or throws, and releases the key in both cases', async () => {
     const lock = new KeyedLock();
     await expect(lock.run('k', () => Promise.resolve(7))).resolves.toBe(7);
     await expect(lock.run('k', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
@@ -46,7 +46,7 @@ describe('KeyedLock', () => {
     await expect(lock.run('k', () => Promise.resolve(8))).resolves.toBe(8);
   });
 
-  it('an aborted waiter gives up with the reason, and its work never runs', async () => {
+  it('rejects an aborted waiter with the reason, and never runs its work', async () => {
     const lock = new KeyedLock();
     const held = gate();
     const first = lock.run('k', () => held.promise);
@@ -61,7 +61,7 @@ describe('KeyedLock', () => {
   });
 
   it.each(['before the next one queues', 'after it'])(
-    'an aborted waiter does not let the next one in early (aborted %s)',
+    'does not admit the next waiter early when one is aborted (aborted %s)',
     async (when) => {
       const lock = new KeyedLock();
       const held = gate();
@@ -90,7 +90,7 @@ describe('KeyedLock', () => {
     },
   );
 
-  it('a signal that fires during the work does not interrupt it', async () => {
+  it('does not interrupt work when the signal fires', async () => {
     const lock = new KeyedLock();
     const controller = new AbortController();
     const result = lock.run(

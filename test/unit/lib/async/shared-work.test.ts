@@ -4,7 +4,7 @@ import { gate, settle } from '../../support/async';
 
 const forever = (): AbortSignal => new AbortController().signal;
 
-/** Work that notes its signals and ends when told. */
+/** Work that records its signals and ends on request. */
 function room() {
   const shared = new SharedWork<string>();
   const runs: { signal: AbortSignal; end: ReturnType<typeof gate<string>> }[] = [];
@@ -18,7 +18,7 @@ function room() {
 }
 
 describe('SharedWork', () => {
-  it('is done once for all who want the same at the same time, and anew after that', async () => {
+  it('runs once for all callers that request it at the same time, and again later', async () => {
     const { runs, join } = room();
     const all = [join(), join(), join('other')];
     expect(runs).toHaveLength(2);
@@ -29,14 +29,14 @@ describe('SharedWork', () => {
     expect(runs).toHaveLength(3);
   });
 
-  it('fails for all alike', async () => {
+  it('fails for all callers alike', async () => {
     const { runs, join } = room();
     const all = [join(), join()];
     runs[0]!.end.reject(new Error('no'));
     for (const one of all) await expect(one).rejects.toThrow('no');
   });
 
-  it('goes on while anybody waits, is aborted with the last, and is never joined again', async () => {
+  it('continues while anybody waits, is aborted with the last caller, and is never joined again', async () => {
     const { runs, join } = room();
     const [first, second] = [new AbortController(), new AbortController()];
     const waits = [join('k', first.signal), join('k', second.signal)];
@@ -48,7 +48,7 @@ describe('SharedWork', () => {
     expect(runs[0]!.signal.aborted).toBe(true);
     const again = join();
     expect(runs).toHaveLength(2);
-    // The end of the old one is not the end of the new one.
+    // The end of the old work is not the end of the new work.
     runs[0]!.end.reject(new Error('aborted'));
     await settle();
     const joined = join();
@@ -57,14 +57,14 @@ describe('SharedWork', () => {
     expect(await Promise.all([again, joined])).toEqual(['new', 'new']);
   });
 
-  it('is not begun for who has gone already', async () => {
+  it('does not begin for a caller that has already gone', async () => {
     const { runs, join } = room();
     await expect(join('k', AbortSignal.abort(cancelled('gone')))).rejects.toThrow('gone');
     expect(runs).toHaveLength(0);
   });
 });
 
-it('coalesce shares what is under way, and starts anew after it', async () => {
+it('coalesce shares work that is under way, and starts again after it', async () => {
   let started = 0;
   const done = gate<number>();
   const shared = coalesce(() => {

@@ -4,7 +4,7 @@ import { gate as barrier } from '../../support/async';
 import { rejectionOf } from '../../support/errors';
 
 describe('WorkGate', () => {
-  it('lets work in until it is closed, and tells when the last has left', async () => {
+  it('admits work until it is closed, and reports when the last has left', async () => {
     const gate = new WorkGate();
     const [one, two] = [barrier(), barrier()];
     const works = [gate.run('one', () => one.promise), gate.run('two', () => two.promise)];
@@ -20,7 +20,7 @@ describe('WorkGate', () => {
     await Promise.all(works);
   });
 
-  it('waits no longer than it is told', async () => {
+  it('waits no longer than its limit', async () => {
     const gate = new WorkGate();
     const slow = barrier();
     const work = gate.run('RunPodSandbox', () => slow.promise);
@@ -30,7 +30,7 @@ describe('WorkGate', () => {
     expect(await gate.whenIdle(1)).toEqual([]);
   });
 
-  it('knows what is inside, the oldest first, and what it is about', async () => {
+  it('lists the work inside with its subject, the oldest first', async () => {
     const gate = new WorkGate();
     const [one, two] = [barrier(), barrier()];
     const works = [
@@ -61,7 +61,7 @@ describe('WorkGate', () => {
 const never = (): Promise<void> => new Promise(() => undefined);
 
 describe('BoundedStop', () => {
-  it('goes on after a step that fails, throws or hangs', async () => {
+  it('continues after a step that fails, throws or hangs', async () => {
     const lines: unknown[] = [];
     const stop = new BoundedStop(60_000, { ...silentLogger, warn: (_, fields) => void lines.push(fields) });
     const done: string[] = [];
@@ -82,7 +82,7 @@ describe('BoundedStop', () => {
     ]);
   });
 
-  it('has one limit for all steps, and a last chance for each after it', async () => {
+  it('has one limit for all steps, and a last chance for each afterwards', async () => {
     const stop = new BoundedStop(10, silentLogger);
     await stop.step('long', 60_000, never);
     await stop.step('late and long', 60_000, never);

@@ -8,7 +8,7 @@ const wire = [
   frame(0, 1, 3, Buffer.alloc(300, 'x')),
 ];
 
-it.each([1, 2, 5, 9, 10, 13, 1_000])('frames in pieces of %i bytes, after the preface', (size) => {
+it.each([1, 2, 5, 9, 10, 13, 1_000])('reads frames in pieces of %i bytes, after the preface', (size) => {
   const found: string[] = [];
   const reader = new FrameReader(PREFACE, ({ type, flags, streamId, length }, bytes) => {
     expect(bytes).toHaveLength(length + 9);
@@ -18,13 +18,13 @@ it.each([1, 2, 5, 9, 10, 13, 1_000])('frames in pieces of %i bytes, after the pr
   for (let at = 0; at < all.length; at += size) {
     const chunk = Buffer.from(all.subarray(at, at + size));
     reader.feed(chunk);
-    // What is kept of a chunk is a copy.
+    // The part of a chunk that is kept is a copy.
     chunk.fill(0);
   }
   expect(found).toEqual(wire.map((one) => one.toString('hex')));
 });
 
-it.each([1, 7, 100])('another preface is no HTTP/2, in pieces of %i bytes', (size) => {
+it.each([1, 7, 100])('refuses another preface as not HTTP/2, in pieces of %i bytes', (size) => {
   const reader = new FrameReader(PREFACE, () => undefined);
   const all = Buffer.from('PRI * HTTP/1.1\r\n\r\nSM\r\n\r\n');
   expect(() => {
@@ -32,7 +32,7 @@ it.each([1, 7, 100])('another preface is no HTTP/2, in pieces of %i bytes', (siz
   }).toThrow('not an HTTP/2 client');
 });
 
-it('a table may be as large as its reader has announced, and stays so', () => {
+it('a table may be as large as its reader has announced, and keeps that size', () => {
   const decoder = new HeaderDecoder();
   const resized = (bytes: number): Buffer => {
     // RFC 7541 §6.3: an integer with a prefix of five bits.
@@ -50,7 +50,7 @@ it('a table may be as large as its reader has announced, and stays so', () => {
   expect(() => huge.decode(resized(2 ** 21))).toThrow('undecodable');
 });
 
-it('a decoder takes as many bytes as it was told', () => {
+it('a decoder accepts exactly as many bytes as announced', () => {
   const fields = encodeLiterals([{ name: 'a', value: 'x'.repeat(300_000) }]);
   expect(() => new HeaderDecoder().decode(fields)).toThrow('undecodable');
   expect(new HeaderDecoder(1_000_000).decode(fields)).toHaveLength(1);

@@ -39,9 +39,9 @@ describe('a frame', () => {
 describe('header frames', () => {
   it.each([
     ['nothing', 0, [[FrameType.HEADERS, Flag.END_HEADERS, 0]]],
-    ['one frame', MAX_FRAME_BYTES, [[FrameType.HEADERS, Flag.END_HEADERS, MAX_FRAME_BYTES]]],
+    ['a single frame', MAX_FRAME_BYTES, [[FrameType.HEADERS, Flag.END_HEADERS, MAX_FRAME_BYTES]]],
     [
-      'a byte more',
+      'one byte more than a frame',
       MAX_FRAME_BYTES + 1,
       [
         [FrameType.HEADERS, 0, MAX_FRAME_BYTES],
@@ -92,9 +92,9 @@ describe('a header block', () => {
     ['plain', 0, 'text', 'text'],
     ['padded', Flag.PADDED, '\x03textpad', 'text'],
     ['with priority', Flag.PRIORITY, '12345text', 'text'],
-    ['with both', Flag.PADDED | Flag.PRIORITY, '\x0312345textpad', 'text'],
-    ['padded all over', Flag.PADDED, '\x03pad', ''],
-  ])('is stripped when it is %s', (_, flags, payload, text) => {
+    ['with padding and priority', Flag.PADDED | Flag.PRIORITY, '\x0312345textpad', 'text'],
+    ['that is only padding', Flag.PADDED, '\x03pad', ''],
+  ])('is extracted when it is %s', (_, flags, payload, text) => {
     const block = blockOf(flags | Flag.END_HEADERS | Flag.END_STREAM, Buffer.from(payload));
     expect([block.complete, block.endStream, block.streamId, block.missing]).toEqual([true, true, 3, 0]);
     expect(block.fragment().toString()).toBe(text);
@@ -104,13 +104,13 @@ describe('a header block', () => {
   it.each([
     ['padding', Flag.PADDED, '\x04pad'],
     ['priority', Flag.PRIORITY, '1234'],
-  ])('with more %s than there is breaks the protocol', (_, flags, payload) => {
+  ])('with more %s than its length is a protocol error', (_, flags, payload) => {
     expect(() => blockOf(flags | Flag.END_HEADERS, Buffer.from(payload))).toThrow(
       'padding exceeds its frame',
     );
   });
 
-  it('goes on over continuations, which have neither padding nor priority', () => {
+  it('continues in continuations, which have neither padding nor priority', () => {
     const block = blockOf(0, Buffer.from('one'));
     expect([block.complete, block.endStream]).toEqual([false, false]);
     go(block, Flag.PADDED | Flag.PRIORITY, Buffer.from('two'));
@@ -124,7 +124,7 @@ describe('a header block', () => {
     ]);
   });
 
-  it('takes no other frame in between, nor one that is too long', () => {
+  it('accepts no other frame in between, and no overlong block', () => {
     const text = Buffer.from('x');
     expect(() => go(blockOf(0, text), 0, text, 5)).toThrow('interrupted');
     expect(() => go(blockOf(0, text), 0, text, 3, FrameType.HEADERS)).toThrow('interrupted');
@@ -141,7 +141,7 @@ describe('a header block', () => {
     expect(full.complete).toBe(true);
   });
 
-  it('is filled in pieces, and takes no more than its own', () => {
+  it('is filled in pieces, and accepts no more than its length', () => {
     const bytes = Buffer.concat([
       frame(FrameType.HEADERS, Flag.END_HEADERS, 3, Buffer.from('text')),
       Buffer.from('rest'),
@@ -156,15 +156,12 @@ describe('a header block', () => {
 });
 
 describe('header fields', () => {
-  it.each([0, 1, 126, 127, 128, 254, 255, 256, 20_000])(
-    'of %d bytes are read as they are written',
-    (length) => {
-      const fields = [field('a', 'x'.repeat(length)), field('b', 'é\x00ÿ'), field('c', '')];
-      expect(new HeaderDecoder().decode(encodeLiterals(fields))).toEqual(fields);
-    },
-  );
+  it.each([0, 1, 126, 127, 128, 254, 255, 256, 20_000])('of %d bytes are read back unchanged', (length) => {
+    const fields = [field('a', 'x'.repeat(length)), field('b', 'é\x00ÿ'), field('c', '')];
+    expect(new HeaderDecoder().decode(encodeLiterals(fields))).toEqual(fields);
+  });
 
-  it('are as many as 256 KiB hold, 32 bytes more for each', () => {
+  it('may fill 256 KiB, with 32 bytes more for each', () => {
     const empty = (count: number): Buffer =>
       encodeLiterals(Array.from({ length: count }, () => field('n', '')));
     const most = Math.floor((256 * 1024) / 33);
@@ -172,12 +169,12 @@ describe('header fields', () => {
     expect(() => new HeaderDecoder().decode(empty(most + 1))).toThrow(ProtocolError);
   });
 
-  it('are those of RFC 7541, indexed and not', () => {
+  it('are encoded as in RFC 7541, with and without an index', () => {
     const decoder = new HeaderDecoder();
     const decode = (hex: string): HeaderField[] =>
       decoder
         .decode(Buffer.from(hex.replaceAll(' ', ''), 'hex'))
-        // Entries of the static table have more than that.
+        // The entries of the static table are longer.
         .map(({ name, value }) => ({ name, value }));
     // Static; literal with indexing; never indexed; without indexing, with an indexed name.
     expect(decode('83 400161 0162 10 0163 0164 01 0165')).toEqual([
@@ -186,9 +183,9 @@ describe('header fields', () => {
       field('c', 'd'),
       field(':authority', 'e'),
     ]);
-    // Only the second one went into the table.
+    // Only the second field went into the table.
     expect(decode('be')).toEqual([field('a', 'b')]);
-    // The table is emptied: nothing is there any more.
+    // The table has been emptied.
     expect(decode('20')).toEqual([]);
     expect(() => decode('be')).toThrow(ProtocolError);
   });

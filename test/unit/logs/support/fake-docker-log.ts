@@ -6,7 +6,7 @@ export interface RotationOptions {
   readonly maxFile?: number;
 }
 
-/** Docker's own escaping of a json-file text (moby daemon/logger/jsonfilelog/jsonlog). */
+/** Escapes a json-file text as Docker does (moby daemon/logger/jsonfilelog/jsonlog). */
 export function dockerEscape(bytes: Buffer): string {
   return JSON.stringify(bytes.toString('utf8'))
     .slice(1, -1)
@@ -17,7 +17,10 @@ export function dockerEscape(bytes: Buffer): string {
     .replace(/\ufffd/g, '\\ufffd');
 }
 
-/** Writes a spool as dockerd's json-file driver does: one write a record, rotation between two records. */
+/**
+ * Writes a spool as dockerd's json-file driver does, with one write per record and rotation between two
+ * records.
+ */
 export class FakeDockerLog {
   private fd: number;
   private size: number;
@@ -32,7 +35,7 @@ export class FakeDockerLog {
     this.size = fs.fstatSync(this.fd).size;
   }
 
-  /** `text` without its line break; `partial` as for a line split at 16 KiB. Returns the record. */
+  /** Returns the record of `text`, which has no line break. With `partial` the line was split at 16 KiB. */
   write(text: string | Buffer, stream: 'stdout' | 'stderr' = 'stdout', partial = false): string {
     const escaped = dockerEscape(Buffer.from(text));
     const record = `{"log":"${escaped}${partial ? '' : '\\n'}","stream":"${stream}","time":"${this.time()}"}\n`;
@@ -66,7 +69,7 @@ export class FakeDockerLog {
     fs.closeSync(this.fd);
   }
 
-  /** RFC3339Nano with trailing zeros cut, as Go writes it. */
+  /** Formats a time as RFC3339Nano without trailing zeros, as Go does. */
   private time(): string {
     this.clock += 1_234_567n;
     const seconds = new Date(Number(this.clock / 1_000_000_000n) * 1000).toISOString().slice(0, 19);

@@ -1,8 +1,10 @@
-/** What `kubectl logs` may ask of a log file. */
+/** The options of `kubectl logs`. */
 export interface ReadOptions {
-  /** The last so many lines; kubelet counts those of the file, so each part of a long line is one. */
+  /**
+   * The number of last lines. kubelet counts lines of the file, so each part of a long line counts as one.
+   */
   readonly tail?: number;
-  /** Lines of this time and later; compared to the nanosecond. */
+  /** Only lines of this time and later, compared to the nanosecond. */
   readonly since?: string;
 }
 
@@ -14,9 +16,9 @@ export interface Output {
 const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{9})Z$/;
 
 /**
- * Reads a CRI log as kubelet does: bytes up to the line break after the third blank are the text, whatever they are;
- * tags are separated by `:`, the first is P or F; P has no line break of its own.
- * @throws on anything that kubelet would pass over with an error.
+ * Reads a CRI log as kubelet does. The text is all bytes from the third blank to the line break. Tags are
+ * separated by `:`, and the first is P or F; P has no line break of its own. @throws on any line that
+ * kubelet would skip with an error.
  */
 export function readAsKubelet(file: Buffer, { tail, since }: ReadOptions = {}): Output {
   const output: Output = { stdout: '', stderr: '' };
@@ -30,7 +32,7 @@ export function readAsKubelet(file: Buffer, { tail, since }: ReadOptions = {}): 
     if (stream !== 'stdout' && stream !== 'stderr') throw new Error(`no stream: ${line}`);
     const [tag] = tags.split(':');
     if (tag !== 'P' && tag !== 'F') throw new Error(`no tag: ${line}`);
-    // Nine digits, UTC: times sort as text.
+    // Nine digits, UTC, so times sort as text.
     if (since !== undefined && time < since) continue;
     output[stream] += tag === 'F' ? `${text}\n` : text;
   }

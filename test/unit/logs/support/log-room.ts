@@ -15,7 +15,7 @@ export interface CriLine {
 
 const LINE = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z) (stdout|stderr) ([FP]) (.*)$/s;
 
-/** Throws on anything that is not a whole CRI line. */
+/** Throws on any text that is not a complete CRI line. */
 export function parseCri(content: string): CriLine[] {
   if (content === '') return [];
   if (!content.endsWith('\n')) throw new Error(`half line: ${content.slice(-80)}`);
@@ -67,7 +67,7 @@ export class LogRoom {
     };
   }
 
-  /** Resolves when the CRI log satisfies the condition; woken by changes of kubelet's directory. */
+  /** Resolves when the CRI log satisfies the condition. Changes of kubelet's directory trigger the check. */
   async until(condition: () => boolean): Promise<void> {
     const changed = fs.watch(dirname(this.logPath));
     try {
@@ -89,7 +89,7 @@ export class LogRoom {
     return this.lines(path).map((line) => line.text);
   }
 
-  /** All records in the Engine's files, in no order. */
+  /** Returns all records in the Engine's files, in no particular order. */
   spooled(): string[] {
     const directory = dirname(this.spoolPath);
     return fs.readdirSync(directory).flatMap((name) => {
@@ -98,13 +98,13 @@ export class LogRoom {
     });
   }
 
-  /** Files in here that this process has open, the Engine's among them. */
+  /** Returns the files in the room that this process has open, including the Engine's. */
   openFiles(): string[] {
     const targets = fs.readdirSync('/proc/self/fd').map((fd) => {
       try {
         return fs.readlinkSync(`/proc/self/fd/${fd}`);
       } catch {
-        // It was closed meanwhile.
+        // The descriptor was closed meanwhile.
         return '';
       }
     });
@@ -117,7 +117,7 @@ export class LogRoom {
   }
 }
 
-/** A room of its own for each test of the block around. Registers hooks. */
+/** Makes a room for each test of the surrounding block. Registers hooks. */
 export function withLogRoom(enter: (room: LogRoom) => void): void {
   let room: LogRoom;
   beforeEach(() => {

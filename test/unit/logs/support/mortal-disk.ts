@@ -3,10 +3,13 @@ import { nodeLogDisk, type LogDisk } from '../../../../src/logs/log-disk';
 
 export class Killed extends Error {}
 
-/** Where in the fatal call the process dies: before it, half-way through it, or after it but before it returns. */
+/**
+ * The moment of the fatal call in which the process dies: before it, half-way through it, or after it but
+ * before it returns.
+ */
 export type Moment = 'before' | 'halfway' | 'after';
 
-/** A real disk whose user dies at the n-th call that changes something: from then on every call throws. */
+/** A real disk whose user dies at the n-th call that changes something. From then on every call throws. */
 export class MortalDisk implements LogDisk {
   changes = 0;
   dead = false;
@@ -80,7 +83,7 @@ export class MortalDisk implements LogDisk {
     nodeLogDisk.makeDirectory(path);
   }
 
-  /** What the kernel does for a dead process. */
+  /** Closes the descriptors as the kernel does for a dead process. */
   bury(): void {
     for (const fd of this.fds) fs.closeSync(fd);
     this.fds.clear();

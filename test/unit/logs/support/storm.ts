@@ -6,11 +6,11 @@ export interface StormOptions {
   readonly lines: number;
   readonly maxSize: number;
   readonly maxFile: number;
-  /** Pause of one millisecond after so many lines; 0: as fast as it can. */
+  /** Pauses for one millisecond after this many lines; 0 means no pause. */
   readonly linesAMillisecond: number;
 }
 
-/** Plain JavaScript, so that it runs in a thread without a transpiler: dockerd's writer and rotation. */
+/** dockerd's writer and rotation in plain JavaScript, which runs in a thread without a transpiler. */
 const WRITER = `
 const fs = require('node:fs');
 const { path, lines, maxSize, maxFile, linesAMillisecond } = require('node:worker_threads').workerData;
@@ -35,7 +35,10 @@ for (let i = 0; i < lines; i++) {
 }
 `;
 
-/** A container that floods from a thread of its own; resolves when it has written everything. */
+/**
+ * Runs a container that writes as fast as it can in a thread of its own. Resolves when it has written
+ * everything.
+ */
 export async function storm(options: StormOptions): Promise<void> {
   const worker = new Worker(WRITER, { eval: true, workerData: options });
   await once(worker, 'exit');

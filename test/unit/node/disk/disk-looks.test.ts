@@ -15,7 +15,7 @@ describe('DiskLooks', () => {
     jest.useRealTimers();
   });
 
-  /** Settles as the look does, with the error's code in place of the error. */
+  /** Settles like the work, with the error's code in place of the error. */
   function look(key: string): Promise<string | undefined> {
     const work = (): Promise<string> => {
       const held = gate<string>();
@@ -27,7 +27,7 @@ describe('DiskLooks', () => {
   const keys = (): string[] => started.map(({ key }) => key);
   const answer = (key: string): void => started.find((one) => one.key === key)?.held.resolve(key);
 
-  it('lets others take their turn while disks answer', async () => {
+  it('lets other work run while disks answer', async () => {
     const all = ['a', 'b', 'c', 'd'].map(look);
     await jest.advanceTimersByTimeAsync(0);
     expect(keys()).toEqual(['a', 'b']);
@@ -38,7 +38,7 @@ describe('DiskLooks', () => {
     expect(await Promise.all(all)).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  it('occupies two threads at most, whatever hangs', async () => {
+  it('occupies at most two threads, whatever hangs', async () => {
     const all = ['a', 'b', 'c', 'd'].map(look);
     await jest.advanceTimersByTimeAsync(WAIT_MS);
     expect(await Promise.all(all)).toEqual(Array(4).fill('DEADLINE_EXCEEDED'));
@@ -56,7 +56,7 @@ describe('DiskLooks', () => {
     expect(keys()).toEqual(['a', 'b', 'f']);
   });
 
-  it('takes one thread for one key', async () => {
+  it('uses one thread for one key', async () => {
     const both = [look('a'), look('a')];
     await jest.advanceTimersByTimeAsync(0);
     expect(keys()).toEqual(['a']);
@@ -98,7 +98,7 @@ describe('LastAnswers', () => {
     expect(await first).toBe(`old ${key}`);
   }
 
-  it('asks once for all callers that wait', async () => {
+  it('asks once for all waiting callers', async () => {
     const both = [answers.get('a'), answers.get('a')];
     await settle();
     expect(open).toHaveLength(1);
@@ -106,7 +106,7 @@ describe('LastAnswers', () => {
     expect(await Promise.all(both)).toEqual(['new', 'new']);
   });
 
-  it('gives the last answer while a question hangs, and does not ask again', async () => {
+  it('returns the last answer while a question hangs, and does not ask again', async () => {
     await known('a');
     expect(await answers.get('a')).toBe('old a');
     expect(await answers.get('a')).toBe('old a');
@@ -116,7 +116,7 @@ describe('LastAnswers', () => {
     await known('a');
   });
 
-  it('asks no more than two at a time', async () => {
+  it('asks at most two questions at a time', async () => {
     expect(await Promise.all(['a', 'b', 'c'].map((key) => answers.get(key)))).toEqual(
       Array(3).fill(undefined),
     );
@@ -126,7 +126,7 @@ describe('LastAnswers', () => {
     expect(open.map(({ key }) => key)).toEqual(['b', 'c']);
   });
 
-  it('knows no answer after a failure, or for a key that was forgotten', async () => {
+  it('has no answer after a failure, or for a key that was forgotten', async () => {
     for (const key of ['a', 'b']) await known(key);
     answers.retain(new Set(['a']));
     expect(await Promise.all(['a', 'b'].map((key) => answers.get(key)))).toEqual(['old a', undefined]);

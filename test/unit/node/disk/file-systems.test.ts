@@ -15,11 +15,21 @@ describe('the directory of images and layers', () => {
   afterEach(() => rm(root, { recursive: true }));
 
   it.each([
-    { desc: "the driver's own", there: ['docker/overlay2', PRIVATE], expected: 'docker/overlay2' },
-    { desc: 'the root without one', there: [], expected: 'docker' },
-    { desc: "the private containerd's", store: true, there: [PRIVATE, SYSTEM], expected: PRIVATE },
-    { desc: "the system containerd's", store: true, there: ['docker/overlayfs', SYSTEM], expected: SYSTEM },
-    { desc: 'the root with a containerd elsewhere', store: true, there: [], expected: 'docker' },
+    { desc: "the driver's own directory", there: ['docker/overlay2', PRIVATE], expected: 'docker/overlay2' },
+    { desc: 'the root directory without a driver', there: [], expected: 'docker' },
+    { desc: "the private containerd's directory", store: true, there: [PRIVATE, SYSTEM], expected: PRIVATE },
+    {
+      desc: "the system containerd's directory",
+      store: true,
+      there: ['docker/overlayfs', SYSTEM],
+      expected: SYSTEM,
+    },
+    {
+      desc: 'the root directory with a containerd in another place',
+      store: true,
+      there: [],
+      expected: 'docker',
+    },
   ])('is $desc', async ({ store: containerdStore = false, there, expected }) => {
     for (const path of there) await mkdir(join(root, path), { recursive: true });
     const storageDriver = containerdStore ? 'overlayfs' : 'overlay2';
@@ -32,7 +42,7 @@ describe('the directory of images and layers', () => {
     ).toBe(join(root, expected));
   });
 
-  it('is no file', async () => {
+  it('is not a file', async () => {
     await writeFile(join(root, 'vfs'), '');
     const facts = { rootDir: root, storageDriver: 'vfs', containerdStore: false };
     expect(await findImageDirectory(facts, looks)).toBe(root);
@@ -45,7 +55,7 @@ describe('inodes in use', () => {
   beforeEach(() => jest.useFakeTimers());
   afterEach(() => jest.useRealTimers());
 
-  it('are read anew each time', async () => {
+  it('are read again each time', async () => {
     let ffree = 4;
     const inodes = new UsedInodes(() => Promise.resolve({ files: 10, ffree: ffree-- }));
     expect([await inodes.of('/a'), await inodes.of('/a')]).toEqual([6, 7]);
@@ -54,11 +64,11 @@ describe('inodes in use', () => {
   it.each([
     { desc: 'without a fixed number', read: () => Promise.resolve({ files: 0, ffree: 0 }) },
     { desc: 'that is gone', read: () => Promise.reject(new Error('ENOENT')) },
-  ])('are unknown of a file system $desc', async ({ read }) => {
+  ])('are unknown for a file system $desc', async ({ read }) => {
     expect(await new UsedInodes(read).of('/a')).toBeUndefined();
   });
 
-  it('are the last known while the disk hangs, which is asked once', async () => {
+  it('are the last known ones while the disk hangs, which is asked once', async () => {
     const answer = gate<typeof DISK>();
     let reads = 0;
     const inodes = new UsedInodes(() => (++reads === 1 ? Promise.resolve(DISK) : answer.promise));

@@ -1,8 +1,8 @@
 import { SmallFile } from '../../../../src/node/disk/files';
 import { rejectionOf } from '../../support/errors';
 
-describe('A small file on a disk that hangs', () => {
-  it('is given up by all who wait, who have one read under way between them', async () => {
+describe('a small file on a disk that hangs', () => {
+  it('has one read for all waiting callers, who all give up', async () => {
     let reads = 0;
     let answer: (text: string) => void = () => undefined;
     const hanging = (): Promise<string> => {

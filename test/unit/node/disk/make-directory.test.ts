@@ -11,19 +11,19 @@ afterEach(() => rm(root, { recursive: true }));
 
 const isDirectory = async (path: string): Promise<boolean> => (await stat(join(root, path))).isDirectory();
 
-describe('a directory that is missing', () => {
+describe('a missing directory', () => {
   it.each([
-    ['at the end', 'a'],
-    ['with others above it', 'a/b/c'],
-    ['with a slash behind it', 'a/b/'],
-    ['written in a roundabout way', 'x/../a//./b'],
-  ])('%s is made', async (_what, path) => {
+    ['as the last part of the path', 'a'],
+    ['with missing parents', 'a/b/c'],
+    ['with a trailing slash', 'a/b/'],
+    ['with a path that is not normalized', 'x/../a//./b'],
+  ])('%s is created', async (_what, path) => {
     expect(await makeDirectory(`${root}/${path}`)).toBe(true);
     expect(await isDirectory(path.replace('x/../', ''))).toBe(true);
     expect(await makeDirectory(`${root}/${path}`)).toBe(false);
   });
 
-  it('is made once by many at once', async () => {
+  it('is created once by many simultaneous calls', async () => {
     const made = await Promise.all(Array.from({ length: 20 }, () => makeDirectory(join(root, 'a/b/c'))));
     expect(made).toContain(true);
     expect(await isDirectory('a/b/c')).toBe(true);
@@ -54,7 +54,7 @@ describe('a directory that is missing', () => {
       path: 'a'.repeat(300),
       why: /ENAMETOOLONG$/,
     },
-  ])('$what is not made', async ({ prepare, path, why }) => {
+  ])('that is $what is not created', async ({ prepare, path, why }) => {
     await prepare();
     const before = await readdir(root);
     await expect(makeDirectory(join(root, path))).rejects.toThrow(why);
@@ -62,7 +62,7 @@ describe('a directory that is missing', () => {
   });
 });
 
-it.each(['file', 'link', 'directory'])('a %s that is there is left alone', async (kind) => {
+it.each(['file', 'link', 'directory'])('an existing %s is left alone', async (kind) => {
   const path = join(root, kind);
   if (kind === 'directory') await mkdir(path, 0o700);
   else if (kind === 'file') await writeFile(path, '');
@@ -72,9 +72,9 @@ it.each(['file', 'link', 'directory'])('a %s that is there is left alone', async
 });
 
 it.each(['ENOTCONN', 'ESTALE', 'EACCES'])(
-  'what is there and answers %s is not said to be missing',
+  'an existing path that answers %s does not count as missing',
   async (code) => {
-    // No file system loses its server on demand.
+    // A file system cannot lose its server on demand in a test.
     const look = jest.spyOn(fs, 'open').mockRejectedValue(Object.assign(new Error(code), { code }));
     try {
       expect(await makeDirectory(join(root, 'dead'))).toBe(false);
@@ -84,7 +84,7 @@ it.each(['ENOTCONN', 'ESTALE', 'EACCES'])(
   },
 );
 
-it('what is put in the way while a directory is made is not followed', async () => {
+it('a link that appears while a directory is made is not followed', async () => {
   await mkdir(join(root, 'pod'));
   await mkdir(join(root, 'elsewhere'));
   const held = await open(join(root, 'pod'), 'r');

@@ -25,7 +25,7 @@ it.each([
   [['node', '/src/dockbridge/node_modules/.bin/jest'], undefined],
   [['node', 'server.js'], undefined],
   [[], undefined],
-])('a process %j', (words, found) => expect(asNodeProcess(5, words)).toEqual(found));
+])('recognizes a process by %j', (words, found) => expect(asNodeProcess(5, words)).toEqual(found));
 
 describe('the processes of this node', () => {
   let proc: string;
@@ -51,7 +51,7 @@ describe('the processes of this node', () => {
     await writeFile(join(proc, pid, 'cmdline'), words.map((word) => `${word}\0`).join(''));
   }
 
-  it('are known by what they were called as, or by their executable, also one that was replaced', async () => {
+  it('are recognized by their command name or their executable, even a replaced one', async () => {
     await add('7', 'net:[1]', ['/usr/bin/kubelet', '--config=/a']);
     await add('8', 'net:[1]', ['renamed', '--config=/b'], { exe: '/usr/bin/kubelet (deleted)' });
     await add('9', 'net:[2]', ['/usr/bin/kubelet']);
@@ -65,7 +65,7 @@ describe('the processes of this node', () => {
   const found = async (): Promise<number[]> => (await findProcesses(proc)).map(({ pid }) => pid);
   const DAEMON = ['/usr/bin/dockbridge', 'serve', '--run-dir=/tmp/evil'];
 
-  it('are those of root and of this user: all four user IDs count, for setuid programs take any name', async () => {
+  it('are those of root and of this user in all four user IDs, because setuid programs accept any name', async () => {
     const other = OWN + 1;
     await add('7', 'net:[1]', DAEMON, { uids: [0, 0, 0, 0] });
     await add('8', 'net:[1]', DAEMON);
@@ -77,14 +77,14 @@ describe('the processes of this node', () => {
     expect(await found()).toEqual([7, 8]);
   });
 
-  it('are in our namespace of processes', async () => {
+  it('are in our PID namespace', async () => {
     await add('7', 'net:[1]', DAEMON, { spaces: { pid: 'pid:[1]' } });
     await add('8', 'net:[1]', DAEMON, { spaces: { pid: 'pid:[2]' } });
     await add('9', 'net:[1]', ['/usr/bin/kubelet'], { spaces: { pid: 'pid:[2]' } });
     expect(await found()).toEqual([7]);
   });
 
-  it('may have another view of the files, unless they claim to be dockbridge', async () => {
+  it('may see other files, unless they claim to be dockbridge', async () => {
     const spaces = { pid: 'pid:[1]', mnt: 'mnt:[2]' };
     await add('7', 'net:[1]', ['/usr/bin/kubelet'], { spaces });
     await add('8', 'net:[1]', DAEMON, { spaces });
@@ -105,7 +105,7 @@ describe('a running cri-dockerd', () => {
     { name: 'cri-dockerd', words: ['--cri-dockerd-root-directory=/srv/a'], root: '/srv/a', is: true },
     { name: 'cri-dockerd', words: ['--cri-dockerd-root-directory=/srv/b'], root: '/srv/a', is: false },
     { name: 'node', words: ['--cri-dockerd-root-directory=/srv/a'], root: '/srv/a', is: false },
-  ])('$name $words uses $root: $is', async ({ name, words, root, is }) => {
+  ])('called as $name $words uses $root: $is', async ({ name, words, root, is }) => {
     await mkdir(join(proc, '12'));
     await mkdir(join(proc, '13'));
     await mkdir(join(proc, 'sys'));

@@ -14,7 +14,7 @@ const STAT =
   '4711 (a) Z (b) S 12 34 56 0 -1 4194304 117 0 0 0 1 2 0 0 20 0 1 0 987654 10 20 18446744073709551615';
 
 describe('parseProcessStat', () => {
-  it('finds the fields behind a name that holds spaces and parentheses', () => {
+  it('finds the fields after a name with spaces and parentheses', () => {
     expect(parseProcessStat(STAT)).toEqual({
       hasEnded: false,
       parent: 12,
@@ -23,17 +23,17 @@ describe('parseProcessStat', () => {
     });
   });
 
-  it.each(['Z', 'X'])('says that a process in state %s has ended', (state) => {
+  it.each(['Z', 'X'])('reports that a process in state %s has ended', (state) => {
     expect(parseProcessStat(STAT.replace(') S ', `) ${state} `)).hasEnded).toBe(true);
   });
 
-  it('knows no start time of a text that is cut off', () => {
+  it('returns no start time for a text that is cut off', () => {
     expect(parseProcessStat('4711 (sh) S 12 34').startTicks).toBeUndefined();
   });
 });
 
 describe('a process', () => {
-  it('has the same name whichever way it is asked for, and an age', async () => {
+  it('has the same identity however it is read, and an age', async () => {
     const name = await processName(process.pid);
     expect(name).toBe(processNameSync(process.pid));
     expect(name).toMatch(new RegExp(`^${process.pid} \\d+ ${await bootId()}$`));
@@ -42,7 +42,7 @@ describe('a process', () => {
     expect(await processIds()).toContain(String(process.pid));
   });
 
-  it('has neither once it is gone', async () => {
+  it('has no identity and no age once it is gone', async () => {
     const child = spawn('true');
     await once(child, 'exit');
     const pid = child.pid ?? 0;

@@ -7,15 +7,15 @@ import { join } from 'node:path';
 import { killProcessTree } from '../../../../src/node/process/process-tree';
 
 const DIR = mkdtempSync(join(tmpdir(), 'process-tree-'));
-// A script's file name is its process's name.
+// The name of a script's file is the name of its process.
 writeFileSync(join(DIR, 'a) Z (b'), '#!/bin/sh\necho $$\nwhile :; do sleep 67; done', { mode: 0o755 });
 afterAll(() => rmSync(DIR, { recursive: true }));
 
 const SHELLS: ChildProcess[] = [];
 
 /**
- * Runs a script as the leader of a session of its own, as an exec'd process is.
- * @returns the pids that it printed, one a line, once there are `count`.
+ * Runs a script as the leader of its own session, like an exec'd process. @returns the pids that it
+ * printed, one per line, once there are `count`.
  */
 async function startTree(script: string, count: number): Promise<number[]> {
   const shell = spawn('/bin/sh', ['-c', script], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -51,7 +51,7 @@ describe('killProcessTree', () => {
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
-        // Gone, as it should be.
+        // The process is gone, as expected.
       }
     }
   });
@@ -91,19 +91,19 @@ describe('killProcessTree', () => {
     expect(await aliveOf(pids)).toEqual([]);
   });
 
-  it('kills nobody who does not belong, and counts him as nobody', async () => {
+  it('kills and counts no process outside the tree', async () => {
     const [root, child] = (await startTree('echo $$; sleep 68 & echo $!; wait', 2)) as [number, number];
     leftovers.push(root, child);
     await expect(killProcessTree(root, (pid) => Promise.resolve(pid === child))).resolves.toBe(true);
     expect(await aliveOf([child])).toEqual([]);
-    // The shell's wait has ended with its child: what matters is that nobody killed it.
+    // The shell's wait has ended with its child. The test only needs to know that nobody killed the shell.
     const shell = SHELLS.at(-1)!;
     const [code, signal] =
       shell.exitCode === null ? ((await once(shell, 'exit')) as [number, string]) : [shell.exitCode];
     expect([code, signal ?? null]).toEqual([0, null]);
   });
 
-  it('touches no stranger', async () => {
+  it('touches no unrelated process', async () => {
     const [root] = (await startTree('echo $$; exec sleep 69', 1)) as [number];
     const [stranger] = (await startTree('echo $$; exec sleep 70', 1)) as [number];
     leftovers.push(root, stranger);
@@ -111,13 +111,13 @@ describe('killProcessTree', () => {
     expect(await aliveOf([root, stranger])).toEqual([stranger]);
   });
 
-  it('is content with a process that is gone already', async () => {
+  it('succeeds for a process that is already gone', async () => {
     const [root] = (await startTree('echo $$', 1)) as [number];
     await killProcessTree(root, everyone);
     await expect(killProcessTree(root, everyone)).resolves.toBe(true);
   });
 
-  it('opens few files at once, on a node of thousands of processes', async () => {
+  it('opens few files at once on a node with thousands of processes', async () => {
     const [root] = (await startTree('echo $$', 1)) as [number];
     const read = files.readFile;
     let [open, most, all] = [0, 0, 0];
@@ -136,7 +136,7 @@ describe('killProcessTree', () => {
     expect([all, most]).toEqual([2_000, 16]);
   });
 
-  it('asks again before each signal, and says so when somebody survives', async () => {
+  it('lists the processes again before each signal, and reports survivors', async () => {
     const [root] = (await startTree('echo $$; exec sleep 71', 1)) as [number];
     leftovers.push(root);
     const kill = jest.spyOn(process, 'kill').mockImplementation(() => true);

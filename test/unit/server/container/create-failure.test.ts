@@ -9,7 +9,7 @@ const SANDBOX = engineId('a1');
 const MOUNTED = `sha256:${engineId('d')}`;
 const refusal = (status: number, text: string): EngineError => new EngineError('NOT_FOUND', status, text);
 
-/** A container of `app:1` that mounts the image `models:1` and shares the processes of TARGET. */
+/** A container of `app:1` that mounts the image `models:1` and shares the process namespace of TARGET. */
 function explained(status: number, text: string): string {
   const config = decoded('ContainerConfig', {
     metadata: { name: 'app' },
@@ -27,7 +27,7 @@ function explained(status: number, text: string): string {
   return (explainCreateFailure(refusal(status, text), { ...checked, mounts, namespaces }) as Error).message;
 }
 
-describe('what the Engine does not find', () => {
+describe('a 404 of the Engine', () => {
   it.each([
     ['No such image: app:1', /^config\.image\.image: image "app:1" is not on this node; pull it first \(No/],
     ['image app:1: not found', /^config\.image\.image: /],
@@ -42,26 +42,26 @@ describe('what the Engine does not find', () => {
     expect(explained(404, text)).toMatch(says);
   });
 
-  it('is only what a 404 is about', () => {
+  it('is blamed on the object that its text names', () => {
     expect(explained(409, 'No such image: app:1')).toBe('No such image: app:1');
   });
 });
 
-describe('a runtime that daemon.json has lost', () => {
+describe('a runtime that daemon.json no longer has', () => {
   it.each(['unknown or invalid runtime name: kata', 'Unknown runtime specified kata'])('%s', (text) => {
     expect(explained(400, text)).toBe(`pod_sandbox_id: ${text}`);
     expect(explainSandboxRefusal(refusal(400, text))).toMatchObject({ message: `runtime_handler: ${text}` });
   });
 });
 
-it('a name that is taken, or something missing, is not a field because of its name', () => {
+it('a name conflict or a missing object is not blamed on a field because of its name', () => {
   const taken = refusal(409, 'Conflict. The container name "/k8s_POD_label-hostname_x" is already in use');
   expect(explainSandboxRefusal(taken)).toBe(taken);
   const missing = refusal(404, 'network label-net not found');
   expect(explainSandboxRefusal(missing)).toBe(missing);
 });
 
-it('a refusal of a sandbox that names no field, and what is no refusal, stay as they are', () => {
+it('a sandbox refusal that names no field, and any other error, is passed on unchanged', () => {
   const refused = refusal(500, 'no space left on device');
   expect(explainSandboxRefusal(refused)).toBe(refused);
   const other = new Error('Unknown runtime specified kata');

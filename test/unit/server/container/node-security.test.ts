@@ -19,17 +19,20 @@ describe('requireLoadedProfile', () => {
   writeFileSync(list, 'docker-default (enforce)\nmy profile (complain)\n/usr/bin/man (enforce)\n');
   afterAll(() => rmSync(directory, { recursive: true }));
 
-  it.each(['docker-default', 'my profile', '/usr/bin/man', 'unconfined', undefined])('%s is fine', (name) =>
+  it.each(['docker-default', 'my profile', '/usr/bin/man', 'unconfined', undefined])('accepts %s', (name) =>
     expect(requireLoadedProfile(name, 'c.apparmor', list)).resolves.toBeUndefined(),
   );
 
-  it.each(['docker', 'docker-default (enforce)', 'man'])('"%s" is not loaded', async (name) => {
-    expect(await rejectionOf(requireLoadedProfile(name, 'c.apparmor', list))).toBe(
-      `FAILED_PRECONDITION c.apparmor: AppArmor profile "${name}" is not loaded on this node`,
-    );
-  });
+  it.each(['docker', 'docker-default (enforce)', 'man'])(
+    'refuses "%s", which is not loaded',
+    async (name) => {
+      expect(await rejectionOf(requireLoadedProfile(name, 'c.apparmor', list))).toBe(
+        `FAILED_PRECONDITION c.apparmor: AppArmor profile "${name}" is not loaded on this node`,
+      );
+    },
+  );
 
-  it('leaves it to the Engine where the list cannot be read', () =>
+  it('leaves the check to the Engine if the list cannot be read', () =>
     expect(requireLoadedProfile('mine', 'c', join(directory, 'absent'))).resolves.toBeUndefined());
 });
 
@@ -45,12 +48,12 @@ const disks = new DiskLooks(1, 1_000);
 const load = (path: string) => loadSeccompOptions({ kind: 'load', path, field: 'c.seccomp' }, disks);
 
 describe('loadSeccompOptions', () => {
-  it('needs no file for the others', async () => {
+  it('needs no file for other profiles', async () => {
     expect(await loadSeccompOptions({ kind: 'engine-default' }, disks)).toEqual([]);
     expect(await loadSeccompOptions({ kind: 'unconfined' }, disks)).toEqual(['seccomp=unconfined']);
   });
 
-  it('passes a profile whole, to the last digit', async () => {
+  it('passes a profile on completely, to the last digit', async () => {
     const text = '{\n  "defaultAction": "SCMP_ACT_ERRNO", "x": 18446744073709551615\n}\n';
     expect(await load(file('p.json', text))).toEqual([`seccomp=${text}`]);
   });
@@ -58,9 +61,9 @@ describe('loadSeccompOptions', () => {
   it.each([
     { desc: 'a missing file', path: () => join(DIR, 'missing'), why: /ENOENT/ },
     { desc: 'a directory', path: () => DIR, why: /cannot be read/ },
-    { desc: 'no JSON', path: () => file('bad.json', '{'), why: /is not JSON/ },
+    { desc: 'invalid JSON', path: () => file('bad.json', '{'), why: /is not JSON/ },
     { desc: 'a list', path: () => file('list.json', '[]'), why: /not a JSON object/ },
-    { desc: 'no default', path: () => file('none.json', '{"syscalls":[]}'), why: /no defaultAction/ },
+    { desc: 'no default action', path: () => file('none.json', '{"syscalls":[]}'), why: /no defaultAction/ },
     {
       desc: 'an unknown action',
       path: () =>
@@ -68,15 +71,15 @@ describe('loadSeccompOptions', () => {
       why: /syscalls\[0\]/,
     },
     {
-      desc: 'syscalls of another kind',
+      desc: 'syscalls of the wrong type',
       path: () => file('syscalls.json', '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":{}}'),
       why: /not a list/,
     },
     { desc: 'an empty file', path: () => file('empty.json', ''), why: /is not JSON/ },
     { desc: 'a huge one', path: () => file('huge.json', `"${'x'.repeat(1 << 20)}"`), why: /larger than/ },
-    { desc: 'an endless one', path: () => '/dev/zero', why: /cannot be read/ },
+    { desc: 'an endless file', path: () => '/dev/zero', why: /cannot be read/ },
     {
-      desc: 'a pipe that nobody writes to',
+      desc: 'a pipe without a writer',
       path: () => {
         execFileSync('mkfifo', [join(DIR, 'pipe')]);
         return join(DIR, 'pipe');
@@ -110,12 +113,12 @@ describeAsRoot('listHostDevices', () => {
   });
   afterAll(() => rm(dev, { recursive: true }));
 
-  it('finds device nodes at any depth, but links, files and what each container has of its own', async () => {
+  it("nodeDevices finds device nodes at any depth, but not links, files and each container's own devices", async () => {
     const found = (await listHostDevices(dev)).map((path) => path.slice(dev.length + 1)).sort();
     expect(found).toEqual(['deep/deeper/card0', 'kvm', 'loop0', 'net/tun']);
   });
 
-  it('finds nothing where nothing is', async () => {
+  it('nodeDevices returns none for an empty or missing directory', async () => {
     expect(await listHostDevices(join(dev, 'absent'))).toEqual([]);
   });
 });

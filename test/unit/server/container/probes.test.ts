@@ -20,7 +20,7 @@ function room(removeContainer: DockerClient['removeContainer'] = () => Promise.r
 }
 
 describe('Probes', () => {
-  it('are gone after the look, however that ends', async () => {
+  it('are removed after the read, whatever its result', async () => {
     const { probes, created, removed } = room();
     expect(await probes.with({ Image: 'a' }, (id) => Promise.resolve(`saw ${id}`))).toBe('saw p1');
     await expect(probes.with({ Image: 'a' }, () => Promise.reject(new Error('torn')))).rejects.toThrow(
@@ -30,7 +30,7 @@ describe('Probes', () => {
     expect(removed).toEqual(['p1', 'p2']);
   });
 
-  it('have the mounts they are given, and nothing of a pod', async () => {
+  it('have the given mounts, and no properties of a pod', async () => {
     const { probes, created } = room();
     const Mounts = [{ Type: 'image', Source: 'b', Target: '/b' }] as const;
     await probes.with({ Image: 'a', HostConfig: { Mounts: [...Mounts] } }, () => Promise.resolve());
@@ -41,13 +41,13 @@ describe('Probes', () => {
     });
   });
 
-  it('answer though they cannot be removed: a log line tells', async () => {
+  it('return an answer even if they cannot be removed, with a log line', async () => {
     const { probes, warn } = room(() => Promise.reject(new Error('busy')));
     expect(await probes.with({ Image: 'a' }, () => Promise.resolve('seen'))).toBe('seen');
     expect(warn).toHaveBeenCalledWith(expect.any(String), { container: 'p1', error: 'busy' });
   });
 
-  it('that a killed daemon left are removed, however young', async () => {
+  it('that a killed daemon left are removed, however young they are', async () => {
     const left = {
       Id: 'left',
       Names: ['/dockbridge-probe-0123456789ab'],
@@ -68,7 +68,7 @@ describe('Probes', () => {
     expect(removed).toEqual(['left', 'half removed']);
   });
 
-  it('of a create whose answer was lost are removed after the next list, but none that is looked into', async () => {
+  it('of a create call whose answer was lost are removed after the next list, unless they are in use', async () => {
     const names: string[] = [];
     const removed: string[] = [];
     let owner = '';
@@ -123,7 +123,7 @@ const accountsOf = (docker: DockerClient): ImageAccounts =>
   new ImageAccounts(docker, new Probes({ docker, logger: silentLogger }));
 
 describe('ImageAccounts', () => {
-  it('looks into an image once, however many ask, and clears the probe away', async () => {
+  it('reads an image once for all callers, and removes the probe', async () => {
     const engine = probes();
     const accounts = accountsOf(engine.docker);
     const found = await Promise.all([1, 2, 3].map(() => accounts.of('sha256:a', never)));
@@ -134,7 +134,7 @@ describe('ImageAccounts', () => {
     expect(engine.removed).toEqual(['p1', 'p2']);
   });
 
-  it('tries again after a failure, which leaves no probe either', async () => {
+  it('retries after a failure, which leaves no probe either', async () => {
     let failures = 1;
     const engine = probes({
       readFile: () => (failures-- > 0 ? Promise.reject(new Error('torn')) : Promise.resolve('')),
@@ -145,7 +145,7 @@ describe('ImageAccounts', () => {
     expect(engine.removed).toEqual(['p1', 'p2']);
   });
 
-  it('goes on for others when one caller gives up', async () => {
+  it('continues for others when one caller gives up', async () => {
     const engine = probes();
     const accounts = accountsOf(engine.docker);
     const gone = new AbortController();

@@ -33,7 +33,7 @@ async function take(events: { next(signal: AbortSignal): Promise<PodEvent> }, co
 const container = (id: string, more = {}) => runningContainer({ id, engineName: id, ...more });
 
 describe('PodEvents', () => {
-  it('follow a pod from its creation to its removal, with what was true at each moment', async () => {
+  it('follow a pod from its creation to its removal, with the state of each moment', async () => {
     const { store, events } = room();
     const reader = events.subscribe();
     store.images.put(imageRecord());
@@ -80,14 +80,14 @@ describe('PodEvents', () => {
       reason: 'Error',
       image: { image: 'busybox' },
     });
-    // kubelet forgets the pod's status by the sandbox id in here.
+    // kubelet removes the pod's status from its cache by this sandbox id.
     expect(told[11]?.pod_sandbox_status).toMatchObject({ id: SANDBOX.id, metadata: SANDBOX.metadata });
     const times = told.map(({ created_at }) => BigInt(String(created_at)));
     expect(times).toEqual([...times].sort((one, other) => (one < other ? -1 : 1)));
     expect(new Set(times).size).toBe(times.length);
   });
 
-  it('tell of a container whose sandbox is gone already', async () => {
+  it('include a container whose sandbox is already gone', async () => {
     const { store, events } = room();
     store.containers.put(container(APP));
     const reader = events.subscribe();
@@ -99,7 +99,7 @@ describe('PodEvents', () => {
     ]);
   });
 
-  it('cost nothing while nobody reads, and count who does', () => {
+  it('cost nothing without readers, and count the readers', () => {
     const { store, events } = room();
     store.sandboxes.put(SANDBOX);
     expect(events.stats).toEqual({ published: 0, consumers: 0, cutOff: 0, backlog: 0 });
@@ -110,7 +110,7 @@ describe('PodEvents', () => {
     expect(events.stats.consumers).toBe(0);
   });
 
-  it('are bounded for a consumer that stalls, and whole for the others', async () => {
+  it('are limited for a consumer that stalls, and complete for the others', async () => {
     const store = new WritableStore();
     const events = new PodEvents(store, 100);
     const stalled = events.subscribe();
@@ -127,7 +127,7 @@ describe('PodEvents', () => {
   });
 });
 
-it('rises within a millisecond and when the clock is set back', () => {
+it('the time of events rises within a millisecond and when the clock is set back', () => {
   const times = [10, 10, 9, 11];
   const clock = new RisingClock(() => times.shift() ?? 0);
   expect([clock.now(), clock.now(), clock.now(), clock.now()]).toEqual([

@@ -8,7 +8,7 @@ function capture(...chunks: Buffer[]): CapturedOutput {
 }
 
 describe('CapturedOutput', () => {
-  it('keeps the streams apart and in order', () => {
+  it('keeps the streams separate and in order', () => {
     const output = capture(
       engineFrame(1, 'a'),
       engineFrame(2, 'x'),
@@ -24,7 +24,7 @@ describe('CapturedOutput', () => {
     expect([stdout.length, stderr.length]).toEqual([0, 0]);
   });
 
-  it('is whole however the chunks are cut', () => {
+  it('is complete however the chunks are split', () => {
     const whole = Buffer.concat([
       engineFrame(1, 'hello'),
       engineFrame(2, ''),
@@ -42,7 +42,7 @@ describe('CapturedOutput', () => {
     }
   });
 
-  it('drops silently what no CRI message could carry', () => {
+  it('silently drops output that no CRI message could carry', () => {
     const mebibyte = Buffer.alloc(1 << 20, 'x');
     const output = new CapturedOutput(new OutputBudget());
     for (let index = 0; index < 20; index++) {
@@ -56,7 +56,7 @@ describe('CapturedOutput', () => {
     expect(Math.abs(stdout.length - stderr.length)).toBeLessThanOrEqual(1 << 20);
   });
 
-  it('shares one budget with all others, beyond 64 KiB of its own', () => {
+  it('shares one budget with all others beyond 64 KiB of its own', () => {
     const kibibyte = Buffer.alloc(1024, 'x');
     const budget = new OutputBudget(512 * 1024);
     const [greedy, late] = [new CapturedOutput(budget), new CapturedOutput(budget)];
@@ -70,7 +70,7 @@ describe('CapturedOutput', () => {
     expect(next.finish().stdout).toHaveLength(300 * 1024);
   });
 
-  it('knows whether it ends inside a frame', () => {
+  it('says whether it ends inside a frame', () => {
     const frame = engineFrame(1, 'hello');
     expect(capture(frame).isWhole).toBe(true);
     expect(capture(frame, frame.subarray(0, 3)).isWhole).toBe(false);

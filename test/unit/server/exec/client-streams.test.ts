@@ -7,13 +7,13 @@ import { TerminalSizes } from '../../../../src/streaming/remotecommand/terminal-
 import { gate, settle, until } from '../../support/async';
 import { engineFrame } from '../../support/engine-frame';
 
-/** The Engine's end of a hijacked connection: `push` is what it says. */
+/** The Engine's end of a hijacked connection. `push` sends its output. */
 class EngineConnection extends Duplex {
   heard = '';
   inputEnded = false;
 
   override _read(): void {
-    // Pushed from outside.
+    // The test pushes the data.
   }
 
   override _write(chunk: Buffer, _: BufferEncoding, done: () => void): void {
@@ -27,7 +27,7 @@ class EngineConnection extends Duplex {
   }
 }
 
-describe('a conversation with the Engine', () => {
+describe('an exec session with the Engine', () => {
   let connection: EngineConnection;
   let client: Record<'stdin' | 'stdout' | 'stderr', PassThrough>;
   let left: AbortController;
@@ -45,11 +45,11 @@ describe('a conversation with the Engine', () => {
   const nothingIsLeft = (): void => {
     expect(connection.destroyed).toBe(true);
     expect(getEventListeners(left.signal, 'abort')).toEqual([]);
-    // What the client types from here on goes nowhere, and its end is nobody's business.
+    // The client's later input is dropped, and its end causes nothing.
     expect([client.stdin.listenerCount('data'), client.stdin.listenerCount('end')]).toEqual([0, 0]);
   };
 
-  it('hands on input and both outputs, and leaves no listener at its end', async () => {
+  it('passes on input and both outputs, and leaves no listener at its end', async () => {
     begin();
     client.stdin.write('in');
     connection.push(Buffer.concat([engineFrame(1, 'out'), engineFrame(2, 'err')]));
@@ -60,7 +60,7 @@ describe('a conversation with the Engine', () => {
     nothingIsLeft();
   });
 
-  it('hands on the output of a terminal as it is', async () => {
+  it('passes on the output of a terminal unchanged', async () => {
     begin(true);
     connection.push(Buffer.from('raw'));
     connection.push(null);
@@ -79,7 +79,7 @@ describe('a conversation with the Engine', () => {
     await done;
   });
 
-  it('fails when the client leaves, and when the Engine breaks off in the middle of a frame', async () => {
+  it('fails when the client leaves, or when the Engine breaks off in the middle of a frame', async () => {
     begin();
     left.abort(new Error('left'));
     await expect(done).rejects.toThrow('left');
@@ -92,7 +92,7 @@ describe('a conversation with the Engine', () => {
   });
 });
 
-it('sizes of a terminal are handed on one after the other, without those that were overtaken', async () => {
+it('terminal sizes are passed on one after the other, without outdated ones', async () => {
   const sizes = new TerminalSizes();
   const seen: number[] = [];
   const resized = gate();
@@ -118,7 +118,7 @@ it('sizes of a terminal are handed on one after the other, without those that we
 const LIMITS = { session: 1 << 20, all: 3 << 19, share: 1 << 17 };
 const PIECE = Buffer.alloc(32 * 1024);
 
-/** A client that takes a piece whenever it is told to. */
+/** A client that takes a piece when the test says so. */
 function slowClient(): { stdout: Writable; stderr: undefined; take: () => void } {
   let taken: (() => void) | undefined;
   const stdout = new Writable({ write: (_chunk, _encoding, done) => void (taken = done) });
@@ -128,7 +128,7 @@ function slowClient(): { stdout: Writable; stderr: undefined; take: () => void }
 describe('ClientOutput', () => {
   const open = new AbortController().signal;
 
-  it('waits for a slow client, and for its leaving no longer', async () => {
+  it('waits for a slow client, but no longer than the client stays', async () => {
     const [client, hurry, leave] = [slowClient(), new AbortController(), new AbortController()];
     const output = new ClientOutput(client, hurry.signal, new Backlog(LIMITS));
     await output.put(1, PIECE, open);
@@ -147,11 +147,11 @@ describe('ClientOutput', () => {
     desc: string;
     end: (of: { take: () => void; hurry: AbortController; leave: AbortController }) => void;
   }>([
-    { desc: 'the client takes it', end: ({ take }) => take() },
-    { desc: 'it is hurried', end: ({ hurry }) => hurry.abort() },
+    { desc: 'the client takes the output', end: ({ take }) => take() },
+    { desc: 'the session is drained', end: ({ hurry }) => hurry.abort() },
     { desc: 'the client leaves', end: ({ leave }) => leave.abort(new Error('left')) },
   ])(
-    'tells once a second that it waits until $desc, and leaves neither a timer nor a listener',
+    'reports once a second that it waits until $desc, and leaves neither a timer nor a listener',
     async ({ end }) => {
       jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
       try {
@@ -177,7 +177,7 @@ describe('ClientOutput', () => {
     },
   );
 
-  it('waits no longer once it is hurried, and lets a client go that falls too far behind', async () => {
+  it('stops waiting once it is drained, and disconnects a client that falls too far behind', async () => {
     const [client, hurry] = [slowClient(), new AbortController()];
     const output = new ClientOutput(client, hurry.signal, new Backlog(LIMITS));
     await output.put(1, PIECE, open);
@@ -196,7 +196,7 @@ describe('ClientOutput', () => {
     expect(pieces).toBe(31);
   });
 
-  it('drops what a client has closed', async () => {
+  it('drops output for a stream that the client has closed', async () => {
     const client = slowClient();
     const output = new ClientOutput(client, new AbortController().signal, new Backlog(LIMITS));
     await output.put(1, PIECE, open);
@@ -207,7 +207,7 @@ describe('ClientOutput', () => {
     await output.put(2, PIECE, open);
   });
 
-  it('shares the memory of all sessions, but for what each may keep', async () => {
+  it("shares the memory of all sessions, except for each session's own part", async () => {
     const all = new Backlog(LIMITS);
     const hurried = AbortSignal.abort();
     const outputs = [1, 2, 3].map(() => new ClientOutput(slowClient(), hurried, all));
@@ -219,7 +219,7 @@ describe('ClientOutput', () => {
     await expect(late!.put(1, PIECE, open)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
   });
 
-  it('gives back what was taken or is gone with its client', async () => {
+  it('releases the memory of output that was taken, or whose client has gone', async () => {
     const [all, client] = [new Backlog(LIMITS), slowClient()];
     const output = new ClientOutput(client, AbortSignal.abort(), all);
     const gone = gate();

@@ -35,7 +35,7 @@ describe('a command', () => {
     expect(thrownBy(() => commandWords(['sh', 'x', 'a\0']))).toMatch(/^INVALID_ARGUMENT cmd\[2\]: /);
   });
 
-  it('has one stream at least, and no stderr of a terminal', () => {
+  it('has at least one stream, and no stderr with a terminal', () => {
     const all = { stdin: true, stdout: true, stderr: true, tty: false };
     expect(wantedStreams({ ...all, more: 1 } as typeof all)).toEqual(all);
     const none = { stdin: false, stdout: false, stderr: false };
@@ -79,12 +79,12 @@ describe('the exit code of a command whose output has ended', () => {
     return code;
   }
 
-  it.each([0, 7, 137])('is what the Engine says: %d', async (code) => {
+  it.each([0, 7, 137])("is the Engine's: %d", async (code) => {
     expect(await ask([exited(code)])).toBe(code);
     expect(inspects).toEqual(['exec e true']);
   });
 
-  it('is none where the connection broke before the Engine had a code', async () => {
+  it('is missing if the connection broke before the Engine had a code', async () => {
     expect(await rejectionOf(ask([exited(null)]))).toBe(`UNAVAILABLE ${connectionBroke().message}`);
   });
 
@@ -99,7 +99,7 @@ describe('the exit code of a command whose output has ended', () => {
     expect(inspects).toEqual(['exec e true', 'container c', 'exec e true', 'exec e true']);
   });
 
-  it('is asked for, less and less often, while the command runs on with its outputs closed', async () => {
+  it('is requested at growing intervals while the command runs on with closed outputs', async () => {
     mockMembers.add(7);
     const answers = [...Array<Told>(8).fill(RUNNING), exited(3)];
     const code = ask(answers);
@@ -111,7 +111,7 @@ describe('the exit code of a command whose output has ended', () => {
     expect(await code).toBe(3);
   });
 
-  it('is none where the command still holds its outputs: the connection broke', async () => {
+  it('is missing if the command still holds its outputs, because the connection broke', async () => {
     mockMembers.add(7);
     mockHolding.add(7);
     expect(await rejectionOf(ask([RUNNING]))).toMatch(/^UNAVAILABLE the connection .* was cut/);
@@ -120,8 +120,8 @@ describe('the exit code of a command whose output has ended', () => {
   it.each<[string, Told, boolean, number[]]>([
     ['that has not started yet', { ...RUNNING, Pid: 0 }, true, [0, 7]],
     ['on another machine', RUNNING, false, [7]],
-    ['whose pid belongs to another by now', RUNNING, true, []],
-  ])('waits for a command %s', async (_, told, localEngine, members) => {
+    ['whose pid belongs to another process by now', RUNNING, true, []],
+  ])('comes after a command %s', async (_, told, localEngine, members) => {
     for (const pid of members) mockMembers.add(pid);
     mockHolding.add(7).add(0);
     const code = ask([told, exited(5)], localEngine);
@@ -129,7 +129,7 @@ describe('the exit code of a command whose output has ended', () => {
     expect(await code).toBe(5);
   });
 
-  it('is given up with the call', async () => {
+  it('is no longer requested when the call ends', async () => {
     const call = new AbortController();
     const code = ask([RUNNING], true, call.signal);
     await jest.advanceTimersByTimeAsync(10);

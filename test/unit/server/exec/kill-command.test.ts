@@ -10,7 +10,7 @@ const ENDED = { ID: 'e', Running: false, ExitCode: 137, Pid: 4711 };
 const NOT_STARTED = { ID: 'e', Running: false, ExitCode: null, Pid: 0 };
 const COMMAND = { containerId: 'c', execId: 'e' };
 
-/** An Engine whose answers to inspects come in this order. */
+/** An Engine that answers inspects with these values in turn. */
 function room(...answers: (typeof ENDED | typeof NOT_STARTED | Error)[]) {
   let inspects = 0;
   const docker = fakeDocker({
@@ -24,8 +24,8 @@ function room(...answers: (typeof ENDED | typeof NOT_STARTED | Error)[]) {
   return { parts, forget, inspects: () => inspects };
 }
 
-describe('killing an abandoned command', () => {
-  it('asks again when the Engine fails to tell of it', async () => {
+describe('the kill of an abandoned command', () => {
+  it('is retried when the Engine does not report the command', async () => {
     const { parts, forget, inspects } = room(
       unavailable('ECONNRESET'),
       new EngineError('UNKNOWN', 500, 'busy'),
@@ -37,20 +37,20 @@ describe('killing an abandoned command', () => {
     expect(inspects()).toBe(4);
   });
 
-  it('is over when the Engine does not know it', async () => {
+  it('is over when the Engine does not know the command', async () => {
     const { parts, forget } = room(new EngineError('NOT_FOUND', 404, 'no such exec'));
     await killCommand(parts, { ...COMMAND, forget });
     expect(forget).toHaveBeenCalledTimes(1);
   });
 
-  it('of a daemon before this one asks again, too', async () => {
+  it('is also retried for a command of an earlier daemon', async () => {
     const { parts, forget } = room(unavailable('ECONNRESET'), ENDED);
     const startedCommands = { left: [COMMAND], note: () => forget } as unknown as StartedCommands;
     await endLeftCommands({ ...parts, startedCommands });
     expect(forget).toHaveBeenCalledTimes(1);
   });
 
-  it('keeps it in mind while the Engine does not tell, and does not hold the caller up', async () => {
+  it('continues while the Engine does not answer, without delaying the caller', async () => {
     jest.useFakeTimers();
     const { parts, forget } = room(...Array.from({ length: 7 }, () => unavailable('ECONNREFUSED')), ENDED);
     const answered = killCommand(parts, { ...COMMAND, forget });

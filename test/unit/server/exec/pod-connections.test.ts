@@ -54,7 +54,7 @@ describe('a connection to a port of a pod', () => {
     expect([asked, opened]).toEqual([[[pod.id, 80]], [expect.objectContaining({ fd: -1 })]]);
   });
 
-  it('is not made in the namespace of a process that has taken the pid', async () => {
+  it('is not made in the namespace of a process that reuses the pid', async () => {
     mockMembers.clear();
     const refused = connect(80);
     await expect(refused).rejects.toMatchObject({ cause: { code: 'UNAVAILABLE' } });
@@ -66,7 +66,7 @@ describe('a connection to a port of a pod', () => {
     expect(opened).toEqual([]);
   });
 
-  it('is made on the network of the node where the pod shares it, and a refusal says so', async () => {
+  it("is made on the node's network if the pod shares it, and a refusal says so", async () => {
     store.sandboxes.put(onNode);
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -86,13 +86,13 @@ describe('a connection to a port of a pod', () => {
   it.each([
     ['is not there', () => store.sandboxes.delete(pod.id)],
     ['is not ready', () => store.sandboxes.put({ ...pod, networkReady: false })],
-  ])('is refused where the pod %s', async (_, change) => {
+  ])('is refused if the pod %s', async (_, change) => {
     change();
     expect(await rejectionOf(connect(80))).toBe(`FAILED_PRECONDITION pod sandbox ${pod.id} is not ready`);
     expect(asked).toEqual([]);
   });
 
-  it('is refused where the Engine is on another machine', async () => {
+  it('is refused if the Engine is on another machine', async () => {
     expect(await rejectionOf(connect(80, false))).toMatch(/port_forward.*remote Engine/);
     expect(asked).toEqual([]);
   });
@@ -123,7 +123,7 @@ describe('connections into pods', () => {
     await open('c');
   });
 
-  it('close with their pod, and no others', async () => {
+  it('close with their pod, without affecting others', async () => {
     const [ended, other] = [await open('a'), await open('b')];
     connections.close('a');
     expect([ended.destroyed, other.destroyed]).toEqual([true, false]);
@@ -149,7 +149,7 @@ describe('connections into pods', () => {
 });
 
 describe('the end of a pod', () => {
-  it('releases its helper and its connections, once it is not ready', async () => {
+  it('releases its helper and its connections once it is not ready', async () => {
     const store = new WritableStore();
     const released: string[] = [];
     const application = new PassThrough();

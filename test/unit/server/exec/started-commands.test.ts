@@ -9,7 +9,7 @@ import { engineId } from '../../support/records';
 const [CONTAINER, EXEC] = [engineId('c1'), engineId('e1')];
 const COMMAND = { containerId: CONTAINER, execId: EXEC };
 
-describe('commands that were started', () => {
+describe('started commands', () => {
   let root: string;
   let directory: string;
   let warnings: unknown[];
@@ -47,7 +47,7 @@ describe('commands that were started', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('of an earlier daemon are found by their names, whatever else is there', async () => {
+  it('of an earlier daemon are found by their names, whatever other files are there', async () => {
     await open();
     const names = [
       `${CONTAINER}.${EXEC}`,
@@ -60,7 +60,7 @@ describe('commands that were started', () => {
     expect((await open()).left).toEqual([COMMAND]);
   });
 
-  it.each(['../x', '', EXEC.toUpperCase()])('are not noted under the name %j', async (execId) => {
+  it.each(['../x', '', EXEC.toUpperCase()])('are not recorded under the name %j', async (execId) => {
     const commands = await open();
     commands.note({ containerId: CONTAINER, execId })();
     commands.note({ containerId: execId, execId: EXEC })();
@@ -71,7 +71,7 @@ describe('commands that were started', () => {
     await untilFiles(0);
   });
 
-  it('need no directory: one that cannot be made is told, and each failure once', async () => {
+  it('need no directory: a failure to create one is logged, and so is each failed write, once', async () => {
     await writeFile(join(root, 'deep'), 'in the way');
     const commands = await open();
     expect(commands.left).toEqual([]);
@@ -98,7 +98,7 @@ describe('commands that were started', () => {
     await until(() => warnings.length === 2, 'the next warning');
   });
 
-  it('are none of a daemon that starts none', () => {
+  it('of an observing daemon do not exist', () => {
     const none = StartedCommands.none(logger);
     none.note(COMMAND)();
     expect([none.left, warnings]).toEqual([[], []]);

@@ -85,7 +85,7 @@ describe('a command of a client', () => {
     return code;
   };
 
-  it('is created, noted, started and asked for its code, and its outputs are told apart', async () => {
+  it('is created, recorded and started, its exit code is requested, and its outputs are separate', async () => {
     const code = begin();
     await settle();
     connection.write(Buffer.concat([engineFrame(1, 'out'), engineFrame(2, 'err')]));
@@ -101,7 +101,7 @@ describe('a command of a client', () => {
     expect([forgotten, connection.destroyed]).toEqual([['e'], true]);
   });
 
-  it('has the size of its terminal from the start, and follows the next ones', async () => {
+  it('has the size of its terminal from the start, and follows later sizes', async () => {
     client.sizes.write('{"Width":80,"Height":24}');
     const code = begin(true, false);
     await settle();
@@ -121,7 +121,7 @@ describe('a command of a client', () => {
     expect(String(client.stdout.read())).toBe('raw');
   });
 
-  it('waits 200 ms for a size, and goes without one', async () => {
+  it('waits 200 ms for a size, and then starts without one', async () => {
     const code = begin(true);
     await settle();
     await jest.advanceTimersByTimeAsync(199);
@@ -133,7 +133,7 @@ describe('a command of a client', () => {
     expect(await code).toBe(3);
   });
 
-  it('hears its client, until that has ended its input', async () => {
+  it("receives the client's input until the client ends it", async () => {
     client.stdin = new PassThrough();
     const heard: string[] = [];
     const both = new PassThrough();
@@ -152,7 +152,7 @@ describe('a command of a client', () => {
     expect(both.destroyed).toBe(true);
   });
 
-  it('is forgotten where the Engine refuses its start, and not where it may have started', async () => {
+  it('is forgotten if the Engine refuses its start, but not if it may have started', async () => {
     docker.startExec = () => Promise.reject(new EngineError('FAILED_PRECONDITION', 409, 'paused'));
     expect(await rejectionOf(begin())).toBe('FAILED_PRECONDITION paused');
     expect(forgotten).toEqual(['e']);
@@ -162,7 +162,7 @@ describe('a command of a client', () => {
     expect([calls, forgotten]).toEqual([[], ['e']]);
   });
 
-  it('is said to have ended with its container, where that is why it failed', async () => {
+  it('is reported to have ended with its container if that caused the failure', async () => {
     docker.inspectExec = () => Promise.reject(new EngineError('NOT_FOUND', 404, 'no such exec'));
     const code = begin();
     await settle();
@@ -186,7 +186,7 @@ describe('a command of a client', () => {
     expect(connection.destroyed).toBe(true);
   });
 
-  it('is ended when its client has left while it was started', async () => {
+  it('is ended when its client has left during its start', async () => {
     const starts = gate<Duplex>();
     docker.startExec = () => starts.promise;
     const code = begin();
@@ -202,12 +202,12 @@ describe('a command of a client', () => {
     await settle();
     gone.abort(new Error('the client has left'));
     await expect(code).rejects.toThrow('the client has left');
-    // The Engine is on another machine: nobody can end it, and it is not waited for.
+    // The Engine is on another machine, so nobody can end the command, and the test does not wait for it.
     expect([connection.destroyed, forgotten]).toEqual([true, ['e']]);
   });
 });
 
-describe('a client of the first process', () => {
+describe('a client that attaches to the first process', () => {
   const begin = (stdin = true): Promise<void> => {
     const request = { containerId: RUNNING.id, ...WANTED, stdin, tty: false };
     const end = streamAttach(parts(), request, streams());
@@ -219,18 +219,21 @@ describe('a client of the first process', () => {
     [true, true, true],
     [true, false, false],
     [false, true, false],
-  ])('has its input (asked: %s) only where the container has one (%s): %s', async (asked, has, given) => {
-    store.containers.put({ ...RUNNING, stdin: has });
-    const end = begin(asked);
-    await settle();
-    expect(calls).toEqual([['attachContainer', RUNNING.id, { stdin: given, stdout: true, stderr: true }]]);
-    store.containers.put(EXITED);
-    connection.end(engineFrame(1, 'out'));
-    await end;
-    expect([String(client.stdout.read()), connection.destroyed]).toEqual(['out', true]);
-  });
+  ])(
+    'may write input (requested: %s) only if the container has stdin (%s): %s',
+    async (asked, has, given) => {
+      store.containers.put({ ...RUNNING, stdin: has });
+      const end = begin(asked);
+      await settle();
+      expect(calls).toEqual([['attachContainer', RUNNING.id, { stdin: given, stdout: true, stderr: true }]]);
+      store.containers.put(EXITED);
+      connection.end(engineFrame(1, 'out'));
+      await end;
+      expect([String(client.stdout.read()), connection.destroyed]).toEqual(['out', true]);
+    },
+  );
 
-  it('follows sizes, and hears everything as one, of a terminal', async () => {
+  it('sets sizes of a terminal, and gets all its output as one stream', async () => {
     store.containers.put({ ...RUNNING, tty: true });
     client.sizes.write('{"Width":80,"Height":24}');
     const end = begin();
@@ -245,13 +248,13 @@ describe('a client of the first process', () => {
   it.each([
     ['is not there', () => store.containers.delete(RUNNING.id)],
     ['has ended', () => store.containers.put(EXITED)],
-  ])('is refused where the container %s', async (_, change) => {
+  ])('is refused if the container %s', async (_, change) => {
     change();
     expect(await rejectionOf(begin())).toBe(`FAILED_PRECONDITION container ${RUNNING.id} is not running`);
     expect(calls).toEqual([]);
   });
 
-  it('is told when only the connection has ended: five seconds later the container still runs', async () => {
+  it('gets an error when only the connection has ended, because five seconds later the container still runs', async () => {
     const end = begin();
     await settle();
     connection.end();
@@ -266,7 +269,7 @@ describe('a client of the first process', () => {
     );
   });
 
-  it('may leave, also while the death is waited for', async () => {
+  it("may leave, even while dockbridge waits for the container's end", async () => {
     const early = begin();
     await settle();
     gone.abort(new Error('the client has left'));
@@ -286,7 +289,7 @@ describe('a client of the first process', () => {
     [true, false, true],
     [false, true, true],
   ])(
-    'holds up the container only in a session of its own (stdin %s, once %s)',
+    'slows the container down only in a session made for it (stdin %s, once %s)',
     async (stdin, once, hurried) => {
       store.containers.put({ ...RUNNING, stdinOnce: once });
       const join = jest.spyOn(sessions, 'join');

@@ -2,7 +2,7 @@ import { RanTooLong, watchLimit } from '../../../../src/server/runtime/exec-sync
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { gate, settle, type Gate } from '../../support/async';
 
-/** The age of the command's process, in ms; undefined where it has ended. */
+/** The age of the command's process in ms; undefined if it has ended. */
 let mockAge: number | undefined;
 let mockIsMember = true;
 jest.mock('../../../../src/node/cgroup', () => ({
@@ -40,7 +40,7 @@ describe('the time limit of a command', () => {
     jest.useRealTimers();
   });
 
-  /** How it ended, '' until then. */
+  /** The result; '' until it has ended. */
   function watch(localEngine = true): () => string {
     let end = '';
     const docker = fakeDocker({
@@ -62,7 +62,7 @@ describe('the time limit of a command', () => {
     await settle();
   };
 
-  it('is not looked at before it is up', async () => {
+  it('is not checked before it is up', async () => {
     const end = watch();
     mockAge = LIMIT_MS;
     await pass(LIMIT_MS - 1);
@@ -94,7 +94,7 @@ describe('the time limit of a command', () => {
     expect(other()).toBe('too long');
   });
 
-  it('counts, on another machine, from when the command had not started last', async () => {
+  it('counts, on another machine, from the last moment at which the command had not started', async () => {
     told = NOT_STARTED;
     const end = watch(false);
     await pass(LIMIT_MS + 200);
@@ -108,7 +108,7 @@ describe('the time limit of a command', () => {
     expect(end()).toBe('too long');
   });
 
-  it('waits a minute for a command that the Engine does not start', async () => {
+  it('allows a minute for a command that the Engine does not start', async () => {
     told = NOT_STARTED;
     const end = watch();
     await pass(LIMIT_MS + 60_000);
@@ -117,7 +117,7 @@ describe('the time limit of a command', () => {
     expect(end()).toMatch(/has not started the command/);
   });
 
-  it('waits a minute for the Engine to notice the end of a command', async () => {
+  it('allows a minute for the Engine to notice the end of a command', async () => {
     mockIsMember = false;
     const end = watch();
     await pass(LIMIT_MS + 60_000);
@@ -126,18 +126,21 @@ describe('the time limit of a command', () => {
     expect(end()).toMatch(/has not noticed that the command has ended/);
   });
 
-  it.each(['resolves', 'rejects'])('does not cut one that has ended, and whose output %s', async (how) => {
-    told = EXITED;
-    const end = watch();
-    await pass(LIMIT_MS);
-    expect(end()).toBe('');
-    if (how === 'resolves') output.resolve();
-    else output.reject(new Error('broken'));
-    await settle();
-    expect(end()).toBe('exit 3');
-  });
+  it.each(['resolves', 'rejects'])(
+    'does not abort a command that has ended and whose output %s',
+    async (how) => {
+      told = EXITED;
+      const end = watch();
+      await pass(LIMIT_MS);
+      expect(end()).toBe('');
+      if (how === 'resolves') output.resolve();
+      else output.reject(new Error('broken'));
+      await settle();
+      expect(end()).toBe('exit 3');
+    },
+  );
 
-  it('waits three seconds for output that others hold', async () => {
+  it('allows three seconds for output that other processes hold', async () => {
     told = EXITED;
     const end = watch();
     await pass(LIMIT_MS + 2_999);
@@ -148,8 +151,8 @@ describe('the time limit of a command', () => {
 
   it.each([
     ['before the limit', RUNNING, 10],
-    ['while output is waited for', EXITED, LIMIT_MS + 10],
-  ])('is given up with the call, %s', async (_, state, ms) => {
+    ['during the wait for output', EXITED, LIMIT_MS + 10],
+  ])('ends with the call, %s', async (_, state, ms) => {
     told = state;
     const end = watch();
     await pass(ms);

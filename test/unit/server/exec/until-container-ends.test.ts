@@ -19,7 +19,7 @@ describe('untilContainerEnds', () => {
 
   const follow = () => untilContainerEnds({ store }, RUNNING.id, caller.signal, onEnd);
 
-  it('fires half a second after the end of the container, of which it tells at once', async () => {
+  it('fires half a second after the end of the container, which it reports at once', async () => {
     const { signal } = follow();
     store.containers.put({ ...RUNNING, oomKilled: true });
     await settle();
@@ -40,7 +40,7 @@ describe('untilContainerEnds', () => {
   });
 
   it.each(['before the end of the container', 'after it'])(
-    'fires no more when it is released %s',
+    'does not fire after it is released %s',
     async (when) => {
       const following = follow();
       if (when === 'after it') store.containers.put(EXITED);

@@ -37,7 +37,7 @@ describe('the accounts of an image', () => {
     expect([users.length, groups.length]).toEqual(missing === '/etc/passwd' ? [0, 1] : [1, 0]);
   });
 
-  it('are remembered of the last five hundred images', async () => {
+  it('are remembered for the last five hundred images', async () => {
     const { read, all } = accounts(FILES);
     for (let count = 0; count <= 500; count++) await all.of(`sha256:${count}`, signal);
     read.length = 0;

@@ -31,7 +31,7 @@ it('few pulls at a time look for credentials of the node', async () => {
   expect(looking).toBe(20);
 });
 
-it('the deadline of a pull is the one of the moment', async () => {
+it('the deadline of a pull is the one in force at that moment', async () => {
   let ms = 60_000;
   const pulls = new ImagePulls({
     docker: fakeDocker({
@@ -49,13 +49,13 @@ it('the deadline of a pull is the one of the moment', async () => {
   );
 });
 
-describe('pulls of one image at the same time', () => {
+describe('simultaneous pulls of one image', () => {
   const ANN: EngineAuth = { username: 'ann', password: 'a' };
   const BOB: EngineAuth = { username: 'bob', password: 'b' };
   const reference = parseReference('r.io/app:1', 'image');
   const { signal } = sharedAbortController();
 
-  /** Which credentials the Engine was given, one entry a pull of its. */
+  /** The credentials that the Engine was given, with one entry per pull. */
   async function engineCalls(...requested: (EngineAuth | undefined)[]): Promise<(EngineAuth | undefined)[]> {
     const given: (EngineAuth | undefined)[] = [];
     const end = gate();
@@ -78,12 +78,12 @@ describe('pulls of one image at the same time', () => {
     return given;
   }
 
-  it('are one for the Engine where their credentials are the same', async () => {
+  it('share one Engine pull if their credentials are the same', async () => {
     expect(await engineCalls(ANN, { ...ANN }, { ...ANN })).toEqual([ANN]);
     expect(await engineCalls(undefined, undefined)).toEqual([undefined]);
   });
 
-  it('have each their own where another password, user or none was given', async () => {
+  it('are separate if their password or user differs or one has none', async () => {
     const other = { ...ANN, password: 'b' };
     const given = await engineCalls(ANN, BOB, other, undefined);
     expect(given).toHaveLength(4);
@@ -98,7 +98,7 @@ const layer = (id: string, status: string, current?: number): EngineProgress => 
 });
 
 describe('PullProgress', () => {
-  it('sees a byte and a status move in any layer, and nothing in repetitions', () => {
+  it('notices changed bytes and statuses in any layer, and ignores repetitions', () => {
     const progress = new PullProgress();
     const moves: [EngineProgress, boolean][] = [
       [{ id: '1', status: 'Pulling from app' }, true],
@@ -119,20 +119,20 @@ describe('PullProgress', () => {
   });
 
   it.each<{ desc: string; messages: EngineProgress[]; unpacking: boolean }>([
-    { desc: 'nothing has come', messages: [], unpacking: false },
-    { desc: 'only the tag is told', messages: [layer('1', 'Pulling from app')], unpacking: false },
+    { desc: 'no status has come', messages: [], unpacking: false },
+    { desc: 'only the tag is known', messages: [layer('1', 'Pulling from app')], unpacking: false },
     {
       desc: 'a layer waits',
       messages: [layer('a', 'Extracting', 1), layer('b', 'Waiting')],
       unpacking: false,
     },
     {
-      desc: 'a layer comes while another is unpacked',
+      desc: 'a layer arrives while another is unpacked',
       messages: [layer('a', 'Extracting', 1), layer('b', 'Downloading', 1)],
       unpacking: false,
     },
     {
-      desc: 'all have come, one is unpacked',
+      desc: 'all have arrived, one is unpacked',
       messages: [
         layer('1', 'Pulling from app'),
         layer('a', 'Already exists'),
@@ -142,17 +142,17 @@ describe('PullProgress', () => {
       unpacking: true,
     },
     {
-      desc: 'all are there',
+      desc: 'all are complete',
       messages: [layer('a', 'Already exists'), layer('b', 'Pull complete')],
       unpacking: false,
     },
-  ])('is unpacking: $desc: $unpacking', ({ messages, unpacking }) => {
+  ])('says for $desc whether it is unpacking: $unpacking', ({ messages, unpacking }) => {
     const progress = new PullProgress();
     for (const message of messages) progress.note(message);
     expect(progress.isUnpacking).toBe(unpacking);
   });
 
-  it('describes how far it came', () => {
+  it('describes the progress', () => {
     const progress = new PullProgress();
     expect(progress.describe()).toBe('no layer had begun');
     for (const message of [layer('a', 'Pull complete'), layer('b', 'Downloading', 5)]) progress.note(message);

@@ -6,7 +6,7 @@ import { decoded } from '../../support/wire';
 
 const ID = `sha256:${engineId('a')}`;
 
-/** An image with two tags, for which two pods asked: one by its second tag, one by a tag that has moved on since. */
+/** An image with two tags. One pod asked for the second tag, and another for a tag that has moved since. */
 async function nameOf(asked: { image: string; user_specified_image?: string }): Promise<string | undefined> {
   const store = new WritableStore();
   store.images.put(imageRecord({ id: ID, repoTags: ['app:1', 'app:2'], repoDigests: [] }));
@@ -18,22 +18,26 @@ async function nameOf(asked: { image: string; user_specified_image?: string }): 
   return image?.spec?.image ?? undefined;
 }
 
-describe('ImageStatus names the image', () => {
+describe('the name of the image in ImageStatus', () => {
   it.each([
-    { desc: 'as a pod asked for it', asked: { image: 'app:2' }, is: 'app:2' },
-    { desc: 'as pods do where another tag of it is asked for', asked: { image: 'app:1' }, is: 'app:0' },
-    { desc: 'as the user wrote it', asked: { image: ID, user_specified_image: 'app:2' }, is: 'app:2' },
+    { desc: 'is the name that a pod asked for', asked: { image: 'app:2' }, is: 'app:2' },
     {
-      desc: 'as a pod asked for it, though that tag is another’s by now',
+      desc: "is the pods' name if another tag of the image is requested",
+      asked: { image: 'app:1' },
+      is: 'app:0',
+    },
+    { desc: "is the user's spelling", asked: { image: ID, user_specified_image: 'app:2' }, is: 'app:2' },
+    {
+      desc: 'is the name that a pod asked for, even if that tag belongs to another image by now',
       asked: { image: ID, user_specified_image: 'app:0' },
       is: 'app:0',
     },
     {
-      desc: 'as pods do where the user’s name is not its own',
+      desc: "is the pods' name if the user's name does not belong to the image",
       asked: { image: ID, user_specified_image: 'other:1' },
       is: 'app:0',
     },
-    { desc: 'as pods do where only its id is asked for', asked: { image: ID }, is: 'app:0' },
+    { desc: "is the pods' name if only the id is requested", asked: { image: ID }, is: 'app:0' },
   ])('$desc', async ({ asked, is }) => {
     expect(await nameOf(asked)).toBe(is);
   });

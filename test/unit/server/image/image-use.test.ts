@@ -18,7 +18,7 @@ function imageMount(image: string, userSpecified: string, imageId: string): Moun
 }
 
 describe('askedNames', () => {
-  it('are those of containers and of what they mount, of several the first', () => {
+  it('returns the names for containers and for mounted images, and the first of several', () => {
     const store = new WritableStore();
     const mounts = [
       imageMount(id('b'), 'models:1', id('b')),
@@ -39,7 +39,7 @@ describe('askedNames', () => {
 const image = (start: string) => imageRecord({ id: `sha256:${engineId(start)}` });
 
 describe('pinnedImages', () => {
-  it("are the sandbox image, those of sandboxes and of strangers, but not of pods' containers", () => {
+  it("include the sandbox image and those of sandboxes and foreign containers, but not of pods' containers", () => {
     const store = new WritableStore();
     const [configured, former, stranger, pods] = [image('a'), image('b'), image('c'), image('d')];
     store.sandboxes.put(sandboxRecord({ imageId: former.id }));

@@ -40,7 +40,7 @@ describe('ListImages', () => {
     ).images;
   const names = async (image: string) => (await list(image))?.map(({ repo_tags }) => repo_tags?.[0]);
 
-  it('gives all; pinned are those that kubelet does not know to be used', async () => {
+  it('returns all images, and pins those whose use kubelet does not know', async () => {
     store.sandboxes.put(sandboxRecord({ imageId: own.id }));
     expect(await list()).toEqual([
       toCriImage(app, false),
@@ -51,7 +51,7 @@ describe('ListImages', () => {
     expect(await list('')).toHaveLength(4);
   });
 
-  it('gives the name by which pods asked for an image', async () => {
+  it('returns the name by which pods asked for an image', async () => {
     store.containers.put(containerRecord({ image: 'app:1', userSpecifiedImage: 'app:1', imageId: app.id }));
     expect((await list())?.map(({ spec }) => spec?.image)).toEqual([
       'app:1',
@@ -61,7 +61,7 @@ describe('ListImages', () => {
     ]);
   });
 
-  it('gives the first of several names in alphabetical order, whoever asked last', async () => {
+  it('returns the first of several names in alphabetical order, whoever asked last', async () => {
     for (const [at, image] of ['app:b', 'app:a', 'app:c'].entries()) {
       const names = { image, userSpecifiedImage: image, imageId: app.id };
       store.containers.put(containerRecord({ id: engineId(`c${at}`), engineName: image, ...names }));
@@ -80,13 +80,13 @@ describe('ListImages', () => {
     [tool.id.slice(7, 30), ['app-tool:1']],
   ])('finds %s', async (asked, found) => expect(await names(asked)).toEqual(found));
 
-  it('finds an image by its latest tag and the others of its repository, each once', async () => {
+  it('finds an image by its latest tag, and the others of its repository, each once', async () => {
     const latest = imageRecord({ id: id('4'), repoTags: ['app:latest', 'app:4'], repoDigests: [] });
     store.images.put(latest);
     expect(await names('app')).toEqual(['app:latest', 'app:2']);
   });
 
-  it('gives the same as a stream', () => {
+  it('returns the same as a stream', () => {
     const request = decoded('StreamImagesRequest', { filter: { image: { image: 'app:1' } } });
     const messages = [...streamImages(services, request)].map((bytes) =>
       cri.StreamImagesResponse.decode(bytes),
@@ -109,7 +109,7 @@ describe('ImageFsInfo', () => {
   };
   beforeEach(() => (store.engine = { imageDirectory: '/data/docker' } as EngineFacts));
 
-  it('is what was measured, and the inodes of the file system', async () => {
+  it('returns the measured size, and the inodes of the file system', async () => {
     store.diskUsage = { imageBytes: 11, containerBytes: 22 };
     const shared = { fs_id: { mountpoint: '/data/docker' }, inodes_used: { value: 12 } };
     expect(await info()).toEqual([
@@ -118,7 +118,7 @@ describe('ImageFsInfo', () => {
     ]);
   });
 
-  it('is an upper bound before that, and tells no inodes of another machine', async () => {
+  it('returns an upper bound before the measurement, and no inodes of another machine', async () => {
     services = { ...services, settings: { ...services.settings, localEngine: false } };
     const shared = { fs_id: { mountpoint: '/data/docker' } };
     const bound = { ...shared, used_bytes: { value: 43_210 } };
@@ -127,7 +127,7 @@ describe('ImageFsInfo', () => {
     expect(await info()).toEqual([bound, { ...shared, used_bytes: { value: 22 } }]);
   });
 
-  it('goes without inodes that cannot be counted, and waits for the Engine', async () => {
+  it('omits inodes that cannot be counted, and waits for the Engine', async () => {
     services = { ...services, usedInodes: { of: () => Promise.resolve(undefined) } as never };
     for (const usage of await info()) expect(usage).not.toHaveProperty('inodes_used');
     store.engine = undefined;

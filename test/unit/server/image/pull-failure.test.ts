@@ -11,7 +11,7 @@ import { gate } from '../../support/async';
 const { signal } = new AbortController();
 const engineError = (status: number): EngineError => new EngineError('UNKNOWN', status, `text of ${status}`);
 
-/** What the Engine finds of manifests by reference: a status, or what there is. */
+/** The Engine's answers about manifests by reference: a status or the manifest. */
 type Manifests = (name: string) => number | EngineManifest;
 
 function explain(reference: string, failure: unknown, manifests: Manifests, auth?: object): Promise<Error> {
@@ -22,11 +22,11 @@ function explain(reference: string, failure: unknown, manifests: Manifests, auth
     },
   });
   const pull = { reference: parseReference(reference, 'image'), auth, platform: 'linux/amd64' };
-  // Not the real limit: a busy machine may take that long for an answer.
+  // This is shorter than the real limit, because a busy machine may take that long for an answer.
   return explainPullFailure(docker, pull, failure, signal, 60_000);
 }
 
-/** A registry that says nothing but a status. */
+/** A registry that answers only with a status. */
 async function listening(status: number): Promise<{ server: Server; host: string }> {
   const server = createServer((_, reply) => reply.writeHead(status).end());
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -60,7 +60,7 @@ describe('a failed pull', () => {
       code: 'NOT_FOUND',
       says: /no variant for this node's platform, linux\/amd64/,
     },
-  ])('$pull, the manifest $manifest: $code', async ({ pull, manifest, code, says }) => {
+  ])('with $pull and the manifest $manifest is $code', async ({ pull, manifest, code, says }) => {
     const error = await explain('r.io/app:1', engineError(pull), () => manifest);
     expect(error).toMatchObject({ code, message: expect.stringMatching(says) as string });
     expect(error.message.startsWith('r.io/app:1: ')).toBe(true);
@@ -78,18 +78,15 @@ describe('a failed pull', () => {
     { status: 403, code: 'PERMISSION_DENIED', says: /denies access/ },
     { status: 404, code: 'UNAVAILABLE', says: /does not answer correctly/ },
     { status: 200, code: 'UNAVAILABLE', says: /does not answer correctly/ },
-  ])(
-    'is told by the registry where the Engine has nothing to say: $status',
-    async ({ status, code, says }) => {
-      const { server, host } = await listening(status);
-      try {
-        const error = await explain(`${host}/app:1`, engineError(500), () => 500, { username: 'u' });
-        expect(error).toMatchObject({ code, message: expect.stringMatching(says) as string });
-      } finally {
-        await new Promise((resolve) => server.close(resolve));
-      }
-    },
-  );
+  ])('is explained by the registry if the Engine has no status: $status', async ({ status, code, says }) => {
+    const { server, host } = await listening(status);
+    try {
+      const error = await explain(`${host}/app:1`, engineError(500), () => 500, { username: 'u' });
+      expect(error).toMatchObject({ code, message: expect.stringMatching(says) as string });
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
 
   it('from a registry that nobody reaches is UNAVAILABLE', async () => {
     const { server, host } = await listening(200);
@@ -101,7 +98,7 @@ describe('a failed pull', () => {
     });
   });
 
-  it('is found out within a second, however long the pull itself took', async () => {
+  it('is explained within a second, however long the pull itself took', async () => {
     const limit = jest.spyOn(global, 'setTimeout');
     const docker = fakeDocker({ inspectManifest: () => Promise.reject(engineError(404)) });
     const pull = { reference: parseReference('r.io/app', 'image'), auth: undefined, platform: undefined };
@@ -113,7 +110,7 @@ describe('a failed pull', () => {
     }
   });
 
-  it('of a registry that accepts and never answers is told after a second, by all questions at once', async () => {
+  it('from a registry that accepts and never answers is explained after a second, with all questions at once', async () => {
     const knocked = gate();
     const server = createServer().on('connection', () => knocked.resolve());
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -147,7 +144,7 @@ describe('a failed pull', () => {
     }
   });
 
-  it('is not blamed on the credentials because a slow registry asks strangers for some', async () => {
+  it('is not blamed on the credentials because a slow registry requires some', async () => {
     const { server, host } = await listening(401);
     const docker = fakeDocker({
       inspectManifest: (_name, _auth, options) =>
@@ -168,7 +165,7 @@ describe('a failed pull', () => {
   });
 
   it.each([cancelled('gone'), unavailable('no Engine'), new RuntimeError('UNKNOWN', 'torn')])(
-    'that is explained already stays as it is: %s',
+    'that already has an explanation keeps it: %s',
     async (failure) => {
       const nobody: Manifests = () => {
         throw new Error('not to be asked');

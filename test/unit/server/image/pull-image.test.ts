@@ -25,7 +25,10 @@ function factsWith(runtimes: readonly string[]): EngineFacts {
   );
 }
 
-/** A pull of an image for pods of the runtime `late`, where the Engine has those of `now`, and we know of `runc` only. */
+/**
+ * Pulls an image for pods of the runtime `late`, on an Engine with the runtimes `now`. dockbridge knows
+ * only `runc`.
+ */
 async function pullWhere(now: readonly string[]): Promise<{ answer: string; asked: number }> {
   const store = new WritableStore();
   store.engine = factsWith(['runc']);
@@ -50,12 +53,12 @@ async function pullWhere(now: readonly string[]): Promise<{ answer: string; aske
   return { answer, asked };
 }
 
-describe('PullImage for a runtime that we do not know', () => {
-  it('asks the Engine once more, for a reload of daemon.json may not have been heard', async () => {
+describe('PullImage for an unknown runtime', () => {
+  it('asks the Engine once more, because dockbridge may have missed a reload of daemon.json', async () => {
     expect(await pullWhere(['late', 'runc'])).toEqual({ answer: `sha256:${engineId('a')}`, asked: 1 });
   });
 
-  it('refuses it when the Engine does not know it either', async () => {
+  it('fails when the Engine does not know the runtime either', async () => {
     expect(await pullWhere(['runc'])).toEqual({
       answer: expect.stringMatching(
         /^INVALID_ARGUMENT image\.runtime_handler: "late" is not among/,

@@ -12,7 +12,10 @@ import { imageRecord } from '../../support/records';
 const TAGS = ['a.io/app:1', 'b.io/app:1'];
 const REFUSAL = 'unable to delete 1';
 
-/** Removes an image whose removal by id the Engine refuses as long as it has names; a container of the Engine's may use it. */
+/**
+ * Removes an image whose removal by id the Engine refuses as long as it has names. A container of the
+ * Engine may use it.
+ */
 function removing({ isUsed }: { isUsed: boolean | Error }) {
   const store = new WritableStore();
   const image = imageRecord({ repoTags: TAGS, repoDigests: [] });
@@ -47,20 +50,20 @@ describe('the removal of an image with names in several repositories', () => {
     expect(untagged).toEqual(TAGS);
   });
 
-  it('takes none, and keeps the refusal, when the Engine does not say who uses the image', async () => {
+  it('removes no name, and keeps the refusal, when the Engine does not say who uses the image', async () => {
     const { untagged, done } = removing({ isUsed: new Error('the list hangs') });
     await expect(done).rejects.toThrow(REFUSAL);
     expect(untagged).toEqual([]);
   });
 
-  it('takes none when a container that we do not know of uses the image', async () => {
+  it('removes no name when a container that dockbridge does not know uses the image', async () => {
     const { untagged, done } = removing({ isUsed: true });
     await expect(done).rejects.toThrow(REFUSAL);
     expect(untagged).toEqual([]);
   });
 });
 
-it('two removals of one image take turns, and the second finds it gone', async () => {
+it('two removals of one image run one after the other, and the second finds the image gone', async () => {
   const store = new WritableStore();
   const image = imageRecord({ repoTags: ['a.io/app:1'], repoDigests: [] });
   store.images.put(image);

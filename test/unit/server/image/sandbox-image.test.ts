@@ -39,8 +39,8 @@ function offline(importImage: DockerClient['importImage'], tar = pauseTar, logge
   return { store, image: new SandboxImage(parts as unknown as SandboxImageParts) };
 }
 
-describe('The sandbox image', () => {
-  it('is our own where the configured one cannot be pulled, made once for all pods that wait', async () => {
+describe('the sandbox image', () => {
+  it('is our own if the configured one cannot be pulled, and is made once for all waiting pods', async () => {
     const imported: string[] = [];
     const { image } = offline(async (tar, name) => {
       imported.push(`${name} ${await text(tar)}`);
@@ -49,7 +49,7 @@ describe('The sandbox image', () => {
     expect(imported).toEqual([`${OWN} a root file system`]);
   });
 
-  it('says before the pull, which may take its whole time, what happens and what follows', async () => {
+  it('is announced in the log before the pull, which may take its whole time', async () => {
     const lines: unknown[] = [];
     const logger = loggerInto(
       (level, message, fields) => lines.push([level, message(), fields()]),
@@ -73,7 +73,7 @@ describe('The sandbox image', () => {
     expect(await image.ensure(signal)).toBe('registry.test/pause:3');
   });
 
-  it('is not asked of the Engine when our own is missing: the error names the file', async () => {
+  it('is not requested from the Engine when our own file is missing, and the error names the file', async () => {
     const importImage = jest.fn();
     const { image } = offline(importImage, join(directory, 'absent.tar'));
     expect(await rejectionOf(image.ensure(signal))).toMatch(
@@ -82,7 +82,7 @@ describe('The sandbox image', () => {
     expect(importImage).not.toHaveBeenCalled();
   });
 
-  it('does not keep pods waiting for an Engine that never answers: the next one tries again', async () => {
+  it('does not delay pods when an Engine never answers, because the next pod tries again', async () => {
     const asked = gate();
     let hangs = true;
     const { image } = offline((_tar, _name, _changes, options) => {

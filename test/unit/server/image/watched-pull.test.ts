@@ -12,7 +12,7 @@ const at = (status: string, current?: number): EngineProgress => ({
   progressDetail: current === undefined ? {} : { current },
 });
 
-/** A pull that says what it is told to. */
+/** A pull whose progress the test controls. */
 function pulling(
   progressDeadlineMs = DEADLINE,
   signal = new AbortController().signal,
@@ -40,7 +40,7 @@ function pulling(
   return { end, done, failed, say: (message: EngineProgress) => say(message) };
 }
 
-/** A pull that was given up is rejected in the turn of its timer: whether that has happened by now. */
+/** A cancelled pull is rejected in the turn of its timer. Returns whether that has happened. */
 const isOver = (failed: Promise<unknown>): Promise<boolean> =>
   Promise.race([failed.then(() => true), jest.advanceTimersByTimeAsync(0).then(() => false)]);
 
@@ -48,7 +48,7 @@ describe('a pull', () => {
   beforeEach(() => jest.useFakeTimers());
   afterEach(() => jest.useRealTimers());
 
-  it('is given up when nothing has moved for the deadline', async () => {
+  it('is cancelled when nothing has moved for the deadline', async () => {
     const { failed } = pulling();
     jest.advanceTimersByTime(DEADLINE - 1);
     expect(await isOver(failed)).toBe(false);
@@ -59,7 +59,7 @@ describe('a pull', () => {
     });
   });
 
-  it('goes on while bytes move, but not while the Engine repeats itself', async () => {
+  it('continues while bytes move, but not while the Engine repeats itself', async () => {
     const { failed, say } = pulling();
     for (let bytes = 0; bytes < 10; bytes++) {
       jest.advanceTimersByTime(DEADLINE - 1);
@@ -72,7 +72,7 @@ describe('a pull', () => {
     expect(await failed).toMatchObject({ code: 'UNAVAILABLE' });
   });
 
-  it('may be silent ten times as long once all layers have come', async () => {
+  it('may be silent ten times as long once all layers have arrived', async () => {
     const { failed, say } = pulling();
     say(at('Download complete'));
     jest.advanceTimersByTime(10 * DEADLINE - 1);
@@ -81,7 +81,7 @@ describe('a pull', () => {
     expect(await failed).toMatchObject({ code: 'UNAVAILABLE' });
   });
 
-  describe('behind others', () => {
+  describe('that waits behind others', () => {
     const two = () => {
       const movement = new SharedMovement();
       const [first, second] = [0, 1].map(() => pulling(DEADLINE, undefined, movement));
@@ -101,7 +101,7 @@ describe('a pull', () => {
       expect(await second.failed).toBeUndefined();
     });
 
-    it('is given up after one that stalls', async () => {
+    it('is cancelled after one that stalls', async () => {
       const { first, second } = two();
       first.say(at('Downloading', 1));
       jest.advanceTimersByTime(DEADLINE);
@@ -112,7 +112,7 @@ describe('a pull', () => {
       expect(await second.failed).toMatchObject({ code: 'UNAVAILABLE' });
     });
 
-    it('is given up after the plain deadline once one of its layers has its turn', async () => {
+    it('is cancelled after the plain deadline once one of its layers has its turn', async () => {
       const { first, second } = two();
       second.say(at('Downloading', 1));
       jest.advanceTimersByTime(DEADLINE - 1);
@@ -122,7 +122,7 @@ describe('a pull', () => {
     });
   });
 
-  it('is never given up with a deadline of 0, and leaves neither a timer nor a listener', async () => {
+  it('is never cancelled with a deadline of 0, and leaves neither a timer nor a listener', async () => {
     const { signal } = new AbortController();
     const { done, end } = pulling(0, signal);
     expect(jest.getTimerCount()).toBe(0);

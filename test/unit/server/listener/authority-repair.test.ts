@@ -33,10 +33,10 @@ async function expectEcho(client: RawHttp2Client, message: Buffer, options?: Req
 
 describe.each([
   ['the raw socket path', undefined],
-  ['nothing at all', null],
+  ['no :authority', null],
   ['the empty string', ''],
   ['a URL', 'unix:///run/x.sock'],
-  ['a good name', 'localhost'],
+  ['a valid name', 'localhost'],
   ['an encoded path', '%2Frun%2Fx.sock'],
 ])('a client whose :authority is %s', (_name, authority) => {
   it('waits for our SETTINGS, then makes several calls that refer to the dynamic table', async () => {
@@ -65,7 +65,7 @@ describe.each([
     await expectEcho(client, hello, { authority, padding: 3, priority: true, fragment: 7 });
   });
 
-  it('moves a megabyte each way', async () => {
+  it('transfers a megabyte in each direction', async () => {
     const client = rawClient();
     client.greet();
     const big = Buffer.alloc(1 << 20, 'dockbridge');
@@ -89,7 +89,7 @@ describe.each([
 });
 
 describe('header blocks of an old client', () => {
-  it('may come with padding, priority and in pieces', async () => {
+  it('may have padding and priority, and come in pieces', async () => {
     const client = rawClient();
     client.greet();
     await expectEcho(client, hello, { padding: 0 });
@@ -98,7 +98,7 @@ describe('header blocks of an old client', () => {
     await expectEcho(client, hello, { padding: 9, priority: true, fragment: 20 });
   });
 
-  it('may need several frames, and arrive unharmed', async () => {
+  it('may need several frames, and arrive unchanged', async () => {
     const client = rawClient();
     client.greet();
     const fields = Array.from({ length: 40 }, (_, i): [string, string] => [`x-${i}`, `${i}`.repeat(500)]);
@@ -108,7 +108,7 @@ describe('header blocks of an old client', () => {
     await expectEcho(client, hello);
   });
 
-  it('keep the dynamic table in step when it is resized and overflows', async () => {
+  it('keep the dynamic table synchronized when it is resized and overflows', async () => {
     const client = rawClient();
     client.greet();
     await expectEcho(client, hello);
@@ -147,7 +147,7 @@ describe('clients of all kinds', () => {
     for (const client of modern) client.close();
   });
 
-  it('may sit idle: grpc-js takes over and answers their pings before any call', async () => {
+  it('may be idle, because grpc-js answers their pings before any call', async () => {
     const client = rawClient();
     client.greet();
     await client.ping();
@@ -166,7 +166,7 @@ describe('clients of all kinds', () => {
     expect((await result).messages.map(String)).toEqual(['hello']);
   });
 
-  it('are dropped by close when they made no call', async () => {
+  it('are disconnected by close when they made no call', async () => {
     const client = rawClient();
     client.greet();
     await client.settings;
@@ -175,7 +175,7 @@ describe('clients of all kinds', () => {
   });
 });
 
-describe('hostile clients lose their connection, and only theirs', () => {
+describe('hostile clients lose only their own connection', () => {
   const start = Buffer.concat([PREFACE, EMPTY_SETTINGS]);
   const headers = (flags: number, payload: Buffer): Buffer => frame(FrameType.HEADERS, flags, 1, payload);
   const bomb = Buffer.concat([
@@ -205,7 +205,10 @@ describe('hostile clients lose their connection, and only theirs', () => {
     ['an index out of bounds', Buffer.concat([start, headers(Flag.END_HEADERS, Buffer.from([0xff, 0x7f]))])],
     ['a truncated string', Buffer.concat([start, headers(Flag.END_HEADERS, Buffer.from([0x40, 0x7e]))])],
     ['an endless integer', Buffer.concat([start, headers(Flag.END_HEADERS, Buffer.alloc(300, 0xff))])],
-    ['bad Huffman', Buffer.concat([start, headers(Flag.END_HEADERS, Buffer.from([0, 0x82, 0xff, 0xff]))])],
+    [
+      'invalid Huffman code',
+      Buffer.concat([start, headers(Flag.END_HEADERS, Buffer.from([0, 0x82, 0xff, 0xff]))]),
+    ],
     [
       'an oversized table',
       Buffer.concat([start, headers(Flag.END_HEADERS, Buffer.from([0x3f, 0xe1, 0x7f]))]),
@@ -223,7 +226,7 @@ describe('hostile clients lose their connection, and only theirs', () => {
     const [hostile, late, good] = [rawClient(), rawClient(), rawClient()];
     hostile.send(bytes);
     await hostile.closed;
-    // The same once the connection is in the hands of grpc-js, repaired.
+    // Repeats the same on a repaired connection that grpc-js serves.
     late.greet();
     await expectEcho(late, hello);
     if (bytes.subarray(0, start.length).equals(start)) {
@@ -234,23 +237,26 @@ describe('hostile clients lose their connection, and only theirs', () => {
     await expectEcho(good, hello);
   });
 
-  it.each([undefined, 'localhost'])('gone in the middle of a call (:authority %s)', async (authority) => {
-    for (let cut = 1; cut < 200; cut += 9) {
-      const client = rawClient((socket, bytes) => void socket.end(bytes.subarray(0, cut)));
-      client.greet();
-      await client.closed;
-      const talking = rawClient();
-      talking.greet();
-      const { id } = talking.open(STREAM, { authority });
-      void talking.sendMessage(id, Buffer.alloc(100_000));
-      await talking.received(id, 1);
-      talking.socket.destroy();
-      await talking.closed;
-    }
-    const good = rawClient();
-    good.greet();
-    await expectEcho(good, hello);
-  });
+  it.each([undefined, 'localhost'])(
+    'when they close in the middle of a call (:authority %s)',
+    async (authority) => {
+      for (let cut = 1; cut < 200; cut += 9) {
+        const client = rawClient((socket, bytes) => void socket.end(bytes.subarray(0, cut)));
+        client.greet();
+        await client.closed;
+        const talking = rawClient();
+        talking.greet();
+        const { id } = talking.open(STREAM, { authority });
+        void talking.sendMessage(id, Buffer.alloc(100_000));
+        await talking.received(id, 1);
+        talking.socket.destroy();
+        await talking.closed;
+      }
+      const good = rawClient();
+      good.greet();
+      await expectEcho(good, hello);
+    },
+  );
 });
 
 function literalRequest(authority: string): Buffer {

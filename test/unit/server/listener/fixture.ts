@@ -25,14 +25,14 @@ export interface Fixture {
   path: string;
   listener: SocketListener;
   server: grpc.Server;
-  /** Metadata of the calls so far. */
+  /** The metadata of the calls so far. */
   seen: grpc.Metadata[];
   /** Resolves when a `stream` call has been cancelled. */
   cancelled: Promise<void>;
   stop(): Promise<void>;
 }
 
-/** `stream` answers the request's text ten times; the text `endless` leaves the stream open after that. */
+/** `stream` answers the request's text ten times. The text `endless` leaves the stream open after that. */
 export async function startFixture(): Promise<Fixture> {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-'));
   const path = join(directory, 'run', 'cri.sock');
@@ -66,7 +66,7 @@ export interface EchoClient {
   close(): void;
 }
 
-/** An ordinary grpc-js client. */
+/** A plain grpc-js client. */
 export function grpcClient(path: string, authority?: string): EchoClient {
   const Client = grpc.makeClientConstructor(service, 't.T');
   const client = new Client(`unix:${path}`, grpc.credentials.createInsecure(), {

@@ -9,22 +9,22 @@ const METHOD = field(':method', 'POST');
 const SETTINGS = frame(FrameType.SETTINGS, 0, 0, Buffer.alloc(6, 1));
 const ACK = frame(FrameType.SETTINGS, Flag.ACK, 0, Buffer.alloc(0));
 
-describe('the authority of header fields', () => {
+describe('the authority in header fields', () => {
   it.each<[string, HeaderField[], boolean]>([
-    ['a good authority', [METHOD, field(':authority', 'localhost')], false],
-    ['a good host', [METHOD, field('host', 'node:80')], false],
+    ['a valid authority', [METHOD, field(':authority', 'localhost')], false],
+    ['a valid host', [METHOD, field('host', 'node:80')], false],
     ['both', [METHOD, field(':authority', 'a'), field('host', 'b')], false],
     ['neither', [METHOD], true],
     ['two authorities', [METHOD, field(':authority', 'a'), field(':authority', 'a')], true],
     ['a path', [METHOD, field(':authority', '/run/cri.sock')], true],
     ['an escaped path', [METHOD, field(':authority', '%2Frun')], false],
-    ['a good one and a bad one', [METHOD, field(':authority', 'a'), field('host', 'b c')], true],
+    ['a valid and an invalid one', [METHOD, field(':authority', 'a'), field('host', 'b c')], true],
     ['an empty one', [METHOD, field(':authority', '')], true],
-    ['one that begins well', [METHOD, field(':authority', 'a/')], true],
+    ['one with a valid beginning', [METHOD, field(':authority', 'a/')], true],
     ['trailers', [field('grpc-status', '0')], false],
-  ])('need repair or not: %s', (_, fields, needed) => expect(needsRepair(fields)).toBe(needed));
+  ])('needs repair or not: %s', (_, fields, needed) => expect(needsRepair(fields)).toBe(needed));
 
-  it('have one authority after the repair, and trailers stay', () => {
+  it('is single after the repair, and trailers stay', () => {
     const more = [field(':path', '/x'), field('te', 'trailers')];
     expect(repaired([METHOD, field(':authority', '/run'), field('host', 'x'), ...more])).toEqual([
       field(':authority', 'localhost'),
@@ -47,7 +47,7 @@ describe('the inspector of a connection', () => {
     return Buffer.concat(out);
   };
 
-  it.each([1, 2, 7, 13, 10_000])('passes a good client on unchanged, in pieces of %d', (step) => {
+  it.each([1, 2, 7, 13, 10_000])("passes a valid client's bytes on unchanged, in pieces of %d", (step) => {
     const inspector = new FrameInspector();
     const bytes = Buffer.concat([PREFACE, SETTINGS, request(GOOD), data]);
     expect(feed(inspector, bytes, step).equals(bytes)).toBe(true);
@@ -56,21 +56,24 @@ describe('the inspector of a connection', () => {
     expect(inspector.feed(more)).toEqual([more]);
   });
 
-  it.each([1, 2, 7, 13, 10_000])('repairs each block of a bad one, in pieces of %d', (step) => {
-    const inspector = new FrameInspector();
-    const trailers = encodeLiterals([field('grpc-status', '0')]);
-    const said = [PREFACE, SETTINGS, request(BAD), data, request(BAD, 3), request(trailers, 5)];
-    const fixed = encodeLiterals([field(':authority', 'localhost'), METHOD]);
-    const heard = [PREFACE, SETTINGS, request(fixed), data, request(fixed, 3), request(trailers, 5)];
-    expect(feed(inspector, Buffer.concat(said), step)).toEqual(Buffer.concat(heard));
-    expect([inspector.verdict, inspector.isTransparent(), inspector.midBlock]).toEqual([
-      'repair',
-      false,
-      false,
-    ]);
-  });
+  it.each([1, 2, 7, 13, 10_000])(
+    'repairs each header block of an invalid client, in pieces of %d',
+    (step) => {
+      const inspector = new FrameInspector();
+      const trailers = encodeLiterals([field('grpc-status', '0')]);
+      const said = [PREFACE, SETTINGS, request(BAD), data, request(BAD, 3), request(trailers, 5)];
+      const fixed = encodeLiterals([field(':authority', 'localhost'), METHOD]);
+      const heard = [PREFACE, SETTINGS, request(fixed), data, request(fixed, 3), request(trailers, 5)];
+      expect(feed(inspector, Buffer.concat(said), step)).toEqual(Buffer.concat(heard));
+      expect([inspector.verdict, inspector.isTransparent(), inspector.midBlock]).toEqual([
+        'repair',
+        false,
+        false,
+      ]);
+    },
+  );
 
-  it('is greeted by the first whole SETTINGS, and not before', () => {
+  it('waits for the first complete SETTINGS before the greeting', () => {
     const inspector = new FrameInspector();
     inspector.feed(PREFACE.subarray(0, 10));
     inspector.feed(PREFACE.subarray(10));
@@ -83,7 +86,7 @@ describe('the inspector of a connection', () => {
     expect([empty.greeted, empty.verdict]).toEqual([true, 'undecided']);
   });
 
-  it('keeps one ACK from the server, if we have sent SETTINGS in its place', () => {
+  it('absorbs one ACK from the server if dockbridge has sent SETTINGS in its place', () => {
     const inspector = new FrameInspector();
     feed(inspector, Buffer.concat([PREFACE, SETTINGS]));
     inspector.swallowAck();
@@ -94,7 +97,7 @@ describe('the inspector of a connection', () => {
     expect(feed(inspector, ACK)).toEqual(ACK);
   });
 
-  it('passes an ACK on that answers the server', () => {
+  it('passes on an ACK that answers the server', () => {
     const inspector = new FrameInspector();
     feed(inspector, Buffer.concat([PREFACE, SETTINGS]));
     expect(feed(inspector, ACK)).toEqual(ACK);
@@ -109,16 +112,16 @@ describe('the inspector of a connection', () => {
   });
 
   it.each<[string, Buffer, string]>([
-    ['no HTTP/2', Buffer.from('GET / HTTP/1.1\r\n'), 'not an HTTP/2 client'],
+    ['bytes that are not HTTP/2', Buffer.from('GET / HTTP/1.1\r\n'), 'not an HTTP/2 client'],
     ['a request before SETTINGS', Buffer.concat([PREFACE, request(GOOD)]), 'the first frame is not SETTINGS'],
     ['an ACK before SETTINGS', Buffer.concat([PREFACE, ACK]), 'the first frame is not SETTINGS'],
     [
-      'a block that is interrupted',
+      'an interrupted block',
       Buffer.concat([PREFACE, SETTINGS, frame(FrameType.HEADERS, 0, 1, GOOD), data]),
       'interrupted by another frame',
     ],
     [
-      'a block that is none',
+      'an invalid block',
       Buffer.concat([
         PREFACE,
         SETTINGS,
@@ -130,7 +133,7 @@ describe('the inspector of a connection', () => {
     expect(() => feed(new FrameInspector(), bytes)).toThrow(why);
   });
 
-  it('throws for an ACK with a payload, where it waits for one', () => {
+  it('throws for an ACK with a payload when it waits for an ACK', () => {
     const inspector = new FrameInspector();
     feed(inspector, Buffer.concat([PREFACE, SETTINGS]));
     inspector.swallowAck();

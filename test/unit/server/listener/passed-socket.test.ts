@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { listensAt, passedPath, passedSocket } from '../../../../src/server/listener/socket-listener';
 
-/** As the kernel writes /proc/net/unix. */
+/** The format of the kernel's /proc/net/unix. */
 const UNIX = [
   'Num       RefCount Protocol Flags    Type St Inode Path',
   '0000000000000000: 00000002 00000000 00010000 0001 01 24680 /run/cri-dockerd.sock',
@@ -29,9 +29,9 @@ describe('the socket that systemd passes', () => {
     ['one', { LISTEN_PID: '7', LISTEN_FDS: '1' }, 3],
     ['several', { LISTEN_PID: '7', LISTEN_FDS: '3' }, 3],
     ['none', { LISTEN_PID: '7', LISTEN_FDS: '0' }, undefined],
-    ['half of one', { LISTEN_PID: '7', LISTEN_FDS: '1.5' }, undefined],
+    ['only one of the variables', { LISTEN_PID: '7', LISTEN_FDS: '1.5' }, undefined],
     ['nonsense', { LISTEN_PID: '7', LISTEN_FDS: 'x' }, undefined],
-    ['one for another process', { LISTEN_PID: '8', LISTEN_FDS: '1' }, undefined],
+    ['variables for another process', { LISTEN_PID: '8', LISTEN_FDS: '1' }, undefined],
     ['nothing', {}, undefined],
   ])('is the first descriptor of %s', (_, env, fd) => expect(passedSocket(env, 7)).toBe(fd));
 });
@@ -41,20 +41,20 @@ describe('passedPath', () => {
     ['a socket unit listens at', 'socket:[24680]', '/run/cri-dockerd.sock'],
     ['has a space', 'socket:[123]', '/run/with a space.sock'],
     ['has no name', 'socket:[1234]', ''],
-    ['is of another network namespace', 'socket:[99]', ''],
-    ['is no socket', '/dev/null', ''],
-  ])('a descriptor that %s', async (_what, target, path) => {
+    ['belongs to another network namespace', 'socket:[99]', ''],
+    ['is not a socket', '/dev/null', ''],
+  ])('returns the path of a descriptor that %s', async (_what, target, path) => {
     await symlink(target, join(proc, '7/fd/3'));
     expect(await passedPath(7, proc)).toBe(path);
   });
 
-  it('a process that has none, or has ended', async () => {
+  it('returns nothing for a process that has none or has ended', async () => {
     expect([await passedPath(7, proc), await passedPath(8, proc)]).toEqual(['', '']);
   });
 });
 
 describe('listensAt', () => {
-  it('compares with our own path, by whichever of its names', async () => {
+  it('compares with our own path under any of its names', async () => {
     await symlink('socket:[24680]', join(proc, 'self/fd/4'));
     expect(await listensAt(4, '/var/run/cri-dockerd.sock', proc)).toBe(true);
     expect(await listensAt(4, '/run/dockbridge.sock', proc)).toBe('/run/cri-dockerd.sock');

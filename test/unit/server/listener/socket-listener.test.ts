@@ -27,7 +27,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** Collects connections instead of serving them. */
+/** Collects connections and does not serve them. */
 function fakeGrpcServer(
   onConnection: (connection: Duplex) => void = (connection) => connection.destroy(),
 ): grpc.Server {
@@ -46,13 +46,13 @@ async function listenOn(where: string): Promise<Server> {
   return server;
 }
 
-/** Shows the process's umask. */
+/** Returns the process's umask. */
 async function newFileMode(name: string): Promise<number> {
   await writeFile(join(directory, name), '', { mode: 0o777 });
   return (await lstat(join(directory, name))).mode;
 }
 
-/** What a daemon leaves behind when it is killed. */
+/** Leaves the socket as a killed daemon does. */
 async function leaveStaleSocket(): Promise<void> {
   const server = await listenOn(join(directory, 'dying'));
   await rename(join(directory, 'dying'), path);
@@ -63,7 +63,7 @@ async function leaveStaleSocket(): Promise<void> {
 describe('the socket file', () => {
   withUmaskOfADaemon();
   it.each(['', 'unix://'])(
-    'is made with its directory, closed to others, and removed (%s)',
+    'is created with its directory, closed to others, and removed (%s)',
     async (scheme) => {
       path = join(directory, 'a', 'b', 'cri.sock');
       const listener = listenerOn(`${scheme}${path}`);
@@ -88,7 +88,7 @@ describe('the socket file', () => {
     probe.destroy();
   });
 
-  it('is left alone while something answers on it', async () => {
+  it('is left alone while a process answers on it', async () => {
     const other = await listenOn(path);
     await expect(listenerOn(path).listen(fakeGrpcServer())).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
@@ -98,7 +98,7 @@ describe('the socket file', () => {
     other.close();
   });
 
-  it('may be tried again after a failure', async () => {
+  it('can be created in a second attempt after a failure', async () => {
     const other = await listenOn(path);
     const listener = listenerOn(path);
     await expect(listener.listen(fakeGrpcServer())).rejects.toThrow('already answers');
@@ -116,7 +116,7 @@ describe('the socket file', () => {
     expect(await readFile(path, 'utf8')).toBe('precious');
   });
 
-  it('stays when it is another daemon’s by the time we close', async () => {
+  it('stays if it belongs to another daemon by the time of the close', async () => {
     const listener = listenerOn(path);
     await listener.listen(fakeGrpcServer());
     await rm(path);
@@ -126,7 +126,7 @@ describe('the socket file', () => {
     successor.close();
   });
 
-  it('reports what the system refuses', async () => {
+  it("errors include the system's reason", async () => {
     await writeFile(path, '');
     await expect(listenerOn(join(path, 'x')).listen(fakeGrpcServer())).rejects.toMatchObject({
       code: 'EEXIST',
@@ -143,16 +143,16 @@ describe('an endpoint', () => {
     'unix:///run/',
     '',
     'fd://7',
-  ])('%p is refused with what is allowed', (endpoint) => {
+  ])('%p is refused with the allowed forms', (endpoint) => {
     expect(() => parseEndpoint(endpoint, {}, 1)).toThrow(/unix:\/\/\/absolute\/path, .* or fd:\/\//);
   });
 
-  it('says why a TCP address is refused', () =>
+  it('as a TCP address is refused with a reason', () =>
     expect(() => parseEndpoint('tcp://0.0.0.0:8080', {}, 1)).toThrow(
       'anyone who reached that port would be root',
     ));
 
-  it('may not exceed what the kernel takes', () => {
+  it("may not exceed the kernel's limit", () => {
     expect(parseEndpoint(`/${'x'.repeat(106)}`, {}, 1)).toMatchObject({ kind: 'path' });
     expect(() => parseEndpoint(`/${'x'.repeat(107)}`, {}, 1)).toThrow('107 bytes');
   });
@@ -166,7 +166,7 @@ describe('an endpoint', () => {
     expect(() => parseEndpoint('fd://', env, 1)).toThrow(/systemd socket activation/);
   });
 
-  it('fd:// is the first passed descriptor', () => {
+  it('fd:// means the first passed descriptor', () => {
     expect(parseEndpoint('fd://', { LISTEN_FDS: '2', LISTEN_PID: '1' }, 1)).toEqual({ kind: 'fd', fd: 3 });
   });
 });
@@ -180,7 +180,7 @@ describe('socket activation', () => {
     );
   const descriptorOf = (server: Server): number =>
     (server as unknown as { _handle: { fd: number } })._handle.fd;
-  /** The socket that the parent has bound, with its file left in place: libuv would remove it. */
+  /** The parent has bound this socket and left its file in place. libuv would remove the file. */
   async function letGo(passed: Server): Promise<void> {
     await rename(path, `${path}.kept`);
     passed.close();
@@ -192,7 +192,7 @@ describe('socket activation', () => {
     const daemon = child(descriptorOf(passed), 'LISTEN_FDS=1 LISTEN_PID=$$');
     const [first] = (await once(daemon.stdout!, 'data')) as [Buffer];
     expect(first.toString()).toBe('fd://3\n');
-    // Ours must not accept any more.
+    // Our own server must not accept connections any more.
     await letGo(passed);
     const client = grpcClient(path);
     expect((await client.echo(Buffer.from('hi'))).toString()).toBe('hi');
@@ -202,7 +202,7 @@ describe('socket activation', () => {
     expect(existsSync(path)).toBe(true);
   });
 
-  it('serves on a passed socket that listens at its own path, which it leaves in place too', async () => {
+  it('serves on a passed socket that listens at its own path, and leaves that in place too', async () => {
     const passed = await listenOn(path);
     const daemon = child(descriptorOf(passed), 'LISTEN_FDS=1 LISTEN_PID=$$', `unix://${path}`);
     expect(String(((await once(daemon.stdout!, 'data')) as [Buffer])[0])).toBe('fd://3\n');
@@ -215,7 +215,7 @@ describe('socket activation', () => {
     expect(existsSync(path)).toBe(true);
   });
 
-  it('tells of a passed socket that listens elsewhere, and serves at its own path', async () => {
+  it('warns of a passed socket that listens elsewhere, and serves at its own path', async () => {
     const passed = await listenOn(join(directory, 'other.sock'));
     const daemon = child(descriptorOf(passed), 'LISTEN_FDS=1 LISTEN_PID=$$', `unix://${path}`);
     let said = '';
@@ -232,7 +232,7 @@ describe('socket activation', () => {
     passed.close();
   });
 
-  it('refuses a descriptor that is no socket', async () => {
+  it('refuses a descriptor that is not a socket', async () => {
     const daemon = child('ignore', 'LISTEN_FDS=1 LISTEN_PID=$$');
     const [first] = (await once(daemon.stdout!, 'data')) as [Buffer];
     expect(first.toString()).toContain('descriptor 3 is not a socket');
@@ -241,10 +241,10 @@ describe('socket activation', () => {
   });
 });
 
-describe('what grpc-js gets', () => {
+describe('the connection that grpc-js gets', () => {
   it.each([
-    ['the bare socket of a client with a good authority', 'localhost', true],
-    ['a repaired stream of an old client', '/run/x.sock', false],
+    ['is the plain socket of a client with a valid authority', 'localhost', true],
+    ['is a repaired stream of an old client', '/run/x.sock', false],
   ])('%s', async (_name, authority, bare) => {
     for (const waits of [true, false]) {
       const listener = listenerOn(path);

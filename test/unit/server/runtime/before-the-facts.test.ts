@@ -11,10 +11,10 @@ function services(): Services {
   return { store, link: { state: { ready: false, reason: 'no /info yet' } } } as unknown as Services;
 }
 
-it('RuntimeConfig waits for the facts: kubelet asks once, and would believe its own configuration', () => {
+it('RuntimeConfig waits for the facts, because kubelet asks once and would otherwise use its own configuration', () => {
   expect(thrownBy(() => runtimeConfig(services()))).toBe('UNAVAILABLE no /info yet');
 });
 
-it('Version needs none', async () => {
+it('Version does not wait for the facts', async () => {
   expect((await version(services())).runtime_version).toBe('20.10.24');
 });

@@ -67,7 +67,7 @@ describe('CheckpointContainer', () => {
       context,
     );
 
-  it('writes to the location, within its time', async () => {
+  it('writes to the location within its time limit', async () => {
     const asked: unknown[] = [];
     const docker = fakeDocker({
       checkpointContainer: async (id, into, name, timeoutMs) => {
@@ -104,7 +104,7 @@ describe('CheckpointContainer', () => {
     ['"experimental": true', () => (store.engine = { ...store.engine!, experimental: false })],
     ['"experimental": true', () => (store.engine = undefined)],
     ['CRIU (criu) is not installed', () => (mockHasCriu = false)],
-  ])('is not implemented where %s', async (why, change) => {
+  ])('is not implemented if %s', async (why, change) => {
     change();
     const said = await rejectionOf(ask());
     expect(said).toMatch(/^UNIMPLEMENTED cannot checkpoint: /);
@@ -120,7 +120,7 @@ describe('ExecSync', () => {
       context,
     );
 
-  it('runs the command and tells how it ended', async () => {
+  it('runs the command and returns its result', async () => {
     const stream = new PassThrough();
     for (const [from, text] of [
       [1, 'out'],
@@ -157,7 +157,7 @@ describe('ExecSync', () => {
 });
 
 describe('GetContainerEvents', () => {
-  it('tells what happens from its call on, and unsubscribes when its client leaves', async () => {
+  it('sends events from its call on, and unsubscribes when its client leaves', async () => {
     const broadcast = new Broadcast<PodEvent>(10, () => undefined);
     services = { ...services, podEvents: { subscribe: () => broadcast.subscribe() } as never };
     const call = new AbortController();
@@ -200,7 +200,7 @@ describe('UpdateContainerResources', () => {
       context,
     );
 
-  it('asks the Engine for what is named, and for how it is then', async () => {
+  it('updates the named limits in the Engine, and inspects the container afterwards', async () => {
     expect(await ask({ linux: { cpu_shares: 512, memory_limit_in_bytes: 1_000_000 } })).toEqual({});
     expect(updates).toEqual([
       [RUNNING.id, { CpuShares: 512, Memory: 1_000_000, MemorySwap: 1_000_000 }, true],
@@ -210,7 +210,7 @@ describe('UpdateContainerResources', () => {
   });
 
   it.each([[{}], [{ linux: {} }], [{ linux: { cpu_shares: 0 } }]])(
-    'asks for nothing with %j',
+    'sends nothing to the Engine for %j',
     async (more) => {
       expect(await ask(more)).toEqual({});
       expect([updates, refreshed]).toEqual([[], []]);
@@ -227,7 +227,7 @@ describe('UpdateContainerResources', () => {
     expect([updates, refreshed]).toEqual([[], []]);
   });
 
-  it('reads how it is after a refusal, too', async () => {
+  it('inspects the container after a refusal, too', async () => {
     refuse = new EngineError('FAILED_PRECONDITION', 409, 'no');
     expect(await rejectionOf(ask({ linux: { cpu_shares: 512 } }))).toMatch(/^FAILED_PRECONDITION .*no/);
     expect(refreshed).toEqual([RUNNING.id]);
@@ -235,11 +235,11 @@ describe('UpdateContainerResources', () => {
   });
 });
 
-describe('what the Engine can do', () => {
+describe('the features of the Engine', () => {
   const link = (state: object, readFactsAgain = jest.fn(() => Promise.resolve())) =>
     ({ state, readFactsAgain }) as never;
 
-  it('is unknown before its first answer, and why is said', () => {
+  it('are unknown before its first answer, with the reason', () => {
     expect(engineFacts({ store, link: link({ ready: true }) })).toBe(store.engine);
     store.engine = undefined;
     expect(thrownBy(() => engineFacts({ store, link: link({ ready: true }) }))).toBe(
@@ -253,7 +253,7 @@ describe('what the Engine can do', () => {
     expect(grantable(store, ['CHOWN'])).toEqual(['CHOWN']);
   });
 
-  it('is told by whole names of options', () => {
+  it('are described with the full names of options', () => {
     store.engine = { ...store.engine!, securityOptions: ['name=apparmor', 'name=seccomp,profile=builtin'] };
     expect(
       ['apparmor', 'seccomp', 'selinux', 'seccom', 'app'].map((name) => hasSecurityOption(store, name)),
@@ -261,7 +261,7 @@ describe('what the Engine can do', () => {
     expect(knownRuntimes(store)).toEqual({ runtimes: ['runc'], apiVersion: '1.51' });
   });
 
-  it('is asked again for a handler that is unknown, and for no other', async () => {
+  it('are read again for an unknown handler, and for no other', async () => {
     const again = jest.fn<Promise<void>, [AbortSignal]>(() => Promise.resolve());
     const look = (handler: string, given = signal) =>
       lookForHandler({ store, link: link({}, again as never), logger: silentLogger }, handler, given);

@@ -14,7 +14,7 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 
 type Checkpoint = DockerClient['checkpointContainer'];
 
-/** What an Engine with CRIU leaves behind. */
+/** The files that an Engine with CRIU leaves. */
 const writesImages: Checkpoint = async (id, into, name) => {
   await mkdir(join(into, name));
   await writeFile(join(into, name, 'pages-1.img'), `memory of ${id}`);
@@ -34,7 +34,7 @@ function checkpoint(checkpointContainer: Checkpoint, more: { location?: string; 
 }
 
 describe('checkpointToArchive', () => {
-  it('packs what the Engine writes, for root only, and leaves nothing else', async () => {
+  it("packs the Engine's files, readable for root only, and leaves no others", async () => {
     await writeFile(join(directory, 'c1.tar'), 'an older one');
     await checkpoint(writesImages);
     expect(await readdir(directory)).toEqual(['c1.tar']);
@@ -64,7 +64,7 @@ describe('checkpointToArchive', () => {
     expect(await readdir(directory)).toEqual([]);
   });
 
-  it('says that it cannot write there before it asks the Engine', async () => {
+  it('reports that it cannot write to the location before it calls the Engine', async () => {
     let asked = 0;
     const counting: Checkpoint = () => {
       asked++;

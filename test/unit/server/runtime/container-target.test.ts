@@ -67,7 +67,7 @@ describe('CreateContainer', () => {
       linux: { security_context: { namespace_options: { pid: NamespaceMode.TARGET, target_id } } },
     });
 
-  it('joins the processes of a container of the pod, by any prefix of its id, and keeps all else', async () => {
+  it('shares the process namespace of a container of the pod, by any prefix of its id, and keeps the other options', async () => {
     expect(await inTarget(target.id.slice(0, 10))).toEqual({ container_id: ID });
     expect(bodies[0]?.HostConfig.PidMode).toBe(`container:${target.id}`);
     expect(store.containers.get(ID)?.metadata).toEqual({ name: 'debug', attempt: 2 });
@@ -75,7 +75,7 @@ describe('CreateContainer', () => {
     expect(bodies[1]?.HostConfig.PidMode).not.toBe(`container:${target.id}`);
   });
 
-  it('names the field of a target that is not there, not of this pod, or does not run', async () => {
+  it('names the field of a target that does not exist, belongs to another pod, or does not run', async () => {
     expect(await rejectionOf(inTarget('ff'))).toBe(`NOT_FOUND ${FIELD}: container "ff" does not exist`);
     const outside = `FAILED_PRECONDITION ${FIELD}: container ${target.id} is not running in this pod`;
     store.containers.put({ ...target, sandboxId: engineId('a2') });
@@ -85,7 +85,7 @@ describe('CreateContainer', () => {
     expect(bodies).toEqual([]);
   });
 
-  it('needs a pod that is ready', async () => {
+  it('requires a pod that is ready', async () => {
     expect(await rejectionOf(create({}, 'ff'))).toMatch(/^NOT_FOUND /);
     store.sandboxes.put({ ...pod, networkReady: false });
     expect(await rejectionOf(create())).toBe(
@@ -94,7 +94,7 @@ describe('CreateContainer', () => {
     expect(bodies).toEqual([]);
   });
 
-  it('needs an image, by name', async () => {
+  it('requires an image name', async () => {
     expect(await rejectionOf(create({ image: null }))).toBe('INVALID_ARGUMENT config.image: is required');
     expect(await rejectionOf(create({ image: { image: 'none:1' } }))).toMatch(
       /^NOT_FOUND config\.image\.image: /,
@@ -110,7 +110,7 @@ describe('CreateContainer', () => {
     expect(removed).toEqual([ID]);
   });
 
-  it('passes the refusal of the Engine on, and makes no record', async () => {
+  it("passes the Engine's refusal on, and creates no record", async () => {
     refuse = new EngineError('INVALID_ARGUMENT', 400, 'invalid mount');
     expect(await rejectionOf(create({ mounts: [{ host_path: '/none', container_path: '/x' }] }))).toMatch(
       /^INVALID_ARGUMENT .*invalid mount/,

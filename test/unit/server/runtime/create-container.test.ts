@@ -57,20 +57,20 @@ function room() {
 }
 
 describe('the record of a new container', () => {
-  it('is there when CreateContainer returns', async () => {
+  it('exists when CreateContainer returns', async () => {
     const { store, create } = room();
     expect(await create()).toEqual({ container_id: ID });
     expect(store.containers.get(ID)).toMatchObject({ state: 'created', metadata: { name: 'app' } });
   });
 
-  it('is not made once the Engine has said that the container is gone', async () => {
+  it('is not created once the Engine has reported that the container is gone', async () => {
     const { store, life, create } = room();
     await life.withContainer(ID, undefined, (held) => held.forget());
     await create();
     expect(store.containers.get(ID)).toBeUndefined();
   });
 
-  it('takes back nothing that was learned of the container meanwhile', async () => {
+  it('keeps what was learned of the container meanwhile', async () => {
     const { store, life, create } = room();
     const busy = gate();
     const started = runningContainer({ id: ID, state: 'exited', pid: 0, finishedAt: FINISHED });
@@ -88,7 +88,7 @@ describe('the record of a new container', () => {
 const { signal } = new AbortController();
 const image = imageRecord({ id: `sha256:${engineId('ab')}`, repoTags: ['app:1'] });
 
-/** On a node whose Engine has `image`. */
+/** A node whose Engine has `image`. */
 function look(wanted: string, { isKnown }: { isKnown: boolean }) {
   const store = new WritableStore();
   if (isKnown) store.images.put(image);
@@ -102,20 +102,20 @@ function look(wanted: string, { isKnown }: { isKnown: boolean }) {
 }
 
 describe('imageToRun', () => {
-  it('asks nobody for an image that we know', async () => {
+  it('makes no call for a known image', async () => {
     const { asked, found } = look('docker.io/library/app:1', { isKnown: true });
     expect(await found).toBe(image);
     expect(asked).toEqual([]);
   });
 
   it.each(['docker.io/library/app:1', image.id, engineId('ab')])(
-    'asks the Engine for one that is new: %s',
+    'asks the Engine for a new image: %s',
     async (wanted) => {
       expect(await look(wanted, { isKnown: false }).found).toBe(image);
     },
   );
 
-  it('names the field of one that is not there', async () => {
+  it('names the field of a missing image', async () => {
     expect(await rejectionOf(look('other:1', { isKnown: true }).found)).toBe(
       'NOT_FOUND config.image.image: image "other:1" is not on this node; pull it first',
     );
@@ -142,7 +142,7 @@ const engineMount = (Subpath: string): EngineMount => ({
   ImageOptions: { Subpath },
 });
 
-/** Looks at a container that was created; `canMount` is the Engine's answer when it is made to mount. */
+/** Checks a container that was created. `canMount` is the Engine's answer when it has to mount. */
 function lookWithSubPaths(subPaths: string[], canMount: (mounts: readonly EngineMount[]) => boolean) {
   const made = new Map<string, EngineContainerCreate>();
   const removed: string[] = [];
@@ -168,20 +168,20 @@ function lookWithSubPaths(subPaths: string[], canMount: (mounts: readonly Engine
 }
 
 describe('requireSubPaths', () => {
-  it('asks nothing of the Engine without a sub-path', async () => {
+  it('makes no Engine call without a sub-path', async () => {
     const { reads, done } = lookWithSubPaths(['', ''], () => false);
     await done;
     expect(reads).toEqual([]);
   });
 
-  it('lets a container be that the Engine can mount', async () => {
+  it('accepts a container that the Engine can mount', async () => {
     const { reads, removed, done } = lookWithSubPaths(['etc'], () => true);
     await done;
     expect(reads).toEqual(['c1']);
     expect(removed).toEqual([]);
   });
 
-  it('names the sub-paths when all is well without them, and leaves no container', async () => {
+  it('names the sub-paths when the container can be mounted without them, and leaves no container', async () => {
     const { removed, done } = lookWithSubPaths(['etc', '', 'absent'], (mounts) =>
       mounts.every(({ ImageOptions }) => ImageOptions?.Subpath !== 'absent'),
     );
@@ -192,7 +192,7 @@ describe('requireSubPaths', () => {
     expect(removed).toEqual(['c1', 'probe']);
   });
 
-  it('says what the Engine said when it cannot mount without them either', async () => {
+  it("passes on the Engine's error when it cannot mount without them either", async () => {
     const { removed, done } = lookWithSubPaths(['etc'], () => false);
     expect(await rejectionOf(done)).toBe('UNKNOWN cannot mount');
     expect(removed).toEqual(['c1', 'probe']);
@@ -218,20 +218,20 @@ describe('makeMissingSources', () => {
     jest.useRealTimers();
   });
 
-  it('keeps two threads at most, however many mounts of however many containers are on a dead disk', async () => {
+  it('uses at most two threads, however many mounts of however many containers are on a dead disk', async () => {
     jest.useFakeTimers();
     const dead = parts(() => new Promise(() => undefined));
     for (let call = 0; call < 10; call++) {
       const mounts = [0, 1, 2, 3].map((mount) => mountOf(`/dead/${call}/${mount}`));
       const made = makeMissingSources(mounts, 'config.mounts', dead);
       await jest.advanceTimersByTimeAsync(5_000);
-      // The Engine says what it sees.
+      // The Engine reports what it sees.
       await made;
     }
     expect(asked).toEqual(['/dead/0/0', '/dead/1/0']);
   });
 
-  it('names the field of the mount that cannot be made, and passes over what has no path', async () => {
+  it('names the field of the mount that cannot be created, and skips mounts without a path', async () => {
     const full = parts((path) =>
       path === '/full' ? Promise.reject(new NoDirectory('cannot be made: ENOSPC')) : Promise.resolve(true),
     );

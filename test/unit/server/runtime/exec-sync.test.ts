@@ -24,7 +24,7 @@ interface Room {
   readonly inspects: () => number;
 }
 
-/** An Engine whose answers to inspects come in this order, the last one for all that follow. */
+/** An Engine that answers inspects with these values in turn. The last one repeats. */
 function room(
   methods: Partial<DockerClient>,
   ...answers: (typeof RUNS | typeof ENDED | typeof NOT_STARTED)[]
@@ -43,7 +43,7 @@ function room(
     docker,
     store,
     logger: silentLogger,
-    // Nothing of a fake's can be looked up on this machine.
+    // The processes of a fake cannot be looked up on this machine.
     settings: { localEngine: false } as HandlerSettings,
     outputBudget: new OutputBudget(),
     startedCommands: { left: [], note: () => () => undefined } as unknown as StartedCommands,
@@ -57,7 +57,7 @@ function room(
 }
 
 describe('the timeout of ExecSync', () => {
-  it('is for a command that has run so long', async () => {
+  it('applies to a command that has run that long', async () => {
     const { run, stream } = room({}, RUNS);
     await expect(run(0.05)).rejects.toMatchObject({
       code: 'DEADLINE_EXCEEDED',
@@ -66,7 +66,7 @@ describe('the timeout of ExecSync', () => {
     expect(stream.destroyed).toBe(true);
   });
 
-  it.each(['createExec', 'startExec'] as const)('is not for a slow %s', async (slow) => {
+  it.each(['createExec', 'startExec'] as const)('does not apply to a slow %s', async (slow) => {
     const { run } = room(
       { [slow]: () => Promise.reject(deadlineExceeded('the Engine took longer')) },
       NOT_STARTED,
@@ -81,7 +81,7 @@ describe('the timeout of ExecSync', () => {
     expect(await result).toMatchObject({ exitCode: 0, stdout: Buffer.from('ok') });
   });
 
-  it('is not for a command that has ended and whose output is held by another process', async () => {
+  it('does not apply to a command that has ended and whose output another process holds', async () => {
     const { run, stream } = room({}, ENDED);
     stream.write(engineFrame(1, 'ok\n'));
     const { exitCode, stdout } = await run(0.05);
@@ -90,20 +90,20 @@ describe('the timeout of ExecSync', () => {
   });
 });
 
-describe('a connection that is cut', () => {
-  it('inside a frame is an error', async () => {
+describe('a connection that breaks', () => {
+  it('inside a frame causes an error', async () => {
     const { run, stream } = room({}, ENDED);
     stream.end(engineFrame(1, 'lost').subarray(0, 10));
     await expect(run()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
-  it('before the command has started is an error', async () => {
+  it('before the command has started causes an error', async () => {
     const { run, stream } = room({}, NOT_STARTED, ENDED);
     stream.end();
     await expect(run()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
-  it('with an Engine that is gone is one, too', async () => {
+  it('because the Engine is gone causes an error, too', async () => {
     const gone = (): Promise<never> => Promise.reject(unavailable('ECONNREFUSED'));
     const { run, stream } = room({ inspectExec: gone });
     stream.end(engineFrame(1, 'lost'));
@@ -114,14 +114,14 @@ describe('a connection that is cut', () => {
 describe('a command that the Engine could not start', () => {
   const ABSENT = { ID: 'e', Running: false, ExitCode: 126, Pid: 0 };
 
-  it('for the end of its container, has no exit code', async () => {
+  it('because its container ended has no exit code', async () => {
     const ended = containerInspect({ state: EXITED_STATE });
     const { run, stream } = room({ inspectContainer: () => Promise.resolve(ended) }, ABSENT);
     stream.end(engineFrame(1, 'cannot exec in a stopped state: unknown'));
     await expect(run()).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
   });
 
-  it('for other reasons, has one that tells so', async () => {
+  it('for other reasons has an exit code that says so', async () => {
     const { run, stream } = room({ inspectContainer: () => Promise.resolve(containerInspect()) }, ABSENT);
     stream.end(engineFrame(1, 'no such file or directory'));
     expect(await run()).toMatchObject({ exitCode: 126 });
@@ -129,7 +129,7 @@ describe('a command that the Engine could not start', () => {
 });
 
 describe('a refused start', () => {
-  it('is answered at once: there is nothing to kill', async () => {
+  it('is answered at once, because there is no process to kill', async () => {
     const refuse = (): Promise<never> =>
       Promise.reject(new EngineError('FAILED_PRECONDITION', 409, 'is paused'));
     const { run, inspects } = room({ startExec: refuse }, NOT_STARTED);

@@ -40,7 +40,7 @@ const running = runningContainer({ image: image.id, userSpecifiedImage: '', imag
 const exited = runningContainer({ id: engineId('c2'), engineName: 'c2', state: 'exited', pid: 0 });
 const containers = [running, exited];
 
-/** What was asked of the stats, in order. */
+/** The calls to the stats, in order. */
 let asked: unknown[];
 let store: WritableStore;
 let services: Services;
@@ -95,7 +95,7 @@ const METRICS: readonly PodMetrics[] = [
   },
 ];
 
-/** The elements of all messages of a stream. */
+/** Returns the elements of all messages of a stream. */
 async function elementsOf<Element>(
   messages: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   decode: (bytes: Uint8Array) => Element[],
@@ -111,17 +111,17 @@ describe('ListContainers', () => {
   const list = async (filter: cri.IContainerFilter | null = null) =>
     (await listContainers(services, decoded('ListContainersRequest', { filter }))).containers;
 
-  it('gives all, with the names of their images', async () => {
+  it('returns all containers, with the names of their images', async () => {
     expect(await list()).toEqual(containers.map(fromStore));
     expect((await list())?.[0]?.image?.image).toBe('app:1');
   });
 
-  it('gives those that match', async () => {
+  it('returns the matching containers', async () => {
     expect(await list({ id: exited.id })).toEqual([fromStore(exited)]);
     expect(await list({ label_selector: { not: 'there' } })).toEqual([]);
   });
 
-  it('gives those that only the list of the Engine has told of, each once', async () => {
+  it("returns each container once, even if only the Engine's list has reported it", async () => {
     const listed = [running, runningContainer({ id: engineId('c3'), engineName: 'c3' })];
     store.listed.replace(
       listed.map((record) => ({ ...{ id: record.id, kind: 'container', record }, sandboxId: ready.id })),
@@ -129,7 +129,7 @@ describe('ListContainers', () => {
     expect((await list())?.map(({ id }) => id)).toEqual([running.id, exited.id, engineId('c3')]);
   });
 
-  it('gives the same as a stream', async () => {
+  it('returns the same as a stream', async () => {
     const messages = streamContainers(services, decoded('StreamContainersRequest', {}));
     const streamed = await elementsOf(
       messages,
@@ -149,12 +149,12 @@ describe('ListPodSandbox', () => {
   const list = async (filter: cri.IPodSandboxFilter | null = null) =>
     (await listPodSandbox(services, decoded('ListPodSandboxRequest', { filter }))).items;
 
-  it('gives all, or those that match', async () => {
+  it('returns all sandboxes, or those that match', async () => {
     expect(await list()).toEqual(pods.map(toCriSandbox));
     expect(await list({ id: ended.id })).toEqual([toCriSandbox(ended)]);
   });
 
-  it('gives the same as a stream', async () => {
+  it('returns the same as a stream', async () => {
     const messages = streamPodSandboxes(
       services,
       decoded('StreamPodSandboxesRequest', { filter: { id: ended.id } }),
@@ -168,7 +168,7 @@ describe('ListPodSandbox', () => {
 });
 
 describe('stats', () => {
-  it('of containers are read of those that run and match', async () => {
+  it('of containers are read for those that run and match', async () => {
     const list = async (filter: cri.IContainerStatsFilter | null) =>
       (
         await listContainerStats(services, decoded('ListContainerStatsRequest', { filter }), context)
@@ -181,7 +181,7 @@ describe('stats', () => {
     ]);
   });
 
-  it('of pods are read of those that are ready and match', async () => {
+  it('of pods are read for those that are ready and match', async () => {
     const list = async (filter: cri.IPodSandboxStatsFilter | null) =>
       (
         await listPodSandboxStats(services, decoded('ListPodSandboxStatsRequest', { filter }), context)
@@ -225,7 +225,7 @@ describe('stats', () => {
     expect(await rejectionOf(noPod)).toBe('NOT_FOUND pod sandbox "ff" does not exist');
   });
 
-  it('come as streams, too', async () => {
+  it('are also returned as streams', async () => {
     const ofContainers = streamContainerStats(services, decoded('StreamContainerStatsRequest', {}), context);
     const one = await elementsOf(
       ofContainers,
@@ -250,7 +250,7 @@ describe('metrics', () => {
     ...{ name, metric_type, timestamp: 0, label_values: ['a', 'b'], value: { value } },
   });
 
-  it('are whole numbers that are never negative, with the kind of their family', async () => {
+  it('are non-negative integers, with the kind of their family', async () => {
     expect(await listPodSandboxMetrics(services, {}, context)).toEqual({
       pod_metrics: [
         {
@@ -272,7 +272,7 @@ describe('metrics', () => {
     expect(asked).toEqual([['metrics', [], signal]]);
   });
 
-  it('come as a stream, too', async () => {
+  it('are also returned as a stream', async () => {
     const messages = streamPodSandboxMetrics(services, {}, context);
     const all = await elementsOf(
       messages,
@@ -282,7 +282,7 @@ describe('metrics', () => {
     expect(asked).toEqual([['metrics', [], signal]]);
   });
 
-  it('have a descriptor each', async () => {
+  it('have one descriptor each', async () => {
     const { descriptors } = await listMetricDescriptors();
     expect(descriptors).toEqual(
       METRIC_DESCRIPTORS.map(({ name, help, labelKeys }) => ({ name, help, label_keys: labelKeys })),

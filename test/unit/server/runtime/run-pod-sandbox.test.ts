@@ -78,7 +78,7 @@ describe('RunPodSandbox', () => {
     runPodSandbox(services, decoded('RunPodSandboxRequest', { config: config(network) }), context);
   const names = (): unknown[] => calls.map((call) => (call as unknown[])[0]);
 
-  it('creates, writes down, starts, connects and settles, in this order', async () => {
+  it('creates, records, starts, connects and settles a sandbox, in this order', async () => {
     expect(await ask()).toEqual({ pod_sandbox_id: ID });
     expect(calls).toEqual([
       ['create', expect.stringMatching(/^k8s_POD_web_shop_uid-1_0$/) as string],
@@ -90,20 +90,20 @@ describe('RunPodSandbox', () => {
     ]);
   });
 
-  it('connects no pod that is on the network of the node, which need not be ready for it', async () => {
+  it('does not connect a pod on the network of the node, and does not require that network to be ready', async () => {
     services.network.condition = () => ({ ready: false, reason: 'NoCni', message: 'no CNI configuration' });
     expect(await rejectionOf(ask())).toBe('FAILED_PRECONDITION no CNI configuration');
     expect(await ask(NamespaceMode.NODE)).toEqual({ pod_sandbox_id: ID });
     expect(names()).toEqual(['create', 'checkpoint', 'start', 'inspect', 'settle']);
   });
 
-  it('returns the sandbox that a lost call has made', async () => {
+  it('returns the sandbox that a lost call has created', async () => {
     store.sandboxes.put(POD);
     expect(await ask()).toEqual({ pod_sandbox_id: POD.id });
     expect(calls).toEqual([]);
   });
 
-  it('makes another attempt a sandbox of its own', async () => {
+  it('creates a new sandbox for another attempt', async () => {
     store.sandboxes.put({ ...POD, metadata: { ...POD.metadata, attempt: 1 } });
     store.sandboxes.put({
       ...POD,
@@ -114,7 +114,7 @@ describe('RunPodSandbox', () => {
     expect(await ask()).toEqual({ pod_sandbox_id: ID });
   });
 
-  it('refuses where the sandbox that is there is another, or still has containers', async () => {
+  it('refuses if the existing sandbox differs or still has containers', async () => {
     store.sandboxes.put({ ...POD, contents: { 'config.hostname': 'x' } });
     expect(await rejectionOf(ask())).toMatch(/^ALREADY_EXISTS sandbox .* already exists and differs in /);
     store.sandboxes.put({ ...POD, state: 'exited', pid: 0 });
@@ -125,7 +125,7 @@ describe('RunPodSandbox', () => {
     expect(calls).toEqual([]);
   });
 
-  it('replaces one that is of no use any more', async () => {
+  it('replaces a sandbox that is no longer usable', async () => {
     store.sandboxes.put({ ...POD, state: 'exited', pid: 0 });
     expect(await ask()).toEqual({ pod_sandbox_id: ID });
     expect(names().slice(0, 3)).toEqual(['detach', 'remove', 'create']);
@@ -140,13 +140,13 @@ describe('RunPodSandbox', () => {
     },
   );
 
-  it('fails where the pause process has ended at once', async () => {
+  it('fails if the pause process has ended at once', async () => {
     hasIt = false;
     expect(await rejectionOf(ask())).toMatch(/^INTERNAL the pause process of .* is pause:1 a pause image\?/);
     expect(names().at(-1)).toBe('remove');
   });
 
-  it('marks what it cannot remove', async () => {
+  it('marks a sandbox that it cannot remove', async () => {
     fail = { start: new Error('torn'), remove: new Error('stuck') };
     const mark = jest.spyOn(services.life, 'markNeverReady');
     await expect(ask()).rejects.toThrow('torn');

@@ -49,7 +49,7 @@ describe('Exec', () => {
       decoded('ExecRequest', { container_id: running.id, cmd: ['sh', ''], ...STREAMS, ...more }),
     );
 
-  it('gives a URL for the container, the command and the streams, by any unique prefix', async () => {
+  it('returns a URL for the container, the command and the streams, by any unique prefix', async () => {
     const url = { url: 'http://127.0.0.1:1/exec' };
     expect(await ask({})).toEqual(url);
     expect(
@@ -79,7 +79,7 @@ describe('Attach', () => {
   const ask = (more: object) =>
     attach(services, decoded('AttachRequest', { container_id: running.id, ...STREAMS, ...more }));
 
-  it('gives a URL for the container and the streams', async () => {
+  it('returns a URL for the container and the streams', async () => {
     expect(await ask({})).toEqual({ url: 'http://127.0.0.1:1/attach' });
     expect(await ask({ stdin: false, stdout: false, stderr: true, tty: false })).toBeDefined();
     expect(asked).toEqual([
@@ -102,7 +102,7 @@ describe('PortForward', () => {
   const ask = (port: number[], pod_sandbox_id = pod.id) =>
     portForward(services, decoded('PortForwardRequest', { pod_sandbox_id, port }));
 
-  it('gives a URL for the pod and its ports, or none', async () => {
+  it('returns a URL for the pod and its ports, if any', async () => {
     expect(await ask([1, 65_535])).toEqual({ url: 'http://127.0.0.1:1/portforward' });
     await ask([]);
     expect(asked).toEqual([
@@ -144,13 +144,13 @@ describe('ReopenContainerLog', () => {
   });
 });
 
-describe('what is not there', () => {
-  it('is removed already', async () => {
+describe('a missing container or pod', () => {
+  it('counts as removed', async () => {
     const request = decoded('RemoveContainerRequest', { container_id: 'ff' });
     expect(await removeContainer(services, request, { signal: new AbortController().signal })).toEqual({});
   });
 
-  it('has no resources to be updated; those of a pod that is there are written by kubelet', async () => {
+  it('has no resources to update, while kubelet itself writes those of an existing pod', async () => {
     const request = (pod_sandbox_id: string) =>
       decoded('UpdatePodSandboxResourcesRequest', { pod_sandbox_id });
     expect(await updatePodSandboxResources(services, request(pod.id))).toEqual({});

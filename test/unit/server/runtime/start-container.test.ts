@@ -9,7 +9,7 @@ import { rejectionOf } from '../../support/errors';
 import { containerRecord, runningContainer, sandboxRecord } from '../../support/records';
 import { decoded } from '../../support/wire';
 
-/** A container with limits that only we can write, whose start the Engine answers with an error. */
+/** A container with limits that only dockbridge can write. The Engine answers its start with an error. */
 function startCutOff(unified: Record<string, string>, runs: boolean) {
   const store = new WritableStore();
   const resources = { ...containerRecord().resources, unified };
@@ -24,7 +24,7 @@ function startCutOff(unified: Record<string, string>, runs: boolean) {
   const services: Partial<Services> = {
     ...{ store, logger: silentLogger, docker },
     life: lifeWith(store, docker, (_id, occasion) => {
-      // This process' own group carries no container's id: nothing can be written there.
+      // This process's own cgroup contains no container id, so the limits cannot be written.
       if (runs && occasion === 'started')
         store.containers.put(runningContainer({ resources, pid: process.pid }));
       return Promise.resolve();
@@ -44,9 +44,9 @@ describe('a start whose answer is lost', () => {
 
   it.each([
     { desc: 'that does not run', unified: { 'memory.high': '4096' }, runs: false },
-    { desc: 'that may run without them', unified: { 'memory.oom.group': '1' }, runs: true },
-    { desc: 'that has none', unified: {}, runs: true },
-  ])('does nothing to one $desc', async ({ unified, runs }) => {
+    { desc: 'that may run without its limits', unified: { 'memory.oom.group': '1' }, runs: true },
+    { desc: 'that has no limits', unified: {}, runs: true },
+  ])('leaves a container $desc alone', async ({ unified, runs }) => {
     const { stopped, start } = startCutOff(unified, runs);
     expect(await rejectionOf(start())).toBe('UNAVAILABLE torn');
     expect(stopped).toEqual([]);

@@ -14,7 +14,7 @@ const { signal } = new AbortController();
 const RUNNING = runningContainer();
 const EXITED = runningContainer({ state: 'exited', pid: 0, finishedAt: FINISHED });
 
-/** @param end whether the record says exited with the answer to the stop, or when an event tells of it. */
+/** @param end when the record says exited: with the answer to the stop, or with a later event. */
 function room(
   record = RUNNING,
   stop: () => Promise<void> = () => Promise.resolve(),
@@ -57,7 +57,7 @@ describe('StopContainer', () => {
     expect(graces).toEqual([given]);
   });
 
-  it('waits for a start that is under way: what starts after its stop would run on', async () => {
+  it('waits for a start that is under way, because a container that starts later would keep running', async () => {
     const { store, life, graces, request } = room(containerRecord());
     const started = gate();
     const start = life.withContainer(RUNNING.id, undefined, async () => {
@@ -72,20 +72,20 @@ describe('StopContainer', () => {
     expect(graces).toEqual([5]);
   });
 
-  it('succeeds for one that vanished meanwhile', async () => {
+  it('succeeds for a container that vanished meanwhile', async () => {
     const gone = new EngineError('NOT_FOUND', 404, 'no such container');
     const { store, request } = room(RUNNING, () => Promise.reject(gone));
     await request(Long.fromNumber(5));
     expect(store.containers.get(RUNNING.id)).toBeUndefined();
   });
 
-  it('returns once the record says exited: the event may come after the answer to the stop', async () => {
+  it('returns once the record says exited, because the event may come after the answer to the stop', async () => {
     const { store, request } = room(RUNNING, () => Promise.resolve(), 'event');
     let returned = false;
     const stopped = request(Long.fromNumber(5)).then(() => (returned = true));
     await settle();
     expect(returned).toBe(false);
-    // A change that is no end.
+    // This change does not end the container.
     store.containers.put({ ...RUNNING, oomKilled: true });
     await settle();
     expect(returned).toBe(false);

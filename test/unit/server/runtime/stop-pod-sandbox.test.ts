@@ -18,7 +18,7 @@ const SANDBOX = sandboxRecord();
 const CONTAINER = containerRecord({ sandboxId: SANDBOX.id });
 const { signal } = new AbortController();
 
-/** A pod with a created container; `duringDetach` happens while the plugins free its network. */
+/** A pod with a created container. `duringDetach` runs while the plugins free its network. */
 function podWith(duringDetach: (services: Services, store: WritableStore) => Promise<void>) {
   const store = new WritableStore();
   store.sandboxes.put(SANDBOX);
@@ -77,7 +77,7 @@ describe('a pod that is being stopped', () => {
     expect(calls).toEqual(['detach', `stop ${SANDBOX.id}`]);
   });
 
-  it('ends what a start that was cut off before has brought up meanwhile', async () => {
+  it('ends containers that an interrupted start has started meanwhile', async () => {
     const { calls, services } = podWith((_pod, store) => {
       store.containers.put(runningContainer({ id: CONTAINER.id, sandboxId: SANDBOX.id }));
       return Promise.resolve();
@@ -86,7 +86,7 @@ describe('a pod that is being stopped', () => {
     expect(calls).toEqual(['detach', `stop ${CONTAINER.id}`, `stop ${SANDBOX.id}`]);
   });
 
-  it('waits for a start that came first', async () => {
+  it('waits for an earlier start', async () => {
     const { calls, services } = podWith(() => Promise.resolve());
     const starting = start(services);
     await until(() => calls.length === 1);
@@ -94,14 +94,14 @@ describe('a pod that is being stopped', () => {
     expect(calls).toEqual([`start ${CONTAINER.id}`, `stop ${CONTAINER.id}`, 'detach', `stop ${SANDBOX.id}`]);
   });
 
-  it('stays so when its network cannot be freed: half a network is none', async () => {
+  it('stays stopped when its network cannot be freed, because half a network is unusable', async () => {
     const { services } = podWith(() => Promise.reject(new Error('plugin failed')));
     await expect(stop(services)).rejects.toThrow('plugin failed');
     expect(await rejectionOf(start(services))).toMatch(/^FAILED_PRECONDITION/);
   });
 });
 
-it('a removal takes along what was created while it went on', async () => {
+it('a removal includes containers that were created during it', async () => {
   const late = containerRecord({ id: 'late', engineName: 'late', sandboxId: SANDBOX.id });
   const { calls, services } = podWith((_pod, store) => {
     store.containers.put(late);

@@ -17,7 +17,7 @@ export function recordedHierarchies(): Hierarchies {
   return found;
 }
 
-/** A group of the recorded machine (test/fixtures/cgroup-v2/README.md). */
+/** A cgroup of the recorded machine (test/fixtures/cgroup-v2/README.md). */
 export function recordedGroup(name: string): V2Group {
   const path: GroupPath = {
     name: `/${name}`,

@@ -19,7 +19,7 @@ interface Ends {
   readonly client: SpdyConnection;
   readonly clientSocket: Socket;
   readonly serverSocket: Socket;
-  /** Streams as the server gets them. */
+  /** The streams as the server gets them. */
   readonly accepted: SpdyStream[];
   readonly accept: (count: number) => Promise<SpdyStream>;
 }
@@ -50,7 +50,7 @@ async function ends(): Promise<Ends> {
   };
 }
 
-/** All that comes; unlike `for await`, it leaves the other direction open. */
+/** Reads all data. Unlike `for await`, this leaves the other direction open. */
 async function buffer(stream: SpdyStream): Promise<Buffer> {
   const chunks: Buffer[] = [];
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -63,7 +63,7 @@ async function text(stream: SpdyStream): Promise<string> {
 }
 
 describe('SpdyConnection', () => {
-  it('carries streams with half-closes both ways', async () => {
+  it('passes streams with half-closes in both directions', async () => {
     const { client, accept } = await ends();
     const near = client.open(new Map([['streamtype', 'data']]));
     const far = await accept(1);
@@ -75,7 +75,7 @@ describe('SpdyConnection', () => {
     await until(() => far.destroyed && near.destroyed, 'both ends close');
   });
 
-  it('carries megabytes on many streams at once', async () => {
+  it('passes megabytes on many streams at once', async () => {
     const { client, accepted, accept } = await ends();
     const sent = Array.from({ length: 20 }, (_, index) => Buffer.alloc(1_000_000, index));
     const streams = sent.map((bytes) => {
@@ -100,7 +100,7 @@ describe('SpdyConnection', () => {
     expect(echo).toEqual(controlFrame(FrameType.PING, 0, words(5)));
   });
 
-  it('stops reading when nobody takes what came, and goes on when somebody does', async () => {
+  it('stops reading when nobody reads the data, and continues when somebody does', async () => {
     const { client, clientSocket, accept } = await ends();
     const near = client.open(new Map());
     const bytes = Buffer.alloc(64 * 1024 * 1024, 7);
@@ -113,7 +113,7 @@ describe('SpdyConnection', () => {
     expect((await buffer(far)).equals(bytes)).toBe(true);
   });
 
-  it('counts what many small frames take in memory, not only their bytes', async () => {
+  it('counts the memory of many small frames, not only their bytes', async () => {
     const { near, far } = await socketPair();
     sockets.push(near, far);
     let accepted: SpdyStream | undefined;
@@ -131,7 +131,7 @@ describe('SpdyConnection', () => {
     near.write(Buffer.alloc(frames * frame.length, frame));
     near.write(controlFrame(FrameType.PING, 0, words(1)));
     near.write(dataHeader(1, true, 0));
-    // While a connection is held, it probes for its peer with SETTINGS; else the PING is reached.
+    // While a connection is paused, it probes for its peer with SETTINGS. Otherwise the PING arrives.
     await until(() => said.length >= 2, 'a word of the server');
     expect(said.slice(0, 2)).toEqual([FrameType.SYN_REPLY, FrameType.SETTINGS]);
     expect(await text(accepted!)).toBe('x'.repeat(frames));
@@ -157,7 +157,7 @@ describe('SpdyConnection', () => {
     near.destroy();
   });
 
-  it('goes on with other streams when a peer sends on after the end of one', async () => {
+  it('continues with other streams when a peer sends data after the end of one', async () => {
     const { near, far } = await socketPair();
     sockets.push(near, far);
     const accepted: SpdyStream[] = [];
@@ -173,14 +173,14 @@ describe('SpdyConnection', () => {
         ),
       );
     open(1, FLAG_FIN);
-    // More than may wait for readers.
+    // This is more than may wait for readers.
     const data = Buffer.alloc(2 * 1024 * 1024);
     near.write(Buffer.concat([dataHeader(1, false, data.length), data]));
     open(3, 0);
     await until(() => accepted.length === 2, 'the second stream');
   });
 
-  it('sees a reset as the end of one stream', async () => {
+  it('treats a reset as the end of one stream', async () => {
     const { client, accept } = await ends();
     const [first, second] = [client.open(new Map()), client.open(new Map())];
     await accept(2);
@@ -215,7 +215,7 @@ describe('SpdyConnection', () => {
   });
 
   it.each([
-    ['an even stream', words(2, 0)],
+    ['an even stream number', words(2, 0)],
     ['stream 0', words(0, 0)],
   ])('closes on a peer that opens %s', async (_, ids) => {
     const { near, far } = await socketPair();
@@ -228,13 +228,13 @@ describe('SpdyConnection', () => {
   });
 });
 
-/** A transport in memory: `push` is what the peer says. */
+/** A transport in memory. `push` sends the peer's data. */
 class MemoryTransport extends Duplex {
   readonly types: number[] = [];
   private readonly parser = new FrameParser();
 
   override _read(): void {
-    // Pushed from outside.
+    // The test pushes the data.
   }
 
   override _write(chunk: Buffer, _: BufferEncoding, done: () => void): void {
@@ -243,7 +243,7 @@ class MemoryTransport extends Duplex {
   }
 }
 
-describe('a connection that is held, for nobody takes what came', () => {
+describe('a connection that is paused because nobody reads its data', () => {
   let transport: MemoryTransport;
   let streams: SpdyStream[];
   let stuck: SpdyStream[];
@@ -277,7 +277,7 @@ describe('a connection that is held, for nobody takes what came', () => {
     jest.useRealTimers();
   });
 
-  it('probes for its peer four times a second, and tells after a while who holds it', () => {
+  it('probes for its peer four times a second, and reports after a while which stream blocks it', () => {
     jest.advanceTimersByTime(999);
     expect(transport.types).toEqual(Array(3).fill(FrameType.SETTINGS));
     expect(stuck).toEqual([]);
@@ -287,7 +287,7 @@ describe('a connection that is held, for nobody takes what came', () => {
     expect(stuck).toEqual([streams[1], streams[1]]);
   });
 
-  it('goes on, without a probe, once somebody takes it', async () => {
+  it('continues without a probe once somebody reads the data', async () => {
     streams[1]!.resume();
     await until(() => transport.types.includes(FrameType.PING), 'the echo');
     expect(jest.getTimerCount()).toBe(0);

@@ -62,8 +62,8 @@ describe('frames', () => {
     ['an empty GOAWAY', '80030007 00000000'],
     ['a SYN_STREAM without headers', '80030001 0000000a 00000001000000000000'],
     ['a control frame of 16 MiB', '80030001 00ffffff'],
-    ['SETTINGS that are no pairs', '80030004 00000005 0000000000'],
-  ])('refuse %s', (_, bytes) => {
+    ['SETTINGS that are not pairs', '80030004 00000005 0000000000'],
+  ])('are refused for %s', (_, bytes) => {
     expect(() => parse(hex(bytes))).toThrow(SpdyError);
   });
 });
@@ -81,7 +81,7 @@ describe('header blocks', () => {
   const headers = (count: number): Map<string, string> =>
     new Map(Array.from({ length: count }, (_, index) => [`name-${index}`, `värue ${index}`]));
 
-  it('survive both ways, one after the other in one zlib stream', async () => {
+  it('survive both directions, one after the other in one zlib stream', async () => {
     const encoder = new HeaderEncoder();
     const decoder = new HeaderDecoder();
     for (const count of [0, 1, 3, 99]) {
@@ -90,12 +90,12 @@ describe('header blocks', () => {
     decoder.close();
   });
 
-  it('begin with the head that names the dictionary, and end so that an inflater gives all it has', () => {
+  it('begin with a header that names the dictionary, and end so that an inflater returns all data', () => {
     const block = new HeaderEncoder().encode(new Map());
     expect(block).toEqual(hex('7820 e3c6a7c2 00 0400 fbff 00000000 000000ffff'));
   });
 
-  it('are read from a real compressor, lower-cased', async () => {
+  it('are read from a real compressor, with lower-case names', async () => {
     const decoder = new HeaderDecoder();
     expect(await decoder.decode(await deflated([['Streamtype', 'error']]))).toEqual(
       new Map([['streamtype', 'error']]),
@@ -105,7 +105,7 @@ describe('header blocks', () => {
 
   it.each<[string, () => Promise<Buffer>]>([
     ['a bomb', () => deflated([['x', 'y'.repeat(10_000_000)]])],
-    ['no zlib', () => Promise.resolve(Buffer.from('this is not compressed at all'))],
+    ['data that is not zlib', () => Promise.resolve(Buffer.from('this is not compressed at all'))],
     [
       'the same name twice',
       () =>
@@ -118,7 +118,7 @@ describe('header blocks', () => {
     ['200 headers', () => deflated(Array.from({ length: 200 }, (_, index) => [`h${index}`, '']))],
     ['a length beyond the block', () => rawDeflated(hex('00000001 ffffffff 61'))],
     ['bytes after the headers', () => rawDeflated(hex('00000000 00'))],
-  ])('refuse %s', async (_, block) => {
+  ])('are refused for %s', async (_, block) => {
     const decoder = new HeaderDecoder();
     await expect(decoder.decode(await block())).rejects.toThrow(SpdyError);
     decoder.close();

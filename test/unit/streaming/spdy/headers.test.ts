@@ -15,13 +15,13 @@ describe('header blocks', () => {
     return decoder.decode(new HeaderEncoder().encode(all)).finally(() => decoder.close());
   };
 
-  it('hold a hundred headers and no more', async () => {
+  it('contain at most a hundred headers', async () => {
     expect((await roundTrip(headers(100))).size).toBe(100);
     await expect(roundTrip(headers(101))).rejects.toThrow('101 headers are too many');
   });
 
-  it('are as long as a stored block can be, and no longer', async () => {
-    // 4 bytes of count, 4 of each length and one of the name.
+  it('are at most as long as a stored block can be', async () => {
+    // 4 bytes for the count, 4 for each length and one for the name.
     const longest = 0xffff - 4 - 4 - 1 - 4;
     const all = new Map([['n', 'x'.repeat(longest)]]);
     expect(await roundTrip(all)).toEqual(all);
@@ -29,7 +29,7 @@ describe('header blocks', () => {
     expect(() => encoder.encode(new Map([['n', 'x'.repeat(longest + 1)]]))).toThrow('too long');
   });
 
-  it('may be inflated to 64 KiB, and no further', async () => {
+  it('may be inflated to at most 64 KiB', async () => {
     const inflated = async (length: number): Promise<number> => {
       const decoder = new HeaderDecoder();
       const value = Buffer.alloc(length - 4 - 4 - 1 - 4, 'x');
@@ -46,18 +46,18 @@ describe('header blocks', () => {
 
   it.each([
     ['nothing', ''],
-    ['half a count', '0000'],
+    ['half of the count', '0000'],
     ['a count without headers', '00000001'],
-    ['half a length', '00000001 000000'],
+    ['half of a length', '00000001 000000'],
     ['a name without a value', '00000001 00000001 61'],
-  ])('are refused when they hold %s', async (_, hex) => {
+  ])('are refused when they contain %s', async (_, hex) => {
     const decoder = new HeaderDecoder();
     const block = deflateSync(Buffer.from(hex.replaceAll(' ', ''), 'hex'), { dictionary: SPDY_DICTIONARY });
     await expect(decoder.decode(block)).rejects.toThrow('a header block is cut off');
     decoder.close();
   });
 
-  it('cannot be read by one that is closed', async () => {
+  it('cannot be read by a closed decoder', async () => {
     const decoder = new HeaderDecoder();
     const encoder = new HeaderEncoder();
     await decoder.decode(encoder.encode(headers(1)));

@@ -16,7 +16,7 @@ import { settle, until } from '../../support/async';
 
 const NAMES = Object.fromEntries(Object.entries(FrameType).map(([name, type]) => [type, name]));
 
-/** A transport in memory: `push` is what the peer says, `said` what it is told. */
+/** A transport in memory. `push` sends the peer's data, and `said` has what the peer received. */
 class MemoryTransport extends Duplex {
   readonly frames: string[] = [];
   readonly headers: Promise<Headers>[] = [];
@@ -25,7 +25,7 @@ class MemoryTransport extends Duplex {
   private readonly decoder = new HeaderDecoder();
 
   override _read(): void {
-    // Pushed from outside.
+    // The test pushes the data.
   }
 
   override _write(chunk: Buffer, _: BufferEncoding, done: () => void): void {
@@ -38,7 +38,7 @@ class MemoryTransport extends Duplex {
       const hasHeaders = type === FrameType.SYN_STREAM || type === FrameType.SYN_REPLY;
       if (hasHeaders) {
         const block = payload.subarray(type === FrameType.SYN_STREAM ? 10 : 4);
-        // One after the other: all blocks are one zlib stream.
+        // All blocks are one zlib stream, so they are made one after the other.
         this.last = this.last.then(() => this.decoder.decode(block));
         this.headers.push(this.last);
       }
@@ -122,7 +122,7 @@ describe('a SPDY connection', () => {
       'with a reply',
       (id) => control(FrameType.SYN_REPLY, Buffer.concat([words(id), encoder.encode(new Map())]), FLAG_FIN),
     ],
-  ])('hears the end of a stream %s', async (how, end) => {
+  ])('sees the end of a stream %s', async (how, end) => {
     open(1, how.startsWith('in the frame') ? FLAG_FIN : 0);
     if (how === 'with data') data(1, 'said', true);
     else if (!how.startsWith('in the frame')) data(1, 'said');
@@ -132,18 +132,18 @@ describe('a SPDY connection', () => {
     expect(streams[0]?.writableEnded).toBe(false);
   });
 
-  it('does not take headers without an end for one, and reads them all the same', async () => {
+  it('does not treat headers without the end flag as the end, and still reads them', async () => {
     open(1);
     control(FrameType.HEADERS, Buffer.concat([words(1), encoder.encode(new Map([['more', '1']]))]));
     data(1, 'said');
-    // The blocks are one zlib stream: without the one before it this cannot be read.
+    // The blocks are one zlib stream, so this one cannot be read without the one before it.
     open(3, 0, new Map([['streamtype', 'data']]));
     await until(() => streams.length === 2, 'both streams');
     expect(streams[1]?.headers.get('streamtype')).toBe('data');
     expect(streams[0]?.readableEnded).toBe(false);
   });
 
-  it('goes on where frames are of streams that nobody knows', async () => {
+  it('ignores frames of unknown streams', async () => {
     data(9, 'to nobody');
     control(FrameType.RST_STREAM, words(9, 5));
     control(FrameType.HEADERS, Buffer.concat([words(9), encoder.encode(new Map())]), FLAG_FIN);
@@ -155,7 +155,7 @@ describe('a SPDY connection', () => {
     expect(transport.said()).toEqual(['SYN_REPLY 1']);
   });
 
-  it('closes a stream that its peer resets, without an answer, and says why', async () => {
+  it('closes a stream that its peer resets, without an answer, and reports the reason', async () => {
     open(1);
     open(3);
     await until(() => streams.length === 2, 'both streams');
@@ -169,7 +169,7 @@ describe('a SPDY connection', () => {
   it.each([
     ['server', [1, 3], [2, 0]],
     ['client', [2, 4], [1, 0]],
-  ] as const)('echoes, as a %s, pings of its peer and no others', async (role, echoed, others) => {
+  ] as const)('echoes, as a %s, only the pings of its peer', async (role, echoed, others) => {
     transport.destroy();
     begin({ role });
     for (const id of [...echoed, ...others]) control(FrameType.PING, words(id));
@@ -180,13 +180,13 @@ describe('a SPDY connection', () => {
   it.each([
     ['opens an older stream', () => open(1)],
     ['opens the same stream again', () => open(3)],
-    ['opens one of ours', () => open(4)],
+    ["opens one of the server's streams", () => open(4)],
     [
-      'sends headers that are none',
+      'sends invalid headers',
       () => control(FrameType.HEADERS, Buffer.concat([words(3), Buffer.from('nonsense')])),
     ],
-    ['sends no SPDY', () => transport.push(Buffer.alloc(8, 0xff))],
-  ])('says goodbye to a peer that %s, with the last stream that was served', async (_, offend) => {
+    ['does not speak SPDY', () => transport.push(Buffer.alloc(8, 0xff))],
+  ])('sends GOAWAY to a peer that %s, with the last stream that was served', async (_, offend) => {
     open(3);
     await until(() => streams.length === 1, 'the stream');
     transport.said();
@@ -197,7 +197,7 @@ describe('a SPDY connection', () => {
     expect(streams[0]?.errored?.message).toBe('the connection is closed');
   });
 
-  it('says goodbye once when it is closed, refuses streams, and drops what still comes', async () => {
+  it('sends GOAWAY once when it is closed, refuses streams, and drops later data', async () => {
     open(1);
     await until(() => streams.length === 1, 'the stream');
     data(1, 'unread');
@@ -232,7 +232,7 @@ describe('a SPDY connection', () => {
     expect(transport.said()).toEqual(['SYN_STREAM 2', 'SYN_STREAM 4']);
   });
 
-  it('hears answers on its own streams', async () => {
+  it('receives answers on its own streams', async () => {
     transport.destroy();
     begin({ role: 'client' });
     const stream = connection.open(new Map());
@@ -242,7 +242,7 @@ describe('a SPDY connection', () => {
     expect(streams).toEqual([]);
   });
 
-  it('resets a stream that is let go, and grants what is read of another', async () => {
+  it('resets a stream that is destroyed, and grants the bytes that are read of another', async () => {
     open(1);
     open(3);
     await until(() => streams.length === 2, 'both streams');
@@ -252,13 +252,13 @@ describe('a SPDY connection', () => {
     data(3, 'x'.repeat(40_000));
     await until(() => transport.frames.length === 2, 'the grant');
     expect(transport.said()).toEqual(['RST_STREAM 1 5', 'WINDOW_UPDATE 3 40000']);
-    // It is forgotten: the peer may not know yet.
+    // The stream is forgotten, although the peer may not know that yet.
     data(1, 'late');
     data(3, '', true);
     expect(await textOf(streams[1])).toBe('');
   });
 
-  it('fails what is written after its end', async () => {
+  it('fails writes after its end', async () => {
     open(1);
     await until(() => streams.length === 1, 'the stream');
     const [stream] = streams;
@@ -270,7 +270,7 @@ describe('a SPDY connection', () => {
     expect(failed).toHaveBeenCalledWith(expect.objectContaining({ message: 'the connection is closed' }));
   });
 
-  it('takes exactly the memory it may before it holds its peer', async () => {
+  it('uses exactly the memory that it may before it pauses its peer', async () => {
     open(1);
     await until(() => streams.length === 1, 'the stream');
     transport.said();
@@ -327,7 +327,7 @@ describe('frames', () => {
     ]);
   });
 
-  it('have the end on the last piece of their data only', () => {
+  it('have the end flag only on the last piece of their data', () => {
     const parser = new FrameParser();
     const pieces = [dataHeader(1, true, 3), Buffer.from('a'), Buffer.from('bc'), dataHeader(1, false, 1)];
     const parsed = [...pieces, Buffer.from('d')].flatMap((piece) => [...parser.parse(piece)]);
@@ -347,7 +347,7 @@ describe('frames', () => {
     [FrameType.RST_STREAM, [8], [0, 4, 7, 9]],
     [FrameType.GOAWAY, [8], [0, 4, 7, 9]],
     [FrameType.WINDOW_UPDATE, [8], [0, 4, 7, 9]],
-  ])('of type %d have a length that fits it', (type, good, bad) => {
+  ])('of type %d have a length that fits their type', (type, good, bad) => {
     const parse = (length: number) => [
       ...new FrameParser().parse(controlFrame(type, 0, Buffer.alloc(length))),
     ];

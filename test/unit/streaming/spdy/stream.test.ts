@@ -8,7 +8,7 @@ const KIB = 1024;
 const cost = (...lengths: number[]): number =>
   lengths.reduce((sum, length) => sum + waitingCost(Buffer.alloc(length)), 0);
 
-/** What a stream tells its connection, in order; sent data is done when the test says so. */
+/** The calls of a stream to its connection, in order. Sent data is done when the test says so. */
 class FakePort implements StreamPort {
   readonly calls: string[] = [];
   readonly done: ((error?: Error | null) => void)[] = [];
@@ -41,7 +41,7 @@ describe('SpdyStream', () => {
 
   const said = (): string[] => port.calls.splice(0);
 
-  it('keeps what nobody reads, and counts what it costs until somebody does', async () => {
+  it('keeps data that nobody reads, and counts its cost until somebody does', async () => {
     stream.receive(Buffer.from('abc'), false);
     stream.receive(Buffer.alloc(0), false);
     stream.receive(Buffer.from('de'), false);
@@ -51,12 +51,12 @@ describe('SpdyStream', () => {
     await settle();
     expect(pieces).toEqual(['abc', 'de']);
     expect([said(), stream.untaken]).toEqual([[`taken ${cost(3)}`, `taken ${cost(2)}`], 0]);
-    // Now there is a reader.
+    // There is a reader now.
     stream.receive(Buffer.from('f'), false);
     expect([pieces.at(-1), said()]).toEqual(['f', [`taken ${cost(1)}`]]);
   });
 
-  it('grants the peer what was read, in steps of half a window, and nothing after the end', async () => {
+  it('grants the peer the bytes that were read, in steps of half a window, and none after the end', async () => {
     stream.resume();
     stream.receive(Buffer.alloc(32 * KIB - 1), false);
     await settle();
@@ -72,7 +72,7 @@ describe('SpdyStream', () => {
     expect(said()).toEqual([`taken ${cost(40 * KIB)}`]);
   });
 
-  it('ends with the data before the end; what comes after it is dropped', async () => {
+  it('ends after the data before the end, and drops later data', async () => {
     const read: (string | null)[] = [];
     stream.receive(Buffer.from('last'), true);
     stream.receive(Buffer.from('too late'), false);
@@ -84,7 +84,7 @@ describe('SpdyStream', () => {
     expect(stream.destroyed).toBe(false);
   });
 
-  it('sends pieces of 64 KiB, each when the one before has gone, and its end after them', async () => {
+  it('sends pieces of 64 KiB, each when the previous one has gone, and then its end', async () => {
     const written = jest.fn();
     stream.write(Buffer.alloc(130 * KIB), written);
     stream.end();
@@ -112,7 +112,7 @@ describe('SpdyStream', () => {
     expect(said()).toEqual([`data 5 ${64 * KIB}`, 'reset 5', 'forget 5']);
   });
 
-  it('is reset when it is destroyed, and what waited is given back', async () => {
+  it('is reset when it is destroyed, and releases the waiting data', async () => {
     stream.receive(Buffer.from('abc'), false);
     stream.receive(Buffer.from('d'), false);
     stream.destroy();
@@ -143,7 +143,7 @@ describe('SpdyStream', () => {
     expect([said(), both.destroyed]).toEqual([['data 9 0 fin', 'forget 9'], true]);
   });
 
-  it('says nothing to a peer that has reset it, and its reader learns why', async () => {
+  it('sends nothing to a peer that has reset it, and gives its reader the reason', async () => {
     const closed = jest.fn();
     stream.on('close', closed);
     const why = new Error('the peer has reset the stream');
@@ -153,7 +153,7 @@ describe('SpdyStream', () => {
     expect(closed).toHaveBeenCalledTimes(1);
   });
 
-  it('waits for its reader: one that is slow is given no more', async () => {
+  it('waits for its reader, and a slow one gets no more', async () => {
     const read: string[] = [];
     stream.on('data', (piece: Buffer) => {
       stream.pause();
@@ -162,7 +162,7 @@ describe('SpdyStream', () => {
     await settle();
     for (const piece of ['ab', 'c', 'd', 'efg']) stream.receive(Buffer.from(piece), piece === 'efg');
     await settle();
-    // One piece more is ready to be read; the others wait where they are counted.
+    // One more piece is ready to be read. The others wait where they are counted.
     expect([read, said(), stream.untaken]).toEqual([
       ['ab'],
       [`taken ${cost(2)}`, `taken ${cost(1)}`],

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { WebSocket } from 'ws';
 
-/** The part of a WebSocket that sessions use; what is sent has left at once. */
+/** The part of a WebSocket that sessions use. Sent data leaves at once. */
 export class FakeWebSocket extends EventEmitter {
   readonly sent: (string | Buffer)[] = [];
   readonly binary: boolean[] = [];

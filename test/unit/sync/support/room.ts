@@ -17,7 +17,7 @@ import { engineIps } from '../../../../src/translate/sandbox/sandbox-record';
 import { until } from '../../support/async';
 import { engineId } from '../../support/records';
 
-/** Notes what is asked of the logs; `drained` can hold a drain. */
+/** Records the calls to the logs. `drained` can delay a drain. */
 export class FakeLogs implements ContainerLogs {
   readonly calls: string[] = [];
   readonly followed: LogSource[] = [];
@@ -73,7 +73,7 @@ export class FakeLogs implements ContainerLogs {
 
 type RoomNetwork = LifeParts['network'] & ContainerResyncParts['network'];
 
-/** Reads addresses as the Engine's bridge does, and has nothing else to do. */
+/** Reads addresses as the Engine's bridge does, and does nothing else. */
 export const NETWORK: RoomNetwork = {
   stateOf: (sandbox: EngineContainerInspect) => Promise.resolve({ ready: true, ips: engineIps(sandbox) }),
   rememberedIps: () => ['10.0.0.9'],
@@ -83,10 +83,10 @@ export const NETWORK: RoomNetwork = {
   collectGarbage: () => undefined,
 };
 
-/** Notes which checkpoints are completed and removed. */
+/** Records which checkpoints are completed and removed. */
 export class FakeCheckpoints {
   readonly calls: string[] = [];
-  /** Sandboxes that have one. */
+  /** The sandboxes that have a checkpoint. */
   held: string[] = [];
 
   complete({ id }: { id: string }): Promise<void> {
@@ -111,7 +111,7 @@ export class FakeCheckpoints {
   }
 }
 
-/** All of src/containers and src/sync around a fake Engine. */
+/** Connects all of src/containers and src/sync to a fake Engine. */
 export function syncRoom(
   times: Partial<LinkTimes> = {},
   parts: Partial<LifeParts & Pick<ContainerResyncParts, 'overrides' | 'network'>> = {},
@@ -127,7 +127,7 @@ export function syncRoom(
     void complaints.push([message, fields?.error ?? fields?.reason].filter(Boolean).join(': '));
   const logger: Logger = { ...silentLogger, warn: note, error: note };
   const docker = engine.client;
-  /** Ids of containers that the kernel's log names. */
+  /** The ids of containers that the kernel's log names. */
   const killedForMemory = new Set<string>();
   const life = new ContainerLife({
     docker,
@@ -170,7 +170,7 @@ export function syncRoom(
     logger,
     times,
   });
-  /** Hands over an event and waits until it and all before it for that container have been dealt with. */
+  /** Delivers an event, and waits until it and all earlier ones for that container have been handled. */
   const told = async (event: EngineEvent) => {
     events.handle(event);
     await life.withContainer(event.Actor.ID, undefined, () => Promise.resolve());
@@ -183,7 +183,7 @@ export function syncRoom(
 
 export type SyncRoom = ReturnType<typeof syncRoom>;
 
-/** With an Engine that has these containers. */
+/** Adds these containers to the Engine. */
 export function roomWith(...inspects: EngineContainerInspect[]): SyncRoom {
   const room = syncRoom();
   for (const inspect of inspects) room.engine.containers.set(inspect.Id, inspect);
@@ -232,7 +232,7 @@ export function containerInspect(
   };
 }
 
-/** The same with our own label, which tells all that an element of ListContainers needs but the state. */
+/** The same with dockbridge's own label, which contains all of a ListContainers element except the state. */
 export function ownContainerInspect(
   over: Parameters<typeof containerInspect>[0] & { sandboxId?: string } = {},
 ): EngineContainerInspect {

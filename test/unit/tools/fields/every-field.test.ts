@@ -5,7 +5,7 @@ import { readTable, type Row } from '../../proto/cri-table';
 import { differentFields, outcome, outcomeInBarePod, type Root } from './outcome';
 import { BESIDE, VALID, VALUES, type Message } from './samples';
 
-/** A field of a request, by the way to it from the request's root. */
+/** A field of a request, with the path to it from the request's root. */
 interface Place {
   readonly root: Root;
   readonly way: readonly Row[];
@@ -14,12 +14,15 @@ interface Place {
 const FIELDS = readTable().filter(({ kind }) => kind === 'field');
 const MESSAGES = new Set(FIELDS.map(({ parent }) => parent));
 
-/** Fields of a message that serves several, which one of them refuses though the table's row says what others do. */
+/**
+ * Fields of a message with several uses, one of which refuses the field although the row describes the
+ * others.
+ */
 const REFUSED_HERE = new Set([
   'RunPodSandboxRequest.config.linux.security_context.namespace_options.target_id',
 ]);
 
-/** The Engine sets it when a container starts; the row of `linux` says so. */
+/** The Engine sets this field when a container starts, as the row of `linux` says. */
 const ONLY_AT_THE_START = 'UpdateContainerResourcesRequest.linux.oom_score_adj';
 
 function placesBelow(root: Root, message: string, way: readonly Row[]): Place[] {
@@ -48,7 +51,7 @@ function sample({ type, label }: Row): unknown {
   return label === 'repeated' ? [one] : one;
 }
 
-/** A valid request in which `place` is reachable; with `value`, that is what it holds. */
+/** Returns a valid request in which `place` is reachable. With `value`, the place contains that value. */
 function requestFor(place: Place, value?: unknown): Message {
   const request: Message = { ...VALID[place.root] };
   let message = request;
@@ -87,7 +90,7 @@ describe('every field of a request', () => {
     const value = VALUES[keyOf(place)] ?? sample(place.way.at(-1)!);
     return differentFields(place.root, requestFor(place), requestFor(place, value));
   };
-  /** Fields that tell one object from another, or belong to no object of their own. */
+  /** Fields that distinguish objects, or belong to no object of their own. */
   const isContent = ({ root, way }: Place): boolean =>
     root !== 'UpdateContainerResourcesRequest' &&
     !way.some(
@@ -102,7 +105,7 @@ describe('every field of a request', () => {
     };
   };
 
-  it('is told of', () => {
+  it('has an outcome that the tests know', () => {
     expect(namesOf('missing')).toEqual([]);
     expect(places.length).toBeGreaterThan(110);
   });
@@ -133,7 +136,7 @@ describe('every field of a request', () => {
     expect(fieldsThatDiffer(place)).toEqual([]);
   });
 
-  it('of sandbox_config has no effect on a container, but for those of its row', () => {
+  it('of sandbox_config has no effect on a container, except for those in its row', () => {
     const [row] = FIELDS.filter(
       ({ parent, name }) => parent === 'CreateContainerRequest' && name === 'sandbox_config',
     );

@@ -31,7 +31,7 @@ const SURROUNDINGS = {
   },
 };
 
-/** Paths of the fields in which the contents of two requests differ; a request that is refused has none. */
+/** Returns the paths of the fields that differ between two requests. A refused request has none. */
 export function differentFields(root: Root, one: Message, other: Message): readonly string[] {
   return differences(contentsOf(root, one), contentsOf(root, other));
 }
@@ -45,7 +45,7 @@ function contentsOf(root: Root, request: Message): Contents {
   }
 }
 
-/** All that a request makes of the Engine's call and of the work around it, as text; or the error. */
+/** Returns the Engine call and the work around it as text, or the error. */
 export function outcome(root: Root, request: Message): string | RuntimeError {
   try {
     return OUTCOMES[root](request);
@@ -59,11 +59,11 @@ function sandboxOutcome(request: Message): string {
   const { config, runtime_handler } = decoded('RunPodSandboxRequest', request);
   const checked = checkSandbox(config, runtime_handler);
   const facts = { ...SURROUNDINGS, networkMode: 'bridge', runtimes: ['runc', 'crun'], apiVersion: '1.51' };
-  // Digests are different for every field: they must not hide that nothing else is.
+  // Digests differ for every field, and would hide that nothing else differs.
   return JSON.stringify([checked.seccomp, toSandboxCreate({ ...checked, contents: {} }, facts, [])]);
 }
 
-/** As the handler looks images up. */
+/** The handler looks up images in the same way. */
 function found(mount: MountRecord): MountRecord {
   if (mount.image === undefined) return mount;
   const id = `sha256:${Buffer.from(mount.image.image).toString('hex').padEnd(64, '0')}`;
@@ -91,8 +91,8 @@ function containerOutcome(request: Message, pod: Partial<SandboxRecord> = { priv
 }
 
 /**
- * What a request makes of a container with a log, and of a privileged one, in a pod whose record has neither a log directory
- * nor `privileged`: there the request's own `sandbox_config` may decide.
+ * Returns the effect of a request on a container with a log and on a privileged one, in a pod whose record
+ * has neither a log directory nor `privileged`. The request's own `sandbox_config` may decide there.
  */
 export function outcomeInBarePod(request: Message): string {
   const config = request.config as Message;
@@ -109,7 +109,7 @@ export function outcomeInBarePod(request: Message): string {
   return outcomes.join('\n');
 }
 
-/** Tells what becomes of the part that holds values; the handler's tests see to the rest. */
+/** Returns the outcome of the part that contains values. The handler's tests cover the rest. */
 function updateOutcome(request: Message): string {
   const { linux } = decoded('UpdateContainerResourcesRequest', request);
   const { resources } = containerRecord();
@@ -137,5 +137,5 @@ const OUTCOMES = {
   UpdateContainerResourcesRequest: updateOutcome,
 };
 
-/** Requests of which outcomes are known. */
+/** The requests whose outcomes are known. */
 export type Root = keyof typeof OUTCOMES;

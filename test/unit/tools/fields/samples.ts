@@ -1,9 +1,9 @@
 import { NamespaceMode, SecurityProfileType, Signal } from '../../../../src/proto/enums';
 
-/** A message as it is given to its encoder. */
+/** A message in the form that its encoder accepts. */
 export type Message = Record<string, unknown>;
 
-/** What a message needs to be a valid one, whatever field of it is tried. */
+/** The fields that make a message valid, whichever field of it is tried. */
 export const VALID: Readonly<Record<string, Message>> = {
   PodSandboxMetadata: { name: 'pod', namespace: 'ns', uid: 'u' },
   PodSandboxConfig: { metadata: { name: 'pod', namespace: 'ns', uid: 'u' } },
@@ -25,7 +25,7 @@ export const VALID: Readonly<Record<string, Message>> = {
   UserNamespace: { mode: NamespaceMode.NODE },
 };
 
-/** Values that mean something where the type's own sample does not. */
+/** Values with a meaning, for fields whose type's own sample has none. */
 export const VALUES: Readonly<Record<string, unknown>> = {
   'RunPodSandboxRequest.runtime_handler': 'crun',
   'PodSandboxConfig.log_directory': '/logs',
@@ -68,7 +68,7 @@ export const VALUES: Readonly<Record<string, unknown>> = {
   'LinuxContainerResources.unified': { 'memory.high': '4096' },
 };
 
-/** What else must be said for a field to mean something. */
+/** The other fields that give a field a meaning. */
 export const BESIDE: Readonly<Record<string, Message>> = {
   'LinuxSandboxSecurityContext.run_as_group': { run_as_user: { value: 1 } },
   'LinuxContainerSecurityContext.run_as_group': { run_as_user: { value: 1 } },

@@ -13,7 +13,7 @@ describe('checkContainer', () => {
   const check = (given: Given) => checkContainer(decoded('ContainerConfig', given), SANDBOX);
   const SECURITY = 'config.linux.security_context';
 
-  it('lets a debug container be privileged in a pod that kubelet says has become so', () => {
+  it('accepts a privileged debug container in a pod that kubelet has updated to privileged', () => {
     const config = decoded('ContainerConfig', context({ privileged: true }));
     const pod = (privileged: boolean) =>
       decoded('PodSandboxConfig', { linux: { security_context: { privileged } } });
@@ -26,7 +26,7 @@ describe('checkContainer', () => {
     for (const { config: checked } of allowed) expect(checked.linux?.security_context?.privileged).toBe(true);
   });
 
-  it('refuses no config at all', () => {
+  it('refuses a missing config', () => {
     expect(codeAndField(() => checkContainer(null, SANDBOX))).toBe('INVALID_ARGUMENT config');
   });
 
@@ -69,12 +69,12 @@ describe('checkContainer', () => {
       error: 'INVALID_ARGUMENT config.mounts[0].image.runtime_handler',
     },
     {
-      desc: 'a bad mount',
+      desc: 'an invalid mount',
       given: { ...MINIMAL, mounts: [{}] },
       error: 'INVALID_ARGUMENT config.mounts[0].container_path',
     },
     {
-      desc: 'privileged in a sandbox that is not',
+      desc: 'privileged in a sandbox that is not privileged',
       given: context({ privileged: true }),
       error: `FAILED_PRECONDITION ${SECURITY}.privileged`,
     },
@@ -91,9 +91,9 @@ describe('checkContainer', () => {
   ])('refuses $desc', ({ given, error }) => expect(codeAndField(() => check(given))).toBe(error));
 
   it.each([
-    { desc: "no context: the Engine's default", given: MINIMAL, kind: 'engine-default' },
-    { desc: 'a context without a word: unconfined', given: context({}), kind: 'unconfined' },
-  ])('seccomp: $desc', ({ given, kind }) => expect(check(given).seccomp.kind).toBe(kind));
+    { desc: "no context means the Engine's default", given: MINIMAL, kind: 'engine-default' },
+    { desc: 'an empty context means unconfined', given: context({}), kind: 'unconfined' },
+  ])('sets seccomp: $desc', ({ given, kind }) => expect(check(given).seccomp.kind).toBe(kind));
 });
 
 describe('the log path', () => {
@@ -105,18 +105,18 @@ describe('the log path', () => {
       expected: '/var/log/pods/p/app/0.log',
     },
     {
-      desc: 'ours',
+      desc: 'a sandbox of ours',
       known: '/var/log/pods/q',
       given: '/var/log/pods/p',
       expected: '/var/log/pods/q/app/0.log',
     },
-  ])('of a container in $desc', ({ known, given, expected }) => {
+  ])('is computed for a container in $desc', ({ known, given, expected }) => {
     const config = decoded('ContainerConfig', { ...MINIMAL, log_path: 'app/0.log' });
     const podConfig = decoded('PodSandboxConfig', { log_directory: given });
     expect(checkContainer(config, { ...SANDBOX, logDirectory: known }, podConfig).logPath).toBe(expected);
   });
 
-  it("refuses a relative directory for cri-dockerd's sandbox", () => {
+  it("may not be relative for cri-dockerd's sandbox", () => {
     const config = decoded('ContainerConfig', { ...MINIMAL, log_path: 'app/0.log' });
     const podConfig = decoded('PodSandboxConfig', { log_directory: '../p' });
     const check = () => checkContainer(config, { ...SANDBOX, logDirectory: '' }, podConfig);
@@ -137,11 +137,11 @@ describe('the log path', () => {
     { directory: '/', path: 'a.log', expected: '/a.log' },
     { directory: '/var/log/pods/p', path: '', expected: '' },
     { directory: '', path: 'app/0.log', expected: '' },
-  ])('"$directory" and "$path"', ({ directory, path, expected }) =>
+  ])('joins "$directory" and "$path"', ({ directory, path, expected }) =>
     expect(logPath(directory, path)).toBe(expected),
   );
 
-  it.each(['../x.log', 'a/../../x.log', '..', '.', '/', '../p-2/x.log', 'x\0'])('refuses %p', (path) => {
+  it.each(['../x.log', 'a/../../x.log', '..', '.', '/', '../p-2/x.log', 'x\0'])('may not be %p', (path) => {
     expect(codeAndField(() => logPath('/var/log/pods/p', path))).toBe('INVALID_ARGUMENT config.log_path');
   });
 });

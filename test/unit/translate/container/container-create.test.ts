@@ -13,7 +13,7 @@ const MINIMAL: Given = { metadata: { name: 'app' }, image: { image: 'busybox' } 
 
 const NODE_FACTS = surroundings();
 
-/** What kubelet sends for an ordinary container. */
+/** The request that kubelet sends for an ordinary container. */
 const KUBELET: Given = {
   metadata: { name: 'app', attempt: 3 },
   image: { image: 'sha256:abc', user_specified_image: 'registry.example/app:1.0' },
@@ -74,7 +74,7 @@ function create(
 const context = (over: object): Given => ({ ...MINIMAL, linux: { security_context: over } });
 
 describe('toContainerCreate', () => {
-  it("kubelet's ordinary container, whole", () => {
+  it("translates kubelet's ordinary container completely", () => {
     const { Labels: labels, ...body } = create(KUBELET);
     expect(body).toEqual({
       Image: 'sha256:abc',
@@ -161,7 +161,7 @@ describe('toContainerCreate', () => {
     });
   });
 
-  it('the minimal request, without linux', () => {
+  it('translates the minimal request, without linux', () => {
     const { Labels: labels, ...body } = create(MINIMAL);
     expect(body).toMatchObject({
       Image: 'sha256:abc',
@@ -178,7 +178,7 @@ describe('toContainerCreate', () => {
     for (const absent of ['Entrypoint', 'Cmd', 'WorkingDir', 'StopSignal']) {
       expect(body).not.toHaveProperty(absent);
     }
-    // Not said is not "unmask everything", nor "no limits at all".
+    // An absent field does not mean "unmask everything", or "no limits at all".
     for (const absent of ['MaskedPaths', 'ReadonlyPaths', 'Privileged', 'Memory', 'Runtime', 'UTSMode']) {
       expect(body.HostConfig).not.toHaveProperty(absent);
     }
@@ -190,11 +190,11 @@ describe('toContainerCreate', () => {
     { desc: 'both', given: { command: ['a'], args: ['b'] }, expected: { Entrypoint: ['a'], Cmd: ['b'] } },
     { desc: 'arguments only', given: { args: ['b'] }, expected: { Cmd: ['b'] } },
     {
-      desc: "a command only drops the image's arguments",
+      desc: "a command without arguments drops the image's arguments",
       given: { command: ['a'] },
       expected: { Entrypoint: ['a'], Cmd: [] },
     },
-  ])('command and arguments: $desc', ({ given, expected }) => {
+  ])('sets command and arguments: $desc', ({ given, expected }) => {
     const { Entrypoint, Cmd } = create({ ...MINIMAL, ...given });
     expect({ Entrypoint, Cmd }).toEqual({ Entrypoint: undefined, Cmd: undefined, ...expected });
   });
@@ -206,7 +206,7 @@ describe('toContainerCreate', () => {
       expected: { MaskedPaths: [], ReadonlyPaths: [] },
     },
     {
-      desc: "pid of the pod's container",
+      desc: "the PID namespace of the pod's container",
       given: context({ namespace_options: { pid: TARGET, target_id: 'c9' } }),
       expected: { PidMode: 'container:c9' },
     },
@@ -216,7 +216,7 @@ describe('toContainerCreate', () => {
       expected: { NetworkMode: 'host', UTSMode: 'host' },
     },
     {
-      desc: 'AppArmor, the old way',
+      desc: 'AppArmor in the old field',
       given: context({ apparmor_profile: 'localhost/mine' }),
       expected: { SecurityOpt: ['no-new-privileges=false', 'apparmor=mine'] },
     },
@@ -225,9 +225,11 @@ describe('toContainerCreate', () => {
       given: context({ selinux_options: { type: 't' } }),
       expected: { SecurityOpt: ['no-new-privileges=false', 'label=type:t'] },
     },
-  ])('security: $desc', ({ given, expected }) => expect(create(given).HostConfig).toMatchObject(expected));
+  ])('sets security options: $desc', ({ given, expected }) =>
+    expect(create(given).HostConfig).toMatchObject(expected),
+  );
 
-  it('records that are the log itself keep what the Engine adds to them', () => {
+  it('lets the Engine add attributes to json-file records if they are the log itself', () => {
     const spool = { ...NODE_FACTS.spool, isLog: true };
     const { HostConfig: host } = create(MINIMAL, { facts: { spool } });
     expect(host.LogConfig?.Config).toEqual({
@@ -238,7 +240,7 @@ describe('toContainerCreate', () => {
     });
   });
 
-  it('seccomp options come first', () => {
+  it('puts seccomp options first', () => {
     const { HostConfig: host } = create(context({ no_new_privs: true }), { seccomp: ['seccomp=unconfined'] });
     expect(host.SecurityOpt).toEqual(['seccomp=unconfined', 'no-new-privileges']);
     expect(create(MINIMAL, { seccomp: ['seccomp=unconfined'] }).HostConfig.SecurityOpt).toEqual([
@@ -247,7 +249,7 @@ describe('toContainerCreate', () => {
     ]);
   });
 
-  it('privileged: nothing is masked', () => {
+  it('masks nothing for a privileged container', () => {
     const sandbox = { ...SANDBOX, privileged: true };
     const { HostConfig: host } = create(context({ privileged: true, masked_paths: ['/proc/kcore'] }), {
       sandbox,
@@ -257,7 +259,7 @@ describe('toContainerCreate', () => {
     expect(host).not.toHaveProperty('ReadonlyPaths');
   });
 
-  it('privileged: capabilities that nobody can have are refused all the same', () => {
+  it('refuses unknown capabilities even for a privileged container', () => {
     const sandbox = { ...SANDBOX, privileged: true };
     for (const capabilities of [{ add_capabilities: ['FLYING'] }, { add_ambient_capabilities: ['CHOWN'] }])
       expect(() => create(context({ privileged: true, capabilities }), { sandbox })).toThrow(/_capabilities/);
@@ -268,7 +270,7 @@ describe('toContainerCreate', () => {
     expect(host).not.toHaveProperty('CapDrop');
   });
 
-  it('without a context in a pod of the host’s network it has the host’s network', () => {
+  it('uses the host network without a context in a pod on the host network', () => {
     const sandbox = { ...SANDBOX, namespaces: { ...SANDBOX.namespaces, network: NODE } };
     expect(create(MINIMAL, { sandbox }).HostConfig).toMatchObject({
       NetworkMode: 'container:s1',
@@ -276,7 +278,7 @@ describe('toContainerCreate', () => {
     });
   });
 
-  it('runtime, stop signal, terminal', () => {
+  it('sets runtime, stop signal and terminal', () => {
     const given = {
       ...MINIMAL,
       stop_signal: Signal.SIGNAL_SIGUSR1,
@@ -344,7 +346,7 @@ describe('toContainerCreate', () => {
       error: 'INVALID_ARGUMENT config.devices[0].permissions',
     },
     {
-      desc: 'a device with odd permissions',
+      desc: 'a device with invalid permissions',
       given: { ...MINIMAL, devices: [{ host_path: '/a', container_path: '/a', permissions: 'rx' }] },
       error: 'INVALID_ARGUMENT config.devices[0].permissions',
     },
@@ -359,17 +361,17 @@ describe('toContainerCreate', () => {
       error: 'INVALID_ARGUMENT config.linux.security_context.run_as_group',
     },
     {
-      desc: 'huge pages of no size',
+      desc: 'huge pages without a size',
       given: { ...MINIMAL, linux: { resources: { hugepage_limits: [{ limit: 1 }] } } },
       error: 'INVALID_ARGUMENT config.linux.resources.hugepage_limits[0].page_size',
     },
     {
-      desc: 'an old AppArmor form',
+      desc: 'an old AppArmor field with an unknown form',
       given: context({ apparmor_profile: 'x' }),
       error: 'INVALID_ARGUMENT config.linux.security_context.apparmor_profile',
     },
     {
-      desc: 'CDI devices where the Engine has none',
+      desc: 'CDI devices on an Engine without the feature',
       given: { ...MINIMAL, CDI_devices: [{ name: 'vendor.com/gpu=0' }] },
       error: 'UNIMPLEMENTED config.CDI_devices[0].name',
     },
@@ -382,7 +384,7 @@ const devices = (given: Given, features = engineFeatures()) =>
   toEngineDevices(decoded('ContainerConfig', given), features, 'config');
 
 describe('devices', () => {
-  it('are handed over by path', () => {
+  it('are passed by path', () => {
     expect(devices({ devices: [DEVICE] })).toEqual({
       Devices: [{ PathOnHost: '/dev/h', PathInContainer: '/dev/c', CgroupPermissions: 'rwm' }],
     });
@@ -421,7 +423,7 @@ describe('two devices', () => {
     );
   });
 
-  it.each(['/', '//', '/dev/..'])('none is the root %s', (container_path) => {
+  it.each(['/', '//', '/dev/..'])('are not the root: %s', (container_path) => {
     expect(two({ container_path })).toMatch(
       /^INVALID_ARGUMENT config\.devices\[1\]\.container_path: .* is the root/,
     );
@@ -456,7 +458,7 @@ describe('CDI devices', () => {
     },
   );
 
-  it('are refused by an Engine without the feature, with what to do', () => {
+  it('are refused by an Engine without the feature, with advice', () => {
     const refusal = thrownBy(() => devices({ CDI_devices: [{ name: 'vendor.com/gpu=0' }] }, NO_FEATURES));
     expect(refusal).toMatch(
       /^UNIMPLEMENTED config\.CDI_devices\[0\]\.name: .*25\.0.*daemon\.json.*20\.10\.24/,

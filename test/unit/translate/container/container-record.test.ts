@@ -33,7 +33,7 @@ const SHARED = {
 };
 
 describe('containerFromInspect', () => {
-  it('our own, running', () => {
+  it('reads our own running container', () => {
     const { createdAt, startedAt, finishedAt, ...record } = read('container-running')!;
     expect([createdAt, startedAt, finishedAt].map(String)).toEqual([
       '1700000001900000000',
@@ -94,7 +94,7 @@ describe('containerFromInspect', () => {
     });
   });
 
-  it("cri-dockerd's, without our label and with another log driver", () => {
+  it('reads a cri-dockerd container without our label and with another log driver', () => {
     const record = read('container-cri-dockerd')!;
     expect(record).toMatchObject({
       ...SHARED,
@@ -184,13 +184,13 @@ describe('containerFromInspect', () => {
     expect(record.error !== '').toBe(name === 'container-start-failed');
   });
 
-  it('a state that we have not heard of is unknown', () => {
+  it('reads an unrecognized state as unknown', () => {
     const inspect = recordedInspect('container-running');
     inspect.State.Status = 'invented';
     expect(containerFromInspect(inspect)?.state).toBe('unknown');
   });
 
-  it('an end that was noted before the start is not told reversed', () => {
+  it('does not report an end before the start', () => {
     const inspect = recordedInspect('container-exited');
     inspect.State.FinishedAt = '2023-11-14T22:13:21Z';
     const record = containerFromInspect(inspect)!;
@@ -198,20 +198,20 @@ describe('containerFromInspect', () => {
   });
 
   it.each([
-    { desc: 'torn', text: '{' },
+    { desc: 'truncated', text: '{' },
     { desc: 'of another shape', text: '{"v":1,"metadata":{"name":"x","attempt":1}}' },
     { desc: 'of a later version', text: '{"v":2}' },
-  ])('a label of ours that is $desc is as good as none', ({ text }) => {
+  ])('ignores a label of ours that is $desc', ({ text }) => {
     const inspect = recordedInspect('container-running');
     inspect.Config.Labels!['io.dockbridge.cri'] = text;
-    // Without it the image's labels cannot be told from ours.
+    // Without this label the image's labels cannot be distinguished from ours.
     const { labels, ...rest } = containerFromInspect(inspect)!;
     expect(labels).toEqual({ ...SHARED.labels, maintainer: 'image label' });
     expect(rest.metadata).toEqual(SHARED.metadata);
     expect(rest.mounts).toHaveLength(2);
   });
 
-  it('a label of ours that is for another sandbox is an image’s own', () => {
+  it('takes a label of ours for another sandbox as a label of the image', () => {
     const inspect = recordedInspect('container-running');
     const labels = inspect.Config.Labels!;
     const extra = JSON.parse(labels['io.dockbridge.cri'] ?? '{}') as { mounts: unknown };
@@ -225,9 +225,9 @@ describe('containerFromInspect', () => {
   });
 
   it.each([
-    { desc: 'is none', image: null },
-    { desc: 'is in part', image: { image: 'data', annotations: {} } },
-  ])('mounts of a label whose image $desc are as good as none', ({ image }) => {
+    { desc: 'is missing', image: null },
+    { desc: 'is incomplete', image: { image: 'data', annotations: {} } },
+  ])('ignores the mounts of a label whose image $desc', ({ image }) => {
     const inspect = recordedInspect('container-running');
     const labels = inspect.Config.Labels!;
     const extra = JSON.parse(labels['io.dockbridge.cri'] ?? '{}') as { mounts: object[] };
@@ -236,7 +236,7 @@ describe('containerFromInspect', () => {
     expect(containerFromInspect(inspect)?.mounts).toHaveLength(2);
   });
 
-  it('all labels may be an image’s, as of `docker commit`: its containers join no sandbox', () => {
+  it('allows that all labels come from an image, as after `docker commit`, whose containers join no sandbox', () => {
     const inspect = { ...recordedInspect('container-running'), Name: '/quirky_noether' };
     expect(containerFromInspect(inspect)?.metadata.name).toBe('app');
     const HostConfig = { NetworkMode: 'bridge', IpcMode: 'private', PidMode: '' };
@@ -258,7 +258,7 @@ describe('containerFromInspect', () => {
         inspect.Name = '/mine';
       },
     },
-  ])("$desc: nobody's", ({ change }) => {
+  ])('ignores a foreign container with $desc', ({ change }) => {
     const inspect = recordedInspect('container-running');
     change(inspect);
     expect(containerFromInspect(inspect)).toBeUndefined();
@@ -274,7 +274,7 @@ describe('createdContainer', () => {
 
   let targets = 0;
 
-  /** Any request that the translation takes. */
+  /** Any request that the translation accepts. */
   function randomConfig(): cri.IContainerConfig {
     const given: Record<string, unknown> = {
       metadata: { name: name(), attempt: random.below(9) },
@@ -291,7 +291,7 @@ describe('createdContainer', () => {
       tty: random.chance(0.5),
       stop_signal: random.below(66),
       mounts: random.list(3, () => ({
-        // One target a container, and never the root.
+        // One target per container, and never the root.
         container_path: `${path()}/${++targets}`,
         host_path: path(),
         readonly: random.chance(0.5),
@@ -316,7 +316,7 @@ describe('createdContainer', () => {
     return Object.fromEntries(Object.entries(given).filter(([, part]) => part !== undefined));
   }
 
-  it('is what the Engine would say of it', () => {
+  it('equals what the Engine would report', () => {
     for (let round = 0; round < 300; round++) {
       const sandbox = sandboxRecord({ cgroupParent: '/kubepods.slice' });
       const image = imageRecord({ stopSignal: random.pick(['', 'SIGQUIT']) });
@@ -334,7 +334,8 @@ describe('createdContainer', () => {
         },
         [],
       );
-      // Through JSON, with what the Engine adds: a slash, the image's labels and defaults, its own HostConfig fields.
+      // The body goes through JSON with the Engine's additions: a slash, the image's labels and defaults,
+      // its own HostConfig fields.
       const said = JSON.parse(
         JSON.stringify({
           Id: 'c1',
@@ -367,26 +368,29 @@ describe('createdContainer', () => {
       user: { uid: '0', gid: 0, groups: [] },
       kernel: { hugepages: { '2MB': 'x' } },
     },
-    { desc: 'nothing where lists are', user: { uid: 0, gid: 0 }, kernel: { unified: { 'memory.high': 5 } } },
-    { desc: 'no objects', user: 7, kernel: 'x' },
+    { desc: 'null in place of lists', user: { uid: 0, gid: 0 }, kernel: { unified: { 'memory.high': 5 } } },
+    { desc: 'values that are not objects', user: 7, kernel: 'x' },
     {
-      desc: 'files of others',
+      desc: 'files of other programs',
       user: 7,
       kernel: { hugepages: { '../2MB': '1' }, unified: { '../memory.max': '1', 'cgroup.kill': '1' } },
     },
-  ])('takes no user and no limits from a label with $desc: anybody may write one', ({ user, kernel }) => {
-    const inspect = recordedInspect('container-running');
-    const labels = inspect.Config.Labels ?? {};
-    const extra = { ...(JSON.parse(labels['io.dockbridge.cri'] ?? '{}') as object), user, kernel };
-    const Labels = { ...labels, 'io.dockbridge.cri': JSON.stringify(extra) };
-    const record = containerFromInspect({ ...inspect, Config: { ...inspect.Config, Labels } });
-    expect(record?.user).toBeUndefined();
-    expect(record?.resources.hugepages).toEqual({});
-    expect(record?.resources.unified).toEqual({});
-  });
+  ])(
+    'reads no user and no limits from a label with $desc, because anybody may write one',
+    ({ user, kernel }) => {
+      const inspect = recordedInspect('container-running');
+      const labels = inspect.Config.Labels ?? {};
+      const extra = { ...(JSON.parse(labels['io.dockbridge.cri'] ?? '{}') as object), user, kernel };
+      const Labels = { ...labels, 'io.dockbridge.cri': JSON.stringify(extra) };
+      const record = containerFromInspect({ ...inspect, Config: { ...inspect.Config, Labels } });
+      expect(record?.user).toBeUndefined();
+      expect(record?.resources.hugepages).toEqual({});
+      expect(record?.resources.unified).toEqual({});
+    },
+  );
 
   it.each(['', '0', '-5', '1e18', '99999999999999999999', 5])(
-    'takes no creation time %p from a label: the Engine has one',
+    'reads no creation time %p from a label, because the Engine has one',
     (createdAt) => {
       const inspect = recordedInspect('container-running');
       const labels = inspect.Config.Labels ?? {};
@@ -397,7 +401,7 @@ describe('createdContainer', () => {
     },
   );
 
-  it('refuses a body that is not of ours', () => {
+  it('refuses a body that is not ours', () => {
     const body = { Image: 'x', Labels: {}, HostConfig: {} };
     expect(() => createdContainer('c1', 'mine', body, imageRecord(), 0)).toThrow(/mine lacks our labels/);
   });
@@ -417,17 +421,17 @@ describe('isDescribedByLabels', () => {
 
   const whole = extraWith({ createdAt: '1700000001900000000' });
 
-  it('holds for a container of ours', () => expect(isDescribedByLabels(name, whole)).toBe(true));
+  it('is true for a container of ours', () => expect(isDescribedByLabels(name, whole)).toBe(true));
 
   it.each([
     { desc: 'that was renamed', given: 'mine', of: whole },
-    { desc: "of cri-dockerd's", given: name, of: { ...whole, 'io.dockbridge.cri': '' } },
+    { desc: 'that cri-dockerd made', given: name, of: { ...whole, 'io.dockbridge.cri': '' } },
     {
       desc: 'whose labels name two sandboxes',
       given: name,
       of: extraWith({ createdAt: '1700000001900000000', sandboxId: 'other' }),
     },
-    { desc: 'of another label', given: name, of: { ...whole, 'io.kubernetes.sandbox.id': 'other' } },
-    { desc: 'that does not say when it was made', given: name, of: extraWith({ createdAt: '' }) },
-  ])('does not hold for one $desc', ({ given, of }) => expect(isDescribedByLabels(given, of)).toBe(false));
+    { desc: 'with another label', given: name, of: { ...whole, 'io.kubernetes.sandbox.id': 'other' } },
+    { desc: 'without a creation time', given: name, of: extraWith({ createdAt: '' }) },
+  ])('is false for a container $desc', ({ given, of }) => expect(isDescribedByLabels(given, of)).toBe(false));
 });

@@ -17,26 +17,26 @@ function translate(given: Given | null, capabilities?: readonly string[], apparm
 }
 
 describe('toEngineSecurity', () => {
-  it("leaves the Engine's defaults alone without a context", () => {
+  it("keeps the Engine's defaults without a context", () => {
     expect(translate(null)).toEqual({ SecurityOpt: ['seccomp=x', 'no-new-privileges=false'] });
   });
 
-  it('sends empty lists of paths: they unmask', () => {
+  it('sends empty lists of paths, which unmask everything', () => {
     expect(translate({})).toMatchObject({ MaskedPaths: [], ReadonlyPaths: [], Privileged: false });
   });
 
-  it("is the Engine's own privileged where the node has everything", () => {
+  it("is the Engine's own privileged if the node has every capability", () => {
     const host = translate({ privileged: true });
     expect(host).toMatchObject({
       Privileged: true,
       SecurityOpt: ['seccomp=x', 'no-new-privileges=false', 'label=disable'],
     });
     expect(host).not.toHaveProperty('CapAdd');
-    // The Engine unmasks by itself, and refuses to be told which paths.
+    // The Engine unmasks by itself, and refuses a list of paths.
     expect(host).not.toHaveProperty('MaskedPaths');
   });
 
-  it('is put together where the node has not', () => {
+  it('is assembled if the node lacks a capability', () => {
     expect(translate({ privileged: true }, LESS, true)).toMatchObject({
       Privileged: false,
       CapAdd: LESS,
@@ -66,9 +66,14 @@ describe('toEngineSecurity', () => {
   it.each([
     { desc: 'no context', context: null, node: LESS, needed: false },
     { desc: 'not privileged', context: {}, node: LESS, needed: false },
-    { desc: 'privileged on a whole node', context: { privileged: true }, node: undefined, needed: false },
-    { desc: 'privileged on a lesser node', context: { privileged: true }, node: LESS, needed: true },
-  ])('host devices: $desc', ({ context, node, needed }) => {
+    {
+      desc: 'privileged on a node with every capability',
+      context: { privileged: true },
+      node: undefined,
+      needed: false,
+    },
+    { desc: 'privileged on a node that lacks some', context: { privileged: true }, node: LESS, needed: true },
+  ])('adds host devices: $desc', ({ context, node, needed }) => {
     const given = context && decoded('LinuxContainerSecurityContext', context);
     expect(needsHostDevices(given, node)).toBe(needed);
   });
@@ -79,14 +84,14 @@ const EVERYTHING = (1n << 41n) - 1n;
 const SYS_RESOURCE = 1n << 24n;
 
 describe('nodeCapabilities', () => {
-  it('is undefined when the node has all that its kernel knows', () => {
+  it('is undefined if the node has every capability of its kernel', () => {
     expect(nodeCapabilities(EVERYTHING, LAST)).toBeUndefined();
-    // An older kernel knows fewer, a newer one more than we.
+    // An older kernel knows fewer capabilities, and a newer one more than dockbridge.
     expect(nodeCapabilities((1n << 38n) - 1n, 37)).toBeUndefined();
     expect(nodeCapabilities((1n << 44n) - 1n, 43)).toBeUndefined();
   });
 
-  it('names what there is when something is missing', () => {
+  it('lists the present capabilities if some are missing', () => {
     const names = nodeCapabilities(EVERYTHING & ~SYS_RESOURCE, LAST);
     expect(names).toHaveLength(40);
     expect(names).not.toContain('SYS_RESOURCE');
@@ -98,14 +103,13 @@ describe('nodeCapabilities', () => {
 describe('knownToEngine', () => {
   const node = nodeCapabilities(EVERYTHING & ~SYS_RESOURCE, LAST);
 
-  it('leaves out what old Engines do not know', () => {
+  it('omits capabilities that old Engines do not know', () => {
     expect(knownToEngine(node, '1.41')?.at(-1)).toBe('AUDIT_READ');
     expect(knownToEngine(node, '1.42')).toEqual(node);
     expect(knownToEngine(node, '1.51')).toEqual(node);
   });
 
-  it('has nothing to leave out of everything', () =>
-    expect(knownToEngine(undefined, '1.41')).toBeUndefined());
+  it('omits nothing from ALL', () => expect(knownToEngine(undefined, '1.41')).toBeUndefined());
 });
 
 describe('toEngineCapabilities', () => {
@@ -117,33 +121,33 @@ describe('toEngineCapabilities', () => {
   it.each<{ desc: string; given: Given; node?: string[]; add: string[]; drop: string[] }>([
     { desc: 'nothing', given: {}, add: [], drop: [] },
     {
-      desc: 'by name, in any spelling',
+      desc: 'names, in any spelling',
       given: { add_capabilities: ['NET_ADMIN', 'CAP_BPF', 'sys_time'], drop_capabilities: ['cap_chown'] },
       add: ['NET_ADMIN', 'BPF', 'SYS_TIME'],
       drop: ['CHOWN'],
     },
     {
-      desc: 'ALL where the node has everything',
+      desc: 'ALL on a node with every capability',
       given: { add_capabilities: ['all'], drop_capabilities: ['KILL'] },
       add: ['ALL'],
       drop: ['KILL'],
     },
     {
-      desc: 'ALL where it has not: what it has',
+      desc: 'ALL on a node that lacks some, which means those that it has',
       given: { add_capabilities: ['ALL'] },
       node: LESS,
       add: LESS,
       drop: [],
     },
     {
-      desc: 'ALL but some',
+      desc: 'ALL except some',
       given: { add_capabilities: ['ALL'], drop_capabilities: ['KILL'] },
       node: LESS,
       add: ['CHOWN', 'NET_RAW'],
       drop: ['KILL'],
     },
     {
-      desc: 'dropping what the node has not',
+      desc: 'dropping one that the node lacks',
       given: { drop_capabilities: ['ALL', 'SYS_ADMIN'] },
       node: LESS,
       add: [],
@@ -155,7 +159,7 @@ describe('toEngineCapabilities', () => {
 
   it.each<{ desc: string; given: Given; error: string }>([
     {
-      desc: 'what the node has not',
+      desc: 'one that the node lacks',
       given: { add_capabilities: ['KILL', 'SYS_ADMIN'] },
       error: 'FAILED_PRECONDITION c.add_capabilities[1]',
     },
@@ -170,7 +174,7 @@ describe('toEngineCapabilities', () => {
       error: 'INVALID_ARGUMENT c.drop_capabilities[1]',
     },
     {
-      desc: 'ambient ones',
+      desc: 'ambient capabilities',
       given: { add_ambient_capabilities: ['KILL'] },
       error: 'UNIMPLEMENTED c.add_ambient_capabilities',
     },

@@ -25,7 +25,7 @@ interface Row {
   readonly others?: boolean;
   readonly expected: ContainerState;
   readonly reason?: string;
-  /** Expected exit code where it is not the record's. */
+  /** The expected exit code if it is not the record's. */
   readonly code?: number;
   readonly times: 'none' | 'started' | 'both' | 'creation';
 }
@@ -57,7 +57,7 @@ const ROWS: Row[] = [
     reason: 'StartError',
     times: 'creation',
   },
-  // As cri-dockerd has reported it.
+  // The form in which cri-dockerd reported it.
   {
     state: 'created',
     others: true,
@@ -68,7 +68,7 @@ const ROWS: Row[] = [
     times: 'creation',
   },
   { state: 'running', started: true, expected: CONTAINER_RUNNING, times: 'started' },
-  // Leftovers of a former run, and an exec that was killed: it runs all the same.
+  // The record has data of a former run and of a killed exec, but the container runs.
   {
     state: 'running',
     started: true,
@@ -121,9 +121,9 @@ const TIMES = {
   creation: [CREATED, CREATED],
 };
 
-describe('state machine', () => {
+describe('the container state', () => {
   it.each(ROWS)(
-    '$state, started: $started, exit code $exitCode, OOM: $oom, error: $error',
+    'is computed: $state, started: $started, exit code $exitCode, OOM: $oom, error: $error',
     ({
       state,
       started = false,
@@ -168,10 +168,10 @@ describe('state machine', () => {
     ['container-oom', CONTAINER_EXITED, 'OOMKilled'],
     ['container-start-failed', CONTAINER_EXITED, 'StartError'],
     ['container-dead', CONTAINER_EXITED, 'Error'],
-  ])('recorded %s', (name, state, reason) => {
+  ])('of a recorded %s is computed', (name, state, reason) => {
     const status = onTheWire(containerFromInspect(recordedInspect(name))!);
     expect([status.state, status.reason]).toEqual([state, reason]);
-    // Never the Engine's year 1, and never before the creation.
+    // The time is never the Engine's year 1, and never before the creation.
     for (const time of [status.started_at, status.finished_at]) {
       const at = Long.fromValue(time);
       expect(at.isZero() || at.greaterThanOrEqual(status.created_at)).toBe(true);
@@ -182,7 +182,7 @@ describe('state machine', () => {
     ['removing', false],
     ['dead', true],
     ['created', true],
-  ] as [EngineState, boolean][])('%s is listed: %s', (state, listed) => {
+  ] as [EngineState, boolean][])('in a list is computed: %s is %s', (state, listed) => {
     expect(isListed(containerRecord({ state }))).toBe(listed);
   });
 });
@@ -193,46 +193,58 @@ function onTheWire(record: ContainerRecord) {
   );
 }
 
-describe('images', () => {
+describe('image names', () => {
   const id = `sha256:${engineId('1')}`;
   const ref = `busybox@sha256:${engineId('d')}`;
   const named = imageRecord();
   const nameless = imageRecord({ repoTags: [], repoDigests: [] });
 
   it.each([
-    { desc: 'what the pod said', userSpecifiedImage: 'app:2', asked: id, image: named, name: 'app:2' },
-    { desc: 'the name asked for', userSpecifiedImage: '', asked: 'app:2', image: named, name: 'app:2' },
-    { desc: 'a name that is all digits', userSpecifiedImage: '', asked: 'cafe', image: named, name: 'cafe' },
-    { desc: 'a tag, for an id', userSpecifiedImage: '', asked: id, image: named, name: 'busybox:latest' },
+    { desc: "the pod's name", userSpecifiedImage: 'app:2', asked: id, image: named, name: 'app:2' },
+    { desc: 'the requested name', userSpecifiedImage: '', asked: 'app:2', image: named, name: 'app:2' },
     {
-      desc: 'a tag, for the beginning of an id',
+      desc: 'a name that consists of digits',
+      userSpecifiedImage: '',
+      asked: 'cafe',
+      image: named,
+      name: 'cafe',
+    },
+    {
+      desc: 'a tag in place of an id',
+      userSpecifiedImage: '',
+      asked: id,
+      image: named,
+      name: 'busybox:latest',
+    },
+    {
+      desc: 'a tag in place of the beginning of an id',
       userSpecifiedImage: '',
       asked: '10000',
       image: named,
       name: 'busybox:latest',
     },
     {
-      desc: 'what the pod said of an image without names',
+      desc: "the pod's name for an image without names",
       userSpecifiedImage: 'app:2',
       asked: id,
       image: nameless,
       name: 'app:2',
     },
     {
-      desc: 'what the pod said of an image that is gone',
+      desc: "the pod's name for a removed image",
       userSpecifiedImage: 'app:2',
       asked: id,
       image: undefined,
       name: 'app:2',
     },
     {
-      desc: 'the id, of an image without names',
+      desc: 'the id for an image without names',
       userSpecifiedImage: '',
       asked: id,
       image: nameless,
       name: id,
     },
-  ])('are called $desc', ({ userSpecifiedImage, asked, image, name }) => {
+  ])('are $desc', ({ userSpecifiedImage, asked, image, name }) => {
     const record = containerRecord({ image: asked, userSpecifiedImage, imageId: id });
     for (const told of [toCriContainerStatus(record, image), toCriContainer(record, image)]) {
       expect(told.image).toEqual({
@@ -250,14 +262,14 @@ describe('images', () => {
     ['busybox', ref],
     ['elsewhere/app:2', ref],
     ['', ref],
-  ])('of several repositories are referred to in that of "%s"', (userSpecifiedImage, image_ref) => {
+  ])('of several repositories are those of "%s"', (userSpecifiedImage, image_ref) => {
     const image = imageRecord({ repoDigests: [ref, `app@sha256:${engineId('e')}`] });
     const record = containerRecord({ image: id, userSpecifiedImage, imageId: id });
     expect(toCriContainer(record, image)).toMatchObject({ image_ref });
   });
 });
 
-describe('the rest', () => {
+describe('the other fields', () => {
   const mount = {
     containerPath: '/c',
     hostPath: '/h',
@@ -280,7 +292,7 @@ describe('the rest', () => {
     stopSignal: 'SIGQUIT',
   });
 
-  it('is passed on', () => {
+  it('are passed on', () => {
     const listed = {
       id: record.id,
       metadata: { name: 'app', attempt: 3 },
@@ -309,11 +321,11 @@ describe('the rest', () => {
     expect(toCriContainerStatus(containerRecord(), undefined).user).toBeNull();
   });
 
-  it('the effective stop signal is TERM where nobody named one', () => {
+  it('have TERM as the effective stop signal if nobody set one', () => {
     expect(toCriContainerStatus(containerRecord(), undefined).stop_signal).toBe(Signal.SIGNAL_SIGTERM);
   });
 
-  it('survives the wire, times to the nanosecond', () => {
+  it('survive encoding, with times to the nanosecond', () => {
     const status = onTheWire(
       containerRecord({ ...record, startedAt: STARTED, finishedAt: FINISHED, state: 'exited' }),
     );

@@ -4,14 +4,14 @@ import {
   fieldOfSandboxRefusal,
 } from '../../../../src/translate/container/engine-refusals';
 
-/** What Engines 20.10 to 29, runc 1.0 to 1.5, crun from 1.8 on, gVisor and Kata say. */
+/** The error messages of Engines 20.10 to 29, runc 1.0 to 1.5, crun from 1.8 on, gVisor and Kata. */
 const SHIM = 'failed to create shim task: OCI runtime create failed: ';
 const NEWER = `failed to create task for container: ${SHIM}`;
 const RUNC = 'runc create failed: unable to start container process: ';
 const OLD_RUNC = 'container_linux.go:380: starting container process caused: ';
 const NO_LOG = 'unable to retrieve OCI runtime error (open /run/x/log.json: no such file or directory): ';
 
-describe('a failed start, in words', () => {
+describe('the message of a failed start', () => {
   it.each([
     [
       `${SHIM}${RUNC}exec: "/no/such": stat /no/such: no such file or directory: unknown`,
@@ -206,18 +206,18 @@ describe('a failed start, in words', () => {
   ])('%s', (text, meaning) => {
     const told = explainStartError(text);
     expect(told.startsWith(meaning)).toBe(true);
-    // The Engine's own words stay, for whoever searches for them.
+    // The Engine's own text stays, so that people can search for it.
     expect(told).toMatch(/ \([^]+\)$/);
     expect(told).toContain(text.replace(/^.*shim task: /, '').replace(/: unknown$/, ''));
     expect(told).not.toContain('shim task');
   });
 
-  it('leaves alone what it does not know, but for the words that every failure has', () => {
+  it('keeps an unknown text, except for the words that every failure has', () => {
     expect(explainStartError('a new trouble')).toBe('a new trouble');
     expect(explainStartError(`${NEWER}unknown version specified: unknown`)).toBe(
       'OCI runtime create failed: unknown version specified',
     );
-    // Nothing of the image's, of the node's programs or of the pod's sysctls.
+    // No field of the request is about the image, the node's programs or the pod's sysctls.
     for (const other of [
       'failed to set up network: open /proc/sys/net/ipv6/conf/eth0/disable_ipv6: no such file or directory',
       'failed to set up network: write /proc/sys/net/ipv6/conf/eth0/disable_ipv6: invalid argument',
@@ -229,7 +229,7 @@ describe('a failed start, in words', () => {
   });
 });
 
-/** What Engines 20.10 and 28.5 say. */
+/** The error messages of Engines 20.10 and 28.5. */
 it.each([
   ['Invalid value 9999 for cpuset cpus: value of out range, maximum is 8192', 'r.cpuset_cpus'],
   ['Requested CPUs are not available - requested 4095, available: 0-1', 'r.cpuset_cpus'],
@@ -249,11 +249,11 @@ it.each([
   'failed to mount /var/lib/docker/overlay2/1/merged: no space left on device',
   'error creating overlay mount: device or resource busy',
   'the Engine is busy',
-])('%s is about no field', (text) => {
+])('%s is blamed on no field', (text) => {
   expect(fieldOfRefusal(text, 'r', 'c.')).toBeUndefined();
 });
 
-describe('of a sandbox', () => {
+describe('the refusal of a sandbox', () => {
   it.each([
     ['Unknown runtime specified kata', 'runtime_handler'],
     ['unknown or invalid runtime name: kata', 'runtime_handler'],
@@ -276,7 +276,7 @@ describe('of a sandbox', () => {
   });
 
   it.each(['No such image: sha256:12', 'network cni not found', 'no space left on device'])(
-    '%s is about no field',
+    'with %s is blamed on no field',
     (text) => {
       expect(fieldOfSandboxRefusal(text)).toBeUndefined();
     },

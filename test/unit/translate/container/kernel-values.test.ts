@@ -18,7 +18,7 @@ const RAW = { hugepages: {}, unified: { 'memory.high': '5' } };
 const NONE = { hugepages: {}, unified: {} };
 
 describe('toKernelValues', () => {
-  it('takes what the Engine has no field for, and no more', () => {
+  it('returns only values for which the Engine has no field', () => {
     expect(toKernelValues(null, 'r')).toEqual(NONE);
     const unified = {
       'memory.swap.max': 'max',
@@ -34,17 +34,17 @@ describe('toKernelValues', () => {
 
   it.each<{ desc: string; given: Given; error: string }>([
     {
-      desc: 'a page size that is a way out',
+      desc: 'a page size with a path in it',
       given: { hugepage_limits: [{ page_size: '../x', limit: 1 }] },
       error: 'INVALID_ARGUMENT r.hugepage_limits[0].page_size',
     },
     {
-      desc: 'a key that is a way out',
+      desc: 'a key with a path in it',
       given: { unified: { '../memory.max': '1' } },
       error: 'UNIMPLEMENTED r.unified["../memory.max"]',
     },
     {
-      desc: 'what would kill the container',
+      desc: 'a value that would kill the container',
       given: { unified: { 'cgroup.kill': '1' } },
       error: 'UNIMPLEMENTED r.unified["cgroup.kill"]',
     },
@@ -60,11 +60,11 @@ describe('requireWritable', () => {
   const V1 = { cgroupVersion: 1, localEngine: true, hugetlb: true } as const;
   const V2 = { ...V1, cgroupVersion: 2 } as const;
 
-  it('is content where they can be written, or nothing is to be', () => {
+  it('accepts values that can be written, or no values', () => {
     requireWritable(NONE, { cgroupVersion: undefined, localEngine: false, hugetlb: false }, 'r');
     requireWritable(HUGE, V1, 'r');
     requireWritable(RAW, V2, 'r');
-    // kubelet's, for every container: better without it than not at all.
+    // kubelet sends this value with every container, which must start without it.
     const oomGroup = { hugepages: {}, unified: { 'memory.oom.group': '1' } };
     requireWritable(oomGroup, { ...V2, localEngine: false }, 'r');
     expect(hasKernelValues(oomGroup)).toBe(true);
@@ -72,9 +72,9 @@ describe('requireWritable', () => {
   });
 
   it.each([
-    { desc: 'raw values on v1', wanted: RAW, node: V1, error: 'FAILED_PRECONDITION r.unified' },
+    { desc: 'raw values on cgroup v1', wanted: RAW, node: V1, error: 'FAILED_PRECONDITION r.unified' },
     {
-      desc: 'huge pages without their groups',
+      desc: 'huge pages without their cgroups',
       wanted: HUGE,
       node: { ...V1, hugetlb: false },
       error: 'FAILED_PRECONDITION r.hugepage_limits',
@@ -90,7 +90,7 @@ describe('requireWritable', () => {
   );
 });
 
-it('kernelFiles have the names of their cgroup version', () => {
+it('kernelFiles returns the names of the cgroup version', () => {
   expect(kernelFiles(HUGE, 1)).toEqual([
     { controller: 'hugetlb', file: 'hugetlb.2MB.limit_in_bytes', value: '4096' },
   ]);
@@ -115,15 +115,15 @@ describe('lostValues', () => {
     { key: 'io.max', wanted: '8:0 rbps=1', now: '' },
     { key: 'memory.min', wanted: '4096', now: '0' },
     { key: 'io.weight', wanted: 'default 50', now: 'default 100' },
-  ])('are those where the kernel has its default: $key', ({ key, wanted, now }) => {
+  ])('returns the values where the kernel has its default: $key', ({ key, wanted, now }) => {
     const values = (value: string) => ({ hugepages: {}, unified: { [key]: value } });
     expect(lostValues(values(wanted), values(now))).toEqual(values(wanted));
     expect(lostValues(values(wanted), values(wanted))).toEqual(NONE);
-    // The value is an update's, or is as the kernel rounds it.
+    // The value comes from an update, or is rounded by the kernel.
     expect(lostValues(values(wanted), values('8192'))).toEqual(NONE);
   });
 
-  it.each(['max', '9223372036854771712'])('are huge page limits of %s', (now) => {
+  it.each(['max', '9223372036854771712'])('includes huge page limits of %s', (now) => {
     const current = { hugepages: { '2MB': now }, unified: {} };
     expect(lostValues(HUGE, current)).toEqual(HUGE);
     expect(lostValues(HUGE, { ...current, hugepages: { '2MB': '0' } })).toEqual(NONE);
@@ -139,7 +139,7 @@ describe('memory.swap.max', () => {
       memory,
     ).unified;
 
-  it('is ours to write without a memory limit, which the Engine needs', () => {
+  it('is written by dockbridge without a memory limit, which the Engine needs', () => {
     expect(swap('0')).toEqual({ 'memory.swap.max': '0' });
     expect(swap('4096')).toEqual({ 'memory.swap.max': '4096' });
     expect(swap('max')).toEqual({});
@@ -148,7 +148,7 @@ describe('memory.swap.max', () => {
     expect(swap('4096', { memory_swap_limit_in_bytes: -1 })).toEqual({});
   });
 
-  it('may stay unset only where 0 is asked for and there is no file', () => {
+  it('may stay unset only if 0 is requested and there is no file', () => {
     const file = (value: string) => ({ controller: 'memory', file: 'memory.swap.max', value });
     expect(hasKernelValues(vitalValues({ hugepages: {}, unified: swap('0') }))).toBe(false);
     expect(isOptional(file('0'), 'ENOENT')).toBe(true);

@@ -21,10 +21,13 @@ describe('mounts', () => {
     { desc: 'plain', given: {} },
     { desc: 'read-only', given: { readonly: true } },
     { desc: 'recursively read-only', given: { readonly: true, recursive_read_only: true } },
-    { desc: 'from the host', given: { propagation: PROPAGATION_HOST_TO_CONTAINER } },
-    { desc: 'both ways', given: { propagation: PROPAGATION_BIDIRECTIONAL, readonly: true } },
+    { desc: 'propagation from the host', given: { propagation: PROPAGATION_HOST_TO_CONTAINER } },
+    {
+      desc: 'propagation in both directions',
+      given: { propagation: PROPAGATION_BIDIRECTIONAL, readonly: true },
+    },
     { desc: 'relabelled', given: { selinux_relabel: true } },
-  ])('$desc: comes back as requested', ({ given }) => {
+  ])('$desc: are read back as requested', ({ given }) => {
     expect(records({ ...BIND, ...given }).map(mounts.toCriMount)).toEqual([
       {
         ...BIND,
@@ -37,7 +40,7 @@ describe('mounts', () => {
     ]);
   });
 
-  it('of an image: comes back as requested, with what was mounted', () => {
+  it('of an image are read back as requested, with the mounted image', () => {
     const [record] = records({ ...IMAGE, image_sub_path: 'etc/app' });
     expect(record?.image?.id).toBe('');
     const found = { ...record!, image: { ...record!.image!, id: 'sha256:1' } };
@@ -53,13 +56,13 @@ describe('mounts', () => {
     });
   });
 
-  it('of the host: a sub-path of an image says nothing, as kubelet sends it beside an image volume', () => {
+  it('of the host ignore an image sub-path, which kubelet sends with every image volume', () => {
     const [plain] = records(BIND);
     expect(records({ ...BIND, image_sub_path: 'app.conf' })).toEqual([plain]);
     expect(records({ ...BIND, image: { image: '' }, image_sub_path: '../app.conf' })).toEqual([plain]);
   });
 
-  it('keeps the order and the relabel wish', () => {
+  it('keep the order and the relabel request', () => {
     const given = [
       { ...BIND, selinux_relabel: true },
       { container_path: '/b', host_path: '/srv' },
@@ -126,7 +129,9 @@ describe('mounts', () => {
       given: { ...BIND, mount_options: ['noexec'] },
       error: 'UNIMPLEMENTED m[1].mount_options',
     },
-  ])('refuses $desc', ({ given, error }) => expect(codeAndField(() => records(BIND, given))).toBe(error));
+  ])('with $desc are refused', ({ given, error }) =>
+    expect(codeAndField(() => records(BIND, given))).toBe(error),
+  );
 });
 
 const RECORD: MountRecord = {
@@ -157,31 +162,31 @@ const ROWS: { desc: string; given: Partial<MountRecord>; engine: object }[] = [
     engine: { ReadOnly: true, BindOptions: { ReadOnlyForceRecursive: true, Propagation: 'rprivate' } },
   },
   {
-    desc: 'from the host',
+    desc: 'propagation from the host',
     given: { propagation: PROPAGATION_HOST_TO_CONTAINER },
     engine: { ReadOnly: false, BindOptions: { Propagation: 'rslave' } },
   },
   {
-    desc: 'both ways',
+    desc: 'propagation in both directions',
     given: { propagation: PROPAGATION_BIDIRECTIONAL, readonly: true },
     engine: { ReadOnly: true, BindOptions: { Propagation: 'rshared', ReadOnlyNonRecursive: true } },
   },
 ];
 
-describe('a bind', () => {
+describe('a bind mount', () => {
   it.each(ROWS)('$desc', ({ given, engine }) => {
     expect(toEngineMounts([{ ...RECORD, ...given }], engineFeatures(), false, 'm')).toEqual({
       Mounts: [{ Type: 'bind', Source: '/srv/data', Target: '/data', ...engine }],
     });
   });
 
-  it.each(ROWS)('$desc: read back', ({ given }) => {
+  it.each(ROWS)('is read back: $desc', ({ given }) => {
     const record = { ...RECORD, ...given };
     const HostConfig = toEngineMounts([record], engineFeatures(), false, 'm');
     expect(fromEngineMounts({ HostConfig })).toEqual([record]);
   });
 
-  it('is not made recursively read-only by an Engine that cannot', () => {
+  it('is not made recursively read-only by an Engine without the feature', () => {
     const recursive = { ...RECORD, readonly: true, recursiveReadOnly: true };
     const refusal = thrownBy(() => toEngineMounts([RECORD, recursive], NO_FEATURES, false, 'm'));
     expect(refusal).toMatch(
@@ -190,10 +195,10 @@ describe('a bind', () => {
   });
 });
 
-describe('a bind to be relabelled', () => {
+describe('a bind mount with relabelling', () => {
   const relabelled = { ...RECORD, selinuxRelabel: true };
 
-  it('is like any other where nothing enforces SELinux', () => {
+  it('is like any other on a node without SELinux', () => {
     expect(toEngineMounts([relabelled], NO_FEATURES, false, 'm')).toEqual(
       toEngineMounts([RECORD], NO_FEATURES, false, 'm'),
     );
@@ -205,7 +210,7 @@ describe('a bind to be relabelled', () => {
     [{ readonly: true, recursiveReadOnly: true }, '/srv/data:/data:ro,Z'],
     [{ propagation: PROPAGATION_BIDIRECTIONAL }, '/srv/data:/data:rw,Z,rshared'],
     [{ propagation: PROPAGATION_HOST_TO_CONTAINER, readonly: true }, '/srv/data:/data:ro,Z,rslave'],
-  ])('%p takes the old form', (given, bind) => {
+  ])('takes the old form: %p', (given, bind) => {
     const plain = { ...RECORD, containerPath: '/other' };
     expect(toEngineMounts([plain, { ...relabelled, ...given }], engineFeatures(), true, 'm')).toEqual({
       Mounts: toEngineMounts([plain], engineFeatures(), true, 'm').Mounts,
@@ -249,14 +254,14 @@ describe('an image mount', () => {
         false,
         'm',
       ).Mounts ?? [];
-    // With the algorithm, then with 64 digits down to the last 32 that are sure to name one image.
+    // First the id with its algorithm, then 64 digits down to the last 32, which surely identify one image.
     const sources = mounts(34).map(({ Source }) => Source);
     expect(new Set(sources).size).toBe(34);
     expect(sources.at(-1)).toBe(ID.slice('sha256:'.length).slice(0, 32));
     expect(codeAndField(() => mounts(35))).toBe('UNIMPLEMENTED m[34].image');
   });
 
-  it('is refused by an Engine that has none', () => {
+  it('is refused by an Engine without image mounts', () => {
     expect(thrownBy(() => toEngineMounts([imageMount()], NO_FEATURES, false, 'm'))).toBe(
       'UNIMPLEMENTED ImageVolumeMountFailed: m[0].image: needs Docker Engine 28.0 or newer (this is 20.10.24)',
     );
@@ -272,7 +277,7 @@ const PLAIN: MountRecord = {
   recursiveReadOnly: false,
 };
 
-describe('A bind of cri-dockerd or dockershim', () => {
+describe('a bind mount of cri-dockerd or dockershim', () => {
   it.each<[string, Partial<MountRecord>]>([
     ['/srv/data:/data', {}],
     ['/srv/data:/data:', {}],
@@ -289,12 +294,12 @@ describe('A bind of cri-dockerd or dockershim', () => {
     ],
     ['/srv/data:/data:slave', { propagation: PROPAGATION_HOST_TO_CONTAINER }],
     ['/srv/data:/data:rprivate,nocopy,consistent', {}],
-  ])('%s is read', (bind, expected) => {
+  ])('is read from %s', (bind, expected) => {
     expect(fromEngineMounts({ HostConfig: { Binds: [bind] } })).toEqual([{ ...PLAIN, ...expected }]);
   });
 
   it.each(['cache:/data', 'cache:/data:rw', '/data', '/data:rw'])(
-    '%s is of a volume, wherever it is',
+    'is read from the volume %s, wherever it is',
     (bind) => {
       const HostConfig = { Binds: [bind] };
       expect(fromEngineMounts({ HostConfig })).toEqual([{ ...PLAIN, hostPath: '' }]);
@@ -305,18 +310,18 @@ describe('A bind of cri-dockerd or dockershim', () => {
   );
 });
 
-describe('Mounts of a container that others made', () => {
-  it.each([{}, { Binds: null, Mounts: null, Tmpfs: null }])('are none in %j', (HostConfig) => {
+describe('mounts of a container that others made', () => {
+  it.each([{}, { Binds: null, Mounts: null, Tmpfs: null }])('do not exist in %j', (HostConfig) => {
     expect(fromEngineMounts({ HostConfig, Mounts: null })).toEqual([]);
     expect(fromEngineMounts({ HostConfig })).toEqual([]);
   });
 
-  it('are read where an Engine left things out', () => {
+  it('are read if an Engine omitted fields', () => {
     const Mounts = [{ Type: 'bind' as const, Source: '/srv/data', Target: '/data' }];
     expect(fromEngineMounts({ HostConfig: { Mounts } })).toEqual([PLAIN]);
   });
 
-  it('are all that were asked for, in that order, and then what the image brings', () => {
+  it('are all requested mounts in their order, followed by those of the image', () => {
     const HostConfig = {
       Binds: ['/var/lib/kubelet/pods/u/etc-hosts:/etc/hosts', '/srv/b:/b:ro'],
       Mounts: [

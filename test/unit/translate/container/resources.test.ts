@@ -28,12 +28,12 @@ const UNSET = {
 };
 
 describe('toEngineResources', () => {
-  it('says nothing when nothing was said', () => expect(toEngineResources(null, 'r', 0)).toEqual({}));
+  it('is empty for an empty request', () => expect(toEngineResources(null, 'r', 0)).toEqual({}));
 
   it.each<{ desc: string; given: Given; engine: object }>([
-    { desc: 'an empty message: 0 is not set', given: {}, engine: {} },
+    { desc: 'an empty message, where 0 means not set', given: {}, engine: {} },
     {
-      desc: 'all',
+      desc: 'all fields',
       given: {
         cpu_period: 100_000,
         cpu_quota: 50_000,
@@ -66,15 +66,15 @@ describe('toEngineResources', () => {
       engine: { Memory: 4096, MemorySwap: -1 },
     },
     { desc: 'no quota', given: { cpu_quota: -1 }, engine: { CpuQuota: -1 } },
-    { desc: 'processes', given: { unified: { 'pids.max': '100' } }, engine: { PidsLimit: 100 } },
-    { desc: 'all processes', given: { unified: { 'pids.max': 'max' } }, engine: { PidsLimit: -1 } },
+    { desc: 'a limit of processes', given: { unified: { 'pids.max': '100' } }, engine: { PidsLimit: 100 } },
+    { desc: 'no limit of processes', given: { unified: { 'pids.max': 'max' } }, engine: { PidsLimit: -1 } },
     {
       desc: 'more than 4 GiB',
       given: { memory_limit_in_bytes: Long.fromNumber(2 ** 40) },
       engine: { Memory: 2 ** 40, MemorySwap: 2 ** 40 },
     },
     {
-      desc: 'huge pages of every size, all 0, as kubelet says',
+      desc: 'huge pages of every size, all 0, as kubelet sends them',
       given: { hugepage_limits: [{ page_size: '2MB' }, { page_size: '1GB', limit: 0 }] },
       engine: {},
     },
@@ -105,17 +105,17 @@ describe('toEngineResources', () => {
       error: 'INVALID_ARGUMENT r.oom_score_adj',
     },
     {
-      desc: 'an impossibly low one',
+      desc: 'an OOM score that is too low',
       given: { oom_score_adj: -1001 },
       error: 'INVALID_ARGUMENT r.oom_score_adj',
     },
     {
-      desc: 'a size of swap that is none',
+      desc: 'an invalid size of swap',
       given: { unified: { 'memory.swap.max': '-4096' } },
       error: 'INVALID_ARGUMENT r.unified["memory.swap.max"]',
     },
     {
-      desc: 'a number of processes that is none',
+      desc: 'an invalid number of processes',
       given: { unified: { 'pids.max': '-1' } },
       error: 'INVALID_ARGUMENT r.unified["pids.max"]',
     },
@@ -123,11 +123,11 @@ describe('toEngineResources', () => {
 
   it.each([
     { desc: 'for every container on cgroup v2', memory: 0, max: '0', got: 0 },
-    { desc: 'with some swap and no limit, which is not the Engine’s', memory: 0, max: '4096', got: 0 },
+    { desc: 'with some swap and no limit, which the Engine does not have', memory: 0, max: '4096', got: 0 },
     { desc: 'with a limit: no swap', memory: 100, max: '0', got: 100 },
     { desc: 'with a limit and some swap', memory: 100, max: '50', got: 150 },
     { desc: 'with a limit and all swap', memory: 100, max: 'max', got: -1 },
-  ])('takes what kubelet sends in unified $desc', ({ memory, max, got }) => {
+  ])("accepts kubelet's unified $desc", ({ memory, max, got }) => {
     const unified = { 'memory.oom.group': '1', 'memory.swap.max': max };
     expect(translate({ unified, memory_limit_in_bytes: memory })).toMatchObject({
       Memory: memory,
@@ -140,14 +140,14 @@ describe('toEngineResources', () => {
     { wanted: -998, floor: 0, got: 0 },
     { wanted: -998, floor: -500, got: -500 },
     { wanted: 1000, floor: 0, got: 1000 },
-  ])('oom_score_adj $wanted with the floor $floor is $got', ({ wanted, floor, got }) => {
+  ])('clamps oom_score_adj $wanted with the floor $floor to $got', ({ wanted, floor, got }) => {
     expect(clampOomScore(wanted, floor)).toBe(got);
     expect(translate({ oom_score_adj: wanted }, floor).OomScoreAdj).toBe(got);
   });
 });
 
-describe('back', () => {
-  it('what the Engine was told is what CRI reads', () => {
+describe('reading resources back', () => {
+  it("returns the Engine's values as CRI's", () => {
     const given = {
       cpu_period: 100_000,
       cpu_quota: 50_000,
@@ -163,7 +163,7 @@ describe('back', () => {
     });
   });
 
-  it('an Engine that says nothing means nothing is set', () => {
+  it('returns unset values for an Engine without any', () => {
     expect(fromEngineResources({})).toEqual({
       cpuPeriod: 0,
       cpuQuota: 0,
@@ -181,7 +181,7 @@ describe('back', () => {
 });
 
 describe('toCriResources', () => {
-  it('tells what the kernel was given beside the Engine', () => {
+  it("includes the values that the kernel got in addition to the Engine's", () => {
     const kernel = { hugepages: { '2MB': '18446744073709551615' }, unified: { 'memory.high': '5' } };
     const { linux } = toCriResources(fromEngineResources({ PidsLimit: 7 }, kernel));
     expect(linux?.hugepage_limits).toEqual([{ page_size: '2MB', limit: Long.MAX_UNSIGNED_VALUE }]);
@@ -195,27 +195,27 @@ describe('toEngineUpdate', () => {
     toEngineUpdate(decoded('LinuxContainerResources', given), { ...CURRENT, ...current }, 'r');
 
   it.each<{ desc: string; given: Given; current?: object; engine: object | undefined }>([
-    { desc: 'nothing', given: {}, engine: undefined },
-    { desc: 'what the Engine cannot change', given: { oom_score_adj: 5 }, engine: undefined },
+    { desc: 'no change', given: {}, engine: undefined },
+    { desc: 'fields that the Engine cannot change', given: { oom_score_adj: 5 }, engine: undefined },
     {
-      desc: 'only what is set',
+      desc: 'only the fields that are set',
       given: { cpu_shares: 200, cpuset_cpus: '1' },
       engine: { CpuShares: 200, CpusetCpus: '1' },
     },
     { desc: 'no quota', given: { cpu_quota: -1 }, engine: { CpuQuota: -1 } },
     {
-      desc: 'memory: swap beside it stays',
+      desc: 'memory, with the present swap',
       given: { memory_limit_in_bytes: 8192 },
       engine: { Memory: 8192, MemorySwap: 10240 },
     },
     {
-      desc: 'memory: unlimited swap stays',
+      desc: 'memory, with the present unlimited swap',
       given: { memory_limit_in_bytes: 8192 },
       current: { memorySwapLimit: -1 },
       engine: { Memory: 8192, MemorySwap: -1 },
     },
     {
-      desc: 'memory where none was limited: no swap',
+      desc: 'memory without an earlier limit, which means no swap',
       given: { memory_limit_in_bytes: 8192 },
       current: { memoryLimit: 0, memorySwapLimit: 0 },
       engine: { Memory: 8192, MemorySwap: 8192 },
@@ -225,9 +225,9 @@ describe('toEngineUpdate', () => {
       given: { memory_limit_in_bytes: 8192, memory_swap_limit_in_bytes: 9000 },
       engine: { Memory: 8192, MemorySwap: 9000 },
     },
-    { desc: 'swap alone', given: { memory_swap_limit_in_bytes: 9000 }, engine: { MemorySwap: 9000 } },
+    { desc: 'only swap', given: { memory_swap_limit_in_bytes: 9000 }, engine: { MemorySwap: 9000 } },
     {
-      desc: 'swap as cgroup v2 says it, beside the memory that is',
+      desc: 'swap in the form of cgroup v2, with the present memory',
       given: { unified: { 'memory.swap.max': '4' } },
       engine: { MemorySwap: 4100 },
     },
@@ -274,7 +274,7 @@ describe('toEngineCgroupParent', () => {
   );
 
   it.each(['/kubepods/burstable/podu1', '/kubepods.slice/podu1', '.slice', 'a b.slice'])(
-    'systemd does not take %s',
+    'refuses %s for systemd',
     (given) => {
       expect(thrownBy(() => toEngineCgroupParent(given, 'systemd', 'f'))).toMatch(
         /^INVALID_ARGUMENT f: ".*" is not a slice/,
@@ -285,7 +285,7 @@ describe('toEngineCgroupParent', () => {
 
 describe('checkCgroupParent', () => {
   it.each(['', '/', 'a', '/a/b', '/a//b/', '/a/./b', '/a/..b', `/${'a'.repeat(255)}`])(
-    'takes "%s"',
+    'accepts "%s"',
     (given) => {
       expect(checkCgroupParent(given, 'f')).toBe(given);
     },

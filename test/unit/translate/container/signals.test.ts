@@ -4,7 +4,7 @@ import { thrownBy } from '../../support/errors';
 
 const all = Object.entries(Signal).filter(([name]) => name !== 'SIGNAL_RUNTIME_DEFAULT');
 
-/** What the Engine calls it, spelled out here anew: SIGNAL_SIGRTMINPLUS3 is SIGRTMIN+3. */
+/** The Engine's name, written out independently: SIGNAL_SIGRTMINPLUS3 is SIGRTMIN+3. */
 function engineName(name: string): string {
   return name
     .slice('SIGNAL_'.length)
@@ -13,9 +13,9 @@ function engineName(name: string): string {
 }
 
 describe('signals', () => {
-  it('are 65 and the default', () => expect(all).toHaveLength(65));
+  it('have 65 numbers and a default', () => expect(all).toHaveLength(65));
 
-  it.each(all)('%s both ways', (name, number) => {
+  it.each(all)('translate %s in both directions', (name, number) => {
     expect(toEngineSignal(number, 'f')).toBe(engineName(name));
     expect(toCriSignal(engineName(name))).toBe(number);
     expect(toCriSignal(engineName(name).slice(3))).toBe(number);
@@ -28,7 +28,7 @@ describe('signals', () => {
     ['SIGRTMAX-14', Signal.SIGNAL_SIGRTMAXMINUS14],
     ['', Signal.SIGNAL_RUNTIME_DEFAULT],
     ['SIGNONSENSE', Signal.SIGNAL_RUNTIME_DEFAULT],
-    // Dockerfiles may give numbers: Linux's, not CRI's.
+    // Dockerfiles may contain numbers, which are Linux's and not CRI's.
     ['15', Signal.SIGNAL_SIGTERM],
     ['9', Signal.SIGNAL_SIGKILL],
     ['3', Signal.SIGNAL_SIGQUIT],
@@ -36,9 +36,9 @@ describe('signals', () => {
     ['999', Signal.SIGNAL_RUNTIME_DEFAULT],
   ])('%p is %d', (name, number) => expect(toCriSignal(name)).toBe(number));
 
-  it('the default is not named', () => expect(toEngineSignal(0, 'f')).toBe(''));
+  it('have no Engine name for the default', () => expect(toEngineSignal(0, 'f')).toBe(''));
 
-  it.each([66, -1, 1000])('refuses %d', (number) => {
+  it.each([66, -1, 1000])('refuse %d', (number) => {
     expect(thrownBy(() => toEngineSignal(number, 'config.stop_signal'))).toBe(
       `INVALID_ARGUMENT config.stop_signal: unknown signal number ${number}`,
     );

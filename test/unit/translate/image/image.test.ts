@@ -23,12 +23,12 @@ describe('imageFromInspect', () => {
       },
     },
     {
-      desc: 'a dangling image: <none> is no name',
+      desc: 'a dangling image, for which <none> is not a name',
       inspect: { RepoTags: ['<none>:<none>'], RepoDigests: ['<none>@<none>'], Config: {} },
       record: { repoTags: [], repoDigests: [], user: '', stopSignal: '', labels: {} },
     },
     {
-      desc: 'nulls everywhere',
+      desc: 'null in every field',
       inspect: { RepoTags: null, RepoDigests: null, Config: null },
       record: { repoTags: [], repoDigests: [], user: '', stopSignal: '', labels: {} },
     },
@@ -53,7 +53,7 @@ describe('imageFromInspect', () => {
 });
 
 describe('toVerboseInfo', () => {
-  it('is the OCI configuration, of what the image sets', () => {
+  it('is the OCI configuration with the fields that the image sets', () => {
     const inspect = {
       Id: ID,
       Size: 5,
@@ -78,14 +78,14 @@ describe('toCriImage', () => {
   it.each([
     { desc: 'none', user: '', uid: null, username: '' },
     { desc: 'a number', user: '1000', uid: '1000', username: '' },
-    { desc: 'root by number', user: '0', uid: '0', username: '' },
+    { desc: 'root as a number', user: '0', uid: '0', username: '' },
     { desc: 'a number with group', user: '1000:2000', uid: '1000', username: '' },
     { desc: 'a name', user: 'www-data', uid: null, username: 'www-data' },
     { desc: 'a name with group', user: 'www-data:adm', uid: null, username: 'www-data' },
-    { desc: 'a group alone', user: ':adm', uid: null, username: '' },
+    { desc: 'only a group', user: ':adm', uid: null, username: '' },
     { desc: 'a name that begins with digits', user: '7zip', uid: null, username: '7zip' },
-    { desc: 'a negative number is a name', user: '-1', uid: null, username: '-1' },
-  ])('user: $desc', ({ user, uid, username }) => {
+    { desc: 'a negative number, which is a name', user: '-1', uid: null, username: '-1' },
+  ])('sets the user: $desc', ({ user, uid, username }) => {
     const { uid: got, username: name } = decodedImage(imageRecord({ user }));
     expect([got?.value?.toString() ?? null, name]).toEqual([uid, username]);
   });
@@ -94,12 +94,12 @@ describe('toCriImage', () => {
     { desc: 'by tag', record: imageRecord(), image: 'busybox:latest' },
     { desc: 'by digest', record: imageRecord({ repoTags: [] }), image: `busybox@sha256:${engineId('d')}` },
     { desc: 'by id', record: imageRecord({ repoTags: [], repoDigests: [] }), image: ID },
-    { desc: 'as pods ask for it', record: imageRecord(), asked: 'app:2', image: 'app:2' },
+    { desc: 'as pods name it', record: imageRecord(), asked: 'app:2', image: 'app:2' },
   ])('is named $desc', ({ record, asked, image }) =>
     expect(decodedImage(record, asked).spec?.image).toBe(image),
   );
 
-  it('passes on the rest', () => {
+  it('passes the other fields on', () => {
     expect(toCriImage(imageRecord({ size: 2 ** 40 }), true)).toMatchObject({
       id: ID,
       repo_tags: ['busybox:latest'],

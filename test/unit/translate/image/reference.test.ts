@@ -11,7 +11,7 @@ import { thrownBy } from '../../support/errors';
 const HEX = '0123456789abcdef'.repeat(4);
 const DIGEST = `sha256:${HEX}`;
 
-describe('references', () => {
+describe('image references', () => {
   it.each([
     { given: 'busybox', name: 'busybox:latest' },
     { given: 'busybox:1.36', name: 'busybox:1.36' },
@@ -41,7 +41,7 @@ describe('references', () => {
     expect(familiarName(parseReference(given, 'f'))).toBe(name);
   });
 
-  it('keeps the parts', () => {
+  it('have their parts separated', () => {
     expect(tryParseReference(`quay.io/app:1@${DIGEST}`)).toEqual({
       repository: 'quay.io/app',
       tag: '1',
@@ -65,8 +65,8 @@ describe('references', () => {
     { desc: 'a short digest', given: 'busybox@sha256:abc' },
     { desc: 'a digest without algorithm', given: `busybox@${HEX}` },
     { desc: 'a digest that is not hex', given: `busybox@sha256:${'g'.repeat(64)}` },
-    { desc: 'a path that climbs', given: '../../etc/passwd' },
-    { desc: 'a path that climbs in the middle', given: 'quay.io/a/../b' },
+    { desc: 'a path with ..', given: '../../etc/passwd' },
+    { desc: 'a path with .. in the middle', given: 'quay.io/a/../b' },
     { desc: 'a slash at the start', given: '/busybox' },
     { desc: 'a slash at the end', given: 'busybox/' },
     { desc: 'two slashes', given: 'quay.io//busybox' },
@@ -75,18 +75,18 @@ describe('references', () => {
     { desc: 'three underscores', given: 'busy___box' },
     { desc: 'two dots', given: 'busy..box' },
     { desc: 'a scheme', given: 'https://quay.io/app' },
-    { desc: 'a port that is no number', given: 'quay.io:x/app' },
+    { desc: 'a port that is not a number', given: 'quay.io:x/app' },
     { desc: 'a query', given: 'busybox?x=1' },
-    { desc: 'too long a name', given: 'a'.repeat(256) },
-    { desc: 'too long by far', given: 'a'.repeat(1_000_000) },
-  ])('refuses $desc', ({ given }) => {
+    { desc: 'an overlong name', given: 'a'.repeat(256) },
+    { desc: 'a much too long name', given: 'a'.repeat(1_000_000) },
+  ])('refuse $desc', ({ given }) => {
     expect(tryParseReference(given)).toBeUndefined();
     const message = thrownBy(() => parseReference(given, 'image.image'));
     expect(message).toMatch(/^INVALID_ARGUMENT image\.image: "/);
     expect(message.length).toBeLessThan(300);
   });
 
-  it.each(['a', 'a.', 'a-', 'a/', 'A', 'a_', 'a1.b-c__d/'])('takes no time over %s repeated', (part) => {
+  it.each(['a', 'a.', 'a-', 'a/', 'A', 'a_', 'a1.b-c__d/'])('are parsed fast, even %s repeated', (part) => {
     const text = part.repeat(600).slice(0, 510);
     const started = process.hrtime.bigint();
     for (const end of ['', '!', ':', '@']) tryParseReference(text + end);
@@ -112,7 +112,7 @@ describe('registryOf', () => {
 
 describe('image ids', () => {
   it.each([
-    { desc: 'whole', given: DIGEST, id: DIGEST, prefix: true },
+    { desc: 'complete', given: DIGEST, id: DIGEST, prefix: true },
     { desc: 'without algorithm', given: HEX, id: DIGEST, prefix: true },
     { desc: 'short', given: HEX.slice(0, 12), id: undefined, prefix: true },
     { desc: 'short with algorithm', given: `sha256:${HEX.slice(0, 12)}`, id: undefined, prefix: true },

@@ -13,7 +13,7 @@ import { decoded } from '../../support/wire';
 
 type Port = [protocol: string, containerPort: number, hostPort: number, hostIp: string];
 
-/** Sums that cri-dockerd's own code gave for these. */
+/** The checksums that cri-dockerd's own code returned for these. */
 const SUMS: [ports: Port[], hostNetwork: boolean, sum: number][] = [
   [[], false, 2305795928],
   [[], true, 12315789],
@@ -72,16 +72,16 @@ function checkpoint(ports: Port[], hostNetwork = false): SandboxCheckpoint {
 }
 
 describe("cri-dockerd's checkpoint", () => {
-  it.each(SUMS)('has the sum that cri-dockerd computes: %j, host network %s', (ports, hostNetwork, sum) => {
+  it.each(SUMS)("has cri-dockerd's checksum: %j, host network %s", (ports, hostNetwork, sum) => {
     expect(checkpointChecksum(checkpoint(ports, hostNetwork))).toBe(sum);
   });
 
-  it.each(SUMS)('comes back as it was: %j, host network %s', (ports, hostNetwork) => {
+  it.each(SUMS)('is read back unchanged: %j, host network %s', (ports, hostNetwork) => {
     const given = checkpoint(ports, hostNetwork);
     expect(decodeCheckpoint(encodeCheckpoint(given))).toEqual({ ...given, isSound: true });
   });
 
-  it('is the very text that cri-dockerd writes', () => {
+  it('is exactly the text that cri-dockerd writes', () => {
     expect(encodeCheckpoint(checkpoint([['tcp', 80, 8080, '127.0.0.1']]))).toBe(
       '{"version":"v1","name":"pod","namespace":"ns","data":{"port_mappings":[{"protocol":"tcp","container_port":80,"host_port":8080,"host_ip":"127.0.0.1"}]},"checksum":3406953414}',
     );
@@ -95,13 +95,13 @@ describe("cri-dockerd's checkpoint", () => {
   });
 
   it.each([
-    { desc: 'a name that is none', change: { name: null } },
+    { desc: 'an invalid name', change: { name: null } },
     { desc: 'no namespace', change: { namespace: undefined } },
     { desc: 'no data', change: { data: undefined } },
-    { desc: 'data that are none', change: { data: 'x' } },
-    { desc: 'a network that is no switch', change: { data: { host_network: 'true' } } },
-    { desc: 'ports that are no list', change: { data: { port_mappings: {} } } },
-    { desc: 'a port that is none', change: { data: { port_mappings: [null] } } },
+    { desc: 'invalid data', change: { data: 'x' } },
+    { desc: 'a network flag that is not a boolean', change: { data: { host_network: 'true' } } },
+    { desc: 'ports that are not a list', change: { data: { port_mappings: {} } } },
+    { desc: 'an invalid port', change: { data: { port_mappings: [null] } } },
     {
       desc: 'a port without a protocol',
       change: { data: { port_mappings: [{ container_port: 1, host_port: 2 }] } },
@@ -111,19 +111,19 @@ describe("cri-dockerd's checkpoint", () => {
       change: { data: { port_mappings: [{ protocol: 'tcp', host_port: 2 }] } },
     },
     {
-      desc: 'a port without a place on the node',
+      desc: 'a port without a host port',
       change: { data: { port_mappings: [{ protocol: 'tcp', container_port: 1 }] } },
     },
     {
-      desc: 'an address that is none',
+      desc: 'an invalid address',
       change: { data: { port_mappings: [{ protocol: 'tcp', container_port: 1, host_port: 2, host_ip: 3 }] } },
     },
-  ])('is nothing with $desc', ({ change }) => {
+  ])('is refused with $desc', ({ change }) => {
     const file = JSON.parse(encodeCheckpoint(checkpoint([['tcp', 1, 2, '']]))) as object;
     expect(decodeCheckpoint(JSON.stringify({ ...file, ...change }))).toBeUndefined();
   });
 
-  it('is not sound with another version or sum', () => {
+  it('is invalid with another version or checksum', () => {
     const file = JSON.parse(encodeCheckpoint(checkpoint([]))) as object;
     for (const change of [{ version: 'v2' }, { checksum: 1 }, { checksum: undefined }]) {
       const read = decodeCheckpoint(JSON.stringify({ ...file, ...change }));
@@ -131,7 +131,7 @@ describe("cri-dockerd's checkpoint", () => {
     }
   });
 
-  it('has all ports of the request, those without a host port too, in their order', () => {
+  it('has all ports of the request in their order, including those without a host port', () => {
     const config = decoded('PodSandboxConfig', {
       metadata: { name: 'web-0', namespace: 'shop', uid: 'uid-1' },
       port_mappings: [
@@ -151,7 +151,7 @@ describe("cri-dockerd's checkpoint", () => {
     });
   });
 
-  it('is made of what the Engine knows where it was lost', () => {
+  it("is made from the Engine's data if it was lost", () => {
     const PortBindings = {
       '80/tcp': [
         { HostIp: '', HostPort: '8080' },
@@ -180,7 +180,7 @@ describe("cri-dockerd's checkpoint", () => {
     ['{"version":"v1","name":"pod","namespace":"ns","data":{},"checksum":1}', false],
     ['{"version":"v2","name":"pod","namespace":"ns","data":{},"checksum":2305795928}', false],
     ['{"version":"v1","name":"pod","namespace":"ns","data":{},"checksum":2305795928}', true],
-  ])('is sound only when cri-dockerd would take it: %s', (text, sound) => {
+  ])('is valid only if cri-dockerd would accept it: %s', (text, sound) => {
     expect(decodeCheckpoint(text)?.isSound).toBe(sound);
   });
 });

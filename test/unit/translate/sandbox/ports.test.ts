@@ -17,7 +17,7 @@ function published(everyAddress: readonly string[], given: readonly Given[]) {
 describe('toEnginePorts', () => {
   it.each<{ desc: string; given: Given[]; bindings: object }>([
     { desc: 'none', given: [], bindings: {} },
-    { desc: 'host port 0 publishes nothing', given: [{ container_port: 80 }], bindings: {} },
+    { desc: 'host port 0, which publishes nothing', given: [{ container_port: 80 }], bindings: {} },
     {
       desc: 'TCP',
       given: [{ container_port: 80, host_port: 8080 }],
@@ -68,21 +68,25 @@ describe('toEnginePorts', () => {
       error: 'INVALID_ARGUMENT p[0].protocol',
     },
     { desc: 'a negative host port', given: { host_port: -1 }, error: 'INVALID_ARGUMENT p[0].host_port' },
-    { desc: 'a host port too large', given: { host_port: 65_536 }, error: 'INVALID_ARGUMENT p[0].host_port' },
+    {
+      desc: 'an overlarge host port',
+      given: { host_port: 65_536 },
+      error: 'INVALID_ARGUMENT p[0].host_port',
+    },
     { desc: 'no container port', given: { host_port: 80 }, error: 'INVALID_ARGUMENT p[0].container_port' },
     {
-      desc: 'a container port too large',
+      desc: 'an overlarge container port',
       given: { host_port: 80, container_port: 65_536 },
       error: 'INVALID_ARGUMENT p[0].container_port',
     },
     {
-      desc: 'an address that is none',
+      desc: 'an invalid address',
       given: { host_port: 80, container_port: 80, host_ip: 'web-0' },
       error: 'INVALID_ARGUMENT p[0].host_ip',
     },
   ])('refuses $desc', ({ given, error }) => expect(codeAndField(() => ports(given))).toBe(error));
 
-  it('takes one port on two addresses, or for two protocols', () => {
+  it('accepts one port on two addresses, or for two protocols', () => {
     const at = (more: Given): Given => ({ container_port: 80, host_port: 80, ...more });
     const { PortBindings } = ports(
       at({ host_ip: '10.0.0.1' }),
@@ -100,7 +104,7 @@ describe('toEnginePorts', () => {
     });
   });
 
-  it('refuses one port twice on one address, however it is written', () => {
+  it('refuses one port twice on one address, in any notation', () => {
     const at = (host_ip: string): Given => ({ container_port: 80, host_port: 80, host_ip });
     expect(codeAndField(() => ports(at('fd00::1'), at('FD00:0::1')))).toBe('INVALID_ARGUMENT p[1].host_port');
   });
@@ -108,9 +112,9 @@ describe('toEnginePorts', () => {
 
 describe('fromEnginePorts', () => {
   it.each([
-    { desc: 'by CNI', everyAddress: [''] },
-    { desc: 'by the Engine', everyAddress: ['0.0.0.0', '::'] },
-  ])('reads back what was published $desc', ({ everyAddress }) => {
+    { desc: 'with CNI', everyAddress: [''] },
+    { desc: 'with the Engine', everyAddress: ['0.0.0.0', '::'] },
+  ])('reads back ports that were published $desc', ({ everyAddress }) => {
     const { PortBindings } = published(everyAddress, [
       { container_port: 80, host_port: 8080 },
       { container_port: 80, host_port: 8081, host_ip: '10.0.0.1' },
@@ -123,7 +127,7 @@ describe('fromEnginePorts', () => {
     ]);
   });
 
-  it('takes a port for one of all addresses only where both families have it', () => {
+  it('reports a port on all addresses only if both families have it', () => {
     const PortBindings = {
       '80': [
         { HostIp: '0.0.0.0', HostPort: '8080' },
@@ -143,7 +147,7 @@ describe('fromEnginePorts', () => {
     ]);
   });
 
-  it('takes the least and the greatest port there is, and none beyond', () => {
+  it('accepts the lowest and the highest port, and none beyond', () => {
     const PortBindings = Object.fromEntries(
       ['0/tcp', '1/tcp', '65535/tcp', '65536/tcp', '1.5/tcp'].map((key) => [
         key,
@@ -153,7 +157,7 @@ describe('fromEnginePorts', () => {
     expect(fromEnginePorts(PortBindings).map(({ containerPort }) => containerPort)).toEqual([1, 65_535]);
   });
 
-  it('leaves out what is no host port of a pod', () => {
+  it('omits ports that are not host ports of a pod', () => {
     const PortBindings = {
       '80/tcp': null,
       '81/tcp': [{ HostIp: '', HostPort: '' }],

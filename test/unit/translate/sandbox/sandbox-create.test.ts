@@ -31,7 +31,7 @@ const NODE_FACTS: SandboxSurroundings = {
   apiVersion: '1.41',
 };
 
-/** What kubelet sends for an ordinary pod. */
+/** The request that kubelet sends for an ordinary pod. */
 const KUBELET: Given = {
   metadata: METADATA,
   hostname: 'web-0',
@@ -65,7 +65,7 @@ function create(
   return toSandboxCreate(checked, { ...NODE_FACTS, ...facts }, seccomp);
 }
 
-/** What becomes of a body: the record of the sandbox that the Engine made of it. */
+/** Returns the record of the sandbox that the Engine makes of a body. */
 function recordOf(body: EngineContainerCreate, name = 'mine') {
   const said = recordedInspect('sandbox-running');
   const config = { ...said.Config, ...body, Labels: { vendor: "the image's", ...body.Labels } };
@@ -79,7 +79,7 @@ function recordOf(body: EngineContainerCreate, name = 'mine') {
 }
 
 describe('toSandboxCreate', () => {
-  it("kubelet's ordinary pod, whole", () => {
+  it("translates kubelet's ordinary pod completely", () => {
     const { Labels: labels, ...body } = create(KUBELET);
     expect(body).toEqual({
       Image: 'registry.k8s.io/pause:3.10',
@@ -128,28 +128,28 @@ describe('toSandboxCreate', () => {
   it.each([
     ['on a node without IPv6', {}, { ipv6: false }, {}],
     [
-      'where the pod says it',
+      'if the pod sets the value',
       { 'net.ipv6.conf.lo.disable_ipv6': '1' },
       {},
       { 'net.ipv6.conf.lo.disable_ipv6': '1' },
     ],
     [
-      'where the pod wants no IPv6',
+      'if the pod wants no IPv6',
       { 'net.ipv6.conf.all.disable_ipv6': '1' },
       {},
       { 'net.ipv6.conf.all.disable_ipv6': '1' },
     ],
-  ])('::1 is left alone %s', (_, sysctls, facts, expected) => {
+  ])('leaves ::1 alone %s', (_, sysctls, facts, expected) => {
     const { HostConfig } = create({ ...MINIMAL, linux: { sysctls: { ...sysctls } } }, { facts });
     expect(HostConfig.Sysctls).toEqual(expected);
   });
 
-  it('::1 is left alone on the network of the node', () => {
+  it("leaves ::1 alone on the node's network", () => {
     const linux = { security_context: { namespace_options: { network: NODE } } };
     expect(create({ ...MINIMAL, linux }).HostConfig.Sysctls).toEqual({});
   });
 
-  it('a dns_config with nothing in it is not the same as none', () => {
+  it('distinguishes an empty dns_config from none', () => {
     const { HostConfig, Labels } = create({ ...MINIMAL, dns_config: {} });
     expect(HostConfig).toMatchObject({ Dns: [], DnsSearch: [], DnsOptions: [] });
     const { dns } = JSON.parse(Labels['io.dockbridge.cri']!) as { dns?: unknown };
@@ -157,7 +157,7 @@ describe('toSandboxCreate', () => {
     expect(JSON.parse(create(MINIMAL).Labels['io.dockbridge.cri']!)).not.toHaveProperty('dns');
   });
 
-  it('the minimal request', () => {
+  it('translates the minimal request', () => {
     const { Labels: labels, ...body } = create(MINIMAL, { facts: { cgroupDriver: 'cgroupfs' } });
     expect(body).toEqual({
       Image: 'registry.k8s.io/pause:3.10',
@@ -193,7 +193,7 @@ describe('toSandboxCreate', () => {
     ]);
   });
 
-  it("a pod of the host's network has no ports and no name of its own", () => {
+  it('gives a pod on the host network no ports and no name of its own', () => {
     const body = create({
       ...KUBELET,
       linux: { security_context: { namespace_options: { network: NODE, pid: NODE, ipc: NODE } } },
@@ -209,18 +209,18 @@ describe('toSandboxCreate', () => {
   it.each([
     { desc: 'the default', handler: '', runtime: undefined },
     { desc: "cri-dockerd's name of the default", handler: 'docker', runtime: undefined },
-    { desc: 'a known one', handler: 'kata', runtime: 'kata' },
-  ])('runtime handler: $desc', ({ handler, runtime }) => {
+    { desc: 'a known handler', handler: 'kata', runtime: 'kata' },
+  ])('sets the runtime handler: $desc', ({ handler, runtime }) => {
     expect(create(MINIMAL, { handler }).HostConfig.Runtime).toBe(runtime);
   });
 
-  it('an unknown runtime handler is refused, with those that are known', () => {
+  it('refuses an unknown runtime handler, and names the known ones', () => {
     expect(thrownBy(() => create(MINIMAL, { handler: 'gvisor' }))).toMatch(
       /^INVALID_ARGUMENT runtime_handler: "gvisor" .*kata, runc/,
     );
   });
 
-  it('security options are all there', () => {
+  it('sets all security options', () => {
     const body = create(
       {
         ...MINIMAL,
@@ -235,13 +235,13 @@ describe('toSandboxCreate', () => {
     expect(body.HostConfig.SecurityOpt).toEqual(['no-new-privileges', 'seccomp={}', 'apparmor=mine']);
   });
 
-  it('the OOM score is clamped where the kernel would refuse it', () => {
+  it("clamps the OOM score to the kernel's limit", () => {
     expect(create(MINIMAL, { facts: { oomFloor: 0 } }).HostConfig.OomScoreAdj).toBe(0);
   });
 
   it.each([
     { desc: "kubelet's pod", given: KUBELET, handler: 'kata' },
-    { desc: 'the minimal one', given: MINIMAL, handler: '' },
+    { desc: 'the minimal pod', given: MINIMAL, handler: '' },
     {
       desc: 'labels that clash with ours',
       given: {
@@ -256,7 +256,7 @@ describe('toSandboxCreate', () => {
       given: { metadata: { ...METADATA, name: 'a_b', namespace: 'c_d' } },
       handler: '',
     },
-  ])('comes back from the Engine: $desc', ({ given, handler }) => {
+  ])('is read back from the Engine unchanged: $desc', ({ given, handler }) => {
     const config = decoded('PodSandboxConfig', given);
     const metadata = { ...METADATA, ...given.metadata };
     const body = create(given, { handler });
@@ -276,7 +276,7 @@ describe('toSandboxCreate', () => {
 describe('checkSandbox', () => {
   const context = (over: object): Given => ({ ...MINIMAL, linux: { security_context: over } });
 
-  it('refuses no config at all', () => {
+  it('refuses a missing config', () => {
     expect(codeAndField(() => checkSandbox(null, ''))).toBe('INVALID_ARGUMENT config');
   });
 
@@ -338,7 +338,7 @@ describe('checkSandbox', () => {
       error: 'INVALID_ARGUMENT config.linux.sysctls["a"]',
     },
     {
-      desc: 'a bad port',
+      desc: 'an invalid port',
       given: { ...MINIMAL, port_mappings: [{ host_port: -1 }] },
       error: 'INVALID_ARGUMENT config.port_mappings[0].host_port',
     },
@@ -368,7 +368,7 @@ describe('checkSandbox', () => {
       given: context({ apparmor: { profile_type: SecurityProfileType.Localhost } }),
       error: 'INVALID_ARGUMENT config.linux.security_context.apparmor.localhost_ref',
     },
-  ])('and the create refuses $desc', ({ given, error }) =>
+  ])('has a create request that refuses $desc', ({ given, error }) =>
     expect(codeAndField(() => create(given))).toBe(error),
   );
 
@@ -380,7 +380,7 @@ describe('checkSandbox', () => {
       given: context({ seccomp: { profile_type: SecurityProfileType.Unconfined } }),
       seccomp: { kind: 'unconfined' },
     },
-  ])('seccomp: $desc', ({ given, seccomp }) => {
+  ])('sets seccomp: $desc', ({ given, seccomp }) => {
     expect(checkSandbox(decoded('PodSandboxConfig', given), '').seccomp).toEqual(seccomp);
   });
 });
@@ -408,7 +408,7 @@ it.each([
 
 const dns = (config: object): void => checkDns(decoded('DNSConfig', config), 'f');
 
-it('DNS may be what a node has', () => {
+it('DNS settings of real nodes are accepted', () => {
   dns({
     servers: ['10.0.0.10', 'fd00::1', 'fe80::1%eth0'],
     searches: ['a.test', '.', '_x.a'],
@@ -425,6 +425,6 @@ it.each([
   [{ searches: ['a b'] }, /^INVALID_ARGUMENT f\.searches\[0\]: "a b" is not a valid domain/],
   [{ searches: ['a\nnameserver 192.0.2.1'] }, /searches\[0\]/],
   [{ options: ['ndots:5', ''] }, /^INVALID_ARGUMENT f\.options\[1\]: "" is not a valid option/],
-])('DNS may not be %j', (config, why) => {
+])('DNS settings may not be %j', (config, why) => {
   expect(thrownBy(() => dns(config))).toMatch(why);
 });

@@ -22,7 +22,7 @@ function read(name: string, ready = true) {
 }
 
 describe('sandboxFromInspect', () => {
-  it('our own, running', () => {
+  it('reads our own running sandbox', () => {
     const { createdAt, ...record } = read('sandbox-running')!;
     expect(createdAt.toString()).toBe('1700000000123456789');
     expect(record).toEqual({
@@ -49,13 +49,13 @@ describe('sandboxFromInspect', () => {
     });
   });
 
-  it("cri-dockerd's, of the host's network, without our label", () => {
+  it('reads a cri-dockerd sandbox on the host network without our label', () => {
     expect(read('sandbox-cri-dockerd', false)).toMatchObject({
       metadata: { name: 'web-0', namespace: 'shop', uid: UID, attempt: 2 },
       labels: LABELS,
       annotations: { 'kubernetes.io/config.seen': '2023-11-14T22:13:19Z' },
       namespaces: { network: NODE, pid: NODE, ipc: NODE, targetId: '' },
-      // Nothing is to be set up where the network is the host's.
+      // On the host network nothing needs to be set up.
       networkReady: true,
       cgroupParent: 'kubepods-besteffort.slice',
       logDirectory: '',
@@ -68,22 +68,23 @@ describe('sandboxFromInspect', () => {
     { name: 'sandbox-dual-stack', ips: ['172.17.0.5', 'fd00:db8::5'] },
     { name: 'sandbox-ipv6-only', ips: ['fd00:db8::5'] },
     { name: 'sandbox-exited', ips: [] },
-  ])('addresses of $name: $ips', ({ name, ips }) => expect(read(name)?.ips).toEqual(ips));
+  ])('reads the addresses of $name: $ips', ({ name, ips }) => expect(read(name)?.ips).toEqual(ips));
 
-  it('exited', () => expect(read('sandbox-exited')).toMatchObject({ state: 'exited', pid: 0 }));
+  it('reads an exited sandbox', () =>
+    expect(read('sandbox-exited')).toMatchObject({ state: 'exited', pid: 0 }));
 
-  it('a network that is not set up is not ready', () => {
+  it('reports a sandbox without a complete network as not ready', () => {
     expect(read('sandbox-running', false)?.networkReady).toBe(false);
   });
 
   it.each([
-    { desc: 'torn', text: '{"v":1,"meta' },
+    { desc: 'truncated', text: '{"v":1,"meta' },
     { desc: 'of another shape', text: '{"v":1}' },
     {
       desc: "a container's",
       text: '{"v":1,"metadata":{"name":"a","attempt":1},"labelKeys":[],"annotationKeys":[],"shadowed":{}}',
     },
-  ])('a label of ours that is $desc is as good as none', ({ text }) => {
+  ])('ignores a label of ours that is $desc', ({ text }) => {
     const inspect = recordedInspect('sandbox-running');
     inspect.Config.Labels!['io.dockbridge.cri'] = text;
     expect(sandboxFromInspect(inspect, { ready: true, ips: [] })).toMatchObject({
@@ -96,7 +97,7 @@ describe('sandboxFromInspect', () => {
   it.each([
     ...['metadata', 'runtimeHandler', 'namespaces', 'logDirectory', 'cgroupParent', 'privileged'],
     ...['labelKeys', 'annotationKeys', 'shadowed'],
-  ])('a label of ours without %s is as good as none', (field) => {
+  ])('ignores a label of ours without %s', (field) => {
     const inspect = recordedInspect('sandbox-running');
     const labels = inspect.Config.Labels!;
     const extra = JSON.parse(labels['io.dockbridge.cri'] ?? '') as Record<string, unknown>;
@@ -107,20 +108,20 @@ describe('sandboxFromInspect', () => {
   });
 
   it.each(['name', 'namespace', 'uid', 'attempt'])(
-    'a label of ours whose metadata lack the %s is as good as none',
+    'ignores a label of ours whose metadata lack the %s',
     (field) => {
       const inspect = recordedInspect('sandbox-running');
       const labels = inspect.Config.Labels!;
       const extra = JSON.parse(labels['io.dockbridge.cri'] ?? '') as { metadata: Record<string, unknown> };
       expect(ownSandboxExtra(inspect, SANDBOX_EXTRA_EXAMPLE)).toEqual(extra);
       const { [field]: _, ...metadata } = extra.metadata;
-      // Renamed: otherwise the name would not fit what is left, whatever the label is worth.
+      // The sandbox is renamed, because otherwise its name would not fit what is left.
       labels['io.dockbridge.cri'] = JSON.stringify({ ...extra, metadata });
       expect(ownSandboxExtra({ ...inspect, Name: '/mine' }, SANDBOX_EXTRA_EXAMPLE)).toBeUndefined();
     },
   );
 
-  it('a label of ours that tells of another pod than the name is an image’s own', () => {
+  it('takes a label of ours with another pod than the name as a label of the image', () => {
     const inspect = recordedInspect('sandbox-running');
     const labels = inspect.Config.Labels!;
     const text = labels['io.dockbridge.cri'] ?? '';
@@ -133,14 +134,14 @@ describe('sandboxFromInspect', () => {
     });
   });
 
-  it('all labels may be an image’s: what `docker run` makes of it is nobody’s', () => {
+  it('allows that all labels come from an image, whose container from `docker run` is foreign', () => {
     const inspect = recordedInspect('sandbox-running');
     const HostConfig = { ...inspect.HostConfig, CpuShares: 0, LogConfig: { Type: 'json-file', Config: {} } };
     const run = { ...inspect, Name: '/quirky_noether', HostConfig };
     expect(sandboxFromInspect(run, { ready: true, ips: [] })).toBeUndefined();
   });
 
-  it('a label of ours that tells of another attempt is not this sandbox’s', () => {
+  it('ignores a label of ours for another attempt', () => {
     const inspect = recordedInspect('sandbox-running');
     const labels = inspect.Config.Labels!;
     labels['io.dockbridge.cri'] = (labels['io.dockbridge.cri'] ?? '').replace(
@@ -156,12 +157,12 @@ describe('sandboxFromInspect', () => {
     expect(sandboxFromInspect(unique, { ready: true, ips: [] })?.privileged).toBe(true);
   });
 
-  it('neither label nor name: nobody’s', () => {
+  it('ignores a foreign container with neither label nor name', () => {
     const inspect = { ...recordedInspect('sandbox-cri-dockerd'), Name: '/mine' };
     expect(sandboxFromInspect(inspect, { ready: true, ips: [] })).toBeUndefined();
   });
 
-  it('a renamed one of ours is still ours', () => {
+  it('recognizes a renamed sandbox of ours', () => {
     const inspect = { ...recordedInspect('sandbox-running'), Name: '/mine' };
     expect(sandboxFromInspect(inspect, { ready: true, ips: [] })?.metadata.name).toBe('web-0');
   });

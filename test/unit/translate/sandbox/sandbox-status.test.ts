@@ -18,7 +18,7 @@ describe('readiness', () => {
     { state: 'exited', ready: false },
     { state: 'dead', ready: false },
     { state: 'removing', ready: false },
-  ])('$state, network ready: $networkReady', ({ state, networkReady = true, ready }) => {
+  ])('is computed: $state, network ready: $networkReady', ({ state, networkReady = true, ready }) => {
     const sandbox = sandboxRecord({ state, networkReady });
     expect(isReady(sandbox)).toBe(ready);
     const expected = ready ? PodSandboxState.SANDBOX_READY : PodSandboxState.SANDBOX_NOTREADY;
@@ -30,29 +30,29 @@ describe('readiness', () => {
   });
 });
 
-describe('network', () => {
+describe('the network of a sandbox', () => {
   const host = { ...sandboxRecord().namespaces, network: NamespaceMode.NODE };
 
   it.each([
     { desc: 'one address', over: {}, network: { ip: '10.1.2.3', additional_ips: [] } },
     {
-      desc: 'two',
+      desc: 'two addresses',
       over: { ips: ['10.1.2.3', 'fd00::3'] },
       network: { ip: '10.1.2.3', additional_ips: [{ ip: 'fd00::3' }] },
     },
-    { desc: 'none yet', over: { ips: [] }, network: { ip: '', additional_ips: [] } },
+    { desc: 'no address yet', over: { ips: [] }, network: { ip: '', additional_ips: [] } },
     {
-      desc: 'stopped: given back',
+      desc: 'stopped, with its addresses released',
       over: { state: 'exited' as const },
       network: { ip: '', additional_ips: [] },
     },
-    { desc: "the host's", over: { namespaces: host, ips: [] }, network: null },
+    { desc: 'the host network', over: { namespaces: host, ips: [] }, network: null },
   ])('$desc', ({ over, network }) => {
     expect(toCriSandboxStatus(sandboxRecord(over)).network).toEqual(network);
   });
 });
 
-it('the rest is passed on', () => {
+it('the other fields of a sandbox are passed on', () => {
   const { POD, CONTAINER, NODE } = NamespaceMode;
   const sandbox = sandboxRecord({
     metadata: { name: 'web', namespace: 'shop', uid: 'uid-1', attempt: 3 },

@@ -58,7 +58,7 @@ describe('the contents of a container', () => {
       other: { linux: { resources: { hugepage_limits: [{ page_size: '2MB' }, { page_size: '1GB' }] } } },
     },
     {
-      desc: 'a default that is sent',
+      desc: 'an explicit default',
       one: { linux: { resources: { cpu_shares: 2, cpu_quota: 0 }, security_context: { privileged: false } } },
       other: { linux: { resources: { cpu_shares: 2 }, security_context: {} } },
     },
@@ -68,7 +68,7 @@ describe('the contents of a container', () => {
       other: { metadata: { name: 'a', attempt: 2 } },
     },
     {
-      desc: 'what a runtime says of an image',
+      desc: "a runtime's description of an image",
       one: { image: { image: 'a', image_ref: 'x' }, mounts: [{ image: { image: 'b', image_ref: 'x' } }] },
       other: { image: { image: 'a' }, mounts: [{ image: { image: 'b' } }] },
     },
@@ -85,7 +85,7 @@ describe('the contents of a container', () => {
       fields: ['config.envs'],
     },
     {
-      desc: 'the last value of a variable that comes twice',
+      desc: 'the last value of a repeated variable',
       one: { envs: [variable('A', '1'), variable('A', '2')] },
       other: { envs: [variable('A', '2'), variable('A', '1')] },
       fields: ['config.envs'],
@@ -97,19 +97,19 @@ describe('the contents of a container', () => {
       fields: ['config.args'],
     },
     {
-      desc: 'an empty argument more',
+      desc: 'an additional empty argument',
       one: { args: ['a'] },
       other: { args: ['a', ''] },
       fields: ['config.args'],
     },
     {
-      desc: 'a label without a value more',
+      desc: 'an additional label without a value',
       one: { labels: {} },
       other: { labels: { a: '' } },
       fields: ['config.labels'],
     },
     {
-      desc: 'a message that is there and empty',
+      desc: 'an empty message in place of none',
       one: { linux: { security_context: {} } },
       other: { linux: { security_context: { run_as_user: { value: 0 } } } },
       fields: ['config.linux.security_context'],
@@ -125,13 +125,13 @@ describe('the contents of a container', () => {
     expect(differences(container(other), container(one))).toEqual(fields);
   });
 
-  it('have the log that the path leads to', () => {
+  it('include the file to which the log path leads', () => {
     expect(differences(container({ log_path: 'a' }, '/x/a'), container({ log_path: 'a' }, '/y/a'))).toEqual([
       'config.log_path',
     ]);
   });
 
-  it('tell nothing of what was in a field', () => {
+  it('reveal nothing about the value of a field', () => {
     expect(JSON.stringify(container({ envs: [variable('TOKEN', 'secret')], args: ['secret'] }))).toMatch(
       /^\{"config.args":"[0-9a-f]{8}","config.envs":"[0-9a-f]{8}"\}$/,
     );
@@ -139,7 +139,7 @@ describe('the contents of a container', () => {
 });
 
 describe('the contents of a pod', () => {
-  it('hold its handler, and not what only informs us', () => {
+  it('include its handler, and not purely informative fields', () => {
     const linux = { sysctls: { a: 'b' }, overhead: { cpu_shares: 1 }, resources: { cpu_shares: 2 } };
     expect(differences(sandbox({ linux }), sandbox({ linux: { sysctls: { a: 'b' } } }))).toEqual([]);
     expect(differences(sandbox({ linux }), sandbox({ linux }, 'crun'))).toEqual(['runtime_handler']);

@@ -11,7 +11,7 @@ describe('explicitDefaults', () => {
     { privileged: false, cgroupVersion: '1', namespace: 'host' },
     { privileged: true, cgroupVersion: '1', namespace: 'host' },
   ])(
-    'cgroup v$cgroupVersion, privileged $privileged: cgroup namespace $namespace',
+    'sets for cgroup v$cgroupVersion and privileged $privileged the cgroup namespace $namespace',
     ({ privileged, cgroupVersion, namespace }) => {
       expect(explicitDefaults(privileged, cgroupVersion)).toEqual({
         Init: false,
@@ -22,19 +22,19 @@ describe('explicitDefaults', () => {
   );
 });
 
-it('noNewPrivileges says no as well as yes', () => {
+it('noNewPrivileges sets false as well as true', () => {
   expect(noNewPrivileges(true)).toBe('no-new-privileges');
   expect(noNewPrivileges(false)).toBe('no-new-privileges=false');
 });
 
 describe('everyAddress', () => {
-  it('is both kinds of address on the Engine’s own network', () => {
+  it('includes both kinds of address on the Engine’s own network', () => {
     expect(everyAddress('bridge', true)).toEqual(['0.0.0.0', '::']);
   });
-  it('leaves IPv6 out where the node has none', () => {
+  it('omits IPv6 if the node has none', () => {
     expect(everyAddress('bridge', false)).toEqual(['0.0.0.0']);
   });
-  it('keeps what was asked for where CNI serves host ports', () => {
+  it('keeps the requested address if CNI serves host ports', () => {
     expect(everyAddress('none', true)).toEqual(['']);
   });
 });

@@ -24,8 +24,8 @@ function facts(info: Partial<EngineInfo>, ApiVersion = '1.51') {
   return toFacts({ Version: '28.5.2', ApiVersion, Os: 'linux', Arch: 'amd64' }, { ...INFO, ...info });
 }
 
-describe('what an Engine offers', () => {
-  it('knows nothing before it was asked', () => {
+describe('the features of an Engine', () => {
+  it('are unknown before its first answer', () => {
     expect(featuresFor(undefined, '')).toEqual({
       version: 'unknown',
       recursiveReadOnly: false,
@@ -40,7 +40,7 @@ describe('what an Engine offers', () => {
     ['1.48', true],
     ['1.51', true],
     ['2.0', true],
-  ])('API %s: image mounts %p', (api, expected) => {
+  ])('include image mounts in API %s: %p', (api, expected) => {
     expect(featuresFor(facts({}, api), '').imageMounts).toBe(expected);
   });
 
@@ -49,11 +49,11 @@ describe('what an Engine offers', () => {
     [undefined, false],
     [[], false],
     [['/etc/cdi'], true],
-  ])('CDI directories %p: %p', (CDISpecDirs, expected) => {
+  ])('include CDI for the directories %p: %p', (CDISpecDirs, expected) => {
     expect(featuresFor(facts(CDISpecDirs === undefined ? {} : { CDISpecDirs }), '').cdi).toBe(expected);
   });
 
-  describe('recursive read-only mounts', () => {
+  describe('for recursive read-only mounts', () => {
     const offered = (info: Partial<EngineInfo>, handler = '', api?: string): boolean =>
       featuresFor(facts(info, api), handler).recursiveReadOnly;
 
@@ -65,7 +65,7 @@ describe('what an Engine offers', () => {
       expect(offered({ Runtimes, KernelVersion: '5.12.1+' })).toBe(true);
     });
 
-    it('are those of the runtime asked for', () => {
+    it('are those of the requested runtime', () => {
       const Runtimes = { runc: RUNC, crun: {} };
       expect(
         ['', 'docker', 'runc', 'crun', 'absent'].map((handler) => offered({ Runtimes }, handler)),
@@ -74,11 +74,11 @@ describe('what an Engine offers', () => {
     });
 
     it.each(['', '{', 'null', '[]', '{}', '{"mountOptions":"rro"}', '{"mountOptions":["ro"]}'])(
-      'are not offered by a runtime that says %p',
+      'are missing for a runtime that reports %p',
       (text) => expect(offered({ Runtimes: { runc: { status: { [FEATURES]: text } } } })).toBe(false),
     );
 
-    it('are not offered by a runtime that says nothing', () => {
+    it('are missing for a runtime that reports nothing', () => {
       expect(offered({ Runtimes: { runc: { status: null } } })).toBe(false);
       expect(offered({ Runtimes: null })).toBe(false);
     });
@@ -115,7 +115,7 @@ describe('a runtime handler', () => {
   });
 
   it.each(['kata', '/usr/bin/shim.v1', '../a.v1', '.v1', 'a..v1', 'a.v1/', 'Docker'])(
-    '%p is none',
+    '%p is unknown',
     (handler) => {
       expect(thrownBy(() => toEngineRuntime(handler, NEW, 'f'))).toMatch(
         /^INVALID_ARGUMENT f: .*crun, io\.containerd\.runc\.v2, runc.*daemon\.json/,
@@ -126,11 +126,21 @@ describe('a runtime handler', () => {
 
 describe('the runtime of a container', () => {
   it.each([
-    { desc: 'the default when its sandbox was made', runtime: 'runsc', runtimeHandler: '', is: 'runsc' },
-    { desc: 'the handler’s', runtime: 'crun', runtimeHandler: 'crun', is: 'crun' },
+    { desc: 'the default when its sandbox was created', runtime: 'runsc', runtimeHandler: '', is: 'runsc' },
+    { desc: 'the handler’s runtime', runtime: 'crun', runtimeHandler: 'crun', is: 'crun' },
     { desc: 'cri-dockerd’s default', runtime: 'runc', runtimeHandler: 'docker', is: 'runc' },
-    { desc: 'the Engine’s default where it tells nothing', runtime: '', runtimeHandler: 'docker', is: '' },
-    { desc: 'the handler’s where it tells nothing', runtime: '', runtimeHandler: 'crun', is: 'crun' },
+    {
+      desc: 'the Engine’s default if the sandbox has no record',
+      runtime: '',
+      runtimeHandler: 'docker',
+      is: '',
+    },
+    {
+      desc: 'the handler’s runtime if the sandbox has no record',
+      runtime: '',
+      runtimeHandler: 'crun',
+      is: 'crun',
+    },
   ])('is that of its sandbox: $desc', ({ runtime, runtimeHandler, is }) => {
     expect(runtimeOf(sandboxRecord({ runtime, runtimeHandler }))).toBe(is);
   });

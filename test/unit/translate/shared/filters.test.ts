@@ -7,14 +7,14 @@ const LABELS = { app: 'web', tier: 'front' };
 
 describe('matchesLabels', () => {
   it.each<{ desc: string; selector: Readonly<Record<string, string>>; matches: boolean }>([
-    { desc: 'nothing asked', selector: {}, matches: true },
-    { desc: 'one of two', selector: { app: 'web' }, matches: true },
-    { desc: 'both', selector: LABELS, matches: true },
+    { desc: 'no labels in the filter', selector: {}, matches: true },
+    { desc: 'one of two labels', selector: { app: 'web' }, matches: true },
+    { desc: 'both labels', selector: LABELS, matches: true },
     { desc: 'another value', selector: { app: 'db' }, matches: false },
-    { desc: 'one right, one wrong', selector: { app: 'web', tier: 'back' }, matches: false },
-    { desc: 'a label that is not there', selector: { zone: '' }, matches: false },
-    { desc: 'a prefix of the value', selector: { app: 'we' }, matches: false },
-    { desc: "a name of Object's prototype", selector: { constructor: '' }, matches: false },
+    { desc: 'one matching and one different', selector: { app: 'web', tier: 'back' }, matches: false },
+    { desc: 'a missing label', selector: { zone: '' }, matches: false },
+    { desc: 'only a prefix of the value', selector: { app: 'we' }, matches: false },
+    { desc: 'a name of Object.prototype', selector: { constructor: '' }, matches: false },
   ])('$desc', ({ selector, matches }) => expect(matchesLabels(LABELS, selector)).toBe(matches));
 });
 
@@ -37,12 +37,12 @@ describe('sandboxFilter', () => {
     { desc: 'NOTREADY', filter: { state: { state: 1 } }, found: ['abd2'] },
     { desc: 'labels', filter: { label_selector: { app: 'web' } }, found: ['abc1'] },
     {
-      desc: 'all together',
+      desc: 'all fields together',
       filter: { id: 'ab', state: { state: 0 }, label_selector: LABELS },
       found: ['abc1'],
     },
     {
-      desc: 'all together, one of them wrong',
+      desc: 'all fields together, one of them different',
       filter: { id: 'ab', state: { state: 1 }, label_selector: LABELS },
       found: [],
     },
@@ -69,17 +69,17 @@ describe('containerFilter', () => {
 
   it.each<{ desc: string; filter: Parameters<typeof decoded<'ContainerFilter'>>[1] | null; found: string[] }>(
     [
-      { desc: 'no filter: all states but what is being removed', filter: null, found: listed },
+      { desc: 'no filter, which means all states except removal in progress', filter: null, found: listed },
       { desc: 'an empty one', filter: {}, found: listed },
       { desc: 'an id prefix', filter: { id: 'aa' }, found: ['aa1', 'aa2'] },
       { desc: 'a sandbox', filter: { pod_sandbox_id: 's2' }, found: ['ab3', 'ab4'] },
       { desc: 'CREATED, which is 0', filter: { state: {} }, found: ['aa1'] },
       { desc: 'RUNNING', filter: { state: { state: 1 } }, found: ['aa2'] },
-      { desc: 'EXITED, also what never ran', filter: { state: { state: 2 } }, found: ['ab3', 'ab4'] },
+      { desc: 'EXITED, including a failed start', filter: { state: { state: 2 } }, found: ['ab3', 'ab4'] },
       { desc: 'UNKNOWN', filter: { state: { state: 3 } }, found: [] },
       { desc: 'labels', filter: { label_selector: { tier: 'front' } }, found: ['aa1'] },
       {
-        desc: 'all together',
+        desc: 'all fields together',
         filter: { id: 'a', pod_sandbox_id: 's1', state: { state: 1 } },
         found: ['aa2'],
       },

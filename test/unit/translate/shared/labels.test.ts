@@ -55,23 +55,23 @@ describe('labels', () => {
       annotations: { hasOwnProperty: 'h' },
     },
     { desc: 'any Unicode', labels: { 'schlüssel\n': '価値"\\' }, annotations: { '': '\u0001 \u{1f433}' } },
-  ])('come back exactly: $desc', ({ labels, annotations }) => {
+  ])('are read back exactly: $desc', ({ labels, annotations }) => {
     for (const own of [OWN, sandboxOwnLabels()]) {
       expect(roundTrip(own, labels, annotations)).toEqual({ labels, annotations });
     }
   });
 
-  it('own labels win over labels of the request', () => {
+  it('of dockbridge override labels of the request', () => {
     const { labels } = encodeLabels(OWN, { 'io.kubernetes.sandbox.id': 'stolen' }, {});
     expect(labels['io.kubernetes.sandbox.id']).toBe('a1');
   });
 
-  it("the image's labels do not leak into ours", () => {
+  it('of the image do not appear among ours', () => {
     const image = { maintainer: 'x', 'annotation.from-image': 'y', app: 'image' };
     expect(roundTrip(OWN, { app: 'web' }, {}, image)).toEqual({ labels: { app: 'web' }, annotations: {} });
   });
 
-  it('come back exactly: whatever keys and values', () => {
+  it('are read back exactly with any keys and values', () => {
     const random = new Random(1);
     const odd = [
       'annotation.',
@@ -94,7 +94,7 @@ describe('labels', () => {
     }
   });
 
-  it("reads cri-dockerd's, which have no label of ours", () => {
+  it('of cri-dockerd are read without a label of ours', () => {
     const shared = { app: 'web', 'annotation.note': 'n', 'io.kubernetes.container.name': 'app' };
     expect(decodeLabels({ ...OWN, ...shared }, undefined)).toEqual({
       labels: { app: 'web', 'io.kubernetes.container.name': 'app' },
@@ -123,11 +123,11 @@ describe('readExtra', () => {
     shadowed: { a: 'b' },
   };
 
-  it('gives what was written', () => {
+  it('returns what was written', () => {
     expect(readExtra({ [EXTRA_LABEL]: JSON.stringify(good) }, example)).toEqual(good);
   });
 
-  it('does not mind what a later version adds', () => {
+  it('ignores additions of a later version', () => {
     const later = { ...good, more: [1] };
     expect(readExtra({ [EXTRA_LABEL]: JSON.stringify(later) }, example)).toEqual(later);
   });
@@ -135,21 +135,21 @@ describe('readExtra', () => {
   it.each([
     { desc: 'no label', text: undefined },
     { desc: 'empty', text: '' },
-    { desc: 'torn JSON', text: JSON.stringify(good).slice(0, -5) },
+    { desc: 'truncated JSON', text: JSON.stringify(good).slice(0, -5) },
     { desc: 'null', text: 'null' },
     { desc: 'a string', text: '"v"' },
     { desc: 'a list', text: '[1]' },
     { desc: 'another version', text: JSON.stringify({ ...good, v: 2 }) },
     { desc: 'only the version', text: '{"v":1}' },
     { desc: 'a missing part', text: JSON.stringify({ ...good, metadata: undefined }) },
-    { desc: 'a part of another type', text: JSON.stringify({ ...good, labelKeys: 'a' }) },
+    { desc: 'a part with another type', text: JSON.stringify({ ...good, labelKeys: 'a' }) },
     { desc: 'another type in a list', text: JSON.stringify({ ...good, labelKeys: ['a', 5] }) },
     { desc: 'another type in a map', text: JSON.stringify({ ...good, shadowed: { a: 5 } }) },
-    { desc: 'an object for a list', text: JSON.stringify({ ...good, labelKeys: {} }) },
-    { desc: 'a list for an object', text: JSON.stringify({ ...good, shadowed: [] }) },
-    { desc: 'null for an object', text: JSON.stringify({ ...good, shadowed: null }) },
-    { desc: 'a missing part of a part', text: JSON.stringify({ ...good, metadata: { name: 'n' } }) },
-  ])('is undefined: $desc', ({ text }) => {
+    { desc: 'an object in place of a list', text: JSON.stringify({ ...good, labelKeys: {} }) },
+    { desc: 'a list in place of an object', text: JSON.stringify({ ...good, shadowed: [] }) },
+    { desc: 'null in place of an object', text: JSON.stringify({ ...good, shadowed: null }) },
+    { desc: 'a missing part within a part', text: JSON.stringify({ ...good, metadata: { name: 'n' } }) },
+  ])('is undefined for $desc', ({ text }) => {
     expect(readExtra(text === undefined ? {} : { [EXTRA_LABEL]: text }, example)).toBeUndefined();
   });
 });

@@ -33,11 +33,11 @@ it.each<[string, AnyRecord, AnyRecord, string[]]>([
   ['is paused', RUNNING, PAUSED, []],
   ['is unpaused', PAUSED, RUNNING, []],
   ['is being removed after its end', EXITED, { ...EXITED, state: 'removing' }, []],
-  ['changes in something else', RUNNING, { ...RUNNING, oomKilled: true }, []],
+  ['changes in another field', RUNNING, { ...RUNNING, oomKilled: true }, []],
   ['started and ended unseen', CREATED, EXITED, ['started', 'stopped']],
-  ['is found running', undefined, RUNNING, ['created', 'started']],
-  ['is found ended', undefined, EXITED, ['created', 'started', 'stopped']],
-  ['is found failed', undefined, FAILED, ['created', 'stopped']],
+  ['is running when it is found', undefined, RUNNING, ['created', 'started']],
+  ['has ended when it is found', undefined, EXITED, ['created', 'started', 'stopped']],
+  ['has failed when it is found', undefined, FAILED, ['created', 'stopped']],
   ['is removed while it runs', RUNNING, undefined, ['stopped', 'deleted']],
   ['is started again', EXITED, { ...RUNNING, startedAt: LATER }, ['started']],
   ['was restarted unseen', RUNNING, { ...RUNNING, startedAt: LATER }, ['stopped', 'started']],
@@ -50,17 +50,17 @@ it.each<[string, AnyRecord, AnyRecord, string[]]>([
     { ...EXITED, startedAt: LATER },
     ['stopped', 'started', 'stopped'],
   ],
-])('a container that %s', (_, before, now, events) => {
+])('has the right events for a container that %s', (_, before, now, events) => {
   expect(named(before, now)).toEqual(events);
 });
 
 it.each<[string, AnyRecord, AnyRecord, string[]]>([
-  ['is run', undefined, SANDBOX, ['created', 'started']],
+  ['is started', undefined, SANDBOX, ['created', 'started']],
   ['loses its network', SANDBOX, { ...SANDBOX, networkReady: false }, []],
   ['is stopped', { ...SANDBOX, networkReady: false }, STOPPED_SANDBOX, ['stopped']],
   ['is removed', STOPPED_SANDBOX, undefined, ['deleted']],
   ['is started again', STOPPED_SANDBOX, SANDBOX, ['started']],
   ['was restarted unseen', SANDBOX, { ...SANDBOX, pid: 101 }, ['stopped', 'started']],
-])('a sandbox that %s', (_, before, now, events) => {
+])('has the right events for a sandbox that %s', (_, before, now, events) => {
   expect(named(before, now)).toEqual(events);
 });

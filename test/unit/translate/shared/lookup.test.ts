@@ -15,18 +15,20 @@ store.sandboxes.put(sandboxRecord({ id: engineId('a2') }));
 store.containers.put(containerRecord({ id: engineId('c1') }));
 store.containers.put(containerRecord({ id: engineId('c2') }));
 
-describe('sandboxes and containers', () => {
+describe('findSandbox and findContainer', () => {
   it.each([
     { desc: 'id', id: engineId('a1'), found: engineId('a1') },
     { desc: 'prefix', id: 'a2', found: engineId('a2') },
     { desc: "a container's id", id: engineId('c1'), found: undefined },
-  ])('sandbox by $desc', ({ id, found }) => expect(findSandbox(store, id)?.id).toBe(found));
+  ])('look up a sandbox by $desc', ({ id, found }) => expect(findSandbox(store, id)?.id).toBe(found));
 
   it.each([
     { desc: 'id', id: engineId('c1'), found: engineId('c1') },
     { desc: 'prefix', id: 'c2', found: engineId('c2') },
     { desc: "a sandbox's id", id: engineId('a1'), found: undefined },
-  ])('container by $desc', ({ id, found }) => expect(findContainer(store, id)?.id).toBe(found));
+  ])('look up a container by $desc', ({ id, found }) =>
+    expect(findContainer(store, id)?.id).toBe(found),
+  );
 
   it.each([
     { desc: 'no id', work: () => findSandbox(store, ''), error: 'INVALID_ARGUMENT pod_sandbox_id' },
@@ -52,7 +54,7 @@ describe('sandboxes and containers', () => {
       work: () => getContainer(store, 'x'),
       error: 'NOT_FOUND container "x" does not exist',
     },
-  ])('are refused for $desc', ({ work, error }) => expect(codeAndField(work)).toBe(error));
+  ])('refuse $desc', ({ work, error }) => expect(codeAndField(work)).toBe(error));
 });
 
 describe('findImage', () => {
@@ -70,15 +72,19 @@ describe('findImage', () => {
     { desc: 'id', name: app.id, found: app.id },
     { desc: 'id without algorithm', name: engineId('ab1'), found: app.id },
     { desc: 'tag', name: 'app:1', found: app.id },
-    { desc: 'the long name', name: 'docker.io/library/app:1', found: app.id },
-    { desc: 'the tag of another registry', name: 'quay.io/app:2', found: app.id },
+    { desc: 'the full name', name: 'docker.io/library/app:1', found: app.id },
+    { desc: 'a tag in another registry', name: 'quay.io/app:2', found: app.id },
     { desc: 'digest', name: `docker.io/app@${digest}`, found: app.id },
     { desc: 'tag and digest', name: `app:9@${digest}`, found: app.id },
-    { desc: "cri-dockerd's image of a container", name: `docker://${app.id}`, found: app.id },
-    { desc: "cri-dockerd's digest of a container", name: `docker-pullable://app@${digest}`, found: app.id },
-    { desc: 'latest, not said', name: 'cafe', found: other.id },
-    { desc: 'too short a prefix', name: 'sha256:ab1', found: undefined },
-    { desc: 'a long enough prefix', name: 'ab10', found: app.id },
+    { desc: "cri-dockerd's image name of a container", name: `docker://${app.id}`, found: app.id },
+    {
+      desc: "cri-dockerd's image digest of a container",
+      name: `docker-pullable://app@${digest}`,
+      found: app.id,
+    },
+    { desc: 'latest as the default tag', name: 'cafe', found: other.id },
+    { desc: 'a prefix that is too short', name: 'sha256:ab1', found: undefined },
+    { desc: 'a prefix that is long enough', name: 'ab10', found: app.id },
     { desc: 'a prefix with algorithm', name: 'sha256:ab10', found: app.id },
     { desc: 'an unknown tag', name: 'app:3', found: undefined },
     { desc: 'an unknown id', name: `sha256:${engineId('ff')}`, found: undefined },
@@ -86,7 +92,7 @@ describe('findImage', () => {
     expect(findImage(store, name, 'f')?.id).toBe(found);
   });
 
-  it('a name that is also a prefix is a name', () => {
+  it('prefers a name to a prefix', () => {
     store.images.put(imageRecord({ id: `sha256:${engineId('cafe')}`, repoTags: [], repoDigests: [] }));
     expect(findImage(store, 'cafe', 'f')?.id).toBe(other.id);
   });
@@ -94,8 +100,12 @@ describe('findImage', () => {
   it.each([
     { desc: 'nothing', name: '', error: /^INVALID_ARGUMENT f: is required/ },
     { desc: 'NUL', name: 'a\0', error: /^INVALID_ARGUMENT f: contains a NUL/ },
-    { desc: 'a scheme alone', name: 'docker://', error: /^INVALID_ARGUMENT f: "" is not an image reference/ },
-    { desc: 'no reference', name: 'A B', error: /^INVALID_ARGUMENT f: "A B" is not an image reference/ },
+    { desc: 'only a scheme', name: 'docker://', error: /^INVALID_ARGUMENT f: "" is not an image reference/ },
+    {
+      desc: 'an invalid reference',
+      name: 'A B',
+      error: /^INVALID_ARGUMENT f: "A B" is not an image reference/,
+    },
     {
       desc: 'an ambiguous prefix',
       name: 'abcd',

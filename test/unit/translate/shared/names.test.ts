@@ -7,7 +7,7 @@ import {
 
 const pod = { name: 'web-0', namespace: 'shop', uid: 'b1946ac9-2f1d', attempt: 2 };
 
-describe('engine names', () => {
+describe('container names in the Engine', () => {
   it("are cri-dockerd's", () => {
     expect(sandboxEngineName(pod)).toBe('k8s_POD_web-0_shop_b1946ac9-2f1d_2');
     // The attempt is the container's own.
@@ -15,7 +15,7 @@ describe('engine names', () => {
     expect(uniqueEngineName('k8s_app_w_s_u_0', '0a1b2c3d')).toBe('k8s_app_w_s_u_0_0a1b2c3d');
   });
 
-  it('come back as they were built', () => {
+  it('are parsed back into their parts', () => {
     const { attempt, ...identity } = pod;
     expect(parseEngineName(sandboxEngineName(pod))).toEqual({ first: 'POD', pod: identity, attempt });
     const unique = uniqueEngineName(containerEngineName({ name: 'app', attempt: 5 }, pod), '0a1b2c3d');
@@ -29,15 +29,15 @@ describe('engine names', () => {
     { desc: 'five fields', name: 'k8s_app_pod_ns_uid', attempt: undefined },
     { desc: 'eight fields', name: 'k8s_app_pod_ns_uid_1_a_b', attempt: undefined },
     { desc: 'another prefix', name: 'k3s_app_pod_ns_uid_1', attempt: undefined },
-    { desc: 'an attempt that is no number', name: 'k8s_app_pod_ns_uid_x', attempt: undefined },
+    { desc: 'an attempt that is not a number', name: 'k8s_app_pod_ns_uid_x', attempt: undefined },
     { desc: 'a negative attempt', name: 'k8s_app_pod_ns_uid_-1', attempt: undefined },
     { desc: 'an empty attempt', name: 'k8s_app_pod_ns_uid_', attempt: undefined },
     {
-      desc: "an underscore in the pod's name, which only our label can undo",
+      desc: "an underscore in the pod's name, which only our label can resolve",
       name: 'k8s_app_a_b_ns_uid_1',
       attempt: undefined,
     },
-    { desc: "a stranger's name", name: 'quirky_hopper', attempt: undefined },
+    { desc: "a foreign container's name", name: 'quirky_hopper', attempt: undefined },
     { desc: 'nothing', name: '', attempt: undefined },
-  ])('parse: $desc', ({ name, attempt }) => expect(parseEngineName(name)?.attempt).toBe(attempt));
+  ])('are parsed: $desc', ({ name, attempt }) => expect(parseEngineName(name)?.attempt).toBe(attempt));
 });

@@ -10,16 +10,16 @@ const modes = (over: Partial<NamespaceModes>): NamespaceModes => ({ ...namespace
 
 describe('toNamespaceModes', () => {
   it.each<{ desc: string; given: Given | null; of: 'sandbox' | 'container'; expected: NamespaceModes }>([
-    { desc: 'nil is POD', given: null, of: 'sandbox', expected: modes({}) },
-    { desc: 'empty is POD', given: {}, of: 'container', expected: modes({}) },
+    { desc: 'nil means POD', given: null, of: 'sandbox', expected: modes({}) },
+    { desc: 'empty means POD', given: {}, of: 'container', expected: modes({}) },
     {
-      desc: 'the kubelet’s ordinary pod',
+      desc: 'kubelet’s ordinary pod',
       given: { network: POD, pid: CONTAINER, ipc: POD },
       of: 'sandbox',
       expected: modes({ pid: CONTAINER }),
     },
     {
-      desc: 'all of the host',
+      desc: 'all namespaces of the host',
       given: { network: NODE, pid: NODE, ipc: NODE },
       of: 'sandbox',
       expected: modes({ network: NODE, pid: NODE, ipc: NODE }),
@@ -31,7 +31,7 @@ describe('toNamespaceModes', () => {
       expected: modes({ pid: TARGET, targetId: 'c2' }),
     },
     {
-      desc: 'user namespace of the host',
+      desc: 'the user namespace of the host',
       given: { userns_options: { mode: NODE } },
       of: 'sandbox',
       expected: modes({}),
@@ -91,7 +91,7 @@ describe('toNamespaceModes', () => {
   });
 });
 
-describe('Engine modes', () => {
+describe("the Engine's modes", () => {
   it.each([
     {
       desc: 'an ordinary pod',
@@ -99,36 +99,36 @@ describe('Engine modes', () => {
       engine: { NetworkMode: 'bridge', IpcMode: 'shareable' },
     },
     {
-      desc: 'a pod of the host',
+      desc: 'a pod on the host',
       given: modes({ network: NODE, pid: NODE, ipc: NODE }),
       engine: { NetworkMode: 'host', IpcMode: 'host', PidMode: 'host' },
     },
-  ])('sandbox: $desc', ({ given, engine }) =>
+  ])('are set for a sandbox: $desc', ({ given, engine }) =>
     expect(namespaces.sandboxNamespaces(given, 'bridge')).toEqual(engine),
   );
 
   it.each([
     {
-      desc: 'shares network and ipc',
+      desc: 'sharing network and IPC',
       given: modes({ pid: CONTAINER }),
       engine: { NetworkMode: 'container:s', IpcMode: 'container:s', PidMode: '' },
     },
     {
-      desc: 'shares pids too',
+      desc: 'sharing PIDs too',
       given: modes({}),
       engine: { NetworkMode: 'container:s', IpcMode: 'container:s', PidMode: 'container:s' },
     },
     {
-      desc: 'all of the host',
+      desc: 'all namespaces of the host',
       given: modes({ network: NODE, pid: NODE, ipc: NODE }),
       engine: { NetworkMode: 'host', IpcMode: 'host', PidMode: 'host', UTSMode: 'host' },
     },
     {
-      desc: 'pids of another container',
+      desc: 'the PID namespace of another container',
       given: modes({ pid: TARGET, targetId: 'c2' }),
       engine: { NetworkMode: 'container:s', IpcMode: 'container:s', PidMode: 'container:c2' },
     },
-  ])('container: $desc', ({ given, engine }) =>
+  ])('are set for a container: $desc', ({ given, engine }) =>
     expect(namespaces.containerNamespaces(given, 's')).toEqual(engine),
   );
 
@@ -139,12 +139,12 @@ describe('Engine modes', () => {
       expected: modes({ pid: CONTAINER }),
     },
     {
-      desc: 'a pod of the host',
+      desc: 'a pod on the host',
       host: { NetworkMode: 'host', IpcMode: 'host', PidMode: 'host' },
       expected: modes({ network: NODE, pid: NODE, ipc: NODE }),
     },
-    { desc: 'nothing said', host: {}, expected: modes({ pid: CONTAINER }) },
-  ])('back from cri-dockerd: $desc', ({ host, expected }) =>
+    { desc: 'unset modes', host: {}, expected: modes({ pid: CONTAINER }) },
+  ])('are read back from cri-dockerd: $desc', ({ host, expected }) =>
     expect(namespaces.fromEngineNamespaces(host)).toEqual(expected),
   );
 });

@@ -19,7 +19,7 @@ describe('seccomp', () => {
   const load = { kind: 'load', path: '/p.json', field: 'c.seccomp' };
 
   it.each<{ desc: string; given: ContainerContext; choice: object }>([
-    { desc: 'nil is unconfined for a container', given: {}, choice: { kind: 'unconfined' } },
+    { desc: 'nil means unconfined for a container', given: {}, choice: { kind: 'unconfined' } },
     {
       desc: 'RuntimeDefault',
       given: { seccomp: { profile_type: RuntimeDefault } },
@@ -32,21 +32,21 @@ describe('seccomp', () => {
       choice: load,
     },
     {
-      desc: 'privileged wins',
+      desc: 'privileged has priority',
       given: { privileged: true, seccomp: { profile_type: RuntimeDefault } },
       choice: { kind: 'unconfined' },
     },
   ])('$desc', ({ given, choice }) => expect(containerSeccomp(container(given), 'c')).toEqual(choice));
 
   it.each([
-    { desc: "nil is the Engine's default for a sandbox", given: {}, choice: { kind: 'engine-default' } },
+    { desc: "nil means the Engine's default for a sandbox", given: {}, choice: { kind: 'engine-default' } },
     { desc: 'Unconfined', given: { seccomp: { profile_type: Unconfined } }, choice: { kind: 'unconfined' } },
     {
       desc: 'Localhost',
       given: { seccomp: { profile_type: Localhost, localhost_ref: '/p.json' } },
       choice: load,
     },
-  ])('sandbox: $desc', ({ given, choice }) =>
+  ])('is set for a sandbox: $desc', ({ given, choice }) =>
     expect(sandboxSeccomp(decoded('LinuxSandboxSecurityContext', given), 'c')).toEqual(choice),
   );
 
@@ -74,20 +74,22 @@ describe('seccomp', () => {
     { desc: 'default', choice: { kind: 'engine-default' }, options: [] },
     { desc: 'unconfined', choice: { kind: 'unconfined' }, options: ['seccomp=unconfined'] },
     { desc: 'a profile', choice: { kind: 'load', path: '/p', field: 'f' }, options: ['seccomp={"a":1}'] },
-  ])('option: $desc', ({ choice, options }) => expect(seccompOption(choice, '{"a":1}')).toEqual(options));
+  ])('is set as an option: $desc', ({ choice, options }) =>
+    expect(seccompOption(choice, '{"a":1}')).toEqual(options),
+  );
 
   it.each<{ desc: string; path: string; choice: object }>([
     { desc: 'unconfined', path: 'unconfined', choice: { kind: 'unconfined' } },
-    { desc: "the runtime's own", path: 'runtime/default', choice: { kind: 'engine-default' } },
-    { desc: "Docker's own", path: 'docker/default', choice: { kind: 'engine-default' } },
+    { desc: "the runtime's own profile", path: 'runtime/default', choice: { kind: 'engine-default' } },
+    { desc: "Docker's own profile", path: 'docker/default', choice: { kind: 'engine-default' } },
     { desc: 'a file', path: 'localhost//p.json', choice: load },
-  ])('takes the text of kubelets up to 1.21: $desc', ({ path, choice }) => {
+  ])('accepts the text of kubelets up to 1.21: $desc', ({ path, choice }) => {
     expect(containerSeccomp(container({ seccomp_profile_path: path }), 'c')).toEqual(choice);
     const sandbox = decoded('LinuxSandboxSecurityContext', { seccomp_profile_path: path });
     expect(sandboxSeccomp(sandbox, 'c')).toEqual(choice);
   });
 
-  it('takes the message before the text', () => {
+  it('prefers the message to the text', () => {
     const given = { seccomp: { profile_type: RuntimeDefault }, seccomp_profile_path: 'unconfined' };
     expect(containerSeccomp(container(given), 'c')).toEqual({ kind: 'engine-default' });
   });
@@ -106,7 +108,7 @@ describe('seccomp', () => {
 describe('seccompProfileFault', () => {
   const NAMES = ['ALLOW', 'ERRNO', 'KILL', 'KILL_PROCESS', 'KILL_THREAD', 'LOG', 'NOTIFY', 'TRACE', 'TRAP'];
 
-  it.each(NAMES.map((name) => `SCMP_ACT_${name}`))('finds none in a profile of %s', (action) => {
+  it.each(NAMES.map((name) => `SCMP_ACT_${name}`))('accepts a profile of %s', (action) => {
     expect(seccompProfileFault({ defaultAction: action })).toBeUndefined();
     const syscalls = [{ names: ['read'], action }];
     expect(seccompProfileFault({ defaultAction: 'SCMP_ACT_ERRNO', syscalls })).toBeUndefined();
@@ -147,7 +149,7 @@ describe('apparmor', () => {
     );
 
   it.each<{ desc: string; profile: Profile; deprecated: string; option: string[] }>([
-    { desc: 'nil: the Engine’s default', profile: null, deprecated: '', option: [] },
+    { desc: 'nil means the Engine’s default', profile: null, deprecated: '', option: [] },
     { desc: 'old: runtime/default', profile: null, deprecated: 'runtime/default', option: [] },
     { desc: 'old: unconfined', profile: null, deprecated: 'unconfined', option: ['apparmor=unconfined'] },
     { desc: 'old: localhost', profile: null, deprecated: 'localhost/mine', option: ['apparmor=mine'] },
@@ -171,7 +173,7 @@ describe('apparmor', () => {
       option: ['apparmor=mine'],
     },
     {
-      desc: 'the new field wins',
+      desc: 'the new field has priority',
       profile: { profile_type: RuntimeDefault },
       deprecated: 'localhost/other',
       option: [],
@@ -213,11 +215,11 @@ describe('apparmor', () => {
     expect(codeAndField(() => option(profile, deprecated, enabled))).toBe(error),
   );
 
-  it('unconfined where AppArmor is off needs no option', () => {
+  it('needs no option for unconfined if AppArmor is off', () => {
     expect(option({ profile_type: Unconfined }, '', false)).toEqual([]);
   });
 
-  it('tells the missing profile by name', () => {
+  it('names the missing profile', () => {
     expect(thrownBy(() => option(null, 'localhost/mine', false))).toContain('"mine"');
   });
 });
@@ -227,12 +229,12 @@ describe('selinuxOptions', () => {
     { desc: 'nil', given: null, options: [] },
     { desc: 'empty', given: {}, options: [] },
     {
-      desc: 'some',
+      desc: 'some fields',
       given: { type: 't', level: 's0:c1,c2' },
       options: ['label=type:t', 'label=level:s0:c1,c2'],
     },
     {
-      desc: 'all',
+      desc: 'all fields',
       given: { user: 'u', role: 'r', type: 't', level: 's0-s15:c0.c1023' },
       options: ['label=user:u', 'label=role:r', 'label=type:t', 'label=level:s0-s15:c0.c1023'],
     },

@@ -15,15 +15,15 @@ const value = (number: number) => ({ value: number });
 
 describe('requestedUser', () => {
   it.each<{ desc: string; given: ContainerContext; user: object | undefined }>([
-    { desc: 'nothing: the image decides', given: {}, user: undefined },
+    { desc: 'no user, so that the image decides', given: {}, user: undefined },
     { desc: 'a uid', given: { run_as_user: value(1000) }, user: { user: '1000', group: undefined } },
     {
-      desc: 'root, which is not nothing',
+      desc: 'root, which is not the same as no user',
       given: { run_as_user: value(0) },
       user: { user: '0', group: undefined },
     },
     {
-      desc: 'uid and gid',
+      desc: 'a uid and a gid',
       given: { run_as_user: value(1000), run_as_group: value(0) },
       user: { user: '1000', group: 0 },
     },
@@ -58,7 +58,7 @@ describe('requestedUser', () => {
       error: 'INVALID_ARGUMENT c.run_as_username',
     },
     {
-      desc: 'a name that smuggles a group in',
+      desc: 'a name with a group in it',
       given: { run_as_username: 'www:0' },
       error: 'INVALID_ARGUMENT c.run_as_username',
     },
@@ -84,28 +84,29 @@ describe('toSandboxUser', () => {
   it.each<{ desc: string; given: Sandbox; user: string | undefined; groups: string[] }>([
     { desc: 'nothing', given: {}, user: undefined, groups: [] },
     {
-      desc: 'all',
+      desc: 'all fields',
       given: { run_as_user: value(1), run_as_group: value(2), supplemental_groups: [3] },
       user: '1:2',
       groups: ['3'],
     },
     { desc: 'a uid', given: { run_as_user: value(1) }, user: '1', groups: [] },
     {
-      desc: 'a uid, Strict: with an explicit group',
+      desc: 'a uid and Strict, with an explicit group',
       given: { run_as_user: value(1), supplemental_groups_policy: Strict },
       user: '1:0',
       groups: [],
     },
-    { desc: 'Strict alone', given: { supplemental_groups_policy: Strict }, user: undefined, groups: [] },
+    { desc: 'only Strict', given: { supplemental_groups_policy: Strict }, user: undefined, groups: [] },
   ])('$desc', ({ given, user, groups }) =>
     expect(toSandboxUser(decoded('LinuxSandboxSecurityContext', given), 'c')).toEqual({ user, groups }),
   );
 
-  it('of no context', () => expect(toSandboxUser(null, 'c')).toEqual({ user: undefined, groups: [] }));
+  it('returns nothing without a context', () =>
+    expect(toSandboxUser(null, 'c')).toEqual({ user: undefined, groups: [] }));
 });
 
 describe('supplementalGroups', () => {
-  it('passes them on', () => {
+  it('passes the groups on', () => {
     expect(supplementalGroups(container({ supplemental_groups: [0, 5, 2000] }), 'c')).toEqual([0, 5, 2000]);
   });
 
@@ -126,7 +127,7 @@ describe('supplementalGroups', () => {
 });
 
 describe('parseAccounts', () => {
-  it('reads users and groups, and leaves out what it does not understand', () => {
+  it('reads users and groups, and skips invalid lines', () => {
     const passwd = [
       'root:x:0:0:root:/root:/bin/sh',
       '# comment',
@@ -149,7 +150,7 @@ describe('parseAccounts', () => {
     });
   });
 
-  it('finds nobody in nothing', () => expect(parseAccounts('', '')).toEqual({ users: [], groups: [] }));
+  it('finds nobody in an empty file', () => expect(parseAccounts('', '')).toEqual({ users: [], groups: [] }));
 });
 
 type Given = Parameters<typeof decoded<'LinuxContainerSecurityContext'>>[1];
@@ -167,7 +168,7 @@ function identity(given: Given | null, user = ''): object {
 
 describe('toIdentity', () => {
   it.each<{ desc: string; given: Given | null; image?: string; is: [number, number, number[]] }>([
-    { desc: 'nothing said at all: root, with its groups', given: null, is: [0, 0, [0, 10, 50000]] },
+    { desc: 'no settings, which means root with its groups', given: null, is: [0, 0, [0, 10, 50000]] },
     { desc: 'an empty context', given: {}, is: [0, 0, [0, 10, 50000]] },
     { desc: 'the image’s user', given: {}, image: 'app', is: [1000, 1001, [1001, 50000]] },
     { desc: 'the image’s uid', given: {}, image: '1000', is: [1000, 1001, [1001, 50000]] },
@@ -175,21 +176,21 @@ describe('toIdentity', () => {
     { desc: 'the image’s group, by number', given: {}, image: 'app:77', is: [1000, 77, [77, 50000]] },
     { desc: 'a uid of the image', given: { run_as_user: value(1000) }, is: [1000, 1001, [1001, 50000]] },
     {
-      desc: 'a uid in place of the image’s user, whose group does not stay',
+      desc: 'a uid in place of the image’s user, whose group does not apply',
       given: { run_as_user: value(1000) },
       image: 'root:wheel',
       is: [1000, 1001, [1001, 50000]],
     },
-    { desc: 'a uid that nobody knows', given: { run_as_user: value(5) }, is: [5, 0, [0]] },
+    { desc: 'an unknown uid', given: { run_as_user: value(5) }, is: [5, 0, [0]] },
     { desc: 'a name', given: { run_as_username: 'app' }, is: [1000, 1001, [1001, 50000]] },
-    { desc: 'a name made of digits', given: { run_as_username: '2000' }, is: [7, 8, [8]] },
+    { desc: 'a name that consists of digits', given: { run_as_username: '2000' }, is: [7, 8, [8]] },
     {
-      desc: 'Merge with a group: the image’s groups too',
+      desc: 'Merge with a group, which adds the image’s groups',
       given: { run_as_user: value(1000), run_as_group: value(5), supplemental_groups: [3000, 10] },
       is: [1000, 5, [5, 10, 3000, 50000]],
     },
     {
-      desc: 'Strict: the primary group and what is given',
+      desc: 'Strict, with the primary group and the given ones only',
       given: { run_as_user: value(1000), supplemental_groups: [1234], ...strict },
       is: [1000, 1001, [1001, 1234]],
     },
@@ -200,18 +201,18 @@ describe('toIdentity', () => {
 
   it.each<{ desc: string; given: Given; image?: string; error: string }>([
     {
-      desc: 'a name that the image does not know',
+      desc: 'a name that the image does not have',
       given: { run_as_username: 'who' },
       error: 'INVALID_ARGUMENT c.run_as_username',
     },
     {
-      desc: 'an image whose user it does not know itself',
+      desc: 'an image whose own user is not in its accounts',
       given: {},
       image: 'who',
       error: 'FAILED_PRECONDITION there is no user "who" in the image\'s /etc/passwd',
     },
     {
-      desc: 'an image whose group it does not know itself',
+      desc: 'an image whose own group is not in its accounts',
       given: {},
       image: 'root:who',
       error: 'FAILED_PRECONDITION there is no group "who" in the image\'s /etc/group',

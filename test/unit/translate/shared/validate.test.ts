@@ -6,7 +6,7 @@ const refusal = (work: () => unknown) => thrownBy(work).replace(/^INVALID_ARGUME
 
 describe('validate', () => {
   it.each<{ desc: string; work: () => unknown; result: unknown }>([
-    { desc: 'required: a falsy value is there', work: () => validate.required(0, 'f'), result: 0 },
+    { desc: 'required: a falsy value is present', work: () => validate.required(0, 'f'), result: 0 },
     { desc: 'nonEmpty', work: () => validate.nonEmpty(' ', 'f'), result: ' ' },
     { desc: 'withoutNul: empty', work: () => validate.withoutNul('', 'f'), result: '' },
     {
@@ -77,12 +77,12 @@ describe('validate', () => {
       why: 'f: keys and values exceed 524288 bytes at key "a"',
     },
     {
-      desc: 'boundedMap: bytes, not characters',
+      desc: 'boundedMap: the limit counts bytes, not characters',
       work: () => validate.boundedMap({ a: '\u20ac'.repeat(200_000) }, 'f'),
       why: 'f: keys and values exceed',
     },
     {
-      desc: 'boundedMap: all together',
+      desc: 'boundedMap: too much in total',
       work: () => validate.boundedMap({ a: 'x'.repeat(300_000), b: 'x'.repeat(300_000) }, 'f'),
       why: 'f: keys and values exceed 524288 bytes at key "b"',
     },
@@ -99,7 +99,7 @@ describe('validate', () => {
     },
     { desc: 'integer: too large', work: () => validate.integer(6, 'f', -1, 5), why: 'f: 6 is not between' },
     {
-      desc: 'integer: not safe',
+      desc: 'integer: not a safe integer',
       work: () => validate.integer(Long.MAX_VALUE, 'f', 0, Infinity),
       why: 'f: 9223372036854776000 is not',
     },

@@ -38,6 +38,7 @@ const KNOWS = {
   server: SERVER,
   doctor: [...SERVER, 'server', 'config'],
   harness: HARNESS_KNOWS,
+  migrate: [...SERVER, 'server', 'config', 'doctor', 'harness'],
   config: 'all',
   cli: 'all',
   '': 'all',
@@ -45,14 +46,15 @@ const KNOWS = {
 /** The only folder, or folders, that import an outside library. */
 const HOMES = {
   dockerode: 'docker',
-  '@grpc/grpc-js': 'server',
+  '@grpc/grpc-js': ['server', 'migrate'],
   'hpack.js': 'lib',
   winston: 'lib',
   commander: 'cli',
   protobufjs: 'proto',
   ws: 'streaming',
   'prom-client': 'metrics',
-  yaml: ['config', 'doctor', 'harness'],
+  yaml: ['config', 'doctor', 'harness', 'migrate'],
+  'smol-toml': 'migrate',
   '@opentelemetry': 'tracing',
 };
 
@@ -66,11 +68,11 @@ const WRITERS = {
 /** The values of EngineState (src/store/records.ts). */
 const STATES = '/^(created|running|paused|restarting|removing|exited|dead|unknown)$/';
 
-/** Only its commands load the harness, and they are loaded when they run. */
-const HARNESS_RULES = [
+/** Only their commands load the harness and the migration, and they are loaded when they run. */
+const LAZY_RULES = [
   {
-    files: ['src/*.ts', 'src/cli/**/*.ts', 'src/config/**/*.ts', 'src/doctor/**/*.ts'],
-    ignores: ['src/cli/cri/**'],
+    files: ['src/*.ts', 'src/cli/**/*.ts', 'src/config/**/*.ts', 'src/doctor/**/*.ts', 'src/server/**/*.ts'],
+    ignores: ['src/cli/cri/**', 'src/cli/migrate/**'],
     rules: {
       '@typescript-eslint/no-restricted-imports': [
         'error',
@@ -78,10 +80,14 @@ const HARNESS_RULES = [
           patterns: [
             {
               regex: '^(\\.\\./|\\./)+harness(/|$)',
-              message: 'Only the commands in src/cli/cri import src/harness, which are loaded when they run.',
+              message: 'Only the commands in src/cli/cri and src/cli/migrate import src/harness.',
             },
             {
-              regex: '^(\\.\\./|\\./)*cri/(record|show|diff|diff-effects|effects|replay|fault)$',
+              regex: '^(\\.\\./|\\./)+migrate(/|$)',
+              message: 'Only the commands in src/cli/migrate import src/migrate.',
+            },
+            {
+              regex: '^(\\.\\./|\\./)*(cri|migrate)/[a-z-]+$',
               allowTypeImports: true,
               message: 'Load a command with import() when it runs.',
             },
@@ -146,7 +152,7 @@ export default tseslint.config(
       ],
     },
   },
-  ...HARNESS_RULES,
+  ...LAZY_RULES,
   {
     files: ['src/**/*.ts'],
     rules: {

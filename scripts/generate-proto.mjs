@@ -1,9 +1,10 @@
 // Generates src/proto/gen/cri.js and cri.d.ts from proto/runtime/v1/api.proto, and is cheap when nothing
 // has changed. The options --no-… switch off code that dockbridge never calls and that would double the
 // file. descriptors.js gets what the codecs lack: the fields of each message and the methods of each
-// service (src/proto/descriptors.ts).
+// service (src/proto/descriptors.ts). containerd.js and containerd.d.ts are generated from proto/containerd,
+// and only `dockbridge migrate images` loads them.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
@@ -11,10 +12,21 @@ import protobuf from 'protobufjs';
 const self = fileURLToPath(import.meta.url);
 const root = dirname(dirname(self));
 const proto = join(root, 'proto/runtime/v1/api.proto');
+const containerd = readdirSync(join(root, 'proto/containerd')).map((name) =>
+  join(root, 'proto/containerd', name),
+);
 const cli = join(root, 'node_modules/protobufjs-cli');
 const out = join(root, 'src/proto/gen');
-const outputs = ['cri.js', 'cri.d.ts', 'descriptors.js', 'descriptors.d.ts'].map((name) => join(out, name));
-const inputs = [proto, self, join(cli, 'package.json')];
+const endings = [
+  'cri.js',
+  'cri.d.ts',
+  'descriptors.js',
+  'descriptors.d.ts',
+  'containerd.js',
+  'containerd.d.ts',
+];
+const outputs = endings.map((name) => join(out, name));
+const inputs = [proto, ...containerd, self, join(cli, 'package.json')];
 
 function mtime(file) {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
@@ -24,7 +36,7 @@ function mtime(file) {
  * pbjs marks its own short names (IContainer) as deprecated. Our code uses them, and lint must not object.
  */
 function undeprecate(types) {
-  return types.replace(/^ *\* @deprecated Use runtime\.v1\.\S+ instead\.\n/gm, '');
+  return types.replace(/^ *\* @deprecated Use \S+ instead\.\n/gm, '');
 }
 
 /**
@@ -88,27 +100,32 @@ declare const descriptors: Descriptors;
 export = descriptors;
 `;
 
-function generate() {
-  mkdirSync(out, { recursive: true });
-  // A simultaneous run (two checkouts of `make`, a watching test) must never see half a file, so it is
-  // written to a draft and renamed.
-  const draft = join(out, `draft-${process.pid}`);
+/** Writes DRAFT.js and DRAFT.d.ts, the codecs of these files. */
+function codecs(draft, files) {
   execFileSync(
     process.execPath,
     [
       join(cli, 'bin/pbjs'),
       ...['--target', 'static-module', '--wrap', 'commonjs', '--keep-case'],
       ...['--no-create', '--no-verify', '--no-convert', '--no-delimited', '--no-typeurl', '--no-service'],
-      ...['--dts', '--out', `${draft}.js`, proto],
+      ...['--dts', '--out', `${draft}.js`, ...files],
     ],
     { stdio: ['ignore', 'inherit', 'inherit'] },
   );
   writeFileSync(`${draft}.js`, stripComments(readFileSync(`${draft}.js`, 'utf8')));
   writeFileSync(`${draft}.d.ts`, unionsForEnums(undeprecate(readFileSync(`${draft}.d.ts`, 'utf8'))));
+}
+
+function generate() {
+  mkdirSync(out, { recursive: true });
+  // A simultaneous run (two checkouts of `make`, a watching test) must never see half a file, so it is
+  // written to a draft and renamed.
+  const draft = join(out, `draft-${process.pid}`);
+  codecs(`${draft}.cri`, [proto]);
+  codecs(`${draft}.containerd`, containerd);
   writeFileSync(`${draft}.descriptors.js`, `module.exports = ${JSON.stringify(descriptors())};\n`);
   writeFileSync(`${draft}.descriptors.d.ts`, DESCRIPTOR_TYPES);
-  for (const [at, ending] of ['js', 'd.ts', 'descriptors.js', 'descriptors.d.ts'].entries())
-    renameSync(`${draft}.${ending}`, outputs[at]);
+  for (const [at, ending] of endings.entries()) renameSync(`${draft}.${ending}`, outputs[at]);
 }
 
 if (Math.min(...outputs.map(mtime)) > Math.max(...inputs.map(mtime))) {
@@ -116,5 +133,7 @@ if (Math.min(...outputs.map(mtime)) > Math.max(...inputs.map(mtime))) {
 } else {
   const began = Date.now();
   generate();
-  console.log(`proto: generated src/proto/gen/{cri,descriptors}.{js,d.ts} in ${Date.now() - began} ms`);
+  console.log(
+    `proto: generated src/proto/gen/{cri,descriptors,containerd}.{js,d.ts} in ${Date.now() - began} ms`,
+  );
 }

@@ -5,6 +5,7 @@ import { DOCKBRIDGE_VERSION } from '../release';
 import type { DemoOptions } from './demo';
 import type { DoctorOptions } from './doctor';
 import { addCriCommands } from './cri-commands';
+import { addMigrateCommands } from './migrate-commands';
 import type { StatusOptions } from './status';
 
 /** Makes the command line. Each command has a file of its own, which is loaded when the command runs. */
@@ -151,6 +152,7 @@ export function createProgram(): Command {
 
   addConfigCommands(program);
   addCriCommands(program);
+  addMigrateCommands(program);
 
   program
     .command('version')

@@ -31,6 +31,8 @@ export interface EngineInfo {
   OperatingSystem: string;
   KernelVersion: string;
   ExperimentalBuild?: boolean;
+  /** The containerd in use. Exists from API 1.46 on. */
+  Containerd?: { Address?: string; Namespaces?: { Containers?: string } } | null;
 }
 
 export interface EngineMount {

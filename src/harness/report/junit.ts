@@ -1,3 +1,4 @@
+import { escapeAttribute as attribute, escapeComment as comment, escapeText as text } from '../../lib/markup';
 import type { ComparedCall, Comparison, Difference } from '../compare/comparison';
 import { idleRules, shownValue, sideText, sumOf, titleOf } from './phrases';
 
@@ -105,26 +106,4 @@ function skippedOf(call: ComparedCall): readonly string[] {
 
 function notesOf({ notes }: ComparedCall): readonly string[] {
   return notes.length === 0 ? [] : [`      <system-out>${text(notes.join('\n'))}</system-out>\n`];
-}
-
-/** Escapes a text for XML. Most control characters and unpaired surrogates become U+FFFD, because XML 1.0 cannot represent them. */
-function text(value: string): string {
-  return value
-    .replace(/(?![\t\n\r])\p{Cc}|[\ufffe\uffff]|\p{Cs}/gu, '\ufffd')
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;');
-}
-
-/** Escapes an attribute. Line breaks and tabs are escaped too, because XML parsers replace them by spaces. */
-function attribute(value: string): string {
-  return text(value)
-    .replaceAll('"', '&quot;')
-    .replaceAll('\t', '&#9;')
-    .replaceAll('\n', '&#10;')
-    .replaceAll('\r', '&#13;');
-}
-
-function comment(value: string): string {
-  return text(value).replaceAll('--', '- -').replace(/-$/, '- ');
 }

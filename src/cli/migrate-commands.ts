@@ -1,0 +1,119 @@
+import { Option, type Command } from 'commander';
+import type { ImagesCommand } from './migrate/images';
+import type { InventoryCommand } from './migrate/inventory';
+import type { PlanCommand } from './migrate/plan';
+
+/** Adds the commands of `dockbridge migrate`, which take a node from Docker Engine to containerd or CRI-O and back. */
+export function addMigrateCommands(program: Command): void {
+  const migrate = program
+    .command('migrate')
+    .description('move this node from Docker Engine to containerd or CRI-O, and back (docs/migrating.md)');
+  addInventory(migrate);
+  addPlan(migrate);
+  addImages(migrate);
+}
+
+function addInventory(migrate: Command): void {
+  migrate
+    .command('inventory')
+    .description(
+      'report what stands between this node and containerd or CRI-O, and what to do about it; changes nothing. Run it as root. ' +
+        'Exit code 0: nothing has to change; 2: something must change; 3: something forbids the migration; ' +
+        '1: the inventory could not be taken',
+    )
+    .option(
+      '--root <DIR>',
+      "the directory that is the node's root directory, such as /host in a container",
+      '/',
+    )
+    .option(
+      '--docker-endpoint <URL>',
+      "the node's Docker Engine (default: unix:///var/run/docker.sock, if there is Docker on the node)",
+    )
+    .option(
+      '--keep-docker',
+      'Docker stays on the node for containers that belong to no pod, so these do not forbid the migration',
+      false,
+    )
+    .addOption(
+      new Option('-o, --output <FORMAT>', 'text, json, junit, or html: one page for the owner of the node')
+        .choices(['text', 'json', 'html', 'junit'])
+        .default('text'),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  dockbridge migrate inventory
+  dockbridge migrate inventory -o html > node-7.html
+  dockbridge migrate inventory -o json | jq '.findings[] | select(.severity == "block")'`,
+    )
+    .action(async (options: InventoryCommand) => {
+      process.exitCode = await (await import('./migrate/inventory.js')).inventory(options);
+    });
+}
+
+function addPlan(migrate: Command): void {
+  migrate
+    .command('plan')
+    .description(
+      'write the plan of this node: numbered steps with commands, checks and undo, the configuration of the target, and patches ' +
+        'for the kubelet. Changes nothing on the node. Run it as root. ' +
+        'Exit code 0: the plan is written; 3: something forbids the migration, and no plan is written; 1: no plan can be made',
+    )
+    .addOption(
+      new Option('--to <TARGET>', 'what takes the place of Docker Engine')
+        .choices(['containerd', 'cri-o'])
+        .makeOptionMandatory(),
+    )
+    .requiredOption('--out <DIR>', 'the directory of the plan, which must be missing or empty')
+    .option(
+      '--root <DIR>',
+      "the directory that is the node's root directory, such as /host in a container",
+      '/',
+    )
+    .option('--docker-endpoint <URL>', "the node's Docker Engine (default: unix:///var/run/docker.sock)")
+    .option('--keep-docker', 'Docker stays on the node for containers that belong to no pod', false)
+    .addOption(
+      new Option(
+        '--accept <ID>',
+        'plan although the inventory has this finding that forbids the migration; may be repeated',
+      )
+        .default([] as string[])
+        .argParser((id: string, before: readonly string[]) => [...before, id]),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  dockbridge migrate plan --to containerd --out /root/to-containerd
+  dockbridge migrate plan --to cri-o --out /root/to-crio --keep-docker
+
+In the directory:
+  plan.md    what to do, step by step
+  plan.json  the same for programs, with hashes of all files
+  files/     the new files, each at its path on the node
+  patches/   what changes in files that exist`,
+    )
+    .action(async (options: PlanCommand) => {
+      process.exitCode = await (await import('./migrate/plan.js')).plan(options);
+    });
+}
+
+function addImages(migrate: Command): void {
+  migrate
+    .command('images')
+    .description(
+      "carry the Engine's images to another runtime, so that its kubelet pulls nothing; needs root. It does not change the Engine, and an interrupted command continues when it is run again. " +
+        'Exit code 0: all images are there; 1: an image failed; 2: the command could not begin',
+    )
+    .requiredOption('--to <URL>', "the target's socket, such as unix:///run/containerd/containerd.sock")
+    .option('--used', 'images of the containers of pods, running or ended (default)', false)
+    .option('--only-local', 'images that are in no registry that the Engine knows', false)
+    .option('--all', 'all images that have a name', false)
+    .option('--dry-run', 'only print what would be done with each image', false)
+    .option('--docker-endpoint <URL>', 'the Docker Engine', 'unix:///var/run/docker.sock')
+    .action(async (options: ImagesCommand) => {
+      process.exitCode = await (await import('./migrate/images.js')).images(options);
+    });
+}

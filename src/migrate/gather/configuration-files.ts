@@ -1,0 +1,131 @@
+import { join } from 'node:path';
+import { mapLimited } from '../../lib/async/concurrency';
+import type { FileFacts } from '../facts';
+import type { NodeRoot } from './node-root';
+import { fileFacts } from './redacted';
+
+const CONCURRENCY = 8;
+/** How many files of one directory are read. */
+const MAX_FILES = 200;
+
+/** Files that are read wherever they exist. */
+const FILES = [
+  '/etc/os-release',
+  '/etc/docker/daemon.json',
+  '/etc/containerd/config.toml',
+  '/etc/crio/crio.conf',
+  '/etc/containers/registries.conf',
+  '/etc/crictl.yaml',
+  '/etc/cri-dockerd/config.yaml',
+  '/etc/dockbridge/config.yaml',
+  '/var/lib/kubelet/config.yaml',
+  '/var/lib/kubelet/instance-config.yaml',
+  '/var/lib/kubelet/kubeadm-flags.env',
+  '/etc/default/docker',
+  '/etc/default/kubelet',
+  '/etc/sysconfig/docker',
+  '/etc/sysconfig/kubelet',
+  '/etc/sysctl.conf',
+  '/etc/modules',
+];
+
+/** Directories whose files with these endings are read. */
+const FILES_IN: readonly (readonly [directory: string, endings: RegExp])[] = [
+  ['/etc/cni/net.d', /\.(conf|conflist|json)$/],
+  ['/etc/sysctl.d', /\.conf$/],
+  ['/usr/lib/sysctl.d', /\.conf$/],
+  ['/etc/modules-load.d', /\.conf$/],
+  ['/etc/containerd/conf.d', /\.toml$/],
+  ['/etc/crio/crio.conf.d', /\.conf$/],
+  ['/etc/containers/registries.conf.d', /\.conf$/],
+];
+
+/** Where packages and administrators put units. The first place with a unit wins (systemd.unit(5)). */
+const UNIT_DIRECTORIES = ['/etc/systemd/system', '/usr/local/lib/systemd/system', '/usr/lib/systemd/system'];
+const LEGACY_UNITS = '/lib/systemd/system';
+const UNITS = [
+  'docker.service',
+  'docker.socket',
+  'containerd.service',
+  'crio.service',
+  'kubelet.service',
+  'cri-docker.service',
+  'cri-docker.socket',
+  'cri-dockerd.service',
+  'dockbridge.service',
+  'k3s.service',
+  'k3s-agent.service',
+];
+
+/** Directories of which only names are known, and how deep. Their files may be keys, or belong to somebody else. */
+const NAMES: readonly (readonly [directory: string, depth: number])[] = [
+  ['/etc/docker/certs.d', 2],
+  ['/etc/containerd/certs.d', 2],
+  ['/etc/containers/certs.d', 2],
+  ['/etc/kubernetes/manifests', 1],
+  ['/opt/cni/bin', 1],
+  ['/usr/lib/cni', 1],
+  ['/usr/libexec/cni', 1],
+  ['/var/lib/minikube', 1],
+  ['/etc/rancher', 1],
+  ['/etc/kubernetes', 1],
+  ['/kind', 1],
+  ['/run', 1],
+  ['/run/containerd', 1],
+  ['/run/crio', 1],
+  ['/run/docker/containerd', 1],
+];
+
+/** Reads the node's configuration files. */
+export async function readFiles(
+  node: NodeRoot,
+  more: readonly string[] = [],
+): Promise<Record<string, FileFacts>> {
+  const paths = [
+    ...FILES,
+    ...more,
+    ...(
+      await mapLimited(FILES_IN, CONCURRENCY, ([directory, endings]) => within(node, directory, endings))
+    ).flat(),
+    ...(await unitFiles(node)),
+  ];
+  const read = await mapLimited([...new Set(paths)].sort(), CONCURRENCY, async (path) => {
+    const text = await node.text(path);
+    return text === undefined ? [] : [[path, fileFacts(path, text)] as const];
+  });
+  return Object.fromEntries(read.flat());
+}
+
+/** Lists the directories of which names are enough. `/run` is searched for sockets only. */
+export async function readDirectories(node: NodeRoot): Promise<Record<string, readonly string[]>> {
+  const listed = await mapLimited(NAMES, CONCURRENCY, async ([directory, depth]) => {
+    const names = await node.names(directory, depth);
+    if (names === undefined) return [];
+    return [
+      [directory, directory === '/run' ? names.filter((name) => name.endsWith('.sock')) : names] as const,
+    ];
+  });
+  return Object.fromEntries(listed.flat());
+}
+
+async function unitFiles(node: NodeRoot): Promise<string[]> {
+  // On most nodes /lib is a link to /usr/lib, and each unit would be found twice.
+  const directories = (await node.isLink('/lib')) ? UNIT_DIRECTORIES : [...UNIT_DIRECTORIES, LEGACY_UNITS];
+  const dropIns = await mapLimited(
+    directories.flatMap((directory) => UNITS.map((unit) => join(directory, `${unit}.d`))),
+    CONCURRENCY,
+    (directory) => within(node, directory, /\.conf$/),
+  );
+  return [
+    ...directories.flatMap((directory) => UNITS.map((unit) => join(directory, unit))),
+    ...dropIns.flat(),
+  ];
+}
+
+async function within(node: NodeRoot, directory: string, endings: RegExp): Promise<string[]> {
+  const names = (await node.names(directory)) ?? [];
+  return names
+    .filter((name) => endings.test(name))
+    .slice(0, MAX_FILES)
+    .map((name) => join(directory, name));
+}

@@ -1,0 +1,142 @@
+import { join } from 'node:path';
+import { redactText } from '../../doctor/bundle/redact';
+import { mapLimited } from '../../lib/async/concurrency';
+import type { FoundLine, LineFacts, NodeContainer } from '../facts';
+import type { NodeRoot } from './node-root';
+
+const CONCURRENCY = 8;
+const MAX_FILE_BYTES = 256 * 1024;
+/** How many files of one kind are read, and how many lines are kept. */
+const MAX_FILES = 1_500;
+const MAX_LINES = 200;
+const MAX_TEXT = 160;
+
+/** Where administrators put scripts, tables of cron and units. Packages put theirs elsewhere. */
+const SCRIPTS: readonly (readonly [directory: string, depth: number])[] = [
+  ['/etc/systemd/system', 2],
+  ['/etc/cron.d', 1],
+  ['/etc/cron.hourly', 1],
+  ['/etc/cron.daily', 1],
+  ['/etc/cron.weekly', 1],
+  ['/etc/cron.monthly', 1],
+  ['/var/spool/cron', 2],
+  ['/usr/local/bin', 1],
+  ['/usr/local/sbin', 1],
+  ['/opt/bin', 1],
+  ['/root/bin', 1],
+];
+const SCRIPT_FILES = ['/etc/crontab', '/etc/rc.local'];
+
+const MONITORING: readonly (readonly [directory: string, depth: number])[] = [
+  ['/etc/monit', 3],
+  ['/etc/prometheus', 2],
+  ['/etc/telegraf', 2],
+  ['/etc/zabbix', 2],
+  ['/etc/nagios', 2],
+  ['/etc/collectd', 2],
+  ['/etc/datadog-agent', 2],
+  ['/etc/logrotate.d', 1],
+  ['/etc/rsyslog.d', 1],
+];
+
+const SHIPPERS: readonly (readonly [directory: string, depth: number])[] = [
+  ['/etc/fluent-bit', 2],
+  ['/etc/fluent', 2],
+  ['/etc/td-agent', 2],
+  ['/etc/td-agent-bit', 2],
+  ['/etc/promtail', 1],
+  ['/etc/filebeat', 2],
+  ['/etc/vector', 2],
+];
+
+/** Docker's own units, those of the runtime that asks it, and links to units elsewhere. */
+const OWN_UNITS =
+  /\/(docker\.(service|socket)|cri-dockerd?\.(service|socket)|dockbridge\.service|containerd\.service)(\.d\/|$)|\.(wants|requires)\//;
+/** A call of the command, the path of the socket, or a unit that needs Docker's. `docker.io/…` is the name of a registry. */
+const CALLS_DOCKER =
+  /(^|[\s;&|('"`$/])(docker-compose(?!\.)|docker(?=\s+[-a-z])|docker\.sock(?!\w))|^(Requires|Wants|After|BindsTo|PartOf)\s*=.*\bdocker\.(service|socket)/;
+/** The theme of kubelet looks at these. */
+const KUBELET_UNITS = /\/kubelet\.service(\.d\/|$)/;
+const MENTIONS_DOCKER = /\bdockerd?\b/i;
+/**
+ * Settings of fluent-bit, fluentd, promtail, filebeat and vector that parse Docker's JSON. `docker, cri` tries both formats and
+ * needs no change.
+ */
+const DOCKER_FORMAT =
+  /^\s*-?\s*(parser\s+docker\b|multiline\.parser\s+docker\s*$|docker_mode\s+on\b|docker\s*:\s*(\{\s*\})?\s*$|type\s*:\s*["']?docker["']?\s*$|path\s+\S*\/var\/lib\/docker\/containers\b|-?\s*["']?\/var\/lib\/docker\/containers\/\S*)/i;
+const COMMENT = /^\s*(#|;|\/\/)/;
+
+/** Searches files that may mention Docker. Keeps single lines, because the files may hold anything. */
+export async function readLines(node: NodeRoot, containers: readonly NodeContainer[]): Promise<LineFacts> {
+  const scripts = [...SCRIPT_FILES, ...(await filesOf(node, SCRIPTS))].filter(
+    (path) => !OWN_UNITS.test(path) && !KUBELET_UNITS.test(path),
+  );
+  const shipped = (await filesOf(node, SHIPPERS)).concat(await configMaps(node, containers));
+  return {
+    docker: await matching(node, scripts, CALLS_DOCKER),
+    monitoring: await matching(node, await filesOf(node, MONITORING), MENTIONS_DOCKER),
+    logFormat: await matching(node, shipped, DOCKER_FORMAT),
+  };
+}
+
+/**
+ * Returns the lines that match and are no comments.
+ * @param text of any file; binaries have no lines.
+ */
+export function linesOf(path: string, text: string, pattern: RegExp): FoundLine[] {
+  if (text.includes('\0')) return [];
+  return text.split('\n').flatMap((line, at) => {
+    if (line.length > 4_096 || COMMENT.test(line) || !pattern.test(line)) return [];
+    const shown = redactText(line.trim());
+    return [{ path, line: at + 1, text: shown.length > MAX_TEXT ? `${shown.slice(0, MAX_TEXT)}…` : shown }];
+  });
+}
+
+export const PATTERNS = { CALLS_DOCKER, MENTIONS_DOCKER, DOCKER_FORMAT } as const;
+
+async function matching(node: NodeRoot, paths: readonly string[], pattern: RegExp): Promise<FoundLine[]> {
+  const found = await mapLimited(paths.slice(0, MAX_FILES), CONCURRENCY, async (path) => {
+    const text = await node.scan(path, MAX_FILE_BYTES);
+    return text === undefined ? [] : linesOf(path, text, pattern);
+  });
+  return found.flat().slice(0, MAX_LINES);
+}
+
+async function filesOf(
+  node: NodeRoot,
+  places: readonly (readonly [directory: string, depth: number])[],
+): Promise<string[]> {
+  const listed = await mapLimited(places, CONCURRENCY, async ([directory, depth]) => {
+    const names = (await node.names(directory, depth)) ?? [];
+    return names.filter((name) => !name.endsWith('/')).map((name) => join(directory, name));
+  });
+  return listed.flat();
+}
+
+const LOG_DIRECTORIES = [
+  '/',
+  '/var',
+  '/var/log',
+  '/var/lib/docker',
+  '/var/lib/docker/containers',
+  '/var/log/pods',
+];
+const CONFIG_MAP = '/volumes/kubernetes.io~configmap/';
+
+/** Lists the files of ConfigMaps in containers that also see the logs of other pods: these are log shippers. */
+async function configMaps(node: NodeRoot, containers: readonly NodeContainer[]): Promise<string[]> {
+  const sources = containers
+    .map(({ Mounts }) => (Mounts ?? []).map(({ Source = '' }) => Source))
+    .filter((mounted) =>
+      mounted.some((source) => LOG_DIRECTORIES.includes(source.replace(/\/+$/, '') || '/')),
+    )
+    .flat()
+    .filter((source) => source.includes(CONFIG_MAP));
+  const files = await mapLimited(new Set(sources), CONCURRENCY, async (source) => {
+    // kubelet keeps the contents in a directory with a time as its name, and links each name of the ConfigMap to it.
+    const names = await node.names(source);
+    if (names === undefined) return [source];
+    return names.filter((name) => !name.startsWith('..')).map((name) => join(source, name));
+  });
+  return files.flat();
+}

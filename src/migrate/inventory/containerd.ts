@@ -1,0 +1,73 @@
+import { parse } from 'smol-toml';
+import { flagOf } from '../../lib/flags';
+import type { NodeFacts } from '../facts';
+import { engineSays, finding, linesIn, type Finding, type Theme } from './finding-of';
+
+const CONFIG = '/etc/containerd/config.toml';
+const SYSTEM = '/run/containerd/containerd.sock';
+
+/** Which containerd the Engine uses, and whether it can serve kubelet. */
+export const containerd: Theme = (facts) => [...shared(facts), ...config(facts)];
+
+function shared({ engine, directories }: NodeFacts): readonly Finding[] {
+  if (engine === undefined) return [];
+  const told = engine.info.Containerd?.Address ?? flagOf(engine.dockerdArguments ?? [], 'containerd') ?? '';
+  const own = directories['/run/docker/containerd']?.includes('containerd.sock') === true;
+  const address = told === '' && own ? '/run/docker/containerd/containerd.sock' : told;
+  const path = address.replace(/^unix:\/\//, '').replace(/^\/var\/run\//, '/run/');
+  if (path === SYSTEM)
+    return [
+      finding(
+        'review',
+        'containerd-shared',
+        "The Engine uses the node's containerd, which kubelet will ask after the move.",
+        'Images move without copying if the Engine keeps them in containerd. A restart of containerd belongs after the drain.',
+        [engineSays(`containerd at ${SYSTEM}`)],
+      ),
+    ];
+  if (path === '') return [];
+  return [
+    finding(
+      'ok',
+      'containerd-shared',
+      'The Engine has a containerd of its own, so the new one can be set up next to it.',
+      '',
+      [engineSays(`containerd at ${path}`)],
+    ),
+  ];
+}
+
+function config(facts: NodeFacts): readonly Finding[] {
+  const { text } = facts.files[CONFIG] ?? {};
+  if (text === undefined) return [];
+  let value: Readonly<Record<string, unknown>>;
+  try {
+    value = parse(text);
+  } catch (error) {
+    const line = error instanceof Error && 'line' in error ? `:${String(error.line)}` : '';
+    return [
+      finding(
+        'change',
+        'containerd-config',
+        "containerd's configuration is not valid TOML.",
+        'Correct it: containerd does not start with it.',
+        [{ where: `${CONFIG}${line}`, what: 'a syntax error' }],
+      ),
+    ];
+  }
+  const { disabled_plugins: disabled } = value;
+  const off =
+    Array.isArray(disabled) &&
+    disabled.some((name) => name === 'cri' || name === 'io.containerd.grpc.v1.cri');
+  if (!off) return [];
+  const lines = linesIn(facts, CONFIG, /disabled_plugins/);
+  return [
+    finding(
+      'change',
+      'containerd-cri-off',
+      "containerd's configuration turns CRI off, as Docker's package ships it.",
+      'The plan replaces the file and keeps a copy. A kubelet would only report "unknown service runtime.v1.RuntimeService".',
+      lines.length > 0 ? lines : [{ where: CONFIG, what: 'disabled_plugins contains cri' }],
+    ),
+  ];
+}

@@ -1,0 +1,25 @@
+import { BlockList, isIP } from 'node:net';
+
+/** Returns the registries that image names carry. A name without a registry is of docker.io and counts for nothing here. */
+export function hostsOfImages(images: readonly string[]): string[] {
+  const hosts = images.flatMap((image) => {
+    const [first = '', rest] = image.split('/', 2);
+    return rest !== undefined && (/[.:]/.test(first) || first === 'localhost') ? [first] : [];
+  });
+  return [...new Set(hosts)].filter((host) => host !== 'docker.io');
+}
+
+/** Whether a registry that is named by its address, or `localhost`, is in one of the ranges (`10.0.0.0/8`). */
+export function inRanges(host: string, ranges: readonly string[]): boolean {
+  const name = host.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+  const address = name === 'localhost' ? '127.0.0.1' : name;
+  if (isIP(address) === 0) return false;
+  const list = new BlockList();
+  for (const range of ranges) {
+    const [net = '', bits = ''] = range.split('/');
+    const family = isIP(net);
+    if (family !== 0 && Number(bits) <= (family === 6 ? 128 : 32))
+      list.addSubnet(net, Number(bits), family === 6 ? 'ipv6' : 'ipv4');
+  }
+  return list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+}

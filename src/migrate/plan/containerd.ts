@@ -1,0 +1,242 @@
+import { join } from 'node:path';
+import { parse, stringify, type TomlTable } from 'smol-toml';
+import { isObject, type JsonObject } from '../../lib/json';
+import { RUNC, type OciRuntime, type TargetSettings } from '../mapping/target-settings';
+import { BASE_SPEC, baseSpec } from './base-spec';
+import { targetFile, type PlannedFile } from './node-file';
+import { CERTS_D, hostsFiles, type Certificates } from './registries';
+import { unitDropIns } from './systemd';
+
+export const MAIN = '/etc/containerd/config.toml';
+export const DROP_IN = '/etc/containerd/conf.d/10-from-docker.toml';
+
+const IMAGES = 'io.containerd.cri.v1.images';
+const RUNTIME = 'io.containerd.cri.v1.runtime';
+/** The CRI plugin of configuration version 2, which version 3 split in two. */
+const CRI_V2 = 'io.containerd.grpc.v1.cri';
+
+/** What the files of containerd depend on, besides the settings. */
+export interface TargetNode {
+  readonly cgroupVersion: 1 | 2;
+  readonly certificates: Certificates;
+  readonly cniConfDir: string;
+  readonly cniBinDirs: readonly string[];
+  /** '' for the target's default. */
+  readonly sandboxImage: string;
+  /** LimitNOFILE for the target's unit; '' for the unit's own. */
+  readonly openFiles: string;
+  /** The configuration that the target has now, if there is one. */
+  readonly mainConfig?: string;
+  /** Whether that configuration names a place for the data, which stays. */
+  readonly hasRoot?: boolean;
+}
+
+/** An existing configuration that the plan cannot extend. Its message tells what to do. */
+export class UnusableConfig extends Error {}
+
+/** Returns all files of containerd. Throws UnusableConfig. */
+export function containerdFiles(settings: TargetSettings, node: TargetNode, origin: string): PlannedFile[] {
+  const main = mainFile(node.mainConfig, origin);
+  const current = containerdConfig(settings, { ...node, hasRoot: main.hasRoot });
+  const config = main.version === 2 ? asVersion2(current) : current;
+  return [
+    main.file,
+    targetFile(DROP_IN, origin, stringify(config)),
+    ...hostsFiles(settings, node.certificates, origin),
+    ...(settings.ulimits.length === 0
+      ? []
+      : // JSON has no comments: this file is the only one without its origin.
+        [
+          {
+            path: BASE_SPEC,
+            text: baseSpec(settings.ulimits, node.cgroupVersion),
+            mode: 0o644,
+            step: 'write-target',
+          } as const,
+        ]),
+    ...unitDropIns('containerd', settings, node.openFiles, origin),
+  ];
+}
+
+/** Returns the configuration in version 3 (containerd docs/man/containerd-config.toml.5.md). */
+export function containerdConfig(settings: TargetSettings, node: TargetNode): JsonObject {
+  const base = settings.ulimits.length === 0 ? {} : { base_runtime_spec: BASE_SPEC };
+  const runc = settings.runtimes.some(({ name }) => name === 'runc')
+    ? settings.runtimes
+    : [{ name: 'runc', path: '', type: RUNC, options: {} }, ...settings.runtimes];
+  const runtimes = Object.fromEntries(runc.map((one) => [one.name, runtimeOf(one, settings, base)]));
+  const debug = {
+    ...(settings.logLevel === '' ? {} : { level: settings.logLevel }),
+    ...(settings.logFormat === '' ? {} : { format: settings.logFormat }),
+  };
+  return {
+    version: 3,
+    ...(settings.dataParent === '' || node.hasRoot === true
+      ? {}
+      : { root: join(settings.dataParent, 'containerd') }),
+    ...(Object.keys(debug).length === 0 ? {} : { debug }),
+    ...(settings.metricsAddress === '' ? {} : { metrics: { address: settings.metricsAddress } }),
+    plugins: {
+      [IMAGES]: {
+        ...(settings.snapshotter === '' ? {} : { snapshotter: settings.snapshotter }),
+        ...(node.sandboxImage === '' ? {} : { pinned_images: { sandbox: node.sandboxImage } }),
+        registry: { config_path: CERTS_D },
+      },
+      [RUNTIME]: {
+        ...(settings.selinux ? { enable_selinux: true } : {}),
+        ...(settings.seccompProfile === '' ? {} : { unset_seccomp_profile: settings.seccompProfile }),
+        ...(settings.cdiSpecDirs.length === 0 ? {} : { cdi_spec_dirs: settings.cdiSpecDirs }),
+        cni: { bin_dirs: node.cniBinDirs, conf_dir: node.cniConfDir },
+        containerd: {
+          ...(settings.defaultRuntime === '' ? {} : { default_runtime_name: settings.defaultRuntime }),
+          runtimes,
+        },
+      },
+      ...(settings.maxConcurrentDownloads === undefined
+        ? {}
+        : {
+            'io.containerd.transfer.v1.local': { max_concurrent_downloads: settings.maxConcurrentDownloads },
+          }),
+    },
+  };
+}
+
+/** All runc-like runtimes need the same cgroup driver (containerd docs/cri/config.md); the options of other shims are their own. */
+function runtimeOf(runtime: OciRuntime, settings: TargetSettings, base: object): object {
+  const isRunc = runtime.type === RUNC;
+  const options = {
+    ...runtime.options,
+    ...(isRunc ? { SystemdCgroup: settings.cgroupDriver === 'systemd' } : {}),
+    ...(runtime.path === '' ? {} : { BinaryName: runtime.path }),
+  };
+  return { runtime_type: runtime.type, ...base, ...(Object.keys(options).length === 0 ? {} : { options }) };
+}
+
+/**
+ * Rewrites a configuration of version 3 as version 2. containerd 2.1 loses the CRI settings of an older main file when it imports
+ * a file of version 3, without a message: the imported file must have the version of the main file.
+ */
+function asVersion2(config: JsonObject): JsonObject {
+  const plugins = table(config.plugins);
+  const { [IMAGES]: images, [RUNTIME]: runtime, ...others } = plugins;
+  const { snapshotter, pinned_images: pinned, ...restOfImages } = table(images);
+  const { cni, containerd, ...restOfRuntime } = table(runtime);
+  const { bin_dirs: binDirs, ...restOfCni } = table(cni);
+  return {
+    ...config,
+    version: 2,
+    plugins: {
+      [CRI_V2]: {
+        ...(isObject(pinned) ? { sandbox_image: pinned.sandbox } : {}),
+        ...restOfImages,
+        ...restOfRuntime,
+        // Version 2 has room for one directory.
+        cni: { bin_dir: strings(binDirs)[0], ...restOfCni },
+        containerd: { ...(snapshotter === undefined ? {} : { snapshotter }), ...table(containerd) },
+      },
+      ...others,
+    },
+  };
+}
+
+interface MainFile {
+  readonly file: PlannedFile;
+  /** The version that the drop-in must have. */
+  readonly version: 2 | 3;
+  readonly hasRoot: boolean;
+}
+
+/** Returns the main file, which imports the drop-in. */
+function mainFile(before: string | undefined, origin: string): MainFile {
+  const fresh = stringify({ version: 3, imports: [DROP_IN] });
+  if (before === undefined) return { file: targetFile(MAIN, origin, fresh), version: 3, hasRoot: false };
+  const old = parsed(before);
+  if (isStub(old))
+    return { file: { ...targetFile(MAIN, origin, fresh), before }, version: 3, hasRoot: false };
+  const version = old.version;
+  if (version !== 2 && version !== 3 && version !== 4)
+    throw new UnusableConfig(
+      `${MAIN} has configuration version ${typeof version === 'number' ? version : 1}, which containerd 2 migrates but the plan cannot extend. ` +
+        'Run `containerd config migrate`, put its output in the place of the file, and plan again.',
+    );
+  refuseOldRegistries(old);
+  const text = importing(before, old);
+  return {
+    file: { path: MAIN, text, mode: 0o644, before, step: 'write-target' },
+    version: version === 2 ? 2 : 3,
+    hasRoot: typeof old.root === 'string',
+  };
+}
+
+function parsed(text: string): TomlTable {
+  try {
+    return parse(text);
+  } catch (error) {
+    const line = (error as { line?: number }).line;
+    throw new UnusableConfig(
+      `${MAIN} is not valid TOML${line === undefined ? '' : ` (line ${line})`}. Correct the file and plan again.`,
+    );
+  }
+}
+
+/** Whether a configuration does nothing but turn CRI off, as the one in Docker's containerd.io package. */
+function isStub(config: TomlTable): boolean {
+  return Object.keys(config).every((key) => ['version', 'disabled_plugins'].includes(key));
+}
+
+/** containerd refuses the old keys for registries beside config_path. */
+function refuseOldRegistries(config: TomlTable): void {
+  const plugins = table(config.plugins);
+  const registry = table(table(plugins[IMAGES] ?? plugins[CRI_V2]).registry);
+  const old = ['mirrors', 'configs', 'auths'].filter((key) => isObject(registry[key]));
+  if (old.length === 0) return;
+  throw new UnusableConfig(
+    `${MAIN} has ${old.map((key) => `registry.${key}`).join(', ')}, which containerd refuses together with registry.config_path. ` +
+      `Move these settings to hosts.toml files in ${CERTS_D}, remove them, and plan again.`,
+  );
+}
+
+/** Adds the import and enables CRI. Comments stay unless the file is written so that its lines cannot be changed one by one. */
+function importing(text: string, old: TomlTable): string {
+  const imports = strings(old.imports);
+  const disabled = strings(old.disabled_plugins);
+  const wanted: TomlTable = {
+    ...old,
+    imports: imports.includes(DROP_IN) ? imports : [...imports, DROP_IN],
+    ...(disabled.length === 0 ? {} : { disabled_plugins: disabled.filter((plugin) => !isCri(plugin)) }),
+  };
+  let edited = text;
+  for (const key of ['disabled_plugins', 'imports'] as const) {
+    if (wanted[key] === undefined || JSON.stringify(wanted[key]) === JSON.stringify(old[key])) continue;
+    const line = stringify({ [key]: wanted[key] }).trim();
+    const present = new RegExp(`^[ \\t]*${key}[ \\t]*=[^\\n]*$`, 'm');
+    edited = present.test(edited)
+      ? edited.replace(present, () => line)
+      : edited.replace(/^[ \t]*version[ \t]*=[^\n]*$/m, (found) => `${found}\n${line}`);
+  }
+  return sameToml(edited, wanted) ? edited : stringify(wanted);
+}
+
+function isCri(plugin: string): boolean {
+  return plugin === 'cri' || [CRI_V2, IMAGES, RUNTIME].includes(plugin);
+}
+
+function sameToml(text: string, wanted: TomlTable): boolean {
+  try {
+    return stringify(sorted(parse(text))) === stringify(sorted(wanted));
+  } catch {
+    return false;
+  }
+}
+
+function sorted(config: TomlTable): TomlTable {
+  return Object.fromEntries(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function table(value: unknown): JsonObject {
+  return isObject(value) ? value : {};
+}
+
+function strings(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((one): one is string => typeof one === 'string') : [];
+}

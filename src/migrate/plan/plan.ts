@@ -1,0 +1,198 @@
+import { createHash } from 'node:crypto';
+import type { NodeFacts } from '../facts';
+import type { Finding } from '../finding';
+import type { Target } from '../mapping/row';
+import { engineSettings } from '../mapping/setting';
+import { settingFindings } from '../mapping/setting-findings';
+import { targetSettings } from '../mapping/target-settings';
+import { containerdFiles, UnusableConfig } from './containerd';
+import { crioFiles } from './crio';
+import { CRICTL, ENV_FILE, INSTANCE_CONFIG, isKubeletUnit, kubeletEdits } from './kubelet';
+import type { PlannedFile } from './node-file';
+import { stepsOf, type Step } from './steps';
+import { engineConfiguration, nodeContext, targetNode } from './target-node';
+
+/** What a plan is made from. */
+export interface PlanInput {
+  readonly facts: NodeFacts;
+  /** Findings of the inventory, without those about settings. */
+  readonly findings: readonly Finding[];
+  readonly target: Target;
+  /** The release that makes the plan. */
+  readonly version: string;
+  /** Ids of findings that block and that the user accepts. */
+  readonly accepted: readonly string[];
+  readonly keepDocker: boolean;
+  /** The texts of the node's files as they are, with secrets, by path. */
+  readonly originals: ReadonlyMap<string, string>;
+}
+
+export interface Plan {
+  readonly version: string;
+  readonly target: Target;
+  readonly hostname: string;
+  /** The first line of every file. */
+  readonly origin: string;
+  readonly findings: readonly Finding[];
+  readonly accepted: readonly string[];
+  readonly files: readonly PlannedFile[];
+  readonly steps: readonly Step[];
+  /** SHA-256 of each file that the inventory read, by path: the plan holds for a node with these files. */
+  readonly inventory: Readonly<Record<string, string>>;
+}
+
+/** The plan cannot be made. `findings` are those that forbid it. */
+export class PlanRefused extends Error {
+  constructor(
+    message: string,
+    readonly findings: readonly Finding[],
+  ) {
+    super(message);
+  }
+}
+
+export const ENDPOINTS: Readonly<Record<Target, string>> = {
+  containerd: 'unix:///run/containerd/containerd.sock',
+  'cri-o': 'unix:///var/run/crio/crio.sock',
+};
+
+/** Makes the plan of a node's migration. Throws PlanRefused when a finding forbids it. */
+export function makePlan(input: PlanInput): Plan {
+  const { facts, target, version, originals } = input;
+  const read = (path: string): string | undefined => originals.get(path) ?? facts.files[path]?.text;
+  const configuration = engineConfiguration(facts, read);
+  const findings = [
+    ...input.findings.filter(({ id }) => !id.startsWith('setting-')),
+    ...settingFindings(configuration, target),
+  ];
+  refuseBlocked(findings, input.accepted);
+  const { merged } = engineSettings(configuration);
+  const oldEndpoint = facts.kubelet?.endpoint.value ?? '';
+  const dockerRoot = facts.engine?.info.DockerRootDir ?? '';
+  const context = nodeContext(facts, configuration);
+  const isContainerdShared = target === 'containerd' && context.isContainerdShared;
+  const settings = targetSettings(merged, { ...context, isContainerdShared });
+  const origin = originOf(version, configuration.file?.text);
+  const node = targetNode(facts, read);
+  const unit = target === 'containerd' ? 'containerd' : 'crio';
+  const targetFiles = filesOfTarget(() =>
+    target === 'containerd' ? containerdFiles(settings, node, origin) : crioFiles(settings, node, origin),
+  );
+  const edits = kubeletEdits({
+    files: kubeletFiles(facts, read),
+    configFile: facts.kubelet?.configFile ?? '',
+    endpointFrom: facts.kubelet?.endpoint.from ?? '',
+    endpoint: ENDPOINTS[target],
+    unit,
+    logs: settings,
+    origin,
+  });
+  const files = [...targetFiles, ...edits].map((file) => withBefore(file, read));
+  return {
+    version,
+    target,
+    hostname: facts.host.hostname,
+    origin,
+    findings: [...findings, ...endpointFindings(facts, edits, target)],
+    accepted: input.accepted,
+    files,
+    steps: stepsOf({
+      target,
+      unit,
+      endpoint: ENDPOINTS[target],
+      oldEndpoint: oldEndpoint === '' ? 'unix:///var/run/cri-dockerd.sock' : oldEndpoint,
+      bridge: bridgeOf(facts),
+      hostname: facts.host.hostname,
+      files,
+      keepDocker: input.keepDocker,
+      isContainerdShared,
+      isControlPlane: (facts.directories['/etc/kubernetes/manifests'] ?? []).length > 0,
+      hasCertificates: Object.keys(node.certificates).length > 0,
+      hasKubelet: facts.kubelet !== undefined,
+      dockerRoot: dockerRoot === '' ? '/var/lib/docker' : dockerRoot,
+      keptFiles: [
+        ...new Set([
+          ...Object.keys(facts.files).filter(isWorthKeeping),
+          ...files.flatMap(({ path, before }) => (before === undefined ? [] : [path])),
+        ]),
+      ],
+    }),
+    inventory: Object.fromEntries(Object.entries(facts.files).map(([path, { sha256 }]) => [path, sha256])),
+  };
+}
+
+/** Throws PlanRefused for blocking findings that the user did not accept. */
+export function refuseBlocked(findings: readonly Finding[], accepted: readonly string[]): void {
+  const blocking = findings.filter(({ id, severity }) => severity === 'block' && !accepted.includes(id));
+  if (blocking.length > 0)
+    throw new PlanRefused('the inventory forbids the migration of this node', blocking);
+}
+
+function filesOfTarget(make: () => PlannedFile[]): PlannedFile[] {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof UnusableConfig)) throw error;
+    const finding: Finding = {
+      id: 'containerd-config',
+      severity: 'block',
+      summary: 'The configuration of containerd on this node cannot be extended.',
+      evidence: [{ where: '/etc/containerd/config.toml', what: error.message }],
+      advice: error.message,
+      link: 'docs/migrating.md#containerd',
+    };
+    throw new PlanRefused(error.message, [finding]);
+  }
+}
+
+/** A flag may come from a place that the plan does not know, such as a script that starts the kubelet. */
+function endpointFindings({ kubelet }: NodeFacts, edits: readonly PlannedFile[], target: Target): Finding[] {
+  const isSet = edits.some(({ path, text }) => path !== CRICTL && text.includes(ENDPOINTS[target]));
+  if (kubelet === undefined || isSet || kubelet.endpoint.value === ENDPOINTS[target]) return [];
+  return [
+    {
+      id: 'kubelet-endpoint-elsewhere',
+      severity: 'change',
+      summary: 'No file that the plan knows sets the endpoint of the kubelet.',
+      evidence: [{ where: kubelet.from, what: kubelet.endpoint.value }],
+      advice: `Find out how the kubelet is started, and give it --container-runtime-endpoint=${ENDPOINTS[target]} in the step edit-kubelet.`,
+      link: 'docs/migrating.md#kubelet-endpoint',
+    },
+  ];
+}
+
+function originOf(version: string, daemonJson: string | undefined): string {
+  const source =
+    daemonJson === undefined ? 'a node without daemon.json' : `daemon.json sha256 ${sha256(daemonJson)}`;
+  return `generated by dockbridge ${version} migrate plan from ${source}`;
+}
+
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function kubeletFiles(facts: NodeFacts, read: (path: string) => string | undefined): Map<string, string> {
+  const wanted = [facts.kubelet?.configFile ?? '', INSTANCE_CONFIG, ENV_FILE, CRICTL];
+  const paths = Object.keys(facts.files).filter(
+    (path) =>
+      wanted.includes(path) || /^\/etc\/(default|sysconfig)\/kubelet$/.test(path) || isKubeletUnit(path),
+  );
+  return new Map(paths.map((path) => [path, read(path) ?? '']));
+}
+
+/** A file that is there already is replaced, and undoing the step brings it back. */
+function withBefore(file: PlannedFile, read: (path: string) => string | undefined): PlannedFile {
+  const before = file.before ?? read(file.path);
+  return before === undefined ? file : { ...file, before };
+}
+
+function bridgeOf({ processes, kubelet }: NodeFacts): 'dockbridge' | 'cri-docker' {
+  const runsDockbridge = processes?.programs.some(({ name }) => name === 'dockbridge') === true;
+  return runsDockbridge || kubelet?.endpoint.value.includes('dockbridge') === true
+    ? 'dockbridge'
+    : 'cri-docker';
+}
+
+function isWorthKeeping(path: string): boolean {
+  return !path.startsWith('/usr/') && path !== '/etc/os-release';
+}

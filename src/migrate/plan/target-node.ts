@@ -1,0 +1,115 @@
+import type { NodeFacts } from '../facts';
+import type { NodeContext } from '../mapping/target-settings';
+import { engineSettings, type EngineConfiguration } from '../mapping/setting';
+import { certificatesOf } from './registries';
+import { MAIN, type TargetNode } from './containerd';
+import { flagOf as flag } from '../../lib/flags';
+import { text } from '../../lib/json';
+
+export const DAEMON_JSON = '/etc/docker/daemon.json';
+
+/** The configuration of the node's Engine. `read` returns the text of a file with its secrets. */
+export function engineConfiguration(
+  facts: NodeFacts,
+  read: (path: string) => string | undefined,
+): EngineConfiguration {
+  const args = dockerdArguments(facts);
+  const path = flagOf(args, 'config-file') || DAEMON_JSON;
+  const file = read(path);
+  return { ...(file === undefined ? {} : { file: { path, text: file } }), arguments: args };
+}
+
+/** Returns what the translation of settings needs to know of the node. */
+export function nodeContext(facts: NodeFacts, configuration: EngineConfiguration): NodeContext {
+  const info = facts.engine?.info;
+  const registries = info?.RegistryConfig;
+  const kubeletDriver = facts.kubelet?.cgroupDriver.value ?? '';
+  return {
+    cgroupDriver: kubeletDriver === '' ? (info?.CgroupDriver ?? '') : kubeletDriver,
+    cgroupVersion: facts.host.cgroupVersion ?? 2,
+    images: (facts.engine?.images ?? []).flatMap((image) => [
+      ...(image.RepoTags ?? []),
+      ...(image.RepoDigests ?? []),
+    ]),
+    isContainerdShared: usesSystemContainerd(facts, configuration),
+    ...(registries === undefined || registries === null
+      ? {}
+      : {
+          registries: {
+            mirrors: registries.Mirrors ?? [],
+            insecure: [
+              ...Object.values(registries.IndexConfigs ?? {}).flatMap((index) =>
+                index?.Secure === false && index.Name !== undefined ? [index.Name] : [],
+              ),
+              ...(registries.InsecureRegistryCIDRs ?? []),
+            ],
+          },
+        }),
+    // The Engine hides passwords in these: a URL with credentials has to come from the settings.
+    proxy: { http: shown(info?.HttpProxy), https: shown(info?.HttpsProxy), no: info?.NoProxy ?? '' },
+  };
+}
+
+const SYSTEM_CONTAINERD = '/run/containerd/containerd.sock';
+
+/** dockerd without an address takes the containerd of the system if there is one, and starts one of its own otherwise. */
+function usesSystemContainerd(
+  { engine, directories }: NodeFacts,
+  configuration: EngineConfiguration,
+): boolean {
+  const given = text(engineSettings(configuration).merged.containerd);
+  const address = (given || engine?.info.Containerd?.Address) ?? '';
+  if (address !== '') return address === SYSTEM_CONTAINERD;
+  const hasOwn = (directories['/run/docker/containerd'] ?? []).length > 0;
+  return !hasOwn && directories['/run/containerd']?.includes('containerd.sock') === true;
+}
+
+function shown(url: string | undefined): string {
+  return url === undefined || /:\/\/[^/]*@/.test(url) ? '' : url;
+}
+
+/** Returns what the target's files need to know of the node. */
+export function targetNode(facts: NodeFacts, read: (path: string) => string | undefined): TargetNode {
+  const bridge = programArguments(facts, ['cri-dockerd', 'dockbridge']);
+  const kubelet = facts.kubelet?.arguments ?? [];
+  const main = read(MAIN);
+  return {
+    cgroupVersion: facts.host.cgroupVersion ?? 2,
+    certificates: certificatesOf(facts.directories['/etc/docker/certs.d'] ?? []),
+    cniConfDir: flagOf(bridge, 'cni-conf-dir') || '/etc/cni/net.d',
+    cniBinDirs: cniBinDirs(facts, flagOf(bridge, 'cni-bin-dir')),
+    sandboxImage: flagOf(bridge, 'pod-infra-container-image') || flagOf(kubelet, 'pod-infra-container-image'),
+    openFiles: openFiles(facts),
+    ...(main === undefined ? {} : { mainConfig: main }),
+  };
+}
+
+function cniBinDirs(facts: NodeFacts, given: string): string[] {
+  if (given !== '') return given.split(/[:,]/);
+  const present = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'].filter(
+    (directory) => (facts.directories[directory] ?? []).length > 0,
+  );
+  return present.length > 0 ? present : ['/opt/cni/bin'];
+}
+
+/** Containers of the Engine inherit dockerd's limit of open files, and containers of the target that of its unit. */
+function openFiles({ processes }: NodeFacts): string {
+  const limits = processes?.programs.find(({ name }) => name === 'dockerd')?.openFiles;
+  if (limits === undefined) return '';
+  const [soft, hard] = [limits.soft, limits.hard].map((value) =>
+    value === 'unlimited' ? 'infinity' : value,
+  );
+  return soft === hard ? (soft ?? '') : `${soft ?? ''}:${hard ?? ''}`;
+}
+
+function dockerdArguments(facts: NodeFacts): readonly string[] {
+  return facts.engine?.dockerdArguments ?? programArguments(facts, ['dockerd']);
+}
+
+function programArguments({ processes }: NodeFacts, names: readonly string[]): readonly string[] {
+  return processes?.programs.find(({ name }) => names.includes(name))?.args ?? [];
+}
+
+function flagOf(args: readonly string[], name: string): string {
+  return flag(args, name) ?? '';
+}

@@ -1,0 +1,129 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const START_MS = 120_000;
+
+export interface ContainerdOptions {
+  /** The image of pod sandboxes. */
+  readonly pause?: string;
+  /** Whether the CRI plugin is loaded; default true. */
+  readonly cri?: boolean;
+}
+
+/** A containerd of a test's own: Debian's package, or the one of the Engine that DOCKBRIDGE_TEST_ENGINE names. */
+export class ContainerdNode {
+  private constructor(
+    readonly directory: string,
+    private readonly child: ChildProcess,
+    /** The PATH on which its programs are. */
+    readonly path: string,
+  ) {}
+
+  static async start({
+    pause = 'unset.test/pause:1',
+    cri = true,
+  }: ContainerdOptions = {}): Promise<ContainerdNode> {
+    const directory = await mkdtemp('/var/tmp/dockbridge-containerd-');
+    const engine = process.env.DOCKBRIDGE_TEST_ENGINE ?? '';
+    const script = join(__dirname, '../../../scripts/engine-version.sh');
+    const { stdout } = engine === '' ? { stdout: '' } : await run('bash', [script, engine]);
+    const path = `${stdout.trim()}${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
+    await writeFile(
+      join(directory, 'config.toml'),
+      [
+        'version = 2',
+        `root = "${directory}/root"`,
+        `state = "${directory}/state"`,
+        ...(cri ? [] : ['disabled_plugins = ["io.containerd.grpc.v1.cri"]']),
+        '[grpc]',
+        `  address = "${directory}/containerd.sock"`,
+        '[plugins."io.containerd.grpc.v1.cri"]',
+        `  sandbox_image = "${pause}"`,
+        '  restrict_oom_score_adj = true',
+        '  netns_mounts_under_state_dir = true',
+        '  [plugins."io.containerd.grpc.v1.cri".cni]',
+        `    conf_dir = "${directory}/net.d"`,
+        '  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]',
+        '    runtime_type = "io.containerd.runc.v2"',
+        '',
+      ].join('\n'),
+    );
+    const child = spawn('containerd', ['--config', join(directory, 'config.toml')], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, PATH: path },
+    });
+    const log = createWriteStream(join(directory, 'containerd.log'));
+    child.stdout.pipe(log, { end: false });
+    child.stderr.pipe(log, { end: false });
+    const node = new ContainerdNode(directory, child, path);
+    await node.untilAnswers();
+    return node;
+  }
+
+  get socket(): string {
+    return join(this.directory, 'containerd.sock');
+  }
+
+  get endpoint(): string {
+    return `unix://${this.socket}`;
+  }
+
+  /** Runs `ctr` in the namespace of CRI. */
+  async ctr(...args: readonly string[]): Promise<string> {
+    const all = ['--address', this.socket, '--namespace', 'k8s.io', ...args];
+    return (await run('ctr', all, { env: { ...process.env, PATH: this.path } })).stdout;
+  }
+
+  /** The size in bytes of what has arrived of uploads that are not complete. */
+  async uploading(): Promise<number> {
+    const ingests = join(this.directory, 'root/io.containerd.content.v1.content/ingest');
+    const sizes = (await readdir(ingests).catch(() => [])).map(async (name) =>
+      stat(join(ingests, name, 'data')).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    );
+    return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+  }
+
+  /** Ends it and removes all it left. Pods must be removed before. */
+  async stop(): Promise<void> {
+    if (this.child.exitCode === null) {
+      const gone = once(this.child, 'exit');
+      this.child.kill('SIGTERM');
+      await gone;
+    }
+    const mounts = (await readFile('/proc/self/mountinfo', 'utf8'))
+      .split('\n')
+      .map((line) => line.split(' ')[4] ?? '')
+      .filter((point) => point.startsWith(`${this.directory}/`));
+    for (const point of mounts.reverse()) await run('umount', ['-l', point]);
+    await rm(this.directory, { recursive: true, force: true });
+    for (const hierarchy of await readdir('/sys/fs/cgroup'))
+      await rmdir(join('/sys/fs/cgroup', hierarchy, 'k8s.io')).catch(() => undefined);
+  }
+
+  /** Nothing announces that a containerd serves: ask again. */
+  private async untilAnswers(): Promise<void> {
+    const end = Date.now() + START_MS;
+    for (;;) {
+      const answered = await this.ctr('version').then(
+        () => true,
+        () => false,
+      );
+      if (answered) return;
+      if (this.child.exitCode !== null || Date.now() > end) {
+        const log = await readFile(join(this.directory, 'containerd.log'), 'utf8');
+        await this.stop();
+        throw new Error(`containerd does not start:\n${log.slice(-2000)}`);
+      }
+      await delay(100);
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { SETTING_ROWS } from '../../../../src/migrate/mapping/table';
+
+const ROOT = join(__dirname, '../../../..');
+const SOURCES = join(ROOT, 'src/migrate/inventory');
+
+const page = readFileSync(join(ROOT, 'docs/migrating.md'), 'utf8');
+const headings = new Set(
+  [...page.matchAll(/^#{2,4} (.*)$/gm)].map(([, heading = '']) => heading.toLowerCase()),
+);
+
+/** The ids in all calls of finding(). */
+const ids = [
+  ...readdirSync(SOURCES)
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(SOURCES, name)),
+  join(ROOT, 'src/cli/migrate/inventory.ts'),
+].flatMap((file) =>
+  [...readFileSync(file, 'utf8').matchAll(/finding\(\s*[^,]+,\s*'([a-z0-9-]+)'/g)].map(([, id = '']) => id),
+);
+
+describe('docs/migrating.md', () => {
+  it('is compared with the ids of all themes', () => {
+    expect(ids).toEqual(expect.arrayContaining(['no-docker', 'docker-sock-pod', 'kubelet-endpoint', 'disk']));
+    expect(new Set(ids).size).toBeGreaterThan(40);
+  });
+
+  it.each([...new Set(ids)])('has a section for %s', (id) => {
+    expect(headings).toContain(id);
+  });
+
+  it.each([...new Set(SETTING_ROWS.map(({ topic }) => topic)), 'settings'])(
+    'has a section for settings of %s',
+    (topic) => {
+      expect(headings).toContain(topic);
+    },
+  );
+});

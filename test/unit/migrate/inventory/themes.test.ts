@@ -1,0 +1,458 @@
+import type { NodeFacts } from '../../../../src/migrate/facts';
+import { takeInventory } from '../../../../src/migrate/inventory/inventory';
+import { jsonProblem } from '../../../../src/migrate/inventory/node-files';
+import {
+  CONFLIST,
+  container,
+  engine,
+  files,
+  idsOf,
+  image,
+  plainNode,
+  podContainer,
+} from '../support/node-facts';
+
+const CNI = { '/etc/cni/net.d/10-pods.conflist': CONFLIST };
+const ordinary = new Set(idsOf(takeInventory(plainNode())));
+
+/** The findings that an ordinary node does not have. */
+function unusual(more: Partial<NodeFacts>): string[] {
+  return idsOf(takeInventory(plainNode(more))).filter((id) => !ordinary.has(id));
+}
+
+/** Where the findings with this id were seen. */
+function places(id: string, more: Partial<NodeFacts>): string[] {
+  return takeInventory(plainNode(more))
+    .filter((one) => one.id === id)
+    .flatMap(({ evidence }) => evidence.map(({ where }) => where));
+}
+
+const withContainers = (...containers: ReturnType<typeof container>[]): Partial<NodeFacts> => ({
+  engine: engine({ containers }),
+});
+
+describe('the kind of the node', () => {
+  it('forbids the move of a node whose kubelet is a container', () => {
+    expect(unusual(withContainers(container('kubelet'), container('kube-proxy')))).toEqual([
+      'block kubelet-in-docker',
+    ]);
+  });
+
+  it.each([
+    ['minikube', { directories: { ...plainNode().directories, '/var/lib/minikube': [] } }],
+    ['kind', { directories: { ...plainNode().directories, '/kind': [] } }],
+    ['Kubespray', { directories: { ...plainNode().directories, '/etc/kubernetes': ['kubelet.env'] } }],
+    [
+      'K3s with Docker',
+      {
+        files: files({
+          ...CNI,
+          '/etc/systemd/system/k3s.service': 'ExecStart=/usr/local/bin/k3s server --docker',
+        }),
+      },
+    ],
+  ])('forbids the move of a node of %s in place', (_name, more) => {
+    expect(unusual(more)).toEqual(['block managed-node']);
+  });
+
+  it('asks for a look at K3s without Docker', () => {
+    const more = {
+      files: files({ ...CNI, '/etc/systemd/system/k3s.service': 'ExecStart=/usr/local/bin/k3s server' }),
+    };
+    expect(unusual(more)).toEqual(['review managed-node']);
+  });
+
+  it('asks for a look at static pods, and names etcd', () => {
+    const directories = {
+      ...plainNode().directories,
+      '/etc/kubernetes/manifests': ['etcd.yaml', '.kubelet-keep'],
+    };
+    expect(unusual({ directories })).toEqual(['review static-pods']);
+    expect(places('static-pods', { directories })).toEqual(['/etc/kubernetes/manifests/etcd.yaml']);
+  });
+});
+
+describe('the network', () => {
+  it('forbids the move without CNI', () => {
+    expect(unusual({ files: {} })).toEqual(['block no-cni']);
+  });
+
+  it('forbids the move when all configurations are broken, and says where', () => {
+    const broken = { files: files({ '/etc/cni/net.d/10-a.conflist': '{' }) };
+    expect(unusual(broken)).toEqual(['block no-cni']);
+    expect(places('no-cni', broken)).toEqual(['/etc/cni/net.d/10-a.conflist']);
+  });
+
+  it('wants a version, which containerd needs', () => {
+    const unnamed = CONFLIST.replace('"cniVersion":"1.0.0",', '');
+    expect(unusual({ files: files({ '/etc/cni/net.d/10-pods.conflist': unnamed }) })).toEqual([
+      'change cni-version',
+    ]);
+  });
+
+  it('reports plugins that do not know the version', () => {
+    expect(unusual({ cniProblem: 'CNI plugin "bridge" does not support version 1.1.0' })).toEqual([
+      'change cni-version',
+    ]);
+  });
+
+  it('reports plugins that are missing, loopback among them', () => {
+    expect(unusual({ directories: { '/opt/cni/bin': ['bridge', 'host-local', 'portmap'] } })).toEqual([
+      'change cni-plugins',
+    ]);
+  });
+
+  it("reports plugins that are only in Debian's directory", () => {
+    const more = { directories: { '/usr/lib/cni': ['bridge', 'host-local', 'loopback', 'portmap'] } };
+    expect(unusual(more)).toEqual(['change cni-plugins']);
+    expect(places('cni-plugins', more)).toContain('/usr/lib/cni/bridge');
+  });
+
+  const pod = podContainer('web', 'POD', {
+    host: { PortBindings: { '80/tcp': [{ HostIp: '', HostPort: '8080' }] } },
+  });
+
+  it('finds host ports in order when the network provides them', () => {
+    expect(unusual(withContainers(pod))).toContain('ok hostport');
+  });
+
+  it("asks for a look at pods on the Engine's bridge", () => {
+    const pods = ['bridge', 'none', 'host'].map((NetworkMode) =>
+      podContainer(NetworkMode, 'POD', { host: { NetworkMode } }),
+    );
+    expect(unusual(withContainers(...pods))).toEqual(['review no-cni']);
+    expect(places('no-cni', withContainers(...pods))).toContain('pod default/bridge');
+    expect(places('no-cni', withContainers(...pods))).not.toContain('pod default/none');
+  });
+
+  it('wants portmap for pods with host ports', () => {
+    const without = JSON.stringify({ cniVersion: '1.0.0', name: 'pods', plugins: [{ type: 'bridge' }] });
+    const more = { ...withContainers(pod), files: files({ '/etc/cni/net.d/10-pods.conflist': without }) };
+    expect(unusual(more)).toContain('change hostport');
+    expect(places('hostport', more)).toEqual(['pod default/web']);
+  });
+});
+
+describe('what pods see of the Engine', () => {
+  it.each([
+    ['/var/run/docker.sock', 'change docker-sock-pod'],
+    ['/run/docker.sock', 'change docker-sock-pod'],
+    ['/var/run/', 'review docker-sock-pod'],
+    ['/run', 'review docker-sock-pod'],
+    ['/', 'review docker-sock-pod'],
+    ['/var/lib/docker/containers', 'change docker-dir-pod'],
+    ['/var/lib/docker', 'change docker-dir-pod'],
+    ['/var/lib', 'review docker-dir-pod'],
+  ])('reports a mount of %s', (source, expected) => {
+    expect(unusual(withContainers(podContainer('agent', 'main', { mounts: [source] })))).toEqual([expected]);
+  });
+
+  it('says nothing of mounts next to these', () => {
+    const mounts = ['/var/log', '/run/xtables.lock', '/var/lib/dockershim', '/var/lib/docker-data'];
+    expect(unusual(withContainers(podContainer('agent', 'main', { mounts })))).toEqual([]);
+  });
+
+  it('names the container and what a known agent needs', () => {
+    const agent = podContainer('dd', 'agent', { mounts: ['/run/docker.sock'], image: 'datadog/agent:7' });
+    const [found] = takeInventory(plainNode(withContainers(agent))).filter(
+      ({ id }) => id === 'docker-sock-pod',
+    );
+    expect(found?.evidence).toEqual([
+      { where: 'container agent of pod default/dd', what: expect.stringContaining('datadog') as string },
+    ]);
+  });
+
+  it.each(['docker:27-dind', 'docker:27', 'moby/buildkit:v0.15'])('reports a pod that runs %s', (name) => {
+    expect(unusual(withContainers(podContainer('ci', 'build', { image: name })))).toContain(
+      'change dind-build',
+    );
+  });
+
+  it('reports an emptyDir, which a drain deletes', () => {
+    const mounts = ['/var/lib/kubelet/pods/1/volumes/kubernetes.io~empty-dir/cache'];
+    expect(unusual(withContainers(podContainer('web', 'main', { mounts })))).toEqual([
+      'review local-storage',
+    ]);
+  });
+
+  it("reports log shippers that expect Docker's format", () => {
+    const logFormat = [{ path: '/etc/fluent-bit/fluent-bit.conf', line: 4, text: 'Parser docker' }];
+    expect(places('log-format', { lines: { ...plainNode().lines, logFormat } })).toEqual([
+      '/etc/fluent-bit/fluent-bit.conf:4',
+    ]);
+  });
+});
+
+describe('what uses Docker outside of pods', () => {
+  it('forbids the move while other containers and a swarm are there', () => {
+    const { info } = engine();
+    const swarm = engine({
+      info: { ...info, Swarm: { LocalNodeState: 'active' } },
+      containers: [container('db')],
+    });
+    expect(unusual({ engine: swarm })).toEqual(['block foreign', 'block swarm']);
+    expect(places('foreign', { engine: swarm })).toEqual(['container db']);
+  });
+
+  it('asks for a look at scripts, monitoring and connected processes', () => {
+    const line = { path: '/etc/cron.daily/prune', line: 3, text: 'docker system prune -f' };
+    const more = {
+      lines: { docker: [line], monitoring: [line], logFormat: [] },
+      processes: { programs: [], socketClients: [{ pid: 77, name: 'telegraf' }] },
+    };
+    expect(unusual(more)).toEqual(['review host-scripts', 'review sock-clients', 'review monitoring']);
+    expect(places('sock-clients', more)).toEqual(['process 77']);
+  });
+});
+
+describe('registries', () => {
+  it('reports certificates, credential helpers, files of the bridge, and a proxy', () => {
+    const { info } = engine();
+    const more: Partial<NodeFacts> = {
+      directories: {
+        ...plainNode().directories,
+        '/etc/docker/certs.d': ['r.example:5000/ca.crt', 'r.example:5000/client.key'],
+      },
+      credentials: {
+        '/root/.docker/config.json': { registries: [], helpers: { 'gcr.io': 'gcloud' }, problem: '' },
+        '/etc/bridge/auth.json': { registries: ['r.example'], helpers: {}, problem: '' },
+        '/var/lib/kubelet/config.json': { registries: ['r.example'], helpers: {}, problem: '' },
+        '/.docker/config.json': { registries: [], helpers: {}, problem: 'is not a JSON object' },
+      },
+      engine: engine({ info: { ...info, HttpProxy: 'http://proxy:3128' } }),
+    };
+    expect(unusual(more)).toEqual([
+      'change registry-certs',
+      'change auth',
+      'change auth',
+      'change proxy',
+      'review auth',
+      'ok auth',
+    ]);
+  });
+
+  it("finds a proxy in the drop-ins of Docker's unit", () => {
+    const path = '/etc/systemd/system/docker.service.d/proxy.conf';
+    const more = {
+      files: files({ ...CNI, [path]: '[Service]\nEnvironment="HTTPS_PROXY=http://proxy:3128"' }),
+    };
+    expect(places('proxy', more)).toEqual([`${path}:2`]);
+  });
+});
+
+describe('images', () => {
+  const local = image('sha256:app', { RepoDigests: [] });
+
+  it('wants images carried that only the Engine has', () => {
+    const more = { engine: engine({ images: [local], containers: [podContainer('web', 'main')] }) };
+    expect(unusual(more)).toEqual(['change local-image']);
+    expect(places('local-image', more)).toEqual(['image app:1']);
+  });
+
+  it('asks for a look at local images without containers', () => {
+    expect(unusual({ engine: engine({ images: [local] }) })).toEqual(['review local-image']);
+  });
+
+  it('does not count the image of sandboxes', () => {
+    const images = [image('sha256:pause', { RepoTags: ['registry.k8s.io/pause:3.10'], RepoDigests: [] })];
+    const sandbox = podContainer('web', 'POD', { image: 'sha256:pause' });
+    expect(unusual({ engine: engine({ images, containers: [sandbox] }) })).toEqual([]);
+  });
+
+  it('wants another pause image when dockbridge made the present one', () => {
+    const images = [image('sha256:pause', { RepoTags: ['dockbridge.local/pause:1'], RepoDigests: [] })];
+    const sandbox = podContainer('web', 'POD', { image: 'sha256:pause' });
+    expect(unusual({ engine: engine({ images, containers: [sandbox] }) })).toEqual(['change pause-image']);
+  });
+
+  it('wants the pause image that the bridge was given', () => {
+    const args = ['--pod-infra-container-image=r.example/pause:3.9'];
+    const programs = [{ name: 'cri-dockerd' as const, pid: 5, args }];
+    expect(unusual({ processes: { programs, socketClients: [] } })).toEqual(['change pause-image']);
+  });
+
+  it("cannot tell local images in the Engine's containerd store", () => {
+    const { info } = engine();
+    const store = {
+      ...info,
+      DriverStatus: [['driver-type', 'io.containerd.snapshotter.v1']] as [string, string][],
+    };
+    const more = {
+      engine: engine({
+        info: store,
+        images: [image('sha256:app')],
+        containers: [podContainer('web', 'main')],
+      }),
+    };
+    expect(unusual(more)).toEqual(['review local-image']);
+  });
+
+  it('asks for a look at images that are named by digest', () => {
+    const pinned = podContainer('web', 'main', { RequestedImage: 'r.example/app@sha256:0123' });
+    expect(unusual(withContainers(pinned))).toEqual(['review digest-pin']);
+  });
+
+  it('reports an image for another platform', () => {
+    const images = [image('sha256:app', { Architecture: 'arm64', Os: 'linux' })];
+    expect(unusual({ engine: engine({ images, containers: [podContainer('web', 'main')] }) })).toEqual([
+      'change image-arch',
+    ]);
+  });
+
+  it('forbids the move of an Engine that is told to pull schema 1', () => {
+    const path = '/etc/systemd/system/docker.service.d/old.conf';
+    const text = '[Service]\nEnvironment=DOCKER_ENABLE_DEPRECATED_PULL_SCHEMA_1_IMAGE=1';
+    expect(unusual({ files: files({ ...CNI, [path]: text }) })).toEqual(['block schema1']);
+  });
+});
+
+describe('kubelet', () => {
+  const kubelet = plainNode().kubelet!;
+  const bridge = { value: 'unix:///run/cri-dockerd.sock', from: 'flag' };
+
+  it('names every place with the endpoint, an obsolete flag and a unit', () => {
+    const more: Partial<NodeFacts> = {
+      kubelet: { ...kubelet, endpoint: bridge, arguments: ['--container-runtime=remote'] },
+      files: files({
+        ...CNI,
+        '/var/lib/kubelet/kubeadm-flags.env':
+          'KUBELET_KUBEADM_ARGS="--container-runtime=remote --container-runtime-endpoint=unix:///run/cri-dockerd.sock --pod-infra-container-image=k8s.gcr.io/pause:3.6"',
+        '/var/lib/kubelet/instance-config.yaml':
+          'kind: x\ncontainerRuntimeEndpoint: unix:///run/cri-dockerd.sock\n',
+        '/etc/systemd/system/kubelet.service.d/20-docker.conf': '[Unit]\nRequires=docker.service',
+        '/etc/crictl.yaml': 'runtime-endpoint: unix:///run/cri-dockerd.sock',
+      }),
+      directories: {
+        ...plainNode().directories,
+        '/run': ['cri-dockerd.sock'],
+        '/run/containerd': ['containerd.sock'],
+      },
+    };
+    expect(unusual(more)).toEqual([
+      'change kubelet-endpoint',
+      'change kubelet-flags',
+      'change kubelet-unit',
+      'change kubelet-instance-config',
+      'change crictl-conf',
+      'review kubelet-annotation',
+      'review kubelet-sockets',
+    ]);
+    expect(places('kubelet-endpoint', more)).toEqual(['/var/lib/kubelet/kubeadm-flags.env:1']);
+    const [endpoint] = takeInventory(plainNode(more)).filter(({ id }) => id === 'kubelet-endpoint');
+    expect(endpoint?.evidence[0]?.what).toBe('--container-runtime-endpoint=unix:///run/cri-dockerd.sock');
+    expect(places('kubelet-unit', more)).toEqual(['/etc/systemd/system/kubelet.service.d/20-docker.conf:2']);
+    expect(places('kubelet-instance-config', more)).toEqual(['/var/lib/kubelet/instance-config.yaml:2']);
+  });
+
+  it('forbids the move when its configuration is broken', () => {
+    const problems = ['/var/lib/kubelet/config.yaml: is not a KubeletConfiguration'];
+    expect(unusual({ kubelet: { ...kubelet, problems } })).toEqual(['block kubelet-config']);
+  });
+
+  it('forbids the move when its cgroup driver is not that of the Engine', () => {
+    expect(unusual({ kubelet: { ...kubelet, cgroupDriver: { value: 'cgroupfs', from: 'flag' } } })).toEqual([
+      'block cgroup',
+    ]);
+  });
+
+  it('asks for a look at a node without kubelet', () => {
+    const { kubelet: _, ...bare } = plainNode();
+    expect(idsOf(takeInventory(bare))).toEqual(
+      expect.arrayContaining(['review kubelet-endpoint', 'review cgroup']),
+    );
+  });
+});
+
+describe('containerd', () => {
+  it('reports CRI that is turned off, with the line', () => {
+    const more = {
+      files: files({ ...CNI, '/etc/containerd/config.toml': '# stub\ndisabled_plugins = ["cri"]\n' }),
+    };
+    expect(unusual(more)).toEqual(['change containerd-cri-off']);
+    expect(places('containerd-cri-off', more)).toEqual(['/etc/containerd/config.toml:2']);
+  });
+
+  it('reports a configuration that is no TOML, with the line', () => {
+    const more = { files: files({ ...CNI, '/etc/containerd/config.toml': 'version = 3\nroot = \n' }) };
+    expect(unusual(more)).toEqual(['change containerd-config']);
+    expect(places('containerd-config', more)).toEqual(['/etc/containerd/config.toml:2']);
+  });
+
+  it.each([
+    ['/run/containerd/containerd.sock', 'review containerd-shared'],
+    ['/var/run/docker/containerd/containerd.sock', 'ok containerd-shared'],
+  ])('tells whose containerd is at %s', (Address, expected) => {
+    const { info } = engine();
+    expect(unusual({ engine: engine({ info: { ...info, Containerd: { Address } } }) })).toEqual([expected]);
+  });
+});
+
+describe('the machine', () => {
+  it('reports limits of open files that containerd 2 does not give', () => {
+    const running = podContainer('web', 'main', { OpenFiles: { soft: '1048576', hard: '1048576' } });
+    const path = '/usr/lib/systemd/system/docker.service';
+    const more = {
+      ...withContainers(running),
+      files: files({ ...CNI, [path]: '[Service]\nLimitNOFILE=infinity' }),
+    };
+    expect(unusual(more)).toEqual(['change ulimits']);
+    expect(places('ulimits', more)).toEqual([`${path}:2`, 'container main of pod default/web']);
+  });
+
+  it('says nothing of limits that containerd 2 gives, too', () => {
+    const running = podContainer('web', 'main', { OpenFiles: { soft: '1024', hard: '524288' } });
+    expect(unusual(withContainers(running))).toEqual([]);
+  });
+
+  it('reports settings of the kernel that no file makes', () => {
+    const host = { ...plainNode().host, sysctls: { 'net.ipv4.ip_forward': '1' } };
+    expect(unusual({ host })).toEqual(['change sysctl']);
+    expect(
+      unusual({ host, files: files({ ...CNI, '/etc/sysctl.d/k8s.conf': 'net.ipv4.ip_forward = 1' }) }),
+    ).toEqual([]);
+  });
+
+  it("reports cgroup v1, the rules of the firewall, and a volume of Docker's own", () => {
+    const { info } = engine();
+    const { host } = plainNode();
+    const disks = host.disks.map((disk) => ({ ...disk, isMountPoint: disk.path === '/var/lib/docker' }));
+    const more = {
+      engine: engine({ info: { ...info, CgroupVersion: '1' }, dockerdArguments: [] }),
+      host: { ...host, disks },
+    };
+    expect(unusual(more)).toEqual(['change disk', 'review cgroup-v1', 'review iptables']);
+  });
+
+  it('reports a disk without room for a second copy of the images', () => {
+    const { host } = plainNode();
+    const disks = host.disks.map((disk) => ({ ...disk, freeBytes: 1e6 }));
+    const images = [image('sha256:app')];
+    expect(
+      unusual({
+        host: { ...host, disks },
+        engine: engine({ images, containers: [podContainer('web', 'main')] }),
+      }),
+    ).toEqual(['change disk']);
+  });
+});
+
+describe("Docker's configuration", () => {
+  it('forbids the move when it is broken, and names the line', () => {
+    const more = {
+      files: files({ ...CNI, '/etc/docker/daemon.json': '{\n  "debug": true,\n  "bip" "x"\n}\n' }),
+    };
+    expect(unusual(more)).toEqual(['block daemon-json-broken']);
+    expect(places('daemon-json-broken', more)).toEqual(['/etc/docker/daemon.json:3']);
+  });
+
+  it.each([
+    ['', undefined],
+    ['{}', undefined],
+    ['[]', 1],
+    ['{\n"a": 1,\n}', 3],
+    ['{\n"a": 1', 2],
+    ['{\n\n"a": tru\n}', 3],
+  ])('finds the line of the mistake in %j', (text, line) => {
+    expect(jsonProblem(text)?.line).toBe(line);
+  });
+});

@@ -1,0 +1,94 @@
+import { parse } from 'smol-toml';
+import { containerdFiles, DROP_IN, MAIN, type TargetNode } from '../../../../src/migrate/plan/containerd';
+import { targetSettings } from '../../../../src/migrate/mapping/target-settings';
+
+const settings = targetSettings(
+  { 'data-root': '/data/docker' },
+  {
+    cgroupDriver: 'systemd',
+    cgroupVersion: 2,
+    images: [],
+    isContainerdShared: false,
+    proxy: { http: '', https: '', no: '' },
+  },
+);
+
+function files(mainConfig?: string): Record<string, string> {
+  const node: TargetNode = {
+    cgroupVersion: 2,
+    certificates: {},
+    cniConfDir: '/etc/cni/net.d',
+    cniBinDirs: ['/opt/cni/bin'],
+    sandboxImage: '',
+    openFiles: '',
+    ...(mainConfig === undefined ? {} : { mainConfig }),
+  };
+  return Object.fromEntries(containerdFiles(settings, node, 'origin').map(({ path, text }) => [path, text]));
+}
+
+const version = (text: string | undefined) => parse(text ?? '').version;
+
+describe('the main configuration of containerd', () => {
+  it('is new on a node without one, and imports the drop-in', () => {
+    const { [MAIN]: main, [DROP_IN]: dropIn } = files();
+    expect(main).toMatch(/^# origin\n/);
+    expect(parse(main!)).toEqual({ version: 3, imports: [DROP_IN] });
+    expect(version(dropIn)).toBe(3);
+  });
+
+  it.each(['disabled_plugins = ["cri"]\n#root = "/x"\n', '# nothing\n', 'version = 2\n'])(
+    'takes the place of a stub that turns CRI off: %j',
+    (stub) => {
+      const { [MAIN]: main } = files(stub);
+      expect(parse(main!)).toEqual({ version: 3, imports: [DROP_IN] });
+    },
+  );
+
+  it('keeps its lines and comments, enables CRI and gets the import', () => {
+    const before =
+      '# ours\nversion = 3 # v\nroot = "/data" # big disk\ndisabled_plugins = ["x", "io.containerd.grpc.v1.cri"]\n[debug]\nlevel = "info"\n';
+    expect(files(before)[MAIN]).toBe(
+      `# ours\nversion = 3 # v\nimports = [ "${DROP_IN}" ]\nroot = "/data" # big disk\ndisabled_plugins = [ "x" ]\n[debug]\nlevel = "info"\n`,
+    );
+  });
+
+  it('keeps its place for the data', () => {
+    expect(parse(files()[DROP_IN]!).root).toBe('/data/containerd');
+    expect(parse(files('version = 3\nroot = "/big"\n')[DROP_IN]!).root).toBeUndefined();
+  });
+
+  it('adds to imports that are there', () => {
+    expect(
+      parse(files('version = 3\nimports = ["/a/*.toml"]\n[debug]\nlevel = "info"\n')[MAIN]!).imports,
+    ).toEqual(['/a/*.toml', DROP_IN]);
+  });
+
+  it('is written anew when a list is written in several lines', () => {
+    const { [MAIN]: main } = files('version = 3\nimports = [\n  "/a.toml",\n]\noom_score = 5\n');
+    expect(parse(main!)).toEqual({ version: 3, imports: ['/a.toml', DROP_IN], oom_score: 5 });
+  });
+
+  it('of version 2 makes the drop-in one of version 2', () => {
+    const { [DROP_IN]: dropIn } = files(
+      'version = 2\n[plugins."io.containerd.grpc.v1.cri"]\nenable_selinux = true\n',
+    );
+    expect(parse(dropIn!)).toMatchObject({
+      version: 2,
+      plugins: {
+        'io.containerd.grpc.v1.cri': { cni: { bin_dir: '/opt/cni/bin', conf_dir: '/etc/cni/net.d' } },
+      },
+    });
+  });
+
+  it.each([
+    ['version = 1\n[plugins.cri]\nx = 1\n', 'configuration version 1'],
+    ['[plugins.cri]\nx = 1\n', 'configuration version 1'],
+    ['version = = 2\n', 'not valid TOML (line 1)'],
+    [
+      'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry.mirrors."docker.io"]\nendpoint = ["https://m"]\n',
+      'registry.mirrors',
+    ],
+  ])('is refused when the plan cannot extend it: %j', (text, message) => {
+    expect(() => files(text)).toThrow(message);
+  });
+});

@@ -1,0 +1,61 @@
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makePlan } from '../../../../src/migrate/plan/plan';
+import { checkEmpty, readOriginals, writePlan } from '../../../../src/migrate/plan/write-plan';
+import { nodeFacts } from './node-facts';
+
+let scratch: string;
+beforeEach(async () => (scratch = await mkdtemp(join(tmpdir(), 'plan-'))));
+afterEach(() => rm(scratch, { recursive: true }));
+
+const plan = makePlan({
+  facts: nodeFacts({ daemonJson: '{"proxies": {"http-proxy": "http://u:p@h"}}' }),
+  findings: [],
+  target: 'containerd',
+  version: '1',
+  accepted: [],
+  keepDocker: false,
+  originals: new Map(),
+});
+
+const mode = async (path: string) => (await stat(path)).mode & 0o777;
+
+describe('writePlan', () => {
+  it('writes below its directory only, which only the owner can enter', async () => {
+    const out = join(scratch, 'a', 'out');
+    await writePlan(out, plan);
+    expect(await readdir(scratch)).toEqual(['a']);
+    expect((await readdir(out)).sort()).toEqual(['files', 'patches', 'plan.json', 'plan.md']);
+    expect(await mode(out)).toBe(0o700);
+    const proxy = 'files/etc/systemd/system/containerd.service.d/10-proxy-from-docker.conf';
+    expect(await mode(join(out, proxy))).toBe(0o600);
+    expect(await readdir(join(out, 'patches/var/lib/kubelet'))).toEqual(['kubeadm-flags.env.patch']);
+  });
+
+  it('replaces nothing', async () => {
+    await writePlan(join(scratch, 'out'), plan);
+    await expect(writePlan(join(scratch, 'out'), plan)).rejects.toThrow('EEXIST');
+  });
+});
+
+describe('checkEmpty', () => {
+  it('accepts a directory that is missing or empty', async () => {
+    await mkdir(join(scratch, 'empty'));
+    await expect(checkEmpty(join(scratch, 'empty'))).resolves.toBeUndefined();
+    await expect(checkEmpty(join(scratch, 'none'))).resolves.toBeUndefined();
+  });
+
+  it('refuses a directory with a file, and a file', async () => {
+    await writeFile(join(scratch, 'x'), '');
+    await expect(checkEmpty(scratch)).rejects.toThrow('is not empty: name a new directory');
+    await expect(checkEmpty(join(scratch, 'x'))).rejects.toThrow('is a file: name a directory');
+  });
+});
+
+describe('readOriginals', () => {
+  it('returns the files that exist below the root', async () => {
+    await writeFile(join(scratch, 'a'), 'text');
+    expect([...(await readOriginals(scratch, ['/a', '/b', '/a/c']))]).toEqual([['/a', 'text']]);
+  });
+});

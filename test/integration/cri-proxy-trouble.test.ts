@@ -73,7 +73,6 @@ describe.each([
       () => [listen(), fake.endpoint, place('no/a.tape')],
       'ENOENT',
     ],
-    [() => [`unix://${place('no/a.sock')}`, fake.endpoint], 'no/a.sock'],
     ['an address that is not a unix socket', () => ['tcp://127.0.0.1:1', fake.endpoint], '--listen'],
     ['the same socket on both sides', () => [fake.endpoint, fake.endpoint], 'the same socket'],
   ] as const)('exits with 2 for %s', async (_, args, error) => {

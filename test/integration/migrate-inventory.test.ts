@@ -12,7 +12,6 @@ import { containerConfig, FOREVER, podConfig, runPod, startedContainer } from '.
 let engine: PrivateEngine;
 let test: TestDaemon;
 let root: string;
-let pods: string[];
 
 /** Everything that is a secret in the prepared node contains this word. */
 const PLANTED = 'planted';
@@ -83,7 +82,6 @@ async function prepareEngine(): Promise<void> {
   const ports = [{ protocol: Protocol.TCP, container_port: 80, host_port: 18080, host_ip: '' }];
   const web = await runPod(test, podConfig(test, { port_mappings: ports }));
   const agent = await runPod(test);
-  pods = [web, agent];
   await startedContainer(test, web, {
     ...containerConfig('main', FOREVER),
     envs: [{ key: 'TOKEN', value: Buffer.from(`${PLANTED}-9`) }],

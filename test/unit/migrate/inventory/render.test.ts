@@ -100,7 +100,8 @@ describe('renderJunit', () => {
   });
 
   it('escapes what it quotes', () => {
-    expect(xml).not.toMatch(/<script|\u001b/);
+    expect(xml).not.toContain('<script');
+    expect(xml).not.toContain('\u001b');
     expect(xml).toContain('&lt;script&gt;');
   });
 });
@@ -109,7 +110,8 @@ describe('renderHtml', () => {
   const html = renderHtml(report);
 
   it('escapes what it quotes, and has neither a script nor a place to load one from', () => {
-    expect(html).not.toMatch(/<script|\u001b|<link|src=|@import|url\(/);
+    expect(html).not.toMatch(/<script|<link|src=|@import|url\(/);
+    expect(html).not.toContain('\u001b');
     expect(html).toContain('&lt;script&gt;alert("1")&lt;/script&gt;');
     expect(html).toContain(`default-src 'none'`);
   });

@@ -26,9 +26,7 @@ describe('findSandbox and findContainer', () => {
     { desc: 'id', id: engineId('c1'), found: engineId('c1') },
     { desc: 'prefix', id: 'c2', found: engineId('c2') },
     { desc: "a sandbox's id", id: engineId('a1'), found: undefined },
-  ])('look up a container by $desc', ({ id, found }) =>
-    expect(findContainer(store, id)?.id).toBe(found),
-  );
+  ])('look up a container by $desc', ({ id, found }) => expect(findContainer(store, id)?.id).toBe(found));
 
   it.each([
     { desc: 'no id', work: () => findSandbox(store, ''), error: 'INVALID_ARGUMENT pod_sandbox_id' },

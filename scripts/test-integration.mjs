@@ -119,6 +119,8 @@ const { DOCKBRIDGE_TEST_ENGINE: engine } = env;
 const FETCHES = [
   ['bash', 'scripts/kubectl.sh'],
   [process.execPath, 'packaging/node.mjs', { x64: 'amd64' }[process.arch] ?? process.arch],
+  // Its containerd reads what `dockbridge migrate plan` writes.
+  ['bash', 'scripts/engine-version.sh', '28.5'],
   ...(engine ? [['bash', 'scripts/engine-version.sh', engine]] : []),
 ];
 

@@ -139,7 +139,7 @@ function filesOfTarget(make: () => PlannedFile[]): PlannedFile[] {
       summary: 'The configuration of containerd on this node cannot be extended.',
       evidence: [{ where: '/etc/containerd/config.toml', what: error.message }],
       advice: error.message,
-      link: 'docs/migrating.md#containerd',
+      link: 'docs/migrating.md#containerd-config',
     };
     throw new PlanRefused(error.message, [finding]);
   }

@@ -1,7 +1,7 @@
 import type { Target } from '../mapping/row';
 import type { PlannedFile } from './node-file';
 
-/** One step of a plan. A person can do it by hand, and `dockbridge migrate apply` does it by its id. */
+/** One step of a plan, which a person does by hand. */
 export interface Step {
   readonly id: string;
   readonly title: string;

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { parse, type TomlTable } from 'smol-toml';
-import { rowOf } from '../../../src/migrate/mapping/table';
-import { baseSpec } from '../../../src/migrate/plan/base-spec';
-import { DROP_IN, MAIN } from '../../../src/migrate/plan/containerd';
-import { makePlan } from '../../../src/migrate/plan/plan';
-import { daemonJson, dockerdKeys } from '../../unit/migrate/mapping/dockerd-keys';
-import { KUBELET_FILES, nodeFacts } from '../../unit/migrate/plan/node-facts';
+import { rowOf } from '../../src/migrate/mapping/table';
+import { baseSpec } from '../../src/migrate/plan/base-spec';
+import { DROP_IN, MAIN } from '../../src/migrate/plan/containerd';
+import { makePlan } from '../../src/migrate/plan/plan';
+import { daemonJson, dockerdKeys } from '../unit/migrate/mapping/dockerd-keys';
+import { KUBELET_FILES, nodeFacts } from '../unit/migrate/plan/node-facts';
 
 const run = promisify(execFile);
 

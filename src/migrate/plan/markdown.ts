@@ -1,6 +1,6 @@
 import type { Finding, Severity } from '../finding';
 import type { Plan } from './plan';
-import type { Step } from './steps';
+import type { Step } from './step';
 
 const TITLES: readonly (readonly [Severity, string])[] = [
   ['block', 'Accepted although they forbid the migration'],

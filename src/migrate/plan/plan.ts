@@ -9,7 +9,8 @@ import { containerdFiles, UnusableConfig } from './containerd';
 import { crioFiles } from './crio';
 import { CRICTL, ENV_FILE, INSTANCE_CONFIG, isKubeletUnit, kubeletEdits } from './kubelet';
 import type { PlannedFile } from './node-file';
-import { stepsOf, type Step } from './steps';
+import type { Step } from './step';
+import { stepsOf } from './steps';
 import { engineConfiguration, nodeContext, targetNode } from './target-node';
 
 /** What a plan is made from. */

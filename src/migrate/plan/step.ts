@@ -1,0 +1,61 @@
+import type { Target } from '../mapping/row';
+import type { PlannedFile } from './node-file';
+
+/** One step of a plan, which a person does by hand. */
+export interface Step {
+  readonly id: string;
+  readonly title: string;
+  /** Why the step is there and what to pay attention to, in whole sentences. */
+  readonly why: string;
+  /** Where the commands run: on this node, or wherever kubectl reaches the cluster. */
+  readonly place: 'node' | 'cluster';
+  readonly commands: readonly string[];
+  /** Commands that show that the step succeeded, with what they print in a comment. */
+  readonly check: readonly string[];
+  /** Commands that take the step back; empty when there is nothing to take back. */
+  readonly undo: readonly string[];
+  /** The files that the step puts in place. */
+  readonly files: readonly string[];
+  /** Whether there is no way back after the step. */
+  readonly isFinal: boolean;
+}
+
+/** What the steps depend on. */
+export interface StepFacts {
+  readonly target: Target;
+  readonly unit: 'containerd' | 'crio';
+  readonly endpoint: string;
+  readonly oldEndpoint: string;
+  readonly bridge: 'dockbridge' | 'cri-docker';
+  readonly hostname: string;
+  readonly files: readonly PlannedFile[];
+  readonly keepDocker: boolean;
+  readonly isContainerdShared: boolean;
+  readonly isControlPlane: boolean;
+  readonly hasCertificates: boolean;
+  readonly hasKubelet: boolean;
+  readonly keptFiles: readonly string[];
+  /** The Engine's data-root. */
+  readonly dockerRoot: string;
+}
+
+/** Makes a step that is done on the node and has nothing but its title and its reason, unless `rest` says more. */
+export function step(
+  id: string,
+  title: string,
+  why: string,
+  rest: Partial<Omit<Step, 'id' | 'title' | 'why'>>,
+): Step {
+  return {
+    id,
+    title,
+    why,
+    place: 'node',
+    commands: [],
+    check: [],
+    undo: [],
+    files: [],
+    isFinal: false,
+    ...rest,
+  };
+}

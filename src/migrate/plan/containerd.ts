@@ -146,6 +146,17 @@ interface MainFile {
   readonly hasRoot: boolean;
 }
 
+/** Returns the directory of containerd's data after the migration. A configuration that is no TOML counts as none. */
+export function containerdRoot({ dataParent }: TargetSettings, mainConfig = ''): string {
+  try {
+    const { root } = parsed(mainConfig);
+    if (typeof root === 'string') return root;
+  } catch (error) {
+    if (!(error instanceof UnusableConfig)) throw error;
+  }
+  return join(dataParent || '/var/lib', 'containerd');
+}
+
 /** Returns the main file, which imports the drop-in. */
 function mainFile(before: string | undefined, origin: string): MainFile {
   const fresh = stringify({ version: 3, imports: [DROP_IN] });

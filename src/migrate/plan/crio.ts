@@ -44,11 +44,16 @@ export function crioFiles(settings: TargetSettings, node: TargetNode, origin: st
   ];
 }
 
+/** Returns the directory of CRI-O's images and containers after the migration. */
+export function crioRoot({ dataParent }: TargetSettings): string {
+  return join(dataParent || '/var/lib', 'containers/storage');
+}
+
 /** Returns the configuration (crio.conf(5)). */
 export function crioConfig(settings: TargetSettings, node: TargetNode): JsonObject {
   return {
     crio: {
-      ...(settings.dataParent === '' ? {} : { root: join(settings.dataParent, 'containers/storage') }),
+      ...(settings.dataParent === '' ? {} : { root: crioRoot(settings) }),
       ...(settings.storageDriver === '' ? {} : { storage_driver: settings.storageDriver }),
       runtime: runtimeTable(settings),
       ...(node.sandboxImage === '' ? {} : { image: { pause_image: node.sandboxImage } }),

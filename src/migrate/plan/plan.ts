@@ -5,8 +5,9 @@ import type { Target } from '../mapping/row';
 import { engineSettings } from '../mapping/setting';
 import { settingFindings } from '../mapping/setting-findings';
 import { targetSettings } from '../mapping/target-settings';
-import { containerdFiles, UnusableConfig } from './containerd';
-import { crioFiles } from './crio';
+import { dataRootRemoval } from './clean-up';
+import { containerdFiles, containerdRoot, UnusableConfig } from './containerd';
+import { crioFiles, crioRoot } from './crio';
 import { CRICTL, ENV_FILE, INSTANCE_CONFIG, isKubeletUnit, kubeletEdits } from './kubelet';
 import type { PlannedFile } from './node-file';
 import type { Step } from './step';
@@ -110,7 +111,9 @@ export function makePlan(input: PlanInput): Plan {
       isControlPlane: (facts.directories['/etc/kubernetes/manifests'] ?? []).length > 0,
       hasCertificates: Object.keys(node.certificates).length > 0,
       hasKubelet: facts.kubelet !== undefined,
-      dockerRoot: dockerRoot === '' ? '/var/lib/docker' : dockerRoot,
+      dataRoot: dataRootRemoval(dockerRoot === '' ? '/var/lib/docker' : dockerRoot, facts, [
+        target === 'containerd' ? containerdRoot(settings, node.mainConfig) : crioRoot(settings),
+      ]),
       keptFiles: [
         ...new Set([
           ...Object.keys(facts.files).filter(isWorthKeeping),

@@ -1,4 +1,5 @@
 import type { Target } from '../mapping/row';
+import type { DataRoot } from './clean-up';
 import type { PlannedFile } from './node-file';
 
 /** One step of a plan, which a person does by hand. */
@@ -35,8 +36,8 @@ export interface StepFacts {
   readonly hasCertificates: boolean;
   readonly hasKubelet: boolean;
   readonly keptFiles: readonly string[];
-  /** The Engine's data-root. */
-  readonly dockerRoot: string;
+  /** What becomes of the Engine's data-root. */
+  readonly dataRoot: DataRoot;
 }
 
 /** Makes a step that is done on the node and has nothing but its title and its reason, unless `rest` says more. */

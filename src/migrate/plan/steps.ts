@@ -282,23 +282,34 @@ function reboot(): Step {
   );
 }
 
-function cleanUp({ keepDocker, dockerRoot }: StepFacts): Step {
+/** Packages of Docker and cri-dockerd. The command removes those of them that are installed. */
+const PACKAGES = 'docker-ce docker-ce-cli docker-ce-rootless-extras docker.io cri-dockerd';
+
+function cleanUp({ keepDocker, dataRoot: { removed, kept } }: StepFacts): Step {
+  if (keepDocker)
+    return step(
+      'clean-up',
+      'Remove Docker',
+      'Docker stays for the containers that belong to no pod: there is nothing to remove.',
+      {},
+    );
+  // apt-get refuses the whole list when it does not know one name.
+  const installed = `dpkg-query -W -f '\${db:Status-Status} \${Package}\\n' ${PACKAGES} 2>/dev/null | sed -n 's/^installed //p'`;
+  const removal =
+    removed.length === 0 ? '' : ` && rm -rf --one-file-system ${removed.map(quoted).join(' ')}`;
   return step(
     'clean-up',
     'Remove Docker',
-    keepDocker
-      ? 'Docker stays for the containers that belong to no pod: there is nothing to remove.'
-      : 'Do this last: afterwards there is no way back. Name the packages. `apt-get autoremove` would remove containerd, too.',
-    keepDocker
-      ? {}
-      : {
-          commands: [
-            'apt-get remove docker-ce docker-ce-cli docker.io cri-dockerd',
-            `rm -rf ${quoted(dockerRoot)}`,
-          ],
-          check: ['df -h', 'crictl info   # RuntimeReady is true'],
-          isFinal: true,
-        },
+    "Do this last: afterwards there is no way back. Docker's volumes are deleted with its data: copy what you need from them first. " +
+      '`apt-get autoremove` would remove containerd, too. On a system without apt-get, remove the packages with its own tool.' +
+      (kept.length === 0
+        ? ''
+        : ` Others use ${kept.join(', ')}: the directories on these paths stay.`),
+    {
+      commands: [`apt-get remove $(${installed})${removal}`],
+      check: ['df -h', 'crictl info   # RuntimeReady is true'],
+      isFinal: true,
+    },
   );
 }
 

@@ -154,7 +154,10 @@ describe('makePlan', () => {
     const engine = { ...nodeFacts().engine!, info: { DockerRootDir: '/data/docker' } as never };
     const last = planFor({ facts: { engine } }).steps.at(-1)!;
     expect(last).toMatchObject({ id: 'clean-up', isFinal: true });
-    expect(last.commands).toContain('rm -rf /data/docker');
+    // A failed removal of the packages must not delete the data.
+    expect(last.commands).toEqual([
+      expect.stringMatching(/^apt-get remove .* && rm -rf --one-file-system \/data\/docker$/),
+    ]);
   });
 
   it('tells when no file sets the endpoint of the kubelet', () => {

@@ -1,31 +1,28 @@
 import { parse } from 'smol-toml';
-import { flagOf } from '../../lib/flags';
+import { engineContainerd } from '../engine-containerd';
 import type { NodeFacts } from '../facts';
 import { engineSays, finding, linesIn, type Finding, type Theme } from './finding-of';
 
 const CONFIG = '/etc/containerd/config.toml';
-const SYSTEM = '/run/containerd/containerd.sock';
 
 /** Which containerd the Engine uses, and whether it can serve kubelet. */
 export const containerd: Theme = (facts) => [...shared(facts), ...config(facts)];
 
-function shared({ engine, directories }: NodeFacts): readonly Finding[] {
-  if (engine === undefined) return [];
-  const told = engine.info.Containerd?.Address ?? flagOf(engine.dockerdArguments ?? [], 'containerd') ?? '';
-  const own = directories['/run/docker/containerd']?.includes('containerd.sock') === true;
-  const address = told === '' && own ? '/run/docker/containerd/containerd.sock' : told;
-  const path = address.replace(/^unix:\/\//, '').replace(/^\/var\/run\//, '/run/');
-  if (path === SYSTEM)
+function shared(facts: NodeFacts): readonly Finding[] {
+  if (facts.engine === undefined) return [];
+  const { path, isShared } = engineContainerd(facts);
+  if (isShared)
     return [
       finding(
         'review',
         'containerd-shared',
-        "The Engine uses the node's containerd, which kubelet will ask after the move.",
+        path === ''
+          ? "Nothing tells which containerd the Engine uses. The plan takes it for the node's, which kubelet will ask after the move."
+          : "The Engine uses the node's containerd, which kubelet will ask after the move.",
         'Images move without copying if the Engine keeps them in containerd. A restart of containerd belongs after the drain.',
-        [engineSays(`containerd at ${SYSTEM}`)],
+        [engineSays(path === '' ? 'no address of containerd' : `containerd at ${path}`)],
       ),
     ];
-  if (path === '') return [];
   return [
     finding(
       'ok',

@@ -71,7 +71,7 @@ export function makePlan(input: PlanInput): Plan {
   const { merged } = engineSettings(configuration);
   const oldEndpoint = facts.kubelet?.endpoint.value ?? '';
   const dockerRoot = facts.engine?.info.DockerRootDir ?? '';
-  const context = nodeContext(facts, configuration);
+  const context = nodeContext(facts);
   const isContainerdShared = target === 'containerd' && context.isContainerdShared;
   const settings = targetSettings(merged, { ...context, isContainerdShared });
   const origin = originOf(version, configuration.file?.text);

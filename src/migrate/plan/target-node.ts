@@ -1,10 +1,10 @@
+import { engineContainerd } from '../engine-containerd';
 import type { NodeFacts } from '../facts';
 import type { NodeContext } from '../mapping/target-settings';
-import { engineSettings, type EngineConfiguration } from '../mapping/setting';
+import type { EngineConfiguration } from '../mapping/setting';
 import { certificatesOf } from './registries';
 import { MAIN, type TargetNode } from './containerd';
 import { flagOf as flag } from '../../lib/flags';
-import { text } from '../../lib/json';
 
 export const DAEMON_JSON = '/etc/docker/daemon.json';
 
@@ -20,7 +20,7 @@ export function engineConfiguration(
 }
 
 /** Returns what the translation of settings needs to know of the node. */
-export function nodeContext(facts: NodeFacts, configuration: EngineConfiguration): NodeContext {
+export function nodeContext(facts: NodeFacts): NodeContext {
   const info = facts.engine?.info;
   const registries = info?.RegistryConfig;
   const kubeletDriver = facts.kubelet?.cgroupDriver.value ?? '';
@@ -31,7 +31,7 @@ export function nodeContext(facts: NodeFacts, configuration: EngineConfiguration
       ...(image.RepoTags ?? []),
       ...(image.RepoDigests ?? []),
     ]),
-    isContainerdShared: usesSystemContainerd(facts, configuration),
+    isContainerdShared: engineContainerd(facts).isShared,
     ...(registries === undefined || registries === null
       ? {}
       : {
@@ -48,20 +48,6 @@ export function nodeContext(facts: NodeFacts, configuration: EngineConfiguration
     // The Engine hides passwords in these: a URL with credentials has to come from the settings.
     proxy: { http: shown(info?.HttpProxy), https: shown(info?.HttpsProxy), no: info?.NoProxy ?? '' },
   };
-}
-
-const SYSTEM_CONTAINERD = '/run/containerd/containerd.sock';
-
-/** dockerd without an address takes the containerd of the system if there is one, and starts one of its own otherwise. */
-function usesSystemContainerd(
-  { engine, directories }: NodeFacts,
-  configuration: EngineConfiguration,
-): boolean {
-  const given = text(engineSettings(configuration).merged.containerd);
-  const address = (given || engine?.info.Containerd?.Address) ?? '';
-  if (address !== '') return address === SYSTEM_CONTAINERD;
-  const hasOwn = (directories['/run/docker/containerd'] ?? []).length > 0;
-  return !hasOwn && directories['/run/containerd']?.includes('containerd.sock') === true;
 }
 
 function shown(url: string | undefined): string {

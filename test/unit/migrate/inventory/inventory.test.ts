@@ -11,6 +11,7 @@ describe('takeInventory', () => {
       'ok setting-iptables',
       'ok local-image',
       'ok kubelet-endpoint',
+      'ok containerd-shared',
       'ok cgroup',
       'ok disk',
     ]);

@@ -97,13 +97,14 @@ describe('the network', () => {
   });
 
   it('reports plugins that are missing, loopback among them', () => {
-    expect(unusual({ directories: { '/opt/cni/bin': ['bridge', 'host-local', 'portmap'] } })).toEqual([
-      'change cni-plugins',
-    ]);
+    const { directories } = plainNode();
+    const more = { directories: { ...directories, '/opt/cni/bin': ['bridge', 'host-local', 'portmap'] } };
+    expect(unusual(more)).toEqual(['change cni-plugins']);
   });
 
   it("reports plugins that are only in Debian's directory", () => {
-    const more = { directories: { '/usr/lib/cni': ['bridge', 'host-local', 'loopback', 'portmap'] } };
+    const { '/opt/cni/bin': plugins = [], ...directories } = plainNode().directories;
+    const more = { directories: { ...directories, '/usr/lib/cni': plugins } };
     expect(unusual(more)).toEqual(['change cni-plugins']);
     expect(places('cni-plugins', more)).toContain('/usr/lib/cni/bridge');
   });
@@ -378,12 +379,21 @@ describe('containerd', () => {
     expect(places('containerd-config', more)).toEqual(['/etc/containerd/config.toml:2']);
   });
 
+  const severities = (more: Partial<NodeFacts>) =>
+    takeInventory(plainNode(more)).flatMap(({ id, severity }) => (id === 'containerd-shared' ? severity : []));
+
   it.each([
-    ['/run/containerd/containerd.sock', 'review containerd-shared'],
-    ['/var/run/docker/containerd/containerd.sock', 'ok containerd-shared'],
+    ['/run/containerd/containerd.sock', 'review'],
+    ['unix:///var/run/containerd/containerd.sock', 'review'],
+    ['/var/run/docker/containerd/containerd.sock', 'ok'],
   ])('tells whose containerd is at %s', (Address, expected) => {
     const { info } = engine();
-    expect(unusual({ engine: engine({ info: { ...info, Containerd: { Address } } }) })).toEqual([expected]);
+    expect(severities({ engine: engine({ info: { ...info, Containerd: { Address } } }) })).toEqual([expected]);
+  });
+
+  it("takes a containerd of which nothing is known for the node's", () => {
+    // dockerd has this file on any containerd.
+    expect(severities({ directories: { '/run/docker/containerd': ['daemon/'] } })).toEqual(['review']);
   });
 });
 

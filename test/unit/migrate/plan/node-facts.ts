@@ -44,7 +44,7 @@ export function nodeFacts({
         { text, sha256: createHash('sha256').update(text).digest('hex'), isRedacted: false },
       ]),
     ),
-    directories,
+    directories: { '/run/docker/containerd': ['containerd.sock'], ...directories },
     unreadable: [],
     credentials: {},
     processes: { programs: [], socketClients: [] },

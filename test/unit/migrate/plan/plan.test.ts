@@ -143,11 +143,15 @@ describe('makePlan', () => {
   });
 
   it('gives a changed configuration to a shared containerd only after Docker has stopped', () => {
-    const order = (text: string) => planFor({ daemonJson: text }).steps.map(({ id }) => id);
-    const own = order('{}');
-    expect(own.indexOf('write-target')).toBeLessThan(own.indexOf('images'));
-    const shared = order('{"containerd": "/run/containerd/containerd.sock"}');
-    expect(shared.indexOf('write-target')).toBeGreaterThan(shared.indexOf('stop-engine'));
+    const isLate = (node: FakeNode) => {
+      const order = planFor(node).steps.map(({ id }) => id);
+      return order.indexOf('write-target') > order.indexOf('stop-engine');
+    };
+    expect(isLate({ daemonJson: '{}' })).toBe(false);
+    for (const socket of ['/run/containerd/containerd.sock', 'unix:///var/run/containerd/containerd.sock'])
+      expect(isLate({ daemonJson: JSON.stringify({ containerd: socket }) })).toBe(true);
+    // dockerd keeps this directory on any containerd: only a socket shows one of its own.
+    expect(isLate({ directories: { '/run/docker/containerd': ['daemon/'] } })).toBe(true);
   });
 
   it("removes the Engine's own data-root in the end, after which there is no way back", () => {

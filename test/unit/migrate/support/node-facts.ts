@@ -25,7 +25,10 @@ export function plainNode(more: Partial<NodeFacts> = {}): NodeFacts {
       sysctls: {},
     },
     files: files({ '/etc/cni/net.d/10-pods.conflist': CONFLIST }),
-    directories: { '/opt/cni/bin': ['bridge', 'host-local', 'loopback', 'portmap'] },
+    directories: {
+      '/opt/cni/bin': ['bridge', 'host-local', 'loopback', 'portmap'],
+      '/run/docker/containerd': ['containerd.sock'],
+    },
     ...{ unreadable: [], credentials: {}, cniProblem: '' },
     lines: { docker: [], monitoring: [], logFormat: [] },
     engine: engine(),

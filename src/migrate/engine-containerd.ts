@@ -1,0 +1,36 @@
+import { flagOf } from '../lib/flags';
+import { parseObject, text } from '../lib/json';
+import type { NodeFacts } from './facts';
+import { daemonJsonOf } from './inventory/settings';
+
+/** The containerd of the node, which becomes the target. */
+export const NODE_CONTAINERD = '/run/containerd/containerd.sock';
+const OWN_CONTAINERD = '/run/docker/containerd';
+
+/** The containerd on which the Engine runs. */
+export interface EngineContainerd {
+  /** The path of its socket; '' when nothing tells it. */
+  readonly path: string;
+  /** Whether it is the node's. A restart of the wrong one stops containers, so that an unknown one counts as the node's. */
+  readonly isShared: boolean;
+}
+
+/**
+ * Returns the containerd of the Engine. dockerd without an address takes the node's containerd if there is one, and starts one of its
+ * own otherwise. In both cases dockerd keeps files in /run/docker/containerd: only a socket there shows one of its own.
+ */
+export function engineContainerd(facts: Pick<NodeFacts, 'engine' | 'directories' | 'files'>): EngineContainerd {
+  const { engine, directories, files } = facts;
+  const daemon = parseObject(files[daemonJsonOf(facts)]?.text ?? '');
+  const told =
+    engine?.info.Containerd?.Address ||
+    flagOf(engine?.dockerdArguments ?? [], 'containerd') ||
+    text(daemon?.containerd);
+  const hasOwn = directories[OWN_CONTAINERD]?.includes('containerd.sock') === true;
+  const path = plain(told === '' && hasOwn ? `${OWN_CONTAINERD}/containerd.sock` : told);
+  return { path, isShared: path === '' || path === NODE_CONTAINERD };
+}
+
+function plain(address: string): string {
+  return address.replace(/^unix:\/\//, '').replace(/^\/var\/run\//, '/run/');
+}

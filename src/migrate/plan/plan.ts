@@ -58,9 +58,10 @@ export const ENDPOINTS: Readonly<Record<Target, string>> = {
   'cri-o': 'unix:///var/run/crio/crio.sock',
 };
 
-/** Makes the plan of a node's migration. Throws PlanRefused when a finding forbids it. */
+/** Makes the plan of a node's migration. Throws PlanRefused when a finding forbids it, or when the kubelet has left Docker. */
 export function makePlan(input: PlanInput): Plan {
   const { facts, target, version, originals } = input;
+  refuseMoved(facts);
   const read = (path: string): string | undefined => originals.get(path) ?? facts.files[path]?.text;
   const configuration = engineConfiguration(facts, read);
   const findings = [
@@ -130,6 +131,23 @@ export function refuseBlocked(findings: readonly Finding[], accepted: readonly s
   const blocking = findings.filter(({ id, severity }) => severity === 'block' && !accepted.includes(id));
   if (blocking.length > 0)
     throw new PlanRefused('the inventory forbids the migration of this node', blocking);
+}
+
+/** The steps remove all pods of the kubelet's runtime. On a node that has moved, these are the pods that serve. */
+function refuseMoved({ kubelet }: NodeFacts): void {
+  const endpoint = kubelet?.endpoint.value ?? '';
+  if (!/\/(containerd\/containerd|crio\/crio)\.sock$/.test(endpoint)) return;
+  const message = `the kubelet of this node already asks ${endpoint}`;
+  const finding: Finding = {
+    id: 'already-moved',
+    severity: 'block',
+    summary: 'The pods of this node do not run on Docker.',
+    evidence: [{ where: kubelet?.endpoint.from ?? '', what: endpoint }],
+    advice:
+      'There is nothing to move. If the move is half done, finish it with the plan that began it. Otherwise remove Docker with the tools of your distribution.',
+    link: 'docs/migrating.md#already-moved',
+  };
+  throw new PlanRefused(message, [finding]);
 }
 
 function filesOfTarget(make: () => PlannedFile[]): PlannedFile[] {

@@ -74,6 +74,15 @@ describe('makePlan', () => {
     expect((refused as PlanRefused).findings.map(({ id }) => id)).toEqual(['daemon-json-broken']);
   });
 
+  it.each(['unix:///run/containerd/containerd.sock', 'unix:///var/run/crio/crio.sock'])(
+    'is refused for a node whose kubelet asks %s, whatever the user accepts',
+    (value) => {
+      const kubelet = { ...nodeFacts().kubelet!, endpoint: { value, from: 'flag' } };
+      const accepted = ['already-moved'];
+      expect(() => planFor({ facts: { kubelet } }, 'containerd', { accepted })).toThrow('already asks');
+    },
+  );
+
   it('is refused for a configuration of containerd that it cannot extend', () => {
     const files = { ...KUBELET_FILES, '/etc/containerd/config.toml': 'version = 1\nroot = "/x"\n' };
     expect(() => planFor({ files })).toThrow(PlanRefused);

@@ -91,6 +91,9 @@ export function makePlan(input: PlanInput): Plan {
     origin,
   });
   const files = [...targetFiles, ...edits].map((file) => withBefore(file, read));
+  const inventory = Object.fromEntries(
+    Object.entries(facts.files).map(([path, { sha256: hash }]) => [path, hash]),
+  );
   return {
     version,
     target,
@@ -115,6 +118,7 @@ export function makePlan(input: PlanInput): Plan {
       dataRoot: dataRootRemoval(dockerRoot === '' ? '/var/lib/docker' : dockerRoot, facts, [
         target === 'containerd' ? containerdRoot(settings, node.mainConfig) : crioRoot(settings),
       ]),
+      backup: backupOf(inventory, files),
       keptFiles: [
         ...new Set([
           ...Object.keys(facts.files).filter(isWorthKeeping),
@@ -122,8 +126,14 @@ export function makePlan(input: PlanInput): Plan {
         ]),
       ],
     }),
-    inventory: Object.fromEntries(Object.entries(facts.files).map(([path, { sha256 }]) => [path, sha256])),
+    inventory,
   };
+}
+
+/** A second plan, made when the first one is half done, must not overwrite the only copy of the original files. */
+function backupOf(inventory: Plan['inventory'], files: readonly PlannedFile[]): string {
+  const id = sha256(JSON.stringify([inventory, files])).slice(0, 12);
+  return `/var/backups/dockbridge-migrate-${id}.tar.gz`;
 }
 
 /** Throws PlanRefused for blocking findings that the user did not accept. */

@@ -35,7 +35,10 @@ export interface StepFacts {
   readonly isControlPlane: boolean;
   readonly hasCertificates: boolean;
   readonly hasKubelet: boolean;
+  /** The files and directories that the backup holds. */
   readonly keptFiles: readonly string[];
+  /** The path of the backup, which belongs to this plan only. */
+  readonly backup: string;
   /** What becomes of the Engine's data-root. */
   readonly dataRoot: DataRoot;
 }

@@ -2,8 +2,6 @@ import type { PlannedFile } from './node-file';
 import { quoted } from './shell';
 import { step, type Step, type StepFacts } from './step';
 
-const BACKUP = '/var/backups/dockbridge-migrate.tar.gz';
-
 /**
  * Returns the steps in their order. When the Engine runs on the containerd that becomes the target, that containerd gets its new
  * configuration only after the drain: a restart of it disturbs the Engine.
@@ -30,18 +28,19 @@ export function stepsOf(facts: StepFacts): Step[] {
   ];
 }
 
-function backup({ keptFiles }: StepFacts): Step {
+function backup({ keptFiles, backup: archive }: StepFacts): Step {
   return step(
     'backup',
     'Keep a copy of the configuration',
-    'Every later step can be taken back with these files. The archive may hold passwords: only root can read it.',
+    'Every later step can be taken back with these files. The archive may hold passwords: only root can read it. ' +
+      'The command fails if the archive exists, because that one has the files from before the first attempt.',
     {
       commands: [
         'mkdir -p /var/backups',
-        `(umask 077; tar -C / -czf ${BACKUP} ${keptFiles.map((path) => quoted(path.slice(1))).join(' ')})`,
+        // noclobber: the shell refuses to open a file that exists.
+        `(umask 077; set -C; tar -C / -cz ${keptFiles.map((path) => quoted(path.slice(1))).join(' ')} > ${archive})`,
       ],
-      check: [`tar -tzf ${BACKUP}`],
-      undo: [`rm -f ${BACKUP}`],
+      check: [`tar -tzf ${archive}`],
     },
   );
 }
@@ -64,7 +63,7 @@ function install({ target, isContainerdShared, unit }: StepFacts): Step {
   );
 }
 
-function writeTarget({ files, target, hasCertificates }: StepFacts): Step {
+function writeTarget({ files, target, hasCertificates, backup: archive }: StepFacts): Step {
   const written = files.filter(({ step: id }) => id === 'write-target');
   const certificates = target === 'containerd' ? '/etc/containerd/certs.d' : '/etc/containers/certs.d';
   return step(
@@ -86,7 +85,7 @@ function writeTarget({ files, target, hasCertificates }: StepFacts): Step {
         target === 'containerd'
           ? ['containerd config dump >/dev/null   # prints no line with "Ignoring unknown key"']
           : ['crio config >/dev/null   # prints no error'],
-      undo: [...written.map(undoCommand), 'systemctl daemon-reload'],
+      undo: [...written.map((file) => undoCommand(file, archive)), 'systemctl daemon-reload'],
       files: written.map(({ path }) => path),
     },
   );
@@ -193,7 +192,7 @@ function stopEngine({ bridge, keepDocker }: StepFacts): Step {
   );
 }
 
-function editKubelet({ files }: StepFacts): Step {
+function editKubelet({ files, backup: archive }: StepFacts): Step {
   const edited = files.filter(({ step: id }) => id === 'edit-kubelet');
   return step(
     'edit-kubelet',
@@ -205,7 +204,7 @@ function editKubelet({ files }: StepFacts): Step {
         'grep -rs runtime-endpoint /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet /etc/crictl.yaml   # the new socket everywhere',
         'grep -s containerRuntimeEndpoint /var/lib/kubelet/config.yaml',
       ],
-      undo: [...edited.map(undoCommand), 'systemctl daemon-reload'],
+      undo: [...edited.map((file) => undoCommand(file, archive)), 'systemctl daemon-reload'],
       files: edited.map(({ path }) => path),
     },
   );
@@ -317,6 +316,6 @@ function putCommand({ path, mode }: PlannedFile): string {
   return `install -D -m ${mode.toString(8).padStart(4, '0')} ${quoted(`files${path}`)} ${quoted(path)}`;
 }
 
-function undoCommand({ path, before }: PlannedFile): string {
-  return before === undefined ? `rm -f ${quoted(path)}` : `tar -C / -xzf ${BACKUP} ${quoted(path.slice(1))}`;
+function undoCommand({ path, before }: PlannedFile, archive: string): string {
+  return before === undefined ? `rm -f ${quoted(path)}` : `tar -C / -xzf ${archive} ${quoted(path.slice(1))}`;
 }

@@ -57,7 +57,10 @@ export class NodeRoot {
       for await (const entry of handle) {
         if (names.length >= MAX_NAMES) return;
         const name = join(below, entry.name);
-        if (!entry.isDirectory()) names.push(name);
+        const isDirectory =
+          entry.isDirectory() ||
+          (rest > 1 && entry.isSymbolicLink() && (await this.isDirectory(join(directory, name))));
+        if (!isDirectory) names.push(name);
         else if (rest > 1) await walk(name, rest - 1);
         else names.push(`${name}/`);
       }
@@ -66,6 +69,15 @@ export class NodeRoot {
       await walk('', depth);
       return names.sort();
     });
+  }
+
+  private async isDirectory(path: string): Promise<boolean> {
+    try {
+      return (await stat(await this.locate(path))).isDirectory();
+    } catch {
+      // The link leads nowhere.
+      return false;
+    }
   }
 
   /** Whether the path is a symbolic link, wherever it leads. */

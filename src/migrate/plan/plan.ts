@@ -5,6 +5,7 @@ import type { Target } from '../mapping/row';
 import { engineSettings } from '../mapping/setting';
 import { settingFindings } from '../mapping/setting-findings';
 import { targetSettings } from '../mapping/target-settings';
+import { certificateCopy, certificatesDirectory } from './certificates';
 import { dataRootRemoval } from './clean-up';
 import { containerdFiles, containerdRoot, UnusableConfig } from './containerd';
 import { crioFiles, crioRoot } from './crio';
@@ -81,6 +82,11 @@ export function makePlan(input: PlanInput): Plan {
   const targetFiles = filesOfTarget(() =>
     target === 'containerd' ? containerdFiles(settings, node, origin) : crioFiles(settings, node, origin),
   );
+  const certificates = certificateCopy(
+    node.certificates,
+    target,
+    facts.directories[certificatesDirectory(target)],
+  );
   const edits = kubeletEdits({
     files: kubeletFiles(facts, read),
     configFile: facts.kubelet?.configFile ?? '',
@@ -113,7 +119,7 @@ export function makePlan(input: PlanInput): Plan {
       keepDocker: input.keepDocker,
       isContainerdShared,
       isControlPlane: (facts.directories['/etc/kubernetes/manifests'] ?? []).length > 0,
-      hasCertificates: Object.keys(node.certificates).length > 0,
+      certificates,
       hasKubelet: facts.kubelet !== undefined,
       dataRoot: dataRootRemoval(dockerRoot === '' ? '/var/lib/docker' : dockerRoot, facts, [
         target === 'containerd' ? containerdRoot(settings, node.mainConfig) : crioRoot(settings),
@@ -122,6 +128,7 @@ export function makePlan(input: PlanInput): Plan {
       keptFiles: [
         ...new Set([
           ...Object.keys(facts.files).filter(isWorthKeeping),
+          ...certificates.present,
           ...files.flatMap(({ path, before }) => (before === undefined ? [] : [path])),
         ]),
       ],

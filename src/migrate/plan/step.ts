@@ -1,4 +1,5 @@
 import type { Target } from '../mapping/row';
+import type { CertificateCopy } from './certificates';
 import type { DataRoot } from './clean-up';
 import type { PlannedFile } from './node-file';
 
@@ -33,7 +34,7 @@ export interface StepFacts {
   readonly keepDocker: boolean;
   readonly isContainerdShared: boolean;
   readonly isControlPlane: boolean;
-  readonly hasCertificates: boolean;
+  readonly certificates: CertificateCopy;
   readonly hasKubelet: boolean;
   /** The files and directories that the backup holds. */
   readonly keptFiles: readonly string[];

@@ -63,21 +63,18 @@ function install({ target, isContainerdShared, unit }: StepFacts): Step {
   );
 }
 
-function writeTarget({ files, target, hasCertificates, backup: archive }: StepFacts): Step {
+function writeTarget({ files, target, certificates, backup: archive }: StepFacts): Step {
   const written = files.filter(({ step: id }) => id === 'write-target');
-  const certificates = target === 'containerd' ? '/etc/containerd/certs.d' : '/etc/containers/certs.d';
   return step(
     'write-target',
     `Write the configuration of ${target}`,
     'Run the commands in the directory of this plan.' +
-      (hasCertificates
-        ? ` The certificates of registries are copied, so that they are still there when /etc/docker is removed.`
+      (certificates.commands.length > 0
+        ? ' The certificates of registries are copied, so that they are still there when /etc/docker is removed. A certificate that the target has already stays.'
         : ''),
     {
       commands: [
-        ...(hasCertificates
-          ? [`mkdir -p ${certificates}`, `cp -a /etc/docker/certs.d/. ${certificates}/`]
-          : []),
+        ...certificates.commands,
         ...written.map(putCommand),
         'systemctl daemon-reload',
       ],
@@ -85,7 +82,11 @@ function writeTarget({ files, target, hasCertificates, backup: archive }: StepFa
         target === 'containerd'
           ? ['containerd config dump >/dev/null   # prints no line with "Ignoring unknown key"']
           : ['crio config >/dev/null   # prints no error'],
-      undo: [...written.map((file) => undoCommand(file, archive)), 'systemctl daemon-reload'],
+      undo: [
+        ...written.map((file) => undoCommand(file, archive)),
+        ...certificates.undo,
+        'systemctl daemon-reload',
+      ],
       files: written.map(({ path }) => path),
     },
   );

@@ -147,7 +147,7 @@ describe('makePlan', () => {
       ['https://p.example/proxy/v2', { capabilities: ['pull', 'resolve'], override_path: true }],
     ]);
     expect(plan.steps.find(({ id }) => id === 'write-target')!.commands).toContain(
-      'cp -a /etc/docker/certs.d/. /etc/containerd/certs.d/',
+      'test -e /etc/containerd/certs.d/z.example/ca.crt || cp -pL /etc/docker/certs.d/z.example/ca.crt /etc/containerd/certs.d/z.example/ca.crt',
     );
   });
 

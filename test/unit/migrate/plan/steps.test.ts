@@ -56,3 +56,29 @@ describe('the step backup', () => {
     expect(stepOf(first, 'edit-kubelet').undo[0]).toContain(archiveOf(first));
   });
 });
+
+describe('the certificates of registries', () => {
+  const plan = planFor({
+    directories: {
+      '/etc/docker/certs.d': ['a.example/ca.crt', 'b.example/ca.crt', 'b.example/client.key'],
+      '/etc/containerd/certs.d': ['b.example/ca.crt'],
+    },
+  });
+  const { commands, undo } = stepOf(plan, 'write-target');
+
+  it('are copied one by one, and not over those of the target', () => {
+    expect(commands.filter((command) => command.includes('cp '))).toEqual([
+      expect.stringMatching(/ \/etc\/containerd\/certs.d\/a.example\/ca.crt$/),
+      expect.stringMatching(/ \/etc\/containerd\/certs.d\/b.example\/client.key$/),
+    ]);
+  });
+
+  it('leave the target again when the step is taken back', () => {
+    expect(undo).toContain('rm -f /etc/containerd/certs.d/a.example/ca.crt');
+    expect(undo.join('\n')).not.toContain('b.example/ca.crt');
+  });
+
+  it("stand in the backup with the target's own", () => {
+    expect(stepOf(plan, 'backup').commands[1]).toContain(' etc/containerd/certs.d ');
+  });
+});

@@ -52,7 +52,9 @@ const UNITS = [
   'cri-docker.service',
   'cri-docker.socket',
   'cri-dockerd.service',
+  'cri-dockerd.socket',
   'dockbridge.service',
+  'dockbridge.socket',
   'k3s.service',
   'k3s-agent.service',
 ];

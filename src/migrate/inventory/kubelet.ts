@@ -1,4 +1,5 @@
 import type { NodeFacts } from '../facts';
+import { nodeName } from '../node-name';
 import { finding, linesIn, listed, type Evidence, type Finding, type Theme } from './finding-of';
 import { podContainers } from './pods';
 
@@ -147,7 +148,7 @@ function annotation(facts: NodeFacts): readonly Finding[] {
       'review',
       'kubelet-annotation',
       'kubeadm may keep the socket of the runtime in an annotation of the Node, which this command does not see.',
-      `If \`kubectl get node ${facts.host.hostname} -o yaml\` has kubeadm.alpha.kubernetes.io/cri-socket, set it after the move: the plan has the line.`,
+      `If \`kubectl get node ${nodeName(facts)} -o yaml\` has kubeadm.alpha.kubernetes.io/cri-socket, set it after the move: the plan has the line.`,
       [{ where: '/var/lib/kubelet', what: 'kubeadm made this node' }],
     ),
   ];

@@ -5,15 +5,18 @@ import type { Target } from '../mapping/row';
 import { engineSettings } from '../mapping/setting';
 import { settingFindings } from '../mapping/setting-findings';
 import { targetSettings } from '../mapping/target-settings';
+import { nodeName } from '../node-name';
 import { certificateCopy, certificatesDirectory } from './certificates';
 import { dataRootRemoval } from './clean-up';
 import { containerdFiles, containerdRoot, UnusableConfig } from './containerd';
 import { crioFiles, crioRoot } from './crio';
 import { CRICTL, ENV_FILE, INSTANCE_CONFIG, isKubeletUnit, kubeletEdits } from './kubelet';
 import type { PlannedFile } from './node-file';
+import { quoted } from './shell';
 import type { Step } from './step';
 import { stepsOf } from './steps';
 import { engineConfiguration, nodeContext, targetNode } from './target-node';
+import { oldUnits } from './units';
 
 /** What a plan is made from. */
 export interface PlanInput {
@@ -113,8 +116,8 @@ export function makePlan(input: PlanInput): Plan {
       unit,
       endpoint: ENDPOINTS[target],
       oldEndpoint: oldEndpoint === '' ? 'unix:///var/run/cri-dockerd.sock' : oldEndpoint,
-      bridge: bridgeOf(facts),
-      hostname: facts.host.hostname,
+      oldUnits: oldUnits(facts, bridgeOf(facts), input.keepDocker),
+      node: quoted(nodeName(facts)),
       files,
       keepDocker: input.keepDocker,
       isContainerdShared,

@@ -28,8 +28,10 @@ export interface StepFacts {
   readonly unit: 'containerd' | 'crio';
   readonly endpoint: string;
   readonly oldEndpoint: string;
-  readonly bridge: 'dockbridge' | 'cri-docker';
-  readonly hostname: string;
+  /** The units that stop, the kubelet's side first. */
+  readonly oldUnits: readonly string[];
+  /** The name of the Node object, quoted for a shell. */
+  readonly node: string;
   readonly files: readonly PlannedFile[];
   readonly keepDocker: boolean;
   readonly isContainerdShared: boolean;

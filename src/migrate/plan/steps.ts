@@ -126,7 +126,7 @@ function images({ endpoint, target }: StepFacts): Step {
   );
 }
 
-function drain({ hostname, isControlPlane }: StepFacts): Step {
+function drain({ node, isControlPlane }: StepFacts): Step {
   return step(
     'drain',
     'Drain the node',
@@ -137,13 +137,13 @@ function drain({ hostname, isControlPlane }: StepFacts): Step {
     {
       place: 'cluster',
       commands: [
-        `kubectl cordon ${hostname}`,
-        `kubectl drain ${hostname} --ignore-daemonsets --delete-emptydir-data`,
+        `kubectl cordon ${node}`,
+        `kubectl drain ${node} --ignore-daemonsets --delete-emptydir-data`,
       ],
       check: [
-        `kubectl get pods -A --field-selector spec.nodeName=${hostname}   # only pods of DaemonSets and static pods`,
+        `kubectl get pods -A --field-selector spec.nodeName=${node}   # only pods of DaemonSets and static pods`,
       ],
-      undo: [`kubectl uncordon ${hostname}`],
+      undo: [`kubectl uncordon ${node}`],
     },
   );
 }
@@ -174,10 +174,7 @@ function removePods({ oldEndpoint }: StepFacts): Step {
   );
 }
 
-function stopEngine({ bridge, keepDocker }: StepFacts): Step {
-  const bridgeUnits =
-    bridge === 'dockbridge' ? ['dockbridge.service'] : ['cri-docker.service', 'cri-docker.socket'];
-  const units = [...bridgeUnits, ...(keepDocker ? [] : ['docker.service', 'docker.socket'])];
+function stopEngine({ oldUnits: units, keepDocker }: StepFacts): Step {
   const upwards = [...units].reverse();
   return step(
     'stop-engine',
@@ -211,21 +208,21 @@ function editKubelet({ files, backup: archive }: StepFacts): Step {
   );
 }
 
-function startKubelet({ hostname, target, endpoint }: StepFacts): Step {
+function startKubelet({ node, target, endpoint }: StepFacts): Step {
   return step('start-kubelet', 'Start the kubelet', `The node reports the new runtime after some seconds.`, {
     commands: ['systemctl start kubelet.service'],
     check: [
-      `kubectl get node ${hostname} -o jsonpath='{.status.nodeInfo.containerRuntimeVersion}'   # ${target}://…`,
-      `kubectl wait --for=condition=Ready node/${hostname} --timeout=5m`,
+      `kubectl get node ${node} -o jsonpath='{.status.nodeInfo.containerRuntimeVersion}'   # ${target}://…`,
+      `kubectl wait --for=condition=Ready node/${node} --timeout=5m`,
     ],
     // The old runtime does not know the pods of the new one.
     undo: ['systemctl stop kubelet.service', `crictl --runtime-endpoint ${endpoint} rmp --all --force`],
   });
 }
 
-function annotate({ hostname, endpoint, oldEndpoint }: StepFacts): Step {
+function annotate({ node, endpoint, oldEndpoint }: StepFacts): Step {
   const line = (value: string) =>
-    `kubectl annotate node ${hostname} --overwrite kubeadm.alpha.kubernetes.io/cri-socket=${value}`;
+    `kubectl annotate node ${node} --overwrite kubeadm.alpha.kubernetes.io/cri-socket=${value}`;
   return step(
     'annotate',
     'Tell kubeadm',
@@ -233,13 +230,13 @@ function annotate({ hostname, endpoint, oldEndpoint }: StepFacts): Step {
     {
       place: 'cluster',
       commands: [line(endpoint)],
-      check: [`kubectl get node ${hostname} -o yaml | grep cri-socket`],
+      check: [`kubectl get node ${node} -o yaml | grep cri-socket`],
       undo: [line(oldEndpoint)],
     },
   );
 }
 
-function verify({ hostname, endpoint }: StepFacts): Step {
+function verify({ node, endpoint }: StepFacts): Step {
   return step(
     'verify',
     'Verify',
@@ -247,7 +244,7 @@ function verify({ hostname, endpoint }: StepFacts): Step {
     {
       commands: [
         `crictl --runtime-endpoint ${endpoint} pods`,
-        `kubectl get pods -A -o wide --field-selector spec.nodeName=${hostname}`,
+        `kubectl get pods -A -o wide --field-selector spec.nodeName=${node}`,
       ],
       check: [
         'journalctl -u kubelet.service --since -5min -p err   # nothing about the runtime or the network',
@@ -256,16 +253,16 @@ function verify({ hostname, endpoint }: StepFacts): Step {
   );
 }
 
-function uncordon({ hostname }: StepFacts): Step {
+function uncordon({ node }: StepFacts): Step {
   return step(
     'uncordon',
     'Give the node back to the cluster',
     'Watch the node for a day before the next steps.',
     {
       place: 'cluster',
-      commands: [`kubectl uncordon ${hostname}`],
-      check: [`kubectl get node ${hostname}   # Ready`],
-      undo: [`kubectl cordon ${hostname}`],
+      commands: [`kubectl uncordon ${node}`],
+      check: [`kubectl get node ${node}   # Ready`],
+      undo: [`kubectl cordon ${node}`],
     },
   );
 }

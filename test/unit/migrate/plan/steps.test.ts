@@ -82,3 +82,79 @@ describe('the certificates of registries', () => {
     expect(stepOf(plan, 'backup').commands[1]).toContain(' etc/containerd/certs.d ');
   });
 });
+
+describe('the step stop-engine', () => {
+  const commandOf = (paths: readonly string[], programs: readonly string[] = []) =>
+    stepOf(
+      planFor({
+        files: { ...KUBELET_FILES, ...Object.fromEntries(paths.map((path) => [path, '[Unit]\n'])) },
+        facts: {
+          processes: {
+            programs: programs.map((name) => ({ name: name as 'dockbridge', pid: 1, args: [] })),
+            socketClients: [],
+          },
+        },
+      }),
+      'stop-engine',
+    ).commands;
+
+  it("stops the units that the node has, dockbridge's socket among them", () => {
+    const units = ['dockbridge.service', 'dockbridge.socket', 'docker.service'];
+    expect(
+      commandOf(
+        units.map((unit) => `/usr/lib/systemd/system/${unit}`),
+        ['dockbridge'],
+      ),
+    ).toEqual(['systemctl disable --now dockbridge.service dockbridge.socket docker.service']);
+  });
+
+  it('stops a bridge whose unit is called cri-dockerd', () => {
+    expect(commandOf(['/etc/systemd/system/cri-dockerd.service'])).toEqual([
+      'systemctl disable --now cri-dockerd.service docker.service docker.socket',
+    ]);
+  });
+});
+
+describe('the name of the Node', () => {
+  const drainOf = (hostname: string, args: readonly string[]) =>
+    stepOf(
+      planFor({
+        facts: {
+          host: { ...nodeFacts().host, hostname },
+          kubelet: { ...nodeFacts().kubelet!, arguments: args },
+        },
+      }),
+      'drain',
+    ).commands[0];
+
+  it('is that of the machine in lower case', () => {
+    expect(drainOf('Node-1.Example\n', [])).toBe('kubectl cordon node-1.example');
+  });
+
+  it("is that of kubelet's flag, quoted if a shell would change it", () => {
+    expect(drainOf('n1', ['--hostname-override=other'])).toBe('kubectl cordon other');
+    expect(drainOf('n1; reboot', [])).toBe("kubectl cordon 'n1; reboot'");
+  });
+});
+
+describe('the step clean-up', () => {
+  const [command = ''] = stepOf(planFor(), 'clean-up').commands;
+
+  /** Runs the command with programs that only say how they were called. */
+  async function run(aptStatus: number): Promise<string> {
+    const fakes = `
+      dpkg-query() { echo "installed docker-ce"; echo "config-files docker.io"; return 1; }
+      apt-get() { echo "apt-get $*"; return ${aptStatus}; }
+      rm() { echo "rm $*"; }
+    `;
+    return (await shell('bash', ['-c', `${fakes}\n${command}\ntrue`])).stdout;
+  }
+
+  it('removes the packages that are installed, and then the data', async () => {
+    expect(await run(0)).toBe('apt-get remove docker-ce\nrm -rf --one-file-system /var/lib/docker\n');
+  });
+
+  it('deletes nothing when the packages stay', async () => {
+    expect(await run(100)).toBe('apt-get remove docker-ce\n');
+  });
+});

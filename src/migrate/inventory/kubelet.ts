@@ -1,6 +1,7 @@
 import type { NodeFacts } from '../facts';
+import { dependsOnOld, kubeletUnits } from '../kubelet-units';
 import { nodeName } from '../node-name';
-import { finding, linesIn, listed, type Evidence, type Finding, type Theme } from './finding-of';
+import { finding, linesIn, listed, shortened, type Evidence, type Finding, type Theme } from './finding-of';
 import { podContainers } from './pods';
 
 const FLAG_FILES = ['/var/lib/kubelet/kubeadm-flags.env', '/etc/default/kubelet', '/etc/sysconfig/kubelet'];
@@ -20,7 +21,7 @@ export const kubelet: Theme = (facts) => [
 ];
 
 function unitFiles({ files }: NodeFacts): string[] {
-  return Object.keys(files).filter((path) => /\/kubelet\.service(\.d\/|$)/.test(path));
+  return kubeletUnits(Object.keys(files));
 }
 
 function flagPlaces(facts: NodeFacts, pattern: RegExp): Evidence[] {
@@ -105,11 +106,16 @@ function flags(facts: NodeFacts): readonly Finding[] {
   ];
 }
 
-const DEPENDS =
-  /^\s*(After|Requires|Wants|BindsTo|PartOf|Requisite)\s*=.*\b(docker|cri-dockerd?|dockbridge)\.(service|socket)/;
+function dependencies({ files }: NodeFacts, path: string): Evidence[] {
+  return (files[path]?.text ?? '')
+    .split('\n')
+    .flatMap((line, at) =>
+      dependsOnOld(line) ? [{ where: `${path}:${at + 1}`, what: shortened(line.trim()) }] : [],
+    );
+}
 
 function units(facts: NodeFacts): readonly Finding[] {
-  const found = unitFiles(facts).flatMap((path) => linesIn(facts, path, DEPENDS));
+  const found = unitFiles(facts).flatMap((path) => dependencies(facts, path));
   if (found.length === 0) return [];
   return [
     finding(

@@ -1,4 +1,5 @@
 import { isMap, isScalar, parseDocument } from 'yaml';
+import { kubeletUnit, kubeletUnits, replaceOld } from '../kubelet-units';
 import type { TargetSettings } from '../mapping/target-settings';
 import type { PlannedFile } from './node-file';
 
@@ -12,11 +13,13 @@ const EXTRA_ARGS: readonly string[] = ['/etc/default/kubelet', '/etc/sysconfig/k
 const ENDPOINT_FLAG = 'container-runtime-endpoint';
 
 /** Flags of the time of dockershim, and others that a kubelet of today refuses or that concern the Engine's bridge. */
-const OBSOLETE =
-  /^--(network-plugin|cni-[a-z-]+|docker[a-z-]*|image-pull-progress-deadline|container-runtime|pod-infra-container-image)(=|$)/;
-
-/** Units that end with the migration. */
-const OLD_UNITS = /\b(docker|cri-docker|dockbridge)\.(service|socket)\b/g;
+const OBSOLETE_NAMES =
+  '--(?:network-plugin|cni-[a-z-]+|docker[a-z-]*|image-pull-progress-deadline|container-runtime|pod-infra-container-image)';
+const OBSOLETE = new RegExp(`^${OBSOLETE_NAMES}(=|$)`);
+/** One of these flags in a line of a unit, with its value, which may be a word of its own. */
+const OBSOLETE_WORDS = `${OBSOLETE_NAMES}(?:=[^\\s"']*|[ \\t]+(?![-$"'\\\\]|[A-Z_]+=)[^\\s"']+)?(?=[\\s"']|$)`;
+const OBSOLETE_LATER = new RegExp(`\\s+${OBSOLETE_WORDS}`, 'g');
+const OBSOLETE_FIRST = new RegExp(`(["'=])${OBSOLETE_WORDS}[ \\t]*`, 'g');
 
 export interface KubeletNode {
   /** The files that exist, by path. */
@@ -43,9 +46,9 @@ export function kubeletEdits(node: KubeletNode): PlannedFile[] {
     setYaml(text, { 'runtime-endpoint': node.endpoint, 'image-endpoint': node.endpoint }),
   );
   const changed: PlannedFile[] = [];
+  for (const path of kubeletUnits([...node.files.keys()])) edits.set(path, (text) => editUnit(text, node));
   for (const [path, before] of node.files) {
-    const edit =
-      edits.get(path) ?? (isKubeletUnit(path) ? (text: string) => editUnit(text, node) : undefined);
+    const edit = edits.get(path);
     const text = edit?.(before) ?? before;
     if (text === before) continue;
     changed.push({
@@ -66,13 +69,10 @@ export function kubeletEdits(node: KubeletNode): PlannedFile[] {
   return changed;
 }
 
-export function isKubeletUnit(path: string): boolean {
-  return /\/systemd\/system\/kubelet\.service(\.d\/[^/]+\.conf)?$/.test(path);
-}
-
 /** A unit of a package is not edited: a file of the same name in /etc takes its place. */
 function ownUnit(path: string): string {
-  return isKubeletUnit(path) ? path.replace(/^.*\/systemd\/system\//, '/etc/systemd/system/') : path;
+  const unit = kubeletUnit(path);
+  return unit === undefined ? path : `/etc/systemd/system/${unit}`;
 }
 
 function editConfig(text: string, { endpoint, endpointFrom, configFile, logs }: KubeletNode): string {
@@ -140,22 +140,19 @@ function withEndpoint(flags: string, endpoint: string): string {
   return isChanged ? kept.join(' ') : flags;
 }
 
+/** Edits the dependencies of a unit and the flags on its command line and in its environment. */
 function editUnit(text: string, { endpoint, unit }: KubeletNode): string {
   return text
     .split('\n')
     .map((line) => {
-      if (/^(After|Requires|Wants|BindsTo|PartOf|Requisite)=/.test(line)) return withUnit(line, unit);
-      return line.replace(
-        new RegExp(`(--${ENDPOINT_FLAG}[= ])[^\\s"']+`, 'g'),
-        (_, flag: string) => flag + endpoint,
-      );
+      if (/^\s*[#;]/.test(line)) return line;
+      return replaceOld(line, `${unit}.service`)
+        .replace(
+          new RegExp(`(--${ENDPOINT_FLAG}[= ])[^\\s"']+`, 'g'),
+          (_, flag: string) => flag + endpoint,
+        )
+        .replace(OBSOLETE_LATER, '')
+        .replace(OBSOLETE_FIRST, '$1');
     })
     .join('\n');
-}
-
-function withUnit(line: string, unit: string): string {
-  if (line.search(OLD_UNITS) === -1) return line;
-  const [key = '', names = ''] = line.split(/=(.*)/, 2);
-  const words = names.replace(OLD_UNITS, `${unit}.service`).split(/\s+/);
-  return `${key}=${[...new Set(words)].join(' ')}`;
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { NodeFacts } from '../facts';
 import type { Finding } from '../finding';
+import { kubeletUnit } from '../kubelet-units';
 import type { Target } from '../mapping/row';
 import { engineSettings } from '../mapping/setting';
 import { settingFindings } from '../mapping/setting-findings';
@@ -10,7 +11,7 @@ import { certificateCopy, certificatesDirectory } from './certificates';
 import { dataRootRemoval } from './clean-up';
 import { containerdFiles, containerdRoot, UnusableConfig } from './containerd';
 import { crioFiles, crioRoot } from './crio';
-import { CRICTL, ENV_FILE, INSTANCE_CONFIG, isKubeletUnit, kubeletEdits } from './kubelet';
+import { CRICTL, ENV_FILE, INSTANCE_CONFIG, kubeletEdits } from './kubelet';
 import type { PlannedFile } from './node-file';
 import { quoted } from './shell';
 import type { Step } from './step';
@@ -187,9 +188,16 @@ function filesOfTarget(make: () => PlannedFile[]): PlannedFile[] {
   }
 }
 
-/** A flag may come from a place that the plan does not know, such as a script that starts the kubelet. */
+/**
+ * A flag may come from a place that the plan does not know, such as a script that starts the kubelet. The kubelet itself does not read
+ * crictl's file and kubeadm's instance-config.yaml, and a flag wins over its configuration.
+ */
 function endpointFindings({ kubelet }: NodeFacts, edits: readonly PlannedFile[], target: Target): Finding[] {
-  const isSet = edits.some(({ path, text }) => path !== CRICTL && text.includes(ENDPOINTS[target]));
+  const wanted = kubelet?.endpoint.from === 'flag' ? /--container-runtime-endpoint[= ]/ : /(?:)/;
+  const isSet = edits.some(
+    ({ path, text }) =>
+      ![CRICTL, INSTANCE_CONFIG].includes(path) && text.includes(ENDPOINTS[target]) && wanted.test(text),
+  );
   if (kubelet === undefined || isSet || kubelet.endpoint.value === ENDPOINTS[target]) return [];
   return [
     {
@@ -217,7 +225,7 @@ function kubeletFiles(facts: NodeFacts, read: (path: string) => string | undefin
   const wanted = [facts.kubelet?.configFile ?? '', INSTANCE_CONFIG, ENV_FILE, CRICTL];
   const paths = Object.keys(facts.files).filter(
     (path) =>
-      wanted.includes(path) || /^\/etc\/(default|sysconfig)\/kubelet$/.test(path) || isKubeletUnit(path),
+      wanted.includes(path) || /^\/etc\/(default|sysconfig)\/kubelet$/.test(path) || kubeletUnit(path) !== undefined,
   );
   return new Map(paths.map((path) => [path, read(path) ?? '']));
 }

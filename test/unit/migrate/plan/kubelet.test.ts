@@ -119,4 +119,50 @@ describe('kubeletEdits', () => {
       '/etc/systemd/system/kubelet.service.d/20.conf': `[Service]\nEnvironment="X=--container-runtime-endpoint=${SOCKET} --v=2"\n`,
     });
   });
+
+  it("edits the administrator's unit only when it hides that of a package", () => {
+    const unit = '[Unit]\nAfter=docker.service\n';
+    const found = kubeletEdits({
+      files: new Map([
+        ['/usr/lib/systemd/system/kubelet.service', `# package\n${unit}`],
+        ['/etc/systemd/system/kubelet.service', `# administrator\n${unit}`],
+      ]),
+      configFile: '',
+      endpointFrom: '',
+      endpoint: SOCKET,
+      unit: 'containerd',
+      logs: { logMaxSize: '' },
+      origin: 'generated',
+    }).filter(({ path }) => path !== '/etc/crictl.yaml');
+    expect(found).toMatchObject([
+      {
+        path: '/etc/systemd/system/kubelet.service',
+        text: '# administrator\n[Unit]\nAfter=containerd.service\n',
+        before: `# administrator\n${unit}`,
+      },
+    ]);
+    const clean = '[Unit]\nAfter=network.target\n';
+    expect(
+      edits({
+        '/usr/lib/systemd/system/kubelet.service': unit,
+        '/etc/systemd/system/kubelet.service': clean,
+      }),
+    ).toEqual({});
+  });
+
+  it.each([
+    ['Requires = docker.service', 'Requires = containerd.service'],
+    ['After=cri-dockerd.service docker.socket', 'After=containerd.service'],
+    ['After=my-docker.service', 'After=my-docker.service'],
+    ['ExecStart=/k --network-plugin=cni --cni-bin-dir=/b --v=2', 'ExecStart=/k --v=2'],
+    ['ExecStart=/k --v=2 --container-runtime remote', 'ExecStart=/k --v=2'],
+    ['  --network-plugin=cni \\', ' \\'],
+    ['ExecStart=/k --docker-only $MORE', 'ExecStart=/k $MORE'],
+    ['Environment="A=--network-plugin=cni --docker=unix:///d --v=2"', 'Environment="A=--v=2"'],
+    ['Environment="A=--pod-infra-container-image=x/pause:3"', 'Environment="A="'],
+    ['# ExecStart=/k --docker', '# ExecStart=/k --docker'],
+  ])('edits the line of a unit %j', (before, after) => {
+    const path = '/etc/systemd/system/kubelet.service.d/10-kubeadm.conf';
+    expect(edits({ [path]: `${before}\nX=\n` })[path] ?? `${before}\nX=\n`).toBe(`${after}\nX=\n`);
+  });
 });

@@ -177,6 +177,10 @@ describe('makePlan', () => {
     const ids = (files: Record<string, string>) => planFor({ files }).findings.map(({ id }) => id);
     expect(ids({})).toContain('kubelet-endpoint-elsewhere');
     expect(ids({ ...KUBELET_FILES })).not.toContain('kubelet-endpoint-elsewhere');
+    // kubelet reads neither kubeadm's own file nor, when a flag sets the endpoint, its configuration.
+    const endpoint = 'containerRuntimeEndpoint: unix:///old\n';
+    expect(ids({ '/var/lib/kubelet/instance-config.yaml': endpoint })).toContain('kubelet-endpoint-elsewhere');
+    expect(ids({ '/var/lib/kubelet/config.yaml': endpoint })).toContain('kubelet-endpoint-elsewhere');
   });
 
   it('stops the sockets with the services, and keeps Docker on demand', () => {

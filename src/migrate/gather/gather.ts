@@ -45,19 +45,21 @@ export async function gatherFacts({ root, docker, endpoint }: GatherOptions): Pr
     const path = flagOf(args ?? [], flag) ?? '';
     return isAbsolute(path) ? [path] : [];
   };
+  const kubelet = await readKubeletSnapshot(node, programs);
   const more = [
     ...pick(dockerd?.args, 'config-file'),
-    ...(found?.containerds ?? []).flatMap(({ args }) => pick(args, 'config')),
+    ...(found?.containerds ?? []).flatMap(({ args }) => [...pick(args, 'config'), ...pick(args, 'c')]),
+    ...[kubelet?.configFile ?? ''].filter((path) => isAbsolute(path)),
+    ...(await kubeletDropIns(node, pick(kubelet?.arguments, 'config-dir'))),
   ];
   const registryConfigs = flagsOf(bridge?.args ?? [], 'registry-config')
     .flatMap((value) => value.split(','))
     .filter((path) => isAbsolute(path));
   const containers = answer.engine?.containers ?? [];
-  const [files, directories, credentials, kubelet, lines, host] = await Promise.all([
+  const [files, directories, credentials, lines, host] = await Promise.all([
     readFiles(node, more),
     readDirectories(node),
     readCredentials(node, registryConfigs),
-    readKubeletSnapshot(node, programs),
     readLines(node, containers),
     readHost(node, [answer.engine?.info.DockerRootDir ?? '/var/lib/docker']),
   ]);
@@ -69,6 +71,22 @@ export async function gatherFacts({ root, docker, endpoint }: GatherOptions): Pr
     ...answer,
     ...(kubelet === undefined ? {} : { kubelet }),
   };
+}
+
+/** The kubelet reads drop-ins at any depth. */
+const DROP_IN_DEPTH = 5;
+const MAX_DROP_INS = 100;
+
+async function kubeletDropIns(node: NodeRoot, directories: readonly string[]): Promise<string[]> {
+  const names = await Promise.all(
+    directories.map(async (directory) =>
+      ((await node.names(directory, DROP_IN_DEPTH)) ?? []).map((name) => join(directory, name)),
+    ),
+  );
+  return names
+    .flat()
+    .filter((path) => path.endsWith('.conf'))
+    .slice(0, MAX_DROP_INS);
 }
 
 /** The place where dockerd listens unless its arguments name others. systemd passes it this socket, too. */

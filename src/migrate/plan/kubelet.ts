@@ -26,6 +26,8 @@ export interface KubeletNode {
   readonly files: ReadonlyMap<string, string>;
   /** The path of the KubeletConfiguration; '' when the kubelet has none. */
   readonly configFile: string;
+  /** The paths of the files in its --config-dir. */
+  readonly dropIns: readonly string[];
   /** Where the kubelet's endpoint comes from: `flag`, a path, or '' when nothing sets it. */
   readonly endpointFrom: string;
   /** The target's socket, as `unix://PATH`. */
@@ -38,6 +40,10 @@ export interface KubeletNode {
 /** Returns the files of the kubelet, kubeadm and crictl that change. A file that says the right thing already is not among them. */
 export function kubeletEdits(node: KubeletNode): PlannedFile[] {
   const edits = new Map<string, (text: string) => string>();
+  for (const path of node.dropIns)
+    edits.set(path, (text) =>
+      setsEndpoint(text) ? setYaml(text, { containerRuntimeEndpoint: node.endpoint }) : text,
+    );
   edits.set(node.configFile, (text) => editConfig(text, node));
   edits.set(INSTANCE_CONFIG, (text) => setYaml(text, { containerRuntimeEndpoint: node.endpoint }));
   edits.set(ENV_FILE, (text) => editFlags(text, node.endpoint));
@@ -77,12 +83,16 @@ function ownUnit(path: string): string {
 
 function editConfig(text: string, { endpoint, endpointFrom, configFile, logs }: KubeletNode): string {
   const isHere =
-    endpointFrom === configFile || endpointFrom === '' || /^containerRuntimeEndpoint:/m.test(text);
+    endpointFrom === configFile || endpointFrom === '' || setsEndpoint(text);
   return setYaml(text, {
     ...(isHere ? { containerRuntimeEndpoint: endpoint } : {}),
     ...(logs.logMaxSize === '' ? {} : { containerLogMaxSize: logs.logMaxSize }),
     ...(logs.logMaxFiles === undefined ? {} : { containerLogMaxFiles: logs.logMaxFiles }),
   });
+}
+
+function setsEndpoint(text: string): boolean {
+  return /^["']?containerRuntimeEndpoint["']?\s*:/m.test(text);
 }
 
 /** Sets values at the top of a YAML document. All other bytes stay as they are: the patch shows what changed and nothing else. */

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { flagOf } from '../../lib/flags';
 import type { NodeFacts } from '../facts';
 import type { Finding } from '../finding';
 import { kubeletUnit } from '../kubelet-units';
@@ -94,6 +96,7 @@ export function makePlan(input: PlanInput): Plan {
   const edits = kubeletEdits({
     files: kubeletFiles(facts, read),
     configFile: facts.kubelet?.configFile ?? '',
+    dropIns: dropInsOf(facts),
     endpointFrom: facts.kubelet?.endpoint.from ?? '',
     endpoint: ENDPOINTS[target],
     unit,
@@ -222,12 +225,18 @@ export function sha256(text: string): string {
 }
 
 function kubeletFiles(facts: NodeFacts, read: (path: string) => string | undefined): Map<string, string> {
-  const wanted = [facts.kubelet?.configFile ?? '', INSTANCE_CONFIG, ENV_FILE, CRICTL];
+  const wanted = [facts.kubelet?.configFile ?? '', INSTANCE_CONFIG, ENV_FILE, CRICTL, ...dropInsOf(facts)];
   const paths = Object.keys(facts.files).filter(
     (path) =>
       wanted.includes(path) || /^\/etc\/(default|sysconfig)\/kubelet$/.test(path) || kubeletUnit(path) !== undefined,
   );
   return new Map(paths.map((path) => [path, read(path) ?? '']));
+}
+
+/** The files of the kubelet's --config-dir, which win over its configuration. */
+function dropInsOf({ files, kubelet }: NodeFacts): string[] {
+  const directory = flagOf(kubelet?.arguments ?? [], 'config-dir') ?? '';
+  return directory === '' ? [] : Object.keys(files).filter((path) => path.startsWith(join(directory, '/')));
 }
 
 /** A file that is there already is replaced, and undoing the step brings it back. */

@@ -117,8 +117,27 @@ describe('dockbridge migrate plan', () => {
     const patch = await readFile(join(scratch, `out/patches${hosts}.patch`), 'utf8');
     expect(patch).toContain('-server = "https://mine"\n');
     expect(await readFile(join(scratch, 'out/plan.md'), 'utf8')).toMatch(
-      new RegExp(`tar -C / -czf .*${hosts.slice(1)}`),
+      new RegExp(`tar -C / -cz .*${hosts.slice(1)}`),
     );
+  });
+
+  it("edits kubelet's configuration and its drop-ins wherever its flags say they are", async () => {
+    const kind = 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\ncgroupDriver: systemd\n';
+    const endpoint = 'containerRuntimeEndpoint: unix:///run/cri-dockerd.sock\n';
+    await put(
+      '/var/lib/kubelet/kubeadm-flags.env',
+      'KUBELET_KUBEADM_ARGS="--config=/etc/kubelet/main.yaml --config-dir=/etc/kubelet/d"\n',
+    );
+    await put('/etc/kubelet/main.yaml', kind + endpoint);
+    await put('/etc/kubelet/d/10.conf', kind + endpoint);
+    expect([await run(), output.stderr]).toEqual([0, '']);
+    const markdown = await readFile(join(scratch, 'out/plan.md'), 'utf8');
+    for (const path of ['/etc/kubelet/main.yaml', '/etc/kubelet/d/10.conf']) {
+      expect(await readFile(join(scratch, `out/files${path}`), 'utf8')).toBe(
+        `${kind}containerRuntimeEndpoint: unix:///run/containerd/containerd.sock\n`,
+      );
+      expect(markdown).toMatch(new RegExp(`tar -C / -cz .*${path.slice(1)}`));
+    }
   });
 
   it.each([

@@ -13,6 +13,7 @@ function edits(files: Record<string, string>, more: Partial<KubeletNode> = {}): 
       }),
     ),
     configFile: CONFIG,
+    dropIns: [],
     endpointFrom: 'flag',
     endpoint: SOCKET,
     unit: 'containerd',
@@ -93,6 +94,7 @@ describe('kubeletEdits', () => {
     const [file] = kubeletEdits({
       files,
       configFile: '',
+      dropIns: [],
       endpointFrom: '',
       endpoint: SOCKET,
       unit: 'containerd',
@@ -128,6 +130,7 @@ describe('kubeletEdits', () => {
         ['/etc/systemd/system/kubelet.service', `# administrator\n${unit}`],
       ]),
       configFile: '',
+      dropIns: [],
       endpointFrom: '',
       endpoint: SOCKET,
       unit: 'containerd',
@@ -164,5 +167,15 @@ describe('kubeletEdits', () => {
   ])('edits the line of a unit %j', (before, after) => {
     const path = '/etc/systemd/system/kubelet.service.d/10-kubeadm.conf';
     expect(edits({ [path]: `${before}\nX=\n` })[path] ?? `${before}\nX=\n`).toBe(`${after}\nX=\n`);
+  });
+
+  it('sets the endpoint in those drop-ins of its configuration that have one', () => {
+    const [one, two] = ['/etc/kubelet.d/1.conf', '/etc/kubelet.d/2.conf'];
+    expect(
+      edits(
+        { [one]: 'containerRuntimeEndpoint: unix:///old\n', [two]: 'cgroupDriver: systemd\n' },
+        { dropIns: [one, two] },
+      ),
+    ).toEqual({ [one]: `containerRuntimeEndpoint: ${SOCKET}\n` });
   });
 });

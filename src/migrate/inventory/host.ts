@@ -1,5 +1,6 @@
 import { parseObject } from '../../lib/json';
 import type { DiskFacts, NodeFacts, OpenFiles } from '../facts';
+import { unsetKernelSettings } from '../kernel-settings';
 import { count, engineSays, finding, linesIn, type Evidence, type Finding, type Theme } from './finding-of';
 import { placeOf, podContainers } from './pods';
 
@@ -113,22 +114,9 @@ function openFiles(facts: NodeFacts): readonly Finding[] {
   ];
 }
 
-const NEEDED = ['net.ipv4.ip_forward', 'net.bridge.bridge-nf-call-iptables'];
-
 function sysctls(facts: NodeFacts): readonly Finding[] {
-  const { files, host: machine } = facts;
-  const settings = Object.keys(files).filter((path) => path.includes('/sysctl.'));
-  const isSet = (name: string): boolean => {
-    const pattern = new RegExp(`^\\s*-?${name.replaceAll('.', '[./]')}\\s*=\\s*1\\b`);
-    return settings.some((path) => linesIn(facts, path, pattern).length > 0);
-  };
-  const unset = NEEDED.filter((name) => machine.sysctls[name] === '1' && !isSet(name));
-  const module = Object.keys(files).filter(
-    (path) => path === '/etc/modules' || path.startsWith('/etc/modules-load.d/'),
-  );
-  const isLoaded = module.some((path) => linesIn(facts, path, /^\s*br_netfilter\b/).length > 0);
-  const needsModule = machine.sysctls['net.bridge.bridge-nf-call-iptables'] !== undefined && !isLoaded;
-  if (unset.length === 0 && !needsModule) return [];
+  const { sysctls: unset, modules } = unsetKernelSettings(facts);
+  if (unset.length + modules.length === 0) return [];
   return [
     finding(
       'change',
@@ -140,9 +128,7 @@ function sysctls(facts: NodeFacts): readonly Finding[] {
           where: `/proc/sys/${name.replaceAll('.', '/')}`,
           what: `${name} = 1, in no file`,
         })),
-        ...(needsModule
-          ? [{ where: '/etc/modules-load.d', what: 'br_netfilter is loaded, in no file' }]
-          : []),
+        ...modules.map((name) => ({ where: '/etc/modules-load.d', what: `${name} is loaded, in no file` })),
       ],
     ),
   ];

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { flagOf } from '../../lib/flags';
 import type { NodeFacts } from '../facts';
 import type { Finding } from '../finding';
+import { unsetKernelSettings } from '../kernel-settings';
 import { kubeletUnit } from '../kubelet-units';
 import type { Target } from '../mapping/row';
 import { engineSettings } from '../mapping/setting';
@@ -13,6 +14,7 @@ import { certificateCopy, certificatesDirectory } from './certificates';
 import { dataRootRemoval } from './clean-up';
 import { containerdFiles, containerdRoot, UnusableConfig } from './containerd';
 import { crioFiles, crioRoot } from './crio';
+import { kernelFiles } from './kernel';
 import { CRICTL, ENV_FILE, INSTANCE_CONFIG, kubeletEdits } from './kubelet';
 import type { PlannedFile } from './node-file';
 import { quoted } from './shell';
@@ -103,7 +105,7 @@ export function makePlan(input: PlanInput): Plan {
     logs: settings,
     origin,
   });
-  const files = [...targetFiles, ...edits].map((file) => withBefore(file, read));
+  const files = [...targetFiles, ...kernelFiles(unsetKernelSettings(facts), origin), ...edits].map((file) => withBefore(file, read));
   const inventory = Object.fromEntries(
     Object.entries(facts.files).map(([path, { sha256: hash }]) => [path, hash]),
   );

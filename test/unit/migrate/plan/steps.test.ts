@@ -158,3 +158,27 @@ describe('the step clean-up', () => {
     expect(await run(100)).toBe('apt-get remove docker-ce\n');
   });
 });
+
+describe('the settings of the kernel that only dockerd made', () => {
+  const sysctls = { 'net.ipv4.ip_forward': '1', 'net.bridge.bridge-nf-call-iptables': '1' };
+  const host = { ...nodeFacts().host, sysctls };
+  const textsOf = (files: Record<string, string>) =>
+    planFor({ files: { ...KUBELET_FILES, ...files }, facts: { host } }, 'cri-o')
+      .files.filter(({ path }) => /sysctl|modules/.test(path))
+      .map(({ path, text }) => [path, text.replace(/^#.*\n/, '')]);
+
+  it('get files, so that they are there after a reboot', () => {
+    expect(textsOf({})).toEqual([
+      [
+        '/etc/sysctl.d/90-from-docker.conf',
+        'net.ipv4.ip_forward = 1\nnet.bridge.bridge-nf-call-iptables = 1\n',
+      ],
+      ['/etc/modules-load.d/from-docker.conf', 'br_netfilter\n'],
+    ]);
+  });
+
+  it('get no file when one of the node has them', () => {
+    const text = Object.keys(sysctls).map((name) => `${name}=1\n`);
+    expect(textsOf({ '/etc/sysctl.d/k8s.conf': text.join(''), '/etc/modules': 'br_netfilter\n' })).toEqual([]);
+  });
+});

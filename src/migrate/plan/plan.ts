@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { flagOf } from '../../lib/flags';
-import type { NodeFacts } from '../facts';
+import { objects, text } from '../../lib/json';
+import type { EngineSnapshot, NodeFacts } from '../facts';
 import type { Finding } from '../finding';
 import { unsetKernelSettings } from '../kernel-settings';
 import { kubeletUnit } from '../kubelet-units';
@@ -95,6 +96,7 @@ export function makePlan(input: PlanInput): Plan {
     target,
     facts.directories[certificatesDirectory(target)],
   );
+  if (isContainerdShared) refuseOldContainerd(facts, targetFiles);
   const edits = kubeletEdits({
     files: kubeletFiles(facts, read),
     configFile: facts.kubelet?.configFile ?? '',
@@ -174,6 +176,26 @@ function refuseMoved({ kubelet }: NodeFacts): void {
     link: 'docs/migrating.md#already-moved',
   };
   throw new PlanRefused(message, [finding]);
+}
+
+/** containerd 1 does not start with a configuration of version 3. The Engine tells the version of the containerd on which it runs. */
+function refuseOldContainerd({ engine }: NodeFacts, files: readonly PlannedFile[]): void {
+  const version = containerdVersion(engine?.version);
+  if (!/^v?1\./.test(version) || !files.some(({ text }) => /^version = 3$/m.test(text))) return;
+  const finding: Finding = {
+    id: 'containerd-version',
+    severity: 'block',
+    summary: `The Engine runs on containerd ${version}, which does not start with the configuration of the plan.`,
+    evidence: [{ where: 'engine', what: `containerd ${version}` }],
+    advice: 'Update containerd to 2.1 or newer together with the Engine, and plan again.',
+    link: 'docs/migrating.md#containerd-version',
+  };
+  throw new PlanRefused(finding.summary, [finding]);
+}
+
+function containerdVersion(version: EngineSnapshot['version'] | undefined): string {
+  const { Components: components } = (version ?? {}) as { readonly Components?: unknown };
+  return text(objects(components).find(({ Name }) => Name === 'containerd')?.Version);
 }
 
 function filesOfTarget(make: () => PlannedFile[]): PlannedFile[] {

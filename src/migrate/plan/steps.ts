@@ -57,13 +57,23 @@ function install({ target, isContainerdShared, unit }: StepFacts): Step {
       commands: isThere
         ? []
         : [`apt-get install --no-remove ${target === 'containerd' ? 'containerd' : 'cri-o'}`],
-      check: [`${unit} --version`],
+      check: [
+        target === 'containerd'
+          ? 'containerd --version   # 2.1 or newer: an older one does not start with version = 3'
+          : 'crio --version',
+      ],
       undo: isThere ? [] : [`systemctl disable --now ${unit}.service`],
     },
   );
 }
 
-function writeTarget({ files, target, certificates, backup: archive }: StepFacts): Step {
+function writeTarget({
+  files,
+  target,
+  certificates,
+  isContainerdShared,
+  backup: archive,
+}: StepFacts): Step {
   const written = files.filter(({ step: id }) => id === 'write-target');
   return step(
     'write-target',
@@ -86,6 +96,7 @@ function writeTarget({ files, target, certificates, backup: archive }: StepFacts
         ...written.map((file) => undoCommand(file, archive)),
         ...certificates.undo,
         'systemctl daemon-reload',
+        ...(target === 'containerd' && isContainerdShared ? ['systemctl restart containerd.service'] : []),
       ],
       files: written.map(({ path }) => path),
     },
@@ -104,12 +115,15 @@ function startTarget({ unit, endpoint, isContainerdShared, target }: StepFacts):
         `crictl --runtime-endpoint ${endpoint} info   # RuntimeReady and NetworkReady are true`,
         `crictl --runtime-endpoint ${endpoint} version`,
       ],
-      undo: isShared ? [`systemctl restart ${unit}.service`] : [`systemctl disable --now ${unit}.service`],
+      // The undo of write-target restarts a shared containerd, after the old files are back.
+      undo: isShared ? [] : [`systemctl disable --now ${unit}.service`],
     },
   );
 }
 
-function images({ endpoint, target }: StepFacts): Step {
+function images({ endpoint, target, isContainerdShared }: StepFacts): Step {
+  // CRI may still be off in a containerd that gets its configuration only after the drain.
+  const isLate = target === 'containerd' && isContainerdShared;
   return step(
     'images',
     'Carry the images',
@@ -120,8 +134,11 @@ function images({ endpoint, target }: StepFacts): Step {
           ? `dockbridge migrate images --to ${endpoint} --used`
           : `dockbridge migrate images --to ${endpoint} --used   # needs skopeo`,
       ],
-      check: [`crictl --image-endpoint ${endpoint} images`],
-      undo: [],
+      check: [
+        isLate
+          ? `ctr --address ${endpoint.replace(/^unix:\/\//, '')} -n k8s.io images ls`
+          : `crictl --image-endpoint ${endpoint} images`,
+      ],
     },
   );
 }

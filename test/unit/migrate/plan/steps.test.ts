@@ -182,3 +182,39 @@ describe('the settings of the kernel that only dockerd made', () => {
     expect(textsOf({ '/etc/sysctl.d/k8s.conf': text.join(''), '/etc/modules': 'br_netfilter\n' })).toEqual([]);
   });
 });
+
+describe('a containerd that the Engine shares', () => {
+  const shared = { daemonJson: '{"containerd": "/run/containerd/containerd.sock"}' };
+
+  it('shows the carried images without CRI, which may be off until the drain', () => {
+    expect(stepOf(planFor(shared), 'images').check).toEqual([
+      'ctr --address /run/containerd/containerd.sock -n k8s.io images ls',
+    ]);
+    expect(stepOf(planFor(), 'images').check[0]).toContain('crictl');
+  });
+
+  it('restarts with its old files when the steps are taken back', () => {
+    const undo = [...planFor(shared).steps].reverse().flatMap((one) => one.undo);
+    const restart = undo.indexOf('systemctl restart containerd.service');
+    expect(restart).toBeGreaterThan(undo.findIndex((one) => one.includes('/etc/containerd/config.toml')));
+    expect(undo.lastIndexOf('systemctl restart containerd.service')).toBe(restart);
+  });
+
+  it('must be of version 2 for a configuration of version 3', () => {
+    const node = (Version: string, files = {}) => ({
+      ...shared,
+      files: { ...KUBELET_FILES, ...files },
+      facts: {
+        engine: {
+          ...nodeFacts().engine!,
+          version: { Version: '27.5.1', Components: [{ Name: 'containerd', Version }] } as never,
+        },
+      },
+    });
+    expect(() => planFor(node('1.7.25'))).toThrow('containerd 1.7.25');
+    expect(planFor(node('v2.1.4')).target).toBe('containerd');
+    const old = { '/etc/containerd/config.toml': 'version = 2\noom_score = 3\n' };
+    expect(planFor(node('1.7.25', old)).target).toBe('containerd');
+    expect(planFor(node('1.7.25'), 'cri-o').target).toBe('cri-o');
+  });
+});

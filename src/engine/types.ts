@@ -11,6 +11,8 @@ export interface EngineVersion {
   /** Go's names, such as `linux` and `amd64`. */
   Os: string;
   Arch: string;
+  /** The programs on which the Engine runs, such as `containerd`. */
+  Components?: readonly { readonly Name: string; readonly Version: string }[] | null;
 }
 
 export interface EngineInfo {

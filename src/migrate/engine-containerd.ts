@@ -34,3 +34,20 @@ export function engineContainerd(facts: Pick<NodeFacts, 'engine' | 'directories'
 function plain(address: string): string {
   return address.replace(/^unix:\/\//, '').replace(/^\/var\/run\//, '/run/');
 }
+
+const CONFIG = '/etc/containerd/config.toml';
+
+/** Returns the configuration of the node's containerd: that of its process, of its unit, or the usual one. */
+export function containerdConfigPath({ processes, files }: Pick<NodeFacts, 'processes' | 'files'>): string {
+  const own = `${OWN_CONTAINERD}/`;
+  const running = (processes?.programs ?? []).filter(({ name }) => name === 'containerd');
+  const started = Object.entries(files)
+    .filter(([path]) => /\/systemd\/system\/containerd\.service(\.d\/[^/]+\.conf)?$/.test(path))
+    .flatMap(([, { text: unit }]) => [...unit.matchAll(/^\s*ExecStart\s*=\s*(\S.*)$/gm)])
+    .map(([, command = '']) => command.split(/\s+/));
+  const named = [...running.map(({ args }) => args), ...started]
+    .map((args) => flagOf(args, 'config') ?? flagOf(args, 'c') ?? '')
+    // dockerd starts its own containerd with a file there.
+    .filter((path) => path.startsWith('/') && !plain(path).startsWith(own));
+  return named[0] ?? CONFIG;
+}

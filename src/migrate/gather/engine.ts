@@ -53,6 +53,7 @@ export async function readEngine(sources: EngineSources): Promise<EngineSnapshot
       ApiVersion: version.ApiVersion,
       Os: version.Os,
       Arch: version.Arch,
+      Components: (version.Components ?? []).map(({ Name, Version }) => ({ Name, Version })),
     },
     info: redactJson(
       chosen<MigrationEngineInfo, keyof MigrationEngineInfo>(info, INFO_FIELDS),

@@ -1,9 +1,8 @@
 import { parse } from 'smol-toml';
-import { engineContainerd } from '../engine-containerd';
+import { containerdConfigPath, engineContainerd } from '../engine-containerd';
 import type { NodeFacts } from '../facts';
 import { engineSays, finding, linesIn, type Finding, type Theme } from './finding-of';
 
-const CONFIG = '/etc/containerd/config.toml';
 
 /** Which containerd the Engine uses, and whether it can serve kubelet. */
 export const containerd: Theme = (facts) => [...shared(facts), ...config(facts)];
@@ -35,7 +34,8 @@ function shared(facts: NodeFacts): readonly Finding[] {
 }
 
 function config(facts: NodeFacts): readonly Finding[] {
-  const { text } = facts.files[CONFIG] ?? {};
+  const path = containerdConfigPath(facts);
+  const { text } = facts.files[path] ?? {};
   if (text === undefined) return [];
   let value: Readonly<Record<string, unknown>>;
   try {
@@ -48,7 +48,7 @@ function config(facts: NodeFacts): readonly Finding[] {
         'containerd-config',
         "containerd's configuration is not valid TOML.",
         'Correct it: containerd does not start with it.',
-        [{ where: `${CONFIG}${line}`, what: 'a syntax error' }],
+        [{ where: `${path}${line}`, what: 'a syntax error' }],
       ),
     ];
   }
@@ -57,14 +57,14 @@ function config(facts: NodeFacts): readonly Finding[] {
     Array.isArray(disabled) &&
     disabled.some((name) => name === 'cri' || name === 'io.containerd.grpc.v1.cri');
   if (!off) return [];
-  const lines = linesIn(facts, CONFIG, /disabled_plugins/);
+  const lines = linesIn(facts, path, /disabled_plugins/);
   return [
     finding(
       'change',
       'containerd-cri-off',
       "containerd's configuration turns CRI off, as Docker's package ships it.",
       'The plan replaces the file and keeps a copy. A kubelet would only report "unknown service runtime.v1.RuntimeService".',
-      lines.length > 0 ? lines : [{ where: CONFIG, what: 'disabled_plugins contains cri' }],
+      lines.length > 0 ? lines : [{ where: path, what: 'disabled_plugins contains cri' }],
     ),
   ];
 }

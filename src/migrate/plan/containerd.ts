@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { parse, stringify, type TomlTable } from 'smol-toml';
-import { isObject, type JsonObject } from '../../lib/json';
+import { isObject, text as textOf, type JsonObject } from '../../lib/json';
 import { RUNC, type OciRuntime, type TargetSettings } from '../mapping/target-settings';
 import { BASE_SPEC, baseSpec } from './base-spec';
 import { targetFile, type PlannedFile } from './node-file';
@@ -25,8 +25,12 @@ export interface TargetNode {
   readonly sandboxImage: string;
   /** LimitNOFILE for the target's unit; '' for the unit's own. */
   readonly openFiles: string;
+  /** The file with which containerd starts. */
+  readonly mainPath: string;
   /** The configuration that the target has now, if there is one. */
   readonly mainConfig?: string;
+  /** The directories in which that configuration looks for registries; they stay. */
+  readonly registryPath?: string;
   /** Whether that configuration names a place for the data, which stays. */
   readonly hasRoot?: boolean;
 }
@@ -36,8 +40,8 @@ export class UnusableConfig extends Error {}
 
 /** Returns all files of containerd. Throws UnusableConfig. */
 export function containerdFiles(settings: TargetSettings, node: TargetNode, origin: string): PlannedFile[] {
-  const main = mainFile(node.mainConfig, origin);
-  const current = containerdConfig(settings, { ...node, hasRoot: main.hasRoot });
+  const main = mainFile(node.mainPath, node.mainConfig, origin);
+  const current = containerdConfig(settings, { ...node, hasRoot: main.hasRoot, registryPath: main.registryPath });
   const config = main.version === 2 ? asVersion2(current) : current;
   return [
     main.file,
@@ -80,7 +84,7 @@ export function containerdConfig(settings: TargetSettings, node: TargetNode): Js
       [IMAGES]: {
         ...(settings.snapshotter === '' ? {} : { snapshotter: settings.snapshotter }),
         ...(node.sandboxImage === '' ? {} : { pinned_images: { sandbox: node.sandboxImage } }),
-        registry: { config_path: CERTS_D },
+        registry: { config_path: node.registryPath || CERTS_D },
       },
       [RUNTIME]: {
         ...(settings.selinux ? { enable_selinux: true } : {}),
@@ -144,12 +148,14 @@ interface MainFile {
   /** The version that the drop-in must have. */
   readonly version: 2 | 3;
   readonly hasRoot: boolean;
+  /** '' when it has none. */
+  readonly registryPath: string;
 }
 
 /** Returns the directory of containerd's data after the migration. A configuration that is no TOML counts as none. */
 export function containerdRoot({ dataParent }: TargetSettings, mainConfig = ''): string {
   try {
-    const { root } = parsed(mainConfig);
+    const { root } = parsed(MAIN, mainConfig);
     if (typeof root === 'string') return root;
   } catch (error) {
     if (!(error instanceof UnusableConfig)) throw error;
@@ -158,34 +164,35 @@ export function containerdRoot({ dataParent }: TargetSettings, mainConfig = ''):
 }
 
 /** Returns the main file, which imports the drop-in. */
-function mainFile(before: string | undefined, origin: string): MainFile {
+function mainFile(path: string, before: string | undefined, origin: string): MainFile {
   const fresh = stringify({ version: 3, imports: [DROP_IN] });
-  if (before === undefined) return { file: targetFile(MAIN, origin, fresh), version: 3, hasRoot: false };
-  const old = parsed(before);
+  if (before === undefined) return { file: targetFile(path, origin, fresh), version: 3, hasRoot: false, registryPath: '' };
+  const old = parsed(path, before);
   if (isStub(old))
-    return { file: { ...targetFile(MAIN, origin, fresh), before }, version: 3, hasRoot: false };
+    return { file: { ...targetFile(path, origin, fresh), before }, version: 3, hasRoot: false, registryPath: '' };
   const version = old.version;
   if (version !== 2 && version !== 3 && version !== 4)
     throw new UnusableConfig(
-      `${MAIN} has configuration version ${typeof version === 'number' ? version : 1}, which containerd 2 migrates but the plan cannot extend. ` +
+      `${path} has configuration version ${typeof version === 'number' ? version : 1}, which containerd 2 migrates but the plan cannot extend. ` +
         'Run `containerd config migrate`, put its output in the place of the file, and plan again.',
     );
-  refuseOldRegistries(old);
+  refuseOldRegistries(path, old);
   const text = importing(before, old);
   return {
-    file: { path: MAIN, text, mode: 0o644, before, step: 'write-target' },
+    file: { path, text, mode: 0o644, before, step: 'write-target' },
     version: version === 2 ? 2 : 3,
     hasRoot: typeof old.root === 'string',
+    registryPath: textOf(registryOf(old).config_path),
   };
 }
 
-function parsed(text: string): TomlTable {
+function parsed(path: string, text: string): TomlTable {
   try {
     return parse(text);
   } catch (error) {
     const line = (error as { line?: number }).line;
     throw new UnusableConfig(
-      `${MAIN} is not valid TOML${line === undefined ? '' : ` (line ${line})`}. Correct the file and plan again.`,
+      `${path} is not valid TOML${line === undefined ? '' : ` (line ${line})`}. Correct the file and plan again.`,
     );
   }
 }
@@ -195,15 +202,29 @@ function isStub(config: TomlTable): boolean {
   return Object.keys(config).every((key) => ['version', 'disabled_plugins'].includes(key));
 }
 
+function registryOf({ plugins }: TomlTable): JsonObject {
+  const { [IMAGES]: images, [CRI_V2]: cri } = table(plugins);
+  return table(table(images ?? cri).registry);
+}
+
 /** containerd refuses the old keys for registries beside config_path. */
-function refuseOldRegistries(config: TomlTable): void {
-  const plugins = table(config.plugins);
-  const registry = table(table(plugins[IMAGES] ?? plugins[CRI_V2]).registry);
+function refuseOldRegistries(path: string, config: TomlTable): void {
+  const registry = registryOf(config);
   const old = ['mirrors', 'configs', 'auths'].filter((key) => isObject(registry[key]));
+  if (typeof registry.config_path === 'string') refuseOtherHosts(path, registry.config_path);
   if (old.length === 0) return;
   throw new UnusableConfig(
-    `${MAIN} has ${old.map((key) => `registry.${key}`).join(', ')}, which containerd refuses together with registry.config_path. ` +
+    `${path} has ${old.map((key) => `registry.${key}`).join(', ')}, which containerd refuses together with registry.config_path. ` +
       `Move these settings to hosts.toml files in ${CERTS_D}, remove them, and plan again.`,
+  );
+}
+
+/** The plan's hosts.toml files would have no effect in another directory, and those there none with the plan's. */
+function refuseOtherHosts(path: string, configPath: string): void {
+  if (configPath === '' || configPath.split(':').includes(CERTS_D)) return;
+  throw new UnusableConfig(
+    `${path} has registry.config_path = "${configPath}", and the plan writes into ${CERTS_D}. ` +
+      `Move the directories of the registries to ${CERTS_D}, name it in config_path, and plan again.`,
   );
 }
 

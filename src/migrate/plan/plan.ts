@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { flagOf } from '../../lib/flags';
-import { objects, text } from '../../lib/json';
-import type { EngineSnapshot, NodeFacts } from '../facts';
+import type { NodeFacts } from '../facts';
 import type { Finding } from '../finding';
 import { unsetKernelSettings } from '../kernel-settings';
 import { kubeletUnit } from '../kubelet-units';
@@ -88,7 +87,7 @@ export function makePlan(input: PlanInput): Plan {
   const origin = originOf(version, configuration.file?.text);
   const node = targetNode(facts, read);
   const unit = target === 'containerd' ? 'containerd' : 'crio';
-  const targetFiles = filesOfTarget(() =>
+  const targetFiles = filesOfTarget(node.mainPath, () =>
     target === 'containerd' ? containerdFiles(settings, node, origin) : crioFiles(settings, node, origin),
   );
   const certificates = certificateCopy(
@@ -180,7 +179,8 @@ function refuseMoved({ kubelet }: NodeFacts): void {
 
 /** containerd 1 does not start with a configuration of version 3. The Engine tells the version of the containerd on which it runs. */
 function refuseOldContainerd({ engine }: NodeFacts, files: readonly PlannedFile[]): void {
-  const version = containerdVersion(engine?.version);
+  const components = engine?.version.Components ?? [];
+  const version = components.find(({ Name }) => Name === 'containerd')?.Version ?? '';
   if (!/^v?1\./.test(version) || !files.some(({ text }) => /^version = 3$/m.test(text))) return;
   const finding: Finding = {
     id: 'containerd-version',
@@ -193,12 +193,7 @@ function refuseOldContainerd({ engine }: NodeFacts, files: readonly PlannedFile[
   throw new PlanRefused(finding.summary, [finding]);
 }
 
-function containerdVersion(version: EngineSnapshot['version'] | undefined): string {
-  const { Components: components } = (version ?? {}) as { readonly Components?: unknown };
-  return text(objects(components).find(({ Name }) => Name === 'containerd')?.Version);
-}
-
-function filesOfTarget(make: () => PlannedFile[]): PlannedFile[] {
+function filesOfTarget(mainPath: string, make: () => PlannedFile[]): PlannedFile[] {
   try {
     return make();
   } catch (error) {
@@ -207,7 +202,7 @@ function filesOfTarget(make: () => PlannedFile[]): PlannedFile[] {
       id: 'containerd-config',
       severity: 'block',
       summary: 'The configuration of containerd on this node cannot be extended.',
-      evidence: [{ where: '/etc/containerd/config.toml', what: error.message }],
+      evidence: [{ where: mainPath, what: error.message }],
       advice: error.message,
       link: 'docs/migrating.md#containerd-config',
     };

@@ -1,9 +1,9 @@
-import { engineContainerd } from '../engine-containerd';
+import { containerdConfigPath, engineContainerd } from '../engine-containerd';
 import type { NodeFacts } from '../facts';
 import type { NodeContext } from '../mapping/target-settings';
 import type { EngineConfiguration } from '../mapping/setting';
 import { certificatesOf } from './registries';
-import { MAIN, type TargetNode } from './containerd';
+import type { TargetNode } from './containerd';
 import { flagOf as flag } from '../../lib/flags';
 
 export const DAEMON_JSON = '/etc/docker/daemon.json';
@@ -58,7 +58,8 @@ function shown(url: string | undefined): string {
 export function targetNode(facts: NodeFacts, read: (path: string) => string | undefined): TargetNode {
   const bridge = programArguments(facts, ['cri-dockerd', 'dockbridge']);
   const kubelet = facts.kubelet?.arguments ?? [];
-  const main = read(MAIN);
+  const mainPath = containerdConfigPath(facts);
+  const main = read(mainPath);
   return {
     cgroupVersion: facts.host.cgroupVersion ?? 2,
     certificates: certificatesOf(facts.directories['/etc/docker/certs.d'] ?? []),
@@ -66,6 +67,7 @@ export function targetNode(facts: NodeFacts, read: (path: string) => string | un
     cniBinDirs: cniBinDirs(facts, flagOf(bridge, 'cni-bin-dir')),
     sandboxImage: flagOf(bridge, 'pod-infra-container-image') || flagOf(kubelet, 'pod-infra-container-image'),
     openFiles: openFiles(facts),
+    mainPath,
     ...(main === undefined ? {} : { mainConfig: main }),
   };
 }

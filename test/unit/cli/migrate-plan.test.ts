@@ -7,7 +7,7 @@ import { plan, type PlanCommand } from '../../../src/cli/migrate/plan';
 import { KUBELET_FILES } from '../migrate/plan/node-facts';
 
 /** An Engine with no containers and no images. */
-const ANSWERS: Readonly<Record<string, unknown>> = {
+const ANSWERS: Readonly<Record<string, object>> = {
   '/version': { Version: '28.5.2', ApiVersion: '1.51', Os: 'linux', Arch: 'amd64' },
   '/info': {
     CgroupDriver: 'systemd',
@@ -31,9 +31,12 @@ const CONFLIST = JSON.stringify({
 let scratch: string;
 let root: string;
 let engine: Server;
+/** Answers that differ from ANSWERS. */
+let answers: Record<string, object>;
 let output: { stdout: string; stderr: string };
 
 beforeEach(async () => {
+  answers = {};
   scratch = await mkdtemp(join(tmpdir(), 'migrate-plan-'));
   root = join(scratch, 'node');
   for (const [path, text] of Object.entries({
@@ -49,7 +52,7 @@ beforeEach(async () => {
     const path = url.replace(/^\/v[\d.]+/, '').replace(/\?.*/, '');
     response.statusCode = path in ANSWERS ? 200 : 404;
     response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify(ANSWERS[path] ?? { message: 'not found' }));
+    response.end(JSON.stringify(answers[path] ?? ANSWERS[path] ?? { message: 'not found' }));
   });
   engine.listen(join(scratch, 'docker.sock'));
   await once(engine, 'listening');
@@ -163,6 +166,16 @@ describe('dockbridge migrate plan', () => {
     const dockerEndpoint = `unix://${join(scratch, 'none.sock')}`;
     expect(await run({ dockerEndpoint })).toBe(1);
     expect(output.stderr).toContain(`a plan needs the Engine at ${dockerEndpoint}`);
+    expect(await readdir(scratch)).not.toContain('out');
+  });
+
+  it("writes nothing and exits with 3 when the Engine runs on the node's containerd 1", async () => {
+    answers = {
+      '/version': { ...ANSWERS['/version']!, Components: [{ Name: 'containerd', Version: 'v1.7.25' }] },
+      '/info': { ...ANSWERS['/info']!, Containerd: { Address: '/run/containerd/containerd.sock' } },
+    };
+    expect(await run()).toBe(3);
+    expect(output.stderr).toContain('containerd-version: The Engine runs on containerd v1.7.25');
     expect(await readdir(scratch)).not.toContain('out');
   });
 

@@ -21,6 +21,7 @@ function files(mainConfig?: string): Record<string, string> {
     cniBinDirs: ['/opt/cni/bin'],
     sandboxImage: '',
     openFiles: '',
+    mainPath: MAIN,
     ...(mainConfig === undefined ? {} : { mainConfig }),
   };
   return Object.fromEntries(containerdFiles(settings, node, 'origin').map(({ path, text }) => [path, text]));
@@ -88,7 +89,19 @@ describe('the main configuration of containerd', () => {
       'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry.mirrors."docker.io"]\nendpoint = ["https://m"]\n',
       'registry.mirrors',
     ],
+    [
+      'version = 3\n[plugins."io.containerd.cri.v1.images".registry]\nconfig_path = "/etc/hosts.d"\n',
+      'registry.config_path = "/etc/hosts.d"',
+    ],
   ])('is refused when the plan cannot extend it: %j', (text, message) => {
     expect(() => files(text)).toThrow(message);
+  });
+
+  it('keeps its directories of registries if ours is among them', () => {
+    const paths = '/etc/containerd/certs.d:/etc/docker/certs.d';
+    const main = `version = 3\n[plugins."io.containerd.cri.v1.images".registry]\nconfig_path = "${paths}"\n`;
+    expect(parse(files(main)[DROP_IN]!)).toMatchObject({
+      plugins: { 'io.containerd.cri.v1.images': { registry: { config_path: paths } } },
+    });
   });
 });

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import type { EngineVersion } from '../../../../src/engine/types';
 import type { Target } from '../../../../src/migrate/mapping/row';
 import { makePlan, type Plan, type PlanInput } from '../../../../src/migrate/plan/plan';
 import { KUBELET_FILES, nodeFacts, type FakeNode } from './node-facts';
@@ -207,7 +208,7 @@ describe('a containerd that the Engine shares', () => {
       facts: {
         engine: {
           ...nodeFacts().engine!,
-          version: { Version: '27.5.1', Components: [{ Name: 'containerd', Version }] } as never,
+          version: { Version: '27.5.1', Components: [{ Name: 'containerd', Version }] } as EngineVersion,
         },
       },
     });
@@ -216,5 +217,31 @@ describe('a containerd that the Engine shares', () => {
     const old = { '/etc/containerd/config.toml': 'version = 2\noom_score = 3\n' };
     expect(planFor(node('1.7.25', old)).target).toBe('containerd');
     expect(planFor(node('1.7.25'), 'cri-o').target).toBe('cri-o');
+  });
+});
+
+describe("the path of containerd's configuration", () => {
+  const pathsOf = (node: FakeNode) => planFor(node).files.map(({ path }) => path);
+  const started = (...commands: string[][]): FakeNode => ({
+    facts: {
+      processes: {
+        programs: commands.map((args, at) => ({ name: 'containerd', pid: at + 1, args })),
+        socketClients: [],
+      },
+    },
+  });
+
+  it('is that of the process, but not that of dockerd', () => {
+    const docker = ['--config', '/var/run/docker/containerd/containerd.toml'];
+    expect(pathsOf(started(docker))).toContain('/etc/containerd/config.toml');
+    const paths = pathsOf(started(docker, ['-c', '/opt/ctrd.toml']));
+    expect(paths).toContain('/opt/ctrd.toml');
+    expect(paths).not.toContain('/etc/containerd/config.toml');
+  });
+
+  it('is that of the unit when containerd does not run', () => {
+    const unit = '[Service]\nExecStart=/usr/bin/containerd --config=/opt/ctrd.toml\n';
+    const path = '/etc/systemd/system/containerd.service';
+    expect(pathsOf({ files: { ...KUBELET_FILES, [path]: unit } })).toContain('/opt/ctrd.toml');
   });
 });

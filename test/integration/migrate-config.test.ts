@@ -6,12 +6,14 @@ import { promisify } from 'node:util';
 import { parse, type TomlTable } from 'smol-toml';
 import { rowOf } from '../../src/migrate/mapping/table';
 import { baseSpec } from '../../src/migrate/plan/base-spec';
-import { DROP_IN, MAIN } from '../../src/migrate/plan/containerd';
+import { DROP_IN, MAIN, METRICS } from '../../src/migrate/plan/containerd';
 import { makePlan } from '../../src/migrate/plan/plan';
 import { daemonJson, dockerdKeys } from '../unit/migrate/mapping/dockerd-keys';
 import { KUBELET_FILES, nodeFacts } from '../unit/migrate/plan/node-facts';
 
 const run = promisify(execFile);
+/** The directory of the imported files. */
+const DIRECTORY = '/etc/containerd/conf.d/';
 
 /** containerd 2.1 of Debian testing, which comes with Engine 28.5. */
 let bin: string;
@@ -39,7 +41,7 @@ const PLUGINS = [
   '--cni-conf-dir=/etc/test/net.d',
 ];
 
-/** Lets containerd read the files of a plan. The import is the only path that changes, as the files are in a directory of the test. */
+/** Lets containerd read the files of a plan. The paths of the imports change, as the files are in a directory of the test. */
 async function judge(daemon: string, main?: string, change = (text: string) => text): Promise<Judged> {
   const programs = [{ name: 'cri-dockerd' as const, pid: 2, args: PLUGINS }];
   const plan = makePlan({
@@ -57,7 +59,7 @@ async function judge(daemon: string, main?: string, change = (text: string) => t
   });
   for (const { path, text } of plan.files) {
     await mkdir(dirname(join(scratch, path)), { recursive: true });
-    await writeFile(join(scratch, path), change(text).replaceAll(DROP_IN, join(scratch, DROP_IN)));
+    await writeFile(join(scratch, path), change(text).replaceAll(DIRECTORY, join(scratch, DIRECTORY)));
   }
   const { stdout, stderr } = await run(join(bin, 'containerd'), [
     '--config',
@@ -66,7 +68,10 @@ async function judge(daemon: string, main?: string, change = (text: string) => t
     'dump',
   ]);
   return {
-    dropIn: parse(await readFile(join(scratch, DROP_IN), 'utf8')),
+    dropIn: {
+      ...parse(plan.files.find(({ path }) => path === METRICS)?.text ?? ''),
+      ...parse(await readFile(join(scratch, DROP_IN), 'utf8')),
+    },
     dump: parse(stdout),
     unknown: stderr.split('\n').filter((line) => line.includes('Ignoring unknown key')),
   };

@@ -9,6 +9,10 @@ import { unitDropIns } from './systemd';
 
 export const MAIN = '/etc/containerd/config.toml';
 export const DROP_IN = '/etc/containerd/conf.d/10-from-docker.toml';
+/** A file of its own, which comes when dockerd has given its port free: containerd does not start without the port. */
+export const METRICS = '/etc/containerd/conf.d/20-metrics-from-docker.toml';
+/** Matches both files: containerd refuses the import of a file that does not exist, but not a pattern without a match. */
+export const DROP_INS = '/etc/containerd/conf.d/*-from-docker.toml';
 
 const IMAGES = 'io.containerd.cri.v1.images';
 const RUNTIME = 'io.containerd.cri.v1.runtime';
@@ -40,12 +44,13 @@ export class UnusableConfig extends Error {}
 
 /** Returns all files of containerd. Throws UnusableConfig. */
 export function containerdFiles(settings: TargetSettings, node: TargetNode, origin: string): PlannedFile[] {
-  const main = mainFile(node.mainPath, node.mainConfig, origin);
+  const main = mainFile(node, origin, settings.metricsAddress === '' ? DROP_IN : DROP_INS);
   const current = containerdConfig(settings, { ...node, hasRoot: main.hasRoot, registryPath: main.registryPath });
   const config = main.version === 2 ? asVersion2(current) : current;
   return [
     main.file,
     targetFile(DROP_IN, origin, stringify(config)),
+    ...metricsFile(settings, main.version, origin),
     ...hostsFiles(settings, node.certificates, origin),
     ...(settings.ulimits.length === 0
       ? []
@@ -60,6 +65,12 @@ export function containerdFiles(settings: TargetSettings, node: TargetNode, orig
         ]),
     ...unitDropIns('containerd', settings, node.openFiles, origin),
   ];
+}
+
+function metricsFile({ metricsAddress }: TargetSettings, version: 2 | 3, origin: string): PlannedFile[] {
+  if (metricsAddress === '') return [];
+  const text = stringify({ version, metrics: { address: metricsAddress } });
+  return [{ ...targetFile(METRICS, origin, text), step: 'enable-metrics' }];
 }
 
 /** Returns the configuration in version 3 (containerd docs/man/containerd-config.toml.5.md). */
@@ -79,7 +90,6 @@ export function containerdConfig(settings: TargetSettings, node: TargetNode): Js
       ? {}
       : { root: join(settings.dataParent, 'containerd') }),
     ...(Object.keys(debug).length === 0 ? {} : { debug }),
-    ...(settings.metricsAddress === '' ? {} : { metrics: { address: settings.metricsAddress } }),
     plugins: {
       [IMAGES]: {
         ...(settings.snapshotter === '' ? {} : { snapshotter: settings.snapshotter }),
@@ -164,8 +174,12 @@ export function containerdRoot({ dataParent }: TargetSettings, mainConfig = ''):
 }
 
 /** Returns the main file, which imports the drop-in. */
-function mainFile(path: string, before: string | undefined, origin: string): MainFile {
-  const fresh = stringify({ version: 3, imports: [DROP_IN] });
+function mainFile(
+  { mainPath: path, mainConfig: before }: TargetNode,
+  origin: string,
+  imported: string,
+): MainFile {
+  const fresh = stringify({ version: 3, imports: [imported] });
   if (before === undefined) return { file: targetFile(path, origin, fresh), version: 3, hasRoot: false, registryPath: '' };
   const old = parsed(path, before);
   if (isStub(old))
@@ -177,7 +191,7 @@ function mainFile(path: string, before: string | undefined, origin: string): Mai
         'Run `containerd config migrate`, put its output in the place of the file, and plan again.',
     );
   refuseOldRegistries(path, old);
-  const text = importing(before, old);
+  const text = importing(before, old, imported);
   return {
     file: { path, text, mode: 0o644, before, step: 'write-target' },
     version: version === 2 ? 2 : 3,
@@ -229,12 +243,12 @@ function refuseOtherHosts(path: string, configPath: string): void {
 }
 
 /** Adds the import and enables CRI. Comments stay unless the file is written so that its lines cannot be changed one by one. */
-function importing(text: string, old: TomlTable): string {
+function importing(text: string, old: TomlTable, imported: string): string {
   const imports = strings(old.imports);
   const disabled = strings(old.disabled_plugins);
   const wanted: TomlTable = {
     ...old,
-    imports: imports.includes(DROP_IN) ? imports : [...imports, DROP_IN],
+    imports: imports.includes(imported) ? imports : [...imports, imported],
     ...(disabled.length === 0 ? {} : { disabled_plugins: disabled.filter((plugin) => !isCri(plugin)) }),
   };
   let edited = text;

@@ -8,6 +8,8 @@ import { registriesConf } from './registries';
 import { unitDropIns } from './systemd';
 
 export const CRIO_DROP_IN = '/etc/crio/crio.conf.d/10-from-docker.conf';
+/** A file of its own, which comes when dockerd has given its port free. */
+export const CRIO_METRICS = '/etc/crio/crio.conf.d/20-metrics-from-docker.conf';
 
 /** What containers of the Engine may do and those of CRI-O may not, unless it is told (CRI-O has nine of Docker's capabilities). */
 const DOCKER_CAPABILITIES = [
@@ -39,6 +41,7 @@ export function crioFiles(settings: TargetSettings, node: TargetNode, origin: st
       '# default_capabilities and default_sysctls are those of Docker. Remove them when no pod needs them.\n' +
         stringify(crioConfig(settings, node)),
     ),
+    ...metricsFile(settings, origin),
     registriesConf(settings, origin),
     ...unitDropIns('crio', settings, node.openFiles, origin),
   ];
@@ -59,7 +62,6 @@ export function crioConfig(settings: TargetSettings, node: TargetNode): JsonObje
       ...(node.sandboxImage === '' ? {} : { image: { pause_image: node.sandboxImage } }),
       // CRI-O looks for plugins in these directories and in no others.
       network: { network_dir: node.cniConfDir, plugin_dirs: node.cniBinDirs },
-      ...metricsTable(settings.metricsAddress),
     },
   };
 }
@@ -113,10 +115,11 @@ function pathOf({ path, options }: OciRuntime): string {
   return path !== '' ? path : typeof options.BinaryName === 'string' ? options.BinaryName : '';
 }
 
-function metricsTable(address: string): JsonObject {
+function metricsFile({ metricsAddress: address }: TargetSettings, origin: string): PlannedFile[] {
   const at = address.lastIndexOf(':');
   const port = Number(address.slice(at + 1));
-  if (at === -1 || !Number.isInteger(port)) return {};
+  if (at === -1 || !Number.isInteger(port)) return [];
   const host = address.slice(0, at).replace(/^\[|\]$/g, '') || '0.0.0.0';
-  return { metrics: { enable_metrics: true, metrics_host: host, metrics_port: port } };
+  const metrics = { enable_metrics: true, metrics_host: host, metrics_port: port };
+  return [{ ...targetFile(CRIO_METRICS, origin, stringify({ crio: { metrics } })), step: 'enable-metrics' }];
 }

@@ -9,7 +9,7 @@ export interface PlannedFile {
   /** The text before; undefined for a new file. */
   readonly before?: string;
   /** Which step puts the file in its place. */
-  readonly step: 'write-target' | 'edit-kubelet';
+  readonly step: 'write-target' | 'enable-metrics' | 'edit-kubelet';
 }
 
 /** Makes a file of the target, with a first line that tells where it comes from. */

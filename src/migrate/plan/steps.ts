@@ -19,6 +19,7 @@ export function stepsOf(facts: StepFacts): Step[] {
     removePods(facts),
     stopEngine(facts),
     ...(early ? [] : target),
+    ...enableMetrics(facts),
     ...(facts.hasKubelet ? [editKubelet(facts), startKubelet(facts)] : []),
     annotate(facts),
     verify(facts),
@@ -205,6 +206,27 @@ function stopEngine({ oldUnits: units, keepDocker }: StepFacts): Step {
       undo: [`systemctl enable --now ${upwards.join(' ')}`],
     },
   );
+}
+
+/** The target cannot listen where dockerd does, so that its metrics begin when dockerd has stopped. */
+function enableMetrics({ files, unit, keepDocker, backup: archive }: StepFacts): Step[] {
+  const written = files.filter(({ step: id }) => id === 'enable-metrics');
+  if (written.length === 0) return [];
+  return [
+    step(
+      'enable-metrics',
+      'Enable the metrics',
+      keepDocker
+        ? `Docker stays and listens on the same address, so that this step is done by hand. Change the address in ${written.map(({ path }) => `files${path}`).join(', ')}, put the file in its place, and restart ${unit}.service.`
+        : 'Docker had this address until now. Run the commands in the directory of this plan.',
+      {
+        commands: keepDocker ? [] : [...written.map(putCommand), `systemctl restart ${unit}.service`],
+        check: [`systemctl is-active ${unit}.service   # active`],
+        undo: [...written.map((file) => undoCommand(file, archive)), `systemctl restart ${unit}.service`],
+        files: written.map(({ path }) => path),
+      },
+    ),
+  ];
 }
 
 function editKubelet({ files, backup: archive }: StepFacts): Step {

@@ -1,6 +1,6 @@
 import { parse } from 'smol-toml';
 import { makePlan } from '../../../../src/migrate/plan/plan';
-import { CRIO_DROP_IN } from '../../../../src/migrate/plan/crio';
+import { CRIO_DROP_IN, CRIO_METRICS } from '../../../../src/migrate/plan/crio';
 import { dockerdKeys } from '../mapping/dockerd-keys';
 import { nodeFacts, type FakeNode } from './node-facts';
 
@@ -51,7 +51,10 @@ function dropIn(node: FakeNode): Record<string, unknown> {
     keepDocker: false,
     originals: new Map(),
   });
-  return parse(plan.files.find(({ path }) => path === CRIO_DROP_IN)!.text);
+  const [main, metrics] = [CRIO_DROP_IN, CRIO_METRICS].map((name) =>
+    parse(plan.files.find(({ path }) => path === name)?.text ?? ''),
+  ) as { crio?: object }[];
+  return { crio: { ...main?.crio, ...metrics?.crio } };
 }
 
 function leaves(value: unknown, path: string[] = []): [string[], unknown][] {

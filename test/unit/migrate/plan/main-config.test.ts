@@ -1,5 +1,12 @@
 import { parse } from 'smol-toml';
-import { containerdFiles, DROP_IN, MAIN, type TargetNode } from '../../../../src/migrate/plan/containerd';
+import {
+  containerdFiles,
+  DROP_IN,
+  DROP_INS,
+  MAIN,
+  METRICS,
+  type TargetNode,
+} from '../../../../src/migrate/plan/containerd';
 import { targetSettings } from '../../../../src/migrate/mapping/target-settings';
 
 const settings = targetSettings(
@@ -13,17 +20,18 @@ const settings = targetSettings(
   },
 );
 
+const NODE: TargetNode = {
+  cgroupVersion: 2,
+  certificates: {},
+  cniConfDir: '/etc/cni/net.d',
+  cniBinDirs: ['/opt/cni/bin'],
+  sandboxImage: '',
+  openFiles: '',
+  mainPath: MAIN,
+};
+
 function files(mainConfig?: string): Record<string, string> {
-  const node: TargetNode = {
-    cgroupVersion: 2,
-    certificates: {},
-    cniConfDir: '/etc/cni/net.d',
-    cniBinDirs: ['/opt/cni/bin'],
-    sandboxImage: '',
-    openFiles: '',
-    mainPath: MAIN,
-    ...(mainConfig === undefined ? {} : { mainConfig }),
-  };
+  const node = { ...NODE, ...(mainConfig === undefined ? {} : { mainConfig }) };
   return Object.fromEntries(containerdFiles(settings, node, 'origin').map(({ path, text }) => [path, text]));
 }
 
@@ -103,5 +111,11 @@ describe('the main configuration of containerd', () => {
     expect(parse(files(main)[DROP_IN]!)).toMatchObject({
       plugins: { 'io.containerd.cri.v1.images': { registry: { config_path: paths } } },
     });
+  });
+
+  it('imports the file of the metrics once it is there', () => {
+    const [main] = containerdFiles({ ...settings, metricsAddress: '127.0.0.1:9323' }, NODE, 'origin');
+    expect(parse(main!.text).imports).toEqual([DROP_INS]);
+    expect(METRICS.startsWith(DROP_INS.split('*')[0]!) && METRICS.endsWith(DROP_INS.split('*')[1]!)).toBe(true);
   });
 });

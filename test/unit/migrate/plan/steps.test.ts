@@ -245,3 +245,34 @@ describe("the path of containerd's configuration", () => {
     expect(pathsOf({ files: { ...KUBELET_FILES, [path]: unit } })).toContain('/opt/ctrd.toml');
   });
 });
+
+describe('the step enable-metrics', () => {
+  const daemonJson = '{"metrics-addr": "127.0.0.1:9323"}';
+  const shared = '{"metrics-addr": "127.0.0.1:9323", "containerd": "/run/containerd/containerd.sock"}';
+
+  it.each([
+    ['containerd', daemonJson],
+    ['containerd', shared],
+    ['cri-o', daemonJson],
+  ] as const)('gives the port to %s when Docker has stopped (%s)', (target, text) => {
+    const plan = planFor({ daemonJson: text }, target);
+    const withPort = plan.files.filter((file) => file.text.includes('9323'));
+    expect(withPort).toMatchObject([{ step: 'enable-metrics' }]);
+    const ids = plan.steps.map(({ id }) => id);
+    expect(ids.indexOf('enable-metrics')).toBeGreaterThan(ids.indexOf('stop-engine'));
+    expect(ids.indexOf('enable-metrics')).toBeGreaterThan(ids.indexOf('start-target'));
+    expect(stepOf(plan, 'enable-metrics').commands[0]).toContain(withPort[0]!.path);
+  });
+
+  it('is done by hand when Docker stays', () => {
+    const plan = planFor({ daemonJson }, 'containerd', { keepDocker: true });
+    expect(stepOf(plan, 'enable-metrics')).toMatchObject({
+      commands: [],
+      why: expect.stringContaining('done by hand') as string,
+    });
+  });
+
+  it('is missing without metrics', () => {
+    expect(planFor().steps.map(({ id }) => id)).not.toContain('enable-metrics');
+  });
+});

@@ -19,7 +19,9 @@ export interface EngineContainerd {
  * Returns the containerd of the Engine. dockerd without an address takes the node's containerd if there is one, and starts one of its
  * own otherwise. In both cases dockerd keeps files in /run/docker/containerd: only a socket there shows one of its own.
  */
-export function engineContainerd(facts: Pick<NodeFacts, 'engine' | 'directories' | 'files'>): EngineContainerd {
+export function engineContainerd(
+  facts: Pick<NodeFacts, 'engine' | 'directories' | 'files'>,
+): EngineContainerd {
   const { engine, directories, files } = facts;
   const daemon = parseObject(files[daemonJsonOf(facts)]?.text ?? '');
   const told =

@@ -5,7 +5,10 @@ const KUBELET_UNIT = /^kubelet\.service(\.d\/[^/]+\.conf)?$/;
 
 /** Units that end with the migration. */
 const OLD_UNITS: ReadonlySet<string> = new Set(
-  ['docker', 'cri-docker', 'cri-dockerd', 'dockbridge'].flatMap((name) => [`${name}.service`, `${name}.socket`]),
+  ['docker', 'cri-docker', 'cri-dockerd', 'dockbridge'].flatMap((name) => [
+    `${name}.service`,
+    `${name}.socket`,
+  ]),
 );
 
 const DEPENDENCY = /^(\s*(?:After|Requires|Wants|BindsTo|PartOf|Requisite)\s*=\s*)(.*?)(\s*)$/;

@@ -3,7 +3,6 @@ import { containerdConfigPath, engineContainerd } from '../engine-containerd';
 import type { NodeFacts } from '../facts';
 import { engineSays, finding, linesIn, type Finding, type Theme } from './finding-of';
 
-
 /** Which containerd the Engine uses, and whether it can serve kubelet. */
 export const containerd: Theme = (facts) => [...shared(facts), ...config(facts)];
 

@@ -4,7 +4,16 @@ import type { NodeFacts } from '../facts';
 /** What dockerd makes in its data-root, whatever its storage driver. */
 const DOCKERS_OWN = [
   ...['aufs', 'btrfs', 'devicemapper', 'fuse-overlayfs', 'overlay', 'overlay2', 'vfs', 'zfs'],
-  ...['builder', 'buildkit', 'containerd', 'containers', 'engine-id', 'image', 'network', 'nuke-graph-directory'],
+  ...[
+    'builder',
+    'buildkit',
+    'containerd',
+    'containers',
+    'engine-id',
+    'image',
+    'network',
+    'nuke-graph-directory',
+  ],
   ...['plugins', 'rootfs', 'runtimes', 'swarm', 'tmp', 'trust', 'volumes'],
 ];
 

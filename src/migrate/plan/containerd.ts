@@ -11,7 +11,7 @@ export const MAIN = '/etc/containerd/config.toml';
 export const DROP_IN = '/etc/containerd/conf.d/10-from-docker.toml';
 /** A file of its own, which comes when dockerd has given its port free: containerd does not start without the port. */
 export const METRICS = '/etc/containerd/conf.d/20-metrics-from-docker.toml';
-/** Matches both files: containerd refuses the import of a file that does not exist, but not a pattern without a match. */
+/** Matches both files, whether the second one is there yet or not. */
 export const DROP_INS = '/etc/containerd/conf.d/*-from-docker.toml';
 
 const IMAGES = 'io.containerd.cri.v1.images';
@@ -45,7 +45,11 @@ export class UnusableConfig extends Error {}
 /** Returns all files of containerd. Throws UnusableConfig. */
 export function containerdFiles(settings: TargetSettings, node: TargetNode, origin: string): PlannedFile[] {
   const main = mainFile(node, origin, settings.metricsAddress === '' ? DROP_IN : DROP_INS);
-  const current = containerdConfig(settings, { ...node, hasRoot: main.hasRoot, registryPath: main.registryPath });
+  const current = containerdConfig(settings, {
+    ...node,
+    hasRoot: main.hasRoot,
+    registryPath: main.registryPath,
+  });
   const config = main.version === 2 ? asVersion2(current) : current;
   return [
     main.file,
@@ -180,10 +184,16 @@ function mainFile(
   imported: string,
 ): MainFile {
   const fresh = stringify({ version: 3, imports: [imported] });
-  if (before === undefined) return { file: targetFile(path, origin, fresh), version: 3, hasRoot: false, registryPath: '' };
+  if (before === undefined)
+    return { file: targetFile(path, origin, fresh), version: 3, hasRoot: false, registryPath: '' };
   const old = parsed(path, before);
   if (isStub(old))
-    return { file: { ...targetFile(path, origin, fresh), before }, version: 3, hasRoot: false, registryPath: '' };
+    return {
+      file: { ...targetFile(path, origin, fresh), before },
+      version: 3,
+      hasRoot: false,
+      registryPath: '',
+    };
   const version = old.version;
   if (version !== 2 && version !== 3 && version !== 4)
     throw new UnusableConfig(

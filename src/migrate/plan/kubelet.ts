@@ -82,8 +82,7 @@ function ownUnit(path: string): string {
 }
 
 function editConfig(text: string, { endpoint, endpointFrom, configFile, logs }: KubeletNode): string {
-  const isHere =
-    endpointFrom === configFile || endpointFrom === '' || setsEndpoint(text);
+  const isHere = endpointFrom === configFile || endpointFrom === '' || setsEndpoint(text);
   return setYaml(text, {
     ...(isHere ? { containerRuntimeEndpoint: endpoint } : {}),
     ...(logs.logMaxSize === '' ? {} : { containerLogMaxSize: logs.logMaxSize }),
@@ -157,10 +156,7 @@ function editUnit(text: string, { endpoint, unit }: KubeletNode): string {
     .map((line) => {
       if (/^\s*[#;]/.test(line)) return line;
       return replaceOld(line, `${unit}.service`)
-        .replace(
-          new RegExp(`(--${ENDPOINT_FLAG}[= ])[^\\s"']+`, 'g'),
-          (_, flag: string) => flag + endpoint,
-        )
+        .replace(new RegExp(`(--${ENDPOINT_FLAG}[= ])[^\\s"']+`, 'g'), (_, flag: string) => flag + endpoint)
         .replace(OBSOLETE_LATER, '')
         .replace(OBSOLETE_FIRST, '$1');
     })

@@ -106,7 +106,9 @@ export function makePlan(input: PlanInput): Plan {
     logs: settings,
     origin,
   });
-  const files = [...targetFiles, ...kernelFiles(unsetKernelSettings(facts), origin), ...edits].map((file) => withBefore(file, read));
+  const files = [...targetFiles, ...kernelFiles(unsetKernelSettings(facts), origin), ...edits].map((file) =>
+    withBefore(file, read),
+  );
   const inventory = Object.fromEntries(
     Object.entries(facts.files).map(([path, { sha256: hash }]) => [path, hash]),
   );
@@ -247,7 +249,9 @@ function kubeletFiles(facts: NodeFacts, read: (path: string) => string | undefin
   const wanted = [facts.kubelet?.configFile ?? '', INSTANCE_CONFIG, ENV_FILE, CRICTL, ...dropInsOf(facts)];
   const paths = Object.keys(facts.files).filter(
     (path) =>
-      wanted.includes(path) || /^\/etc\/(default|sysconfig)\/kubelet$/.test(path) || kubeletUnit(path) !== undefined,
+      wanted.includes(path) ||
+      /^\/etc\/(default|sysconfig)\/kubelet$/.test(path) ||
+      kubeletUnit(path) !== undefined,
   );
   return new Map(paths.map((path) => [path, read(path) ?? '']));
 }

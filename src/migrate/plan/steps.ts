@@ -68,13 +68,7 @@ function install({ target, isContainerdShared, unit }: StepFacts): Step {
   );
 }
 
-function writeTarget({
-  files,
-  target,
-  certificates,
-  isContainerdShared,
-  backup: archive,
-}: StepFacts): Step {
+function writeTarget({ files, target, certificates, isContainerdShared, backup: archive }: StepFacts): Step {
   const written = files.filter(({ step: id }) => id === 'write-target');
   return step(
     'write-target',
@@ -84,11 +78,7 @@ function writeTarget({
         ? ' The certificates of registries are copied, so that they are still there when /etc/docker is removed. A certificate that the target has already stays.'
         : ''),
     {
-      commands: [
-        ...certificates.commands,
-        ...written.map(putCommand),
-        'systemctl daemon-reload',
-      ],
+      commands: [...certificates.commands, ...written.map(putCommand), 'systemctl daemon-reload'],
       check:
         target === 'containerd'
           ? ['containerd config dump >/dev/null   # prints no line with "Ignoring unknown key"']
@@ -331,16 +321,13 @@ function cleanUp({ keepDocker, dataRoot: { removed, kept } }: StepFacts): Step {
     );
   // apt-get refuses the whole list when it does not know one name.
   const installed = `dpkg-query -W -f '\${db:Status-Status} \${Package}\\n' ${PACKAGES} 2>/dev/null | sed -n 's/^installed //p'`;
-  const removal =
-    removed.length === 0 ? '' : ` && rm -rf --one-file-system ${removed.map(quoted).join(' ')}`;
+  const removal = removed.length === 0 ? '' : ` && rm -rf --one-file-system ${removed.map(quoted).join(' ')}`;
   return step(
     'clean-up',
     'Remove Docker',
     "Do this last: afterwards there is no way back. Docker's volumes are deleted with its data: copy what you need from them first. " +
       '`apt-get autoremove` would remove containerd, too. On a system without apt-get, remove the packages with its own tool.' +
-      (kept.length === 0
-        ? ''
-        : ` Others use ${kept.join(', ')}: the directories on these paths stay.`),
+      (kept.length === 0 ? '' : ` Others use ${kept.join(', ')}: the directories on these paths stay.`),
     {
       commands: [`apt-get remove $(${installed})${removal}`],
       check: ['df -h', 'crictl info   # RuntimeReady is true'],

@@ -125,7 +125,8 @@ describe('dockbridge migrate plan', () => {
   });
 
   it("edits kubelet's configuration and its drop-ins wherever its flags say they are", async () => {
-    const kind = 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\ncgroupDriver: systemd\n';
+    const kind =
+      'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\ncgroupDriver: systemd\n';
     const endpoint = 'containerRuntimeEndpoint: unix:///run/cri-dockerd.sock\n';
     await put(
       '/var/lib/kubelet/kubeadm-flags.env',

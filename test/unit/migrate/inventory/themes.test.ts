@@ -380,7 +380,9 @@ describe('containerd', () => {
   });
 
   const severities = (more: Partial<NodeFacts>) =>
-    takeInventory(plainNode(more)).flatMap(({ id, severity }) => (id === 'containerd-shared' ? severity : []));
+    takeInventory(plainNode(more)).flatMap(({ id, severity }) =>
+      id === 'containerd-shared' ? severity : [],
+    );
 
   it.each([
     ['/run/containerd/containerd.sock', 'review'],
@@ -388,7 +390,9 @@ describe('containerd', () => {
     ['/var/run/docker/containerd/containerd.sock', 'ok'],
   ])('tells whose containerd is at %s', (Address, expected) => {
     const { info } = engine();
-    expect(severities({ engine: engine({ info: { ...info, Containerd: { Address } } }) })).toEqual([expected]);
+    expect(severities({ engine: engine({ info: { ...info, Containerd: { Address } } }) })).toEqual([
+      expected,
+    ]);
   });
 
   it("takes a containerd of which nothing is known for the node's", () => {

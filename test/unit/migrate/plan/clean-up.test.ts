@@ -62,7 +62,10 @@ describe('the step clean-up', () => {
     const main = 'version = 3\nroot = "/data/docker/ctrd"\n';
     const engine = { ...nodeFacts().engine!, info: { DockerRootDir: '/data/docker' } as never };
     const { steps } = makePlan({
-      facts: nodeFacts({ files: { ...KUBELET_FILES, '/etc/containerd/config.toml': main }, facts: { engine } }),
+      facts: nodeFacts({
+        files: { ...KUBELET_FILES, '/etc/containerd/config.toml': main },
+        facts: { engine },
+      }),
       findings: [],
       target: 'containerd',
       version: '1',

@@ -116,6 +116,8 @@ describe('the main configuration of containerd', () => {
   it('imports the file of the metrics once it is there', () => {
     const [main] = containerdFiles({ ...settings, metricsAddress: '127.0.0.1:9323' }, NODE, 'origin');
     expect(parse(main!.text).imports).toEqual([DROP_INS]);
-    expect(METRICS.startsWith(DROP_INS.split('*')[0]!) && METRICS.endsWith(DROP_INS.split('*')[1]!)).toBe(true);
+    expect(METRICS.startsWith(DROP_INS.split('*')[0]!) && METRICS.endsWith(DROP_INS.split('*')[1]!)).toBe(
+      true,
+    );
   });
 });

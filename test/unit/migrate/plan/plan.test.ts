@@ -179,7 +179,9 @@ describe('makePlan', () => {
     expect(ids({ ...KUBELET_FILES })).not.toContain('kubelet-endpoint-elsewhere');
     // kubelet reads neither kubeadm's own file nor, when a flag sets the endpoint, its configuration.
     const endpoint = 'containerRuntimeEndpoint: unix:///old\n';
-    expect(ids({ '/var/lib/kubelet/instance-config.yaml': endpoint })).toContain('kubelet-endpoint-elsewhere');
+    expect(ids({ '/var/lib/kubelet/instance-config.yaml': endpoint })).toContain(
+      'kubelet-endpoint-elsewhere',
+    );
     expect(ids({ '/var/lib/kubelet/config.yaml': endpoint })).toContain('kubelet-endpoint-elsewhere');
   });
 

@@ -180,7 +180,9 @@ describe('the settings of the kernel that only dockerd made', () => {
 
   it('get no file when one of the node has them', () => {
     const text = Object.keys(sysctls).map((name) => `${name}=1\n`);
-    expect(textsOf({ '/etc/sysctl.d/k8s.conf': text.join(''), '/etc/modules': 'br_netfilter\n' })).toEqual([]);
+    expect(textsOf({ '/etc/sysctl.d/k8s.conf': text.join(''), '/etc/modules': 'br_netfilter\n' })).toEqual(
+      [],
+    );
   });
 });
 

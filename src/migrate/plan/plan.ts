@@ -133,6 +133,8 @@ export function makePlan(input: PlanInput): Plan {
       isControlPlane: (facts.directories['/etc/kubernetes/manifests'] ?? []).length > 0,
       certificates,
       hasKubelet: facts.kubelet !== undefined,
+      kubeletConfig: facts.kubelet?.configFile ?? '',
+      mainPath: node.mainPath,
       dataRoot: dataRootRemoval(dockerRoot === '' ? '/var/lib/docker' : dockerRoot, facts, [
         target === 'containerd' ? containerdRoot(settings, node.mainConfig) : crioRoot(settings),
       ]),

@@ -38,6 +38,10 @@ export interface StepFacts {
   readonly isControlPlane: boolean;
   readonly certificates: CertificateCopy;
   readonly hasKubelet: boolean;
+  /** The path of the KubeletConfiguration; '' when there is none. */
+  readonly kubeletConfig: string;
+  /** The file with which containerd starts. */
+  readonly mainPath: string;
   /** The files and directories that the backup holds. */
   readonly keptFiles: readonly string[];
   /** The path of the backup, which belongs to this plan only. */

@@ -68,7 +68,14 @@ function install({ target, isContainerdShared, unit }: StepFacts): Step {
   );
 }
 
-function writeTarget({ files, target, certificates, isContainerdShared, backup: archive }: StepFacts): Step {
+function writeTarget({
+  files,
+  target,
+  certificates,
+  isContainerdShared,
+  mainPath,
+  backup: archive,
+}: StepFacts): Step {
   const written = files.filter(({ step: id }) => id === 'write-target');
   return step(
     'write-target',
@@ -81,7 +88,9 @@ function writeTarget({ files, target, certificates, isContainerdShared, backup: 
       commands: [...certificates.commands, ...written.map(putCommand), 'systemctl daemon-reload'],
       check:
         target === 'containerd'
-          ? ['containerd config dump >/dev/null   # prints no line with "Ignoring unknown key"']
+          ? [
+              `containerd --config ${quoted(mainPath)} config dump >/dev/null   # prints no line with "Ignoring unknown key"`,
+            ]
           : ['crio config >/dev/null   # prints no error'],
       undo: [
         ...written.map((file) => undoCommand(file, archive)),
@@ -219,7 +228,7 @@ function enableMetrics({ files, unit, keepDocker, backup: archive }: StepFacts):
   ];
 }
 
-function editKubelet({ files, backup: archive }: StepFacts): Step {
+function editKubelet({ files, kubeletConfig, backup: archive }: StepFacts): Step {
   const edited = files.filter(({ step: id }) => id === 'edit-kubelet');
   return step(
     'edit-kubelet',
@@ -229,7 +238,7 @@ function editKubelet({ files, backup: archive }: StepFacts): Step {
       commands: [...edited.map(putCommand), 'systemctl daemon-reload'],
       check: [
         'grep -rs runtime-endpoint /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet /etc/crictl.yaml   # the new socket everywhere',
-        'grep -s containerRuntimeEndpoint /var/lib/kubelet/config.yaml',
+        ...(kubeletConfig === '' ? [] : [`grep -s containerRuntimeEndpoint ${quoted(kubeletConfig)}`]),
       ],
       undo: [...edited.map((file) => undoCommand(file, archive)), 'systemctl daemon-reload'],
       files: edited.map(({ path }) => path),

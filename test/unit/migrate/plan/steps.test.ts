@@ -239,6 +239,9 @@ describe("the path of containerd's configuration", () => {
     const paths = pathsOf(started(docker, ['-c', '/opt/ctrd.toml']));
     expect(paths).toContain('/opt/ctrd.toml');
     expect(paths).not.toContain('/etc/containerd/config.toml');
+    expect(stepOf(planFor(started(docker, ['-c', '/opt/ctrd.toml'])), 'write-target').check[0]).toContain(
+      'containerd --config /opt/ctrd.toml config dump',
+    );
   });
 
   it('is that of the unit when containerd does not run', () => {

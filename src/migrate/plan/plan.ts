@@ -58,8 +58,8 @@ export const ENDPOINTS: Readonly<Record<Target, string>> = {
 
 /** Makes the plan of a node's migration. Throws PlanRefused when a finding forbids it. */
 export function makePlan(input: PlanInput): Plan {
-  const { facts, target, version, originals } = input;
-  const read = (path: string): string | undefined => originals.get(path) ?? facts.files[path]?.text;
+  const { facts, target, version } = input;
+  const read = (path: string): string | undefined => originalText(input, path);
   const configuration = engineConfiguration(facts, read);
   const findings = [
     ...input.findings.filter(({ id }) => !id.startsWith('setting-')),
@@ -119,6 +119,15 @@ export function makePlan(input: PlanInput): Plan {
     }),
     inventory: Object.fromEntries(Object.entries(facts.files).map(([path, { sha256 }]) => [path, sha256])),
   };
+}
+
+/** Returns the text of a file as it is on the node; undefined when there is none. Throws an Error instead of returning a redacted text. */
+function originalText({ facts, originals }: PlanInput, path: string): string | undefined {
+  const original = originals.get(path);
+  const { text, isRedacted = false } = facts.files[path] ?? {};
+  if (original === undefined && isRedacted)
+    throw new Error(`${path} holds a secret, and was gone when the plan read it again. Make the plan again.`);
+  return original ?? text;
 }
 
 /** Throws PlanRefused for blocking findings that the user did not accept. */

@@ -1,6 +1,8 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { errnoOf } from '../../lib/errors';
+import { errnoOf, messageOf } from '../../lib/errors';
+import { SmallFile } from '../../node/disk/files';
+import { NodeRoot } from '../gather/node-root';
 import { planMarkdown } from './markdown';
 import type { Plan } from './plan';
 import { outputFiles, planJson } from './plan-json';
@@ -28,15 +30,24 @@ export async function writePlan(directory: string, plan: Plan): Promise<void> {
   await writeFile(join(directory, 'plan.json'), planJson(plan), { mode: 0o644, flag: 'wx' });
 }
 
-/** Reads files of the node as they are, with secrets. Returns those that exist, by path. */
+/** A configuration file is far smaller. */
+const MAX_FILE_BYTES = 1 << 20;
+
+/**
+ * Reads files of the node as they are, with secrets. Links are followed below the root, as the inventory does. Returns the files
+ * that exist, by path.
+ * @throws Error with the path when a file exists and cannot be read.
+ */
 export async function readOriginals(root: string, paths: readonly string[]): Promise<Map<string, string>> {
+  const node = new NodeRoot(root);
   const found = new Map<string, string>();
   for (const path of new Set(paths)) {
-    const text = await readFile(join(root, path), 'utf8').catch((error: unknown) => {
-      if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined;
-      throw error;
-    });
-    if (text !== undefined) found.set(path, text);
+    try {
+      found.set(path, await new SmallFile(await node.locate(path), MAX_FILE_BYTES).text());
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) continue;
+      throw new Error(`the plan needs ${path}, which cannot be read: ${messageOf(error)}`, { cause: error });
+    }
   }
   return found;
 }

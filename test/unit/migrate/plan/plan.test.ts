@@ -113,6 +113,15 @@ describe('makePlan', () => {
     expect(plan.files.some(({ text }) => text.includes('http://u:geheim@p'))).toBe(true);
   });
 
+  it('is not made from a redacted text when the file is gone', () => {
+    const path = '/etc/docker/daemon.json';
+    const facts = nodeFacts({ daemonJson: '{"proxies": {"http-proxy": "http://[removed]@p"}}' });
+    const files = { ...facts.files, [path]: { ...facts.files[path]!, isRedacted: true } };
+    expect(() => planFor({}, 'containerd', { facts: { ...facts, files } })).toThrow(
+      `${path} holds a secret, and was gone when the plan read it again.`,
+    );
+  });
+
   it('carries the order of mirrors, their paths and client certificates', () => {
     const plan = planFor({
       daemonJson: '{"registry-mirrors": ["https://z.example", "http://a:5000", "https://p.example/proxy"]}',

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makePlan } from '../../../../src/migrate/plan/plan';
@@ -57,5 +57,24 @@ describe('readOriginals', () => {
   it('returns the files that exist below the root', async () => {
     await writeFile(join(scratch, 'a'), 'text');
     expect([...(await readOriginals(scratch, ['/a', '/b', '/a/c']))]).toEqual([['/a', 'text']]);
+  });
+
+  it('follows links below the root, and never to a file of this machine', async () => {
+    const root = join(scratch, 'node');
+    await mkdir(root);
+    await writeFile(join(scratch, 'secret'), 'of this machine');
+    await writeFile(join(root, 'target'), 'of the node');
+    await symlink(join(scratch, 'secret'), join(root, 'out'));
+    await symlink('../secret', join(root, 'up'));
+    await symlink('/target', join(root, 'link'));
+    const found = await readOriginals(root, ['/out', '/up', '/link']);
+    expect([...found]).toEqual([['/link', 'of the node']]);
+  });
+
+  it('names a file that exists and cannot be read', async () => {
+    await mkdir(join(scratch, 'dir'));
+    await expect(readOriginals(scratch, ['/dir'])).rejects.toThrow(
+      'the plan needs /dir, which cannot be read: not a regular file',
+    );
   });
 });

@@ -8,6 +8,7 @@ import { gatherFacts } from '../../migrate/gather/gather';
 import { takeInventory } from '../../migrate/inventory/inventory';
 import type { Target } from '../../migrate/mapping/row';
 import { makePlan, PlanRefused, type Plan, type PlanInput } from '../../migrate/plan/plan';
+import { dockerdProcessFiles } from '../../migrate/plan/proxy';
 import { checkEmpty, readOriginals, writePlan } from '../../migrate/plan/write-plan';
 import { DOCKBRIDGE_VERSION } from '../../release';
 import { print } from '../cri/print';
@@ -51,7 +52,7 @@ export async function plan(options: PlanCommand): Promise<number> {
       version: DOCKBRIDGE_VERSION,
       accepted: accept,
       keepDocker,
-      originals: await readOriginals(root, Object.keys(facts.files)),
+      originals: await readOriginals(root, Object.keys(facts.files), dockerdProcessFiles(facts)),
     });
     await writePlan(out, made);
     await print(summaryOf(out, made));

@@ -66,7 +66,7 @@ export interface NodeContext {
   readonly isContainerdShared: boolean;
   /** The Engine's effective settings about registries, if it answered. */
   readonly registries?: { readonly mirrors: readonly string[]; readonly insecure: readonly string[] };
-  /** Proxies of dockerd's environment, which the settings override. */
+  /** The Engine's proxies with their passwords: those of its settings, or else of its environment. */
   readonly proxy: { readonly http: string; readonly https: string; readonly no: string };
 }
 
@@ -86,7 +86,7 @@ export function targetSettings(merged: JsonObject, node: NodeContext): TargetSet
       node.registries?.insecure ?? strings(merged['insecure-registries']),
       node.images,
     ),
-    proxy: proxyOf(group(merged, 'proxies'), node),
+    proxy: node.proxy,
     runtimes,
     defaultRuntime: defaultRuntime(text(merged['default-runtime']), runtimes),
     ulimits: ulimitsOf(group(merged, 'default-ulimits')),
@@ -123,14 +123,6 @@ function insecureRegistries(entries: readonly string[], images: readonly string[
   // The Engine implies these two.
   const ranges = [...entries.filter(isAddressRange), '127.0.0.0/8', '::1/128'];
   return unique([...hosts, ...hostsOfImages(images).filter((host) => inRanges(host, ranges))]);
-}
-
-function proxyOf(proxies: JsonObject, { proxy }: NodeContext): TargetSettings['proxy'] {
-  return {
-    http: text(proxies['http-proxy']) || proxy.http,
-    https: text(proxies['https-proxy']) || proxy.https,
-    no: text(proxies['no-proxy']) || proxy.no,
-  };
 }
 
 function runtimesOf(merged: JsonObject): OciRuntime[] {

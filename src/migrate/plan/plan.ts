@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { REMOVED } from '../../doctor/bundle/redact';
 import type { NodeFacts } from '../facts';
 import type { Finding } from '../finding';
 import type { Target } from '../mapping/row';
@@ -9,6 +10,7 @@ import { containerdFiles, UnusableConfig } from './containerd';
 import { crioFiles } from './crio';
 import { CRICTL, ENV_FILE, INSTANCE_CONFIG, isKubeletUnit, kubeletEdits } from './kubelet';
 import type { PlannedFile } from './node-file';
+import { dockerProxy, proxyFindings } from './proxy';
 import { stepsOf, type Step } from './steps';
 import { engineConfiguration, nodeContext, targetNode } from './target-node';
 
@@ -61,20 +63,23 @@ export function makePlan(input: PlanInput): Plan {
   const { facts, target, version } = input;
   const read = (path: string): string | undefined => originalText(input, path);
   const configuration = engineConfiguration(facts, read);
+  const unit = target === 'containerd' ? 'containerd' : 'crio';
+  const { merged } = engineSettings(configuration);
+  const proxy = dockerProxy(facts, merged, read);
+  const byHand = proxyFindings(proxy, unit);
   const findings = [
-    ...input.findings.filter(({ id }) => !id.startsWith('setting-')),
+    ...input.findings.filter(({ id }) => !id.startsWith('setting-') && !byHand.some((one) => one.id === id)),
+    ...byHand,
     ...settingFindings(configuration, target),
   ];
   refuseBlocked(findings, input.accepted);
-  const { merged } = engineSettings(configuration);
   const oldEndpoint = facts.kubelet?.endpoint.value ?? '';
   const dockerRoot = facts.engine?.info.DockerRootDir ?? '';
   const context = nodeContext(facts, configuration);
   const isContainerdShared = target === 'containerd' && context.isContainerdShared;
-  const settings = targetSettings(merged, { ...context, isContainerdShared });
+  const settings = targetSettings(merged, { ...context, isContainerdShared, proxy: proxy.proxy });
   const origin = originOf(version, configuration.file?.text);
   const node = targetNode(facts, read);
-  const unit = target === 'containerd' ? 'containerd' : 'crio';
   const targetFiles = filesOfTarget(() =>
     target === 'containerd' ? containerdFiles(settings, node, origin) : crioFiles(settings, node, origin),
   );
@@ -88,6 +93,7 @@ export function makePlan(input: PlanInput): Plan {
     origin,
   });
   const files = [...targetFiles, ...edits].map((file) => withBefore(file, read));
+  refuseRedacted(files);
   return {
     version,
     target,
@@ -119,6 +125,15 @@ export function makePlan(input: PlanInput): Plan {
     }),
     inventory: Object.fromEntries(Object.entries(facts.files).map(([path, { sha256 }]) => [path, sha256])),
   };
+}
+
+/** Throws an Error when a planned file has the mark of a removed secret that its original does not have. */
+function refuseRedacted(files: readonly PlannedFile[]): void {
+  const wrong = files.find(({ text, before = '' }) => text.includes(REMOVED) && !before.includes(REMOVED));
+  if (wrong !== undefined)
+    throw new Error(
+      `the plan knows a secret of ${wrong.path} only as ${REMOVED}. Put that setting into a file, such as daemon.json, and plan again.`,
+    );
 }
 
 /** Returns the text of a file as it is on the node; undefined when there is none. Throws an Error instead of returning a redacted text. */

@@ -20,7 +20,10 @@ export function engineConfiguration(
 }
 
 /** Returns what the translation of settings needs to know of the node. */
-export function nodeContext(facts: NodeFacts, configuration: EngineConfiguration): NodeContext {
+export function nodeContext(
+  facts: NodeFacts,
+  configuration: EngineConfiguration,
+): Omit<NodeContext, 'proxy'> {
   const info = facts.engine?.info;
   const registries = info?.RegistryConfig;
   const kubeletDriver = facts.kubelet?.cgroupDriver.value ?? '';
@@ -45,8 +48,6 @@ export function nodeContext(facts: NodeFacts, configuration: EngineConfiguration
             ],
           },
         }),
-    // The Engine hides passwords in these: a URL with credentials has to come from the settings.
-    proxy: { http: shown(info?.HttpProxy), https: shown(info?.HttpsProxy), no: info?.NoProxy ?? '' },
   };
 }
 
@@ -62,10 +63,6 @@ function usesSystemContainerd(
   if (address !== '') return address === SYSTEM_CONTAINERD;
   const hasOwn = (directories['/run/docker/containerd'] ?? []).length > 0;
   return !hasOwn && directories['/run/containerd']?.includes('containerd.sock') === true;
-}
-
-function shown(url: string | undefined): string {
-  return url === undefined || /:\/\/[^/]*@/.test(url) ? '' : url;
 }
 
 /** Returns what the target's files need to know of the node. */

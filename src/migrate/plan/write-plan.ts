@@ -36,16 +36,21 @@ const MAX_FILE_BYTES = 1 << 20;
 /**
  * Reads files of the node as they are, with secrets. Links are followed below the root, as the inventory does. Returns the files
  * that exist, by path.
- * @throws Error with the path when a file exists and cannot be read.
+ * @param optional files that are skipped when they cannot be read.
+ * @throws Error with the path when another file exists and cannot be read.
  */
-export async function readOriginals(root: string, paths: readonly string[]): Promise<Map<string, string>> {
+export async function readOriginals(
+  root: string,
+  paths: readonly string[],
+  optional: readonly string[] = [],
+): Promise<Map<string, string>> {
   const node = new NodeRoot(root);
   const found = new Map<string, string>();
-  for (const path of new Set(paths)) {
+  for (const path of new Set([...paths, ...optional])) {
     try {
       found.set(path, await new SmallFile(await node.locate(path), MAX_FILE_BYTES).text());
     } catch (error) {
-      if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) continue;
+      if (optional.includes(path) || ['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) continue;
       throw new Error(`the plan needs ${path}, which cannot be read: ${messageOf(error)}`, { cause: error });
     }
   }

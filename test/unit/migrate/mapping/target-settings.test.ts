@@ -43,15 +43,6 @@ describe('targetSettings', () => {
     ).toEqual(['https://new']);
   });
 
-  it('prefers a proxy of the settings to one of the environment', () => {
-    expect(
-      settings(
-        { proxies: { 'http-proxy': 'http://a' } },
-        { proxy: { http: 'http://b', https: 'http://c', no: 'x' } },
-      ).proxy,
-    ).toEqual({ http: 'http://a', https: 'http://c', no: 'x' });
-  });
-
   it.each([
     ['10m', '10Mi'],
     ['1g', '1Gi'],

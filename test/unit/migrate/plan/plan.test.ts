@@ -113,6 +113,24 @@ describe('makePlan', () => {
     expect(plan.files.some(({ text }) => text.includes('http://u:geheim@p'))).toBe(true);
   });
 
+  it('writes no mark of a removed secret, and tells who has to write the password', () => {
+    const args = ['--http-proxy=http://[removed]@p:3128'];
+    const programs = [{ name: 'dockerd' as const, pid: 9, args }];
+    const facts = { processes: { programs, socketClients: [] } };
+    const inventory: Finding[] = [
+      { id: 'proxy', severity: 'change', summary: 'S.', evidence: [], advice: 'The plan does it.', link: '' },
+    ];
+    const blind = planFor({ facts }, 'containerd', { findings: inventory });
+    expect(blind.files.some(({ text }) => text.includes('[removed]'))).toBe(false);
+    expect(blind.findings.filter(({ id }) => id === 'proxy').map(({ advice }) => advice)).toEqual([
+      expect.stringContaining('Add HTTP_PROXY with the password to'),
+    ]);
+    const originals = new Map([['/proc/9/cmdline', 'dockerd\0--http-proxy=http://u:geheim@p:3128\0']]);
+    const seeing = planFor({ facts }, 'containerd', { findings: inventory, originals });
+    expect(seeing.files.some(({ text }) => text.includes('"HTTP_PROXY=http://u:geheim@p:3128"'))).toBe(true);
+    expect(seeing.findings).toContainEqual(inventory[0]);
+  });
+
   it('is not made from a redacted text when the file is gone', () => {
     const path = '/etc/docker/daemon.json';
     const facts = nodeFacts({ daemonJson: '{"proxies": {"http-proxy": "http://[removed]@p"}}' });

@@ -9,7 +9,7 @@ import { targetSettings } from '../mapping/target-settings';
 import { containerdFiles, UnusableConfig } from './containerd';
 import { crioFiles } from './crio';
 import { CRICTL, ENV_FILE, INSTANCE_CONFIG, isKubeletUnit, kubeletEdits } from './kubelet';
-import type { PlannedFile } from './node-file';
+import { withPermissions, type Permissions, type PlannedFile } from './node-file';
 import { dockerProxy, proxyFindings } from './proxy';
 import { stepsOf, type Step } from './steps';
 import { engineConfiguration, nodeContext, targetNode } from './target-node';
@@ -27,6 +27,8 @@ export interface PlanInput {
   readonly keepDocker: boolean;
   /** The texts of the node's files as they are, with secrets, by path. */
   readonly originals: ReadonlyMap<string, string>;
+  /** The permissions of the node's files, by path; undefined when nothing is known of them. */
+  readonly permissions?: ReadonlyMap<string, Permissions>;
 }
 
 export interface Plan {
@@ -92,7 +94,9 @@ export function makePlan(input: PlanInput): Plan {
     logs: settings,
     origin,
   });
-  const files = [...targetFiles, ...edits].map((file) => withBefore(file, read));
+  const files = [...targetFiles, ...edits].map((file) =>
+    withPermissions(withBefore(file, read), input.permissions?.get(file.copyOf ?? file.path)),
+  );
   refuseRedacted(files);
   return {
     version,

@@ -358,8 +358,9 @@ function cleanUp({ keepDocker, dockerRoot }: StepFacts): Step {
   );
 }
 
-function putCommand({ path, mode }: PlannedFile): string {
-  return `install -D -m ${mode.toString(8).padStart(4, '0')} ${quoted(`files${path}`)} ${quoted(path)}`;
+function putCommand({ path, mode, owner }: PlannedFile): string {
+  const by = owner === undefined ? '' : ` -o ${owner.uid} -g ${owner.gid}`;
+  return `install -D -m ${mode.toString(8).padStart(4, '0')}${by} ${quoted(`files${path}`)} ${quoted(path)}`;
 }
 
 function undoCommand({ path, before }: PlannedFile): string {

@@ -131,6 +131,42 @@ describe('makePlan', () => {
     expect(seeing.findings).toContainEqual(inventory[0]);
   });
 
+  it('keeps the mode and the owner of a file that it changes, and of a unit that it copies', () => {
+    const unit = '/usr/lib/systemd/system/kubelet.service';
+    const files = {
+      ...KUBELET_FILES,
+      '/etc/containerd/config.toml': 'version = 3\n[debug]\nlevel = "info"\n',
+      [unit]: '[Unit]\nAfter=docker.service\n',
+    };
+    const permissions = new Map([
+      ['/etc/containerd/config.toml', { mode: 0o600, uid: 0, gid: 0 }],
+      ['/var/lib/kubelet/kubeadm-flags.env', { mode: 0o640, uid: 0, gid: 998 }],
+      [unit, { mode: 0o600, uid: 0, gid: 0 }],
+    ]);
+    const plan = planFor({ files }, 'containerd', { permissions });
+    const modeOf = (path: string) => plan.files.find((file) => file.path === path)?.mode;
+    expect(modeOf('/etc/containerd/config.toml')).toBe(0o600);
+    expect(modeOf('/etc/systemd/system/kubelet.service')).toBe(0o600);
+    expect(outputFiles(plan)).toContainEqual(
+      expect.objectContaining({ path: 'patches/etc/containerd/config.toml.patch', mode: 0o600 }),
+    );
+    expect(plan.steps.find(({ id }) => id === 'edit-kubelet')!.commands).toContain(
+      'install -D -m 0640 -o 0 -g 998 files/var/lib/kubelet/kubeadm-flags.env /var/lib/kubelet/kubeadm-flags.env',
+    );
+    const json = JSON.parse(planJson(plan)) as { files: { path: string; owner: string }[] };
+    expect(json.files).toContainEqual(
+      expect.objectContaining({ path: '/var/lib/kubelet/kubeadm-flags.env', mode: '0640', owner: '0:998' }),
+    );
+  });
+
+  it('lets only root read a file with a secret, whatever its mode was', () => {
+    const path = '/etc/systemd/system/containerd.service.d/10-proxy-from-docker.conf';
+    const plan = planFor({ daemonJson: '{"proxies": {"http-proxy": "http://p"}}' }, 'containerd', {
+      permissions: new Map([[path, { mode: 0o644, uid: 0, gid: 0 }]]),
+    });
+    expect(plan.files.find((file) => file.path === path)?.mode).toBe(0o600);
+  });
+
   it('is not made from a redacted text when the file is gone', () => {
     const path = '/etc/docker/daemon.json';
     const facts = nodeFacts({ daemonJson: '{"proxies": {"http-proxy": "http://[removed]@p"}}' });

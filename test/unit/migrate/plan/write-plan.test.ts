@@ -7,7 +7,10 @@ import { nodeFacts } from './node-facts';
 
 let scratch: string;
 beforeEach(async () => (scratch = await mkdtemp(join(tmpdir(), 'plan-'))));
-afterEach(() => rm(scratch, { recursive: true }));
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await rm(scratch, { recursive: true });
+});
 
 const plan = makePlan({
   facts: nodeFacts({ daemonJson: '{"proxies": {"http-proxy": "http://u:p@h"}}' }),
@@ -31,6 +34,18 @@ describe('writePlan', () => {
     const proxy = 'files/etc/systemd/system/containerd.service.d/10-proxy-from-docker.conf';
     expect(await mode(join(out, proxy))).toBe(0o600);
     expect(await readdir(join(out, 'patches/var/lib/kubelet'))).toEqual(['kubeadm-flags.env.patch']);
+  });
+
+  it('closes an empty directory that others could enter', async () => {
+    await mkdir(join(scratch, 'open'), { mode: 0o755 });
+    await writePlan(join(scratch, 'open'), plan);
+    expect(await mode(join(scratch, 'open'))).toBe(0o700);
+  });
+
+  it('refuses a directory of another user', async () => {
+    jest.spyOn(process, 'geteuid').mockReturnValue(4_711);
+    await expect(writePlan(scratch, plan)).rejects.toThrow('belongs to the user');
+    expect(await readdir(scratch)).toEqual([]);
   });
 
   it('replaces nothing', async () => {

@@ -52,10 +52,13 @@ export async function gatherFacts({ root, docker, endpoint }: GatherOptions): Pr
   const registryConfigs = flagsOf(bridge?.args ?? [], 'registry-config')
     .flatMap((value) => value.split(','))
     .filter((path) => isAbsolute(path));
+  const binDirs = (flagOf(bridge?.args ?? [], 'cni-bin-dir') ?? '')
+    .split(/[:,]/)
+    .filter((path) => isAbsolute(path));
   const containers = answer.engine?.containers ?? [];
   const [files, directories, credentials, kubelet, lines, host] = await Promise.all([
     readFiles(node, more),
-    readDirectories(node),
+    readDirectories(node, binDirs),
     readCredentials(node, registryConfigs),
     readKubeletSnapshot(node, programs),
     readLines(node, containers),

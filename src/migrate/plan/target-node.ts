@@ -1,3 +1,4 @@
+import { CNI_BIN_DIRS, missingPlugins } from '../cni-plugins';
 import type { NodeFacts } from '../facts';
 import type { NodeContext } from '../mapping/target-settings';
 import { engineSettings, type EngineConfiguration } from '../mapping/setting';
@@ -70,11 +71,13 @@ export function targetNode(facts: NodeFacts, read: (path: string) => string | un
   const bridge = programArguments(facts, ['cri-dockerd', 'dockbridge']);
   const kubelet = facts.kubelet?.arguments ?? [];
   const main = read(MAIN);
+  const binDirs = cniBinDirs(facts, flagOf(bridge, 'cni-bin-dir'));
   return {
     cgroupVersion: facts.host.cgroupVersion ?? 2,
     certificates: certificatesOf(facts.directories['/etc/docker/certs.d'] ?? []),
     cniConfDir: flagOf(bridge, 'cni-conf-dir') || '/etc/cni/net.d',
-    cniBinDirs: cniBinDirs(facts, flagOf(bridge, 'cni-bin-dir')),
+    cniBinDirs: binDirs,
+    cniMissing: missingPlugins(facts, [...binDirs, ...CNI_BIN_DIRS]),
     sandboxImage: flagOf(bridge, 'pod-infra-container-image') || flagOf(kubelet, 'pod-infra-container-image'),
     openFiles: openFiles(facts),
     ...(main === undefined ? {} : { mainConfig: main }),
@@ -83,7 +86,7 @@ export function targetNode(facts: NodeFacts, read: (path: string) => string | un
 
 function cniBinDirs(facts: NodeFacts, given: string): string[] {
   if (given !== '') return given.split(/[:,]/);
-  const present = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'].filter(
+  const present = CNI_BIN_DIRS.filter(
     (directory) => (facts.directories[directory] ?? []).length > 0,
   );
   return present.length > 0 ? present : ['/opt/cni/bin'];

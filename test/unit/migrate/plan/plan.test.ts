@@ -167,6 +167,26 @@ describe('makePlan', () => {
     expect(plan.files.find((file) => file.path === path)?.mode).toBe(0o600);
   });
 
+  it('knows which plugins the network of the node needs', () => {
+    const files = {
+      '/etc/containerd/config.toml': 'version = 2\n[debug]\nlevel = "info"\n',
+      '/etc/cni/net.d/10.conflist': JSON.stringify({
+        ...{ cniVersion: '1.0.0', name: 'n' },
+        plugins: [{ type: 'calico', ipam: { type: 'calico-ipam' } }],
+      }),
+    };
+    const calico = ['calico', 'calico-ipam'];
+    const withDirectories = (opt: string[], lib: string[]) =>
+      planFor({ files, directories: { '/opt/cni/bin': opt, '/usr/lib/cni': lib } });
+    expect(() => withDirectories(calico, ['loopback', 'bridge'])).toThrow(
+      '/opt/cni/bin lacks loopback; /usr/lib/cni lacks calico, calico-ipam',
+    );
+    const plan = withDirectories(['other'], [...calico, 'loopback']);
+    expect(plan.files.find(({ path }) => path.endsWith('10-from-docker.toml'))!.text).toContain(
+      'bin_dir = "/usr/lib/cni"',
+    );
+  });
+
   it('is not made from a redacted text when the file is gone', () => {
     const path = '/etc/docker/daemon.json';
     const facts = nodeFacts({ daemonJson: '{"proxies": {"http-proxy": "http://[removed]@p"}}' });

@@ -1,5 +1,6 @@
-import { dirname } from 'node:path';
 import { isObject, text, type JsonObject } from '../../lib/json';
+import { dataParent } from '../data-place';
+import type { DiskFacts } from '../facts';
 import { CRIO_DRIVERS, SNAPSHOTTERS } from './rows/storage';
 import { hostsOfImages, inRanges } from './registry-hosts';
 import { isAddressRange } from './rows/registries';
@@ -16,7 +17,7 @@ export interface TargetSettings {
   /** '' for the target's default. */
   readonly defaultRuntime: string;
   readonly ulimits: readonly Ulimit[];
-  /** The directory that has the Engine's data-root, and gets the target's data; '' for the target's default. */
+  /** The directory that gets the target's data; '' for the target's default. */
   readonly dataParent: string;
   /** '' for the target's default. */
   readonly snapshotter: string;
@@ -64,6 +65,8 @@ export interface NodeContext {
   readonly images: readonly string[];
   /** Whether the Engine's containers live in the containerd that becomes the target. */
   readonly isContainerdShared: boolean;
+  /** The file systems of the node, as far as they are known. */
+  readonly disks?: readonly DiskFacts[];
   /** The Engine's effective settings about registries, if it answered. */
   readonly registries?: { readonly mirrors: readonly string[]; readonly insecure: readonly string[] };
   /** The Engine's proxies with their passwords: those of its settings, or else of its environment. */
@@ -90,7 +93,9 @@ export function targetSettings(merged: JsonObject, node: NodeContext): TargetSet
     runtimes,
     defaultRuntime: defaultRuntime(text(merged['default-runtime']), runtimes),
     ulimits: ulimitsOf(group(merged, 'default-ulimits')),
-    dataParent: node.isContainerdShared ? '' : parentOf(text(merged['data-root']) || text(merged.graph)),
+    dataParent: node.isContainerdShared
+      ? ''
+      : dataParent(text(merged['data-root']) || text(merged.graph), node.disks ?? []),
     snapshotter: SNAPSHOTTERS[text(merged['storage-driver'])] ?? '',
     storageDriver: CRIO_DRIVERS[text(merged['storage-driver'])] ?? '',
     seccompProfile: text(merged['seccomp-profile']).startsWith('/') ? text(merged['seccomp-profile']) : '',
@@ -160,11 +165,6 @@ function ulimitsOf(limits: JsonObject): Ulimit[] {
       number(Object.entries(limit).find(([name]) => name.toLowerCase() === key)?.[1]) ?? 0;
     return [{ name, soft: value('soft'), hard: value('hard') }];
   });
-}
-
-function parentOf(dataRoot: string): string {
-  const plain = dataRoot.replace(/\/+$/, '');
-  return plain === '' || plain === '/var/lib/docker' ? '' : dirname(plain);
 }
 
 /** Docker's `10m` as a quantity of Kubernetes. Both count in powers of 1024. */

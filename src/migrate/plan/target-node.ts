@@ -31,6 +31,7 @@ export function nodeContext(
   return {
     cgroupDriver: kubeletDriver === '' ? (info?.CgroupDriver ?? '') : kubeletDriver,
     cgroupVersion: facts.host.cgroupVersion ?? 2,
+    disks: facts.host.disks,
     images: (facts.engine?.images ?? []).flatMap((image) => [
       ...(image.RepoTags ?? []),
       ...(image.RepoDigests ?? []),

@@ -423,6 +423,31 @@ describe('the machine', () => {
     expect(unusual(more)).toEqual(['change disk', 'review cgroup-v1', 'review iptables']);
   });
 
+  it('looks at the file system on which the plan puts the data', () => {
+    const { info } = engine();
+    const { host } = plainNode();
+    const [plain] = host.disks;
+    const volume = { ...plain!, path: '/mnt/disk1', device: 2, isMountPoint: true };
+    const images = [image('sha256:app')];
+    const withRoom = (onVolume: number, onUsual: number) =>
+      unusual({
+        host: {
+          ...host,
+          disks: [
+            ...host.disks.map((disk) => ({ ...disk, freeBytes: onUsual })),
+            { ...volume, freeBytes: onVolume },
+          ],
+        },
+        engine: engine({
+          info: { ...info, DockerRootDir: '/mnt/disk1' },
+          images,
+          containers: [podContainer('web', 'main')],
+        }),
+      });
+    expect(withRoom(50e9, 1e6)).toEqual([]);
+    expect(withRoom(1e6, 50e9)).toEqual(['change disk']);
+  });
+
   it('reports a disk without room for a second copy of the images', () => {
     const { host } = plainNode();
     const disks = host.disks.map((disk) => ({ ...disk, freeBytes: 1e6 }));

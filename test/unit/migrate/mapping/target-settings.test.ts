@@ -69,9 +69,8 @@ describe('targetSettings', () => {
     ]);
   });
 
-  it('puts data beside that of the Engine, unless both share one containerd', () => {
+  it('puts data next to that of the Engine, unless both share one containerd', () => {
     expect(settings({ 'data-root': '/data/docker/' }).dataParent).toBe('/data');
-    expect(settings({ 'data-root': '/docker' }).dataParent).toBe('/');
     expect(settings({ 'data-root': '/data/docker' }, { isContainerdShared: true }).dataParent).toBe('');
     expect(settings({ 'data-root': '/var/lib/docker' }).dataParent).toBe('');
   });

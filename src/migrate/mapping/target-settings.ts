@@ -2,7 +2,7 @@ import { isObject, text, type JsonObject } from '../../lib/json';
 import { dataParent } from '../data-place';
 import type { DiskFacts } from '../facts';
 import { CRIO_DRIVERS, SNAPSHOTTERS } from './rows/storage';
-import { hostsOfImages, inRanges } from './registry-hosts';
+import { hostsOfImages, inRanges, isRegistryHost } from './registry-hosts';
 import { isAddressRange } from './rows/registries';
 
 /** What the files of a target are made from: the settings of the Engine, in the target's terms but in no file's form. */
@@ -12,6 +12,8 @@ export interface TargetSettings {
   readonly mirrors: readonly string[];
   /** Registries, as in image names, whose certificates are not verified or that speak HTTP. */
   readonly insecureRegistries: readonly string[];
+  /** Entries of the same setting that are no hosts, and of which nothing is written. */
+  readonly invalidRegistries: readonly string[];
   readonly proxy: { readonly http: string; readonly https: string; readonly no: string };
   readonly runtimes: readonly OciRuntime[];
   /** '' for the target's default. */
@@ -80,15 +82,17 @@ export function targetSettings(merged: JsonObject, node: NodeContext): TargetSet
   const oomScoreAdjust = number(merged['oom-score-adjust']);
   const files = number(options['max-file']);
   const runtimes = runtimesOf(merged);
+  const insecure = insecureRegistries(
+    node.registries?.insecure ?? strings(merged['insecure-registries']),
+    node.images,
+  );
   return {
     cgroupDriver: cgroupDriver(merged, node),
     mirrors: unique(node.registries?.mirrors ?? strings(merged['registry-mirrors'])).map((url) =>
       url.replace(/\/+$/, ''),
     ),
-    insecureRegistries: insecureRegistries(
-      node.registries?.insecure ?? strings(merged['insecure-registries']),
-      node.images,
-    ),
+    insecureRegistries: insecure.filter(isRegistryHost),
+    invalidRegistries: insecure.filter((name) => !isRegistryHost(name)),
     proxy: node.proxy,
     runtimes,
     defaultRuntime: defaultRuntime(text(merged['default-runtime']), runtimes),

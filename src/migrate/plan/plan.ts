@@ -5,7 +5,7 @@ import type { Finding } from '../finding';
 import type { Target } from '../mapping/row';
 import { engineSettings } from '../mapping/setting';
 import { settingFindings } from '../mapping/setting-findings';
-import { targetSettings } from '../mapping/target-settings';
+import { targetSettings, type TargetSettings } from '../mapping/target-settings';
 import { containerdFiles, UnusableConfig } from './containerd';
 import { crioFiles } from './crio';
 import { CRICTL, ENV_FILE, INSTANCE_CONFIG, isKubeletUnit, kubeletEdits } from './kubelet';
@@ -60,6 +60,9 @@ export const ENDPOINTS: Readonly<Record<Target, string>> = {
   'cri-o': 'unix:///var/run/crio/crio.sock',
 };
 
+/** The id of the finding about a daemon.json that is not JSON. */
+const BROKEN = 'daemon-json-broken';
+
 /** Makes the plan of a node's migration. Throws PlanRefused when a finding forbids it. */
 export function makePlan(input: PlanInput): Plan {
   const { facts, target, version } = input;
@@ -72,7 +75,10 @@ export function makePlan(input: PlanInput): Plan {
   const findings = [
     ...input.findings.filter(({ id }) => !id.startsWith('setting-') && !byHand.some((one) => one.id === id)),
     ...byHand,
-    ...settingFindings(configuration, target),
+    // The inventory's finding about a broken file names the line.
+    ...settingFindings(configuration, target).filter(
+      ({ id }) => id !== BROKEN || !input.findings.some((one) => one.id === BROKEN),
+    ),
   ];
   refuseBlocked(findings, input.accepted);
   const oldEndpoint = facts.kubelet?.endpoint.value ?? '';
@@ -103,7 +109,7 @@ export function makePlan(input: PlanInput): Plan {
     target,
     hostname: facts.host.hostname,
     origin,
-    findings: [...findings, ...endpointFindings(facts, edits, target)],
+    findings: [...findings, ...registryFindings(settings), ...endpointFindings(facts, edits, target)],
     accepted: input.accepted,
     files,
     steps: stepsOf({
@@ -171,6 +177,20 @@ function filesOfTarget(make: () => PlannedFile[]): PlannedFile[] {
     };
     throw new PlanRefused(error.message, [finding]);
   }
+}
+
+function registryFindings({ invalidRegistries }: TargetSettings): Finding[] {
+  if (invalidRegistries.length === 0) return [];
+  return [
+    {
+      id: 'setting-insecure-registries',
+      severity: 'change',
+      summary: 'Entries of "insecure-registries" are not hosts, and the plan writes nothing for them.',
+      evidence: invalidRegistries.map((name) => ({ where: 'engine', what: name })),
+      advice: 'Write each registry as HOST or HOST:PORT into insecure-registries, and plan again.',
+      link: 'docs/migrating.md#registries',
+    },
+  ];
 }
 
 /** A flag may come from a place that the plan does not know, such as a script that starts the kubelet. */

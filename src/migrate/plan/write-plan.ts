@@ -1,5 +1,5 @@
 import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { errnoOf, messageOf } from '../../lib/errors';
 import { SmallFile } from '../../node/disk/files';
 import { NodeRoot } from '../gather/node-root';
@@ -32,6 +32,8 @@ export async function writePlan(directory: string, plan: Plan): Promise<void> {
   // plan.json comes last: a directory without it holds half a plan.
   for (const { path, text, mode } of outputFiles(plan)) {
     const target = join(directory, path);
+    if (relative(directory, target).startsWith('..'))
+      throw new Error(`the plan would write ${target}, which is outside ${directory}`);
     await mkdir(dirname(target), { recursive: true });
     await writeFile(target, text, { mode, flag: 'wx' });
   }

@@ -131,7 +131,7 @@ describe('dockbridge migrate plan', () => {
   });
 
   it.each([
-    ['a broken daemon.json', '{"debug": tru', 'invalid JSON'],
+    ['a broken daemon.json', '{"debug": tru', 'is not valid JSON here'],
     ['an authorization plugin', '{"authorization-plugins": ["opa"]}', 'setting-authorization-plugins'],
   ])('writes nothing and exits with 3 for %s', async (_, text, message) => {
     await put('/etc/docker/daemon.json', text);

@@ -372,6 +372,14 @@ describe('containerd', () => {
     expect(places('containerd-cri-off', more)).toEqual(['/etc/containerd/config.toml:2']);
   });
 
+  it('promises for CRI that is turned off what a plan does with any such file', () => {
+    const text = 'version = 3\nroot = "/x"\ndisabled_plugins = ["cri"]\n';
+    const [found] = takeInventory(
+      plainNode({ files: files({ ...CNI, '/etc/containerd/config.toml': text }) }),
+    ).filter(({ id }) => id === 'containerd-cri-off');
+    expect(found?.advice).toContain('The plan turns CRI on and keeps a copy of the file.');
+  });
+
   it('reports a configuration that is no TOML, with the line', () => {
     const more = { files: files({ ...CNI, '/etc/containerd/config.toml': 'version = 3\nroot = \n' }) };
     expect(unusual(more)).toEqual(['change containerd-config']);

@@ -187,6 +187,35 @@ describe('makePlan', () => {
     );
   });
 
+  it('names a broken daemon.json once, with the line that the inventory found', () => {
+    const broken = (where: string): Finding => ({
+      ...{ id: 'daemon-json-broken', severity: 'block', summary: 'S.', advice: 'A.', link: '' },
+      evidence: [{ where, what: 'is not valid JSON here' }],
+    });
+    const findings = [broken('/etc/docker/daemon.json:3')];
+    const accepted = ['daemon-json-broken'];
+    const plan = planFor({ daemonJson: '{"debug":' }, 'containerd', { findings, accepted });
+    expect(plan.findings.filter(({ id }) => id === 'daemon-json-broken')).toEqual(findings);
+  });
+
+  it('makes no path of an insecure registry that is no host', () => {
+    const names = ['../../../etc/cron.d/x', '..', 'a/b', 'r.example:5000', '[::1]:5000'];
+    const plan = planFor({ daemonJson: JSON.stringify({ 'insecure-registries': names }) });
+    expect(plan.files.map(({ path }) => path).filter((path) => path.endsWith('/hosts.toml'))).toEqual([
+      '/etc/containerd/certs.d/r.example:5000/hosts.toml',
+      '/etc/containerd/certs.d/[::1]:5000/hosts.toml',
+    ]);
+    const found = plan.findings.filter(({ advice }) => advice.startsWith('Write each registry as HOST'));
+    expect(found.flatMap(({ evidence }) => evidence.map(({ what }) => what))).toEqual(names.slice(0, 3));
+  });
+
+  it('expects rules of Docker after the reboot when Docker stays', () => {
+    const checks = (keepDocker: boolean) =>
+      planFor({}, 'containerd', { keepDocker }).steps.find(({ id }) => id === 'reboot')!.check.join('\n');
+    expect(checks(false)).toContain('grep -c DOCKER   # 0');
+    expect(checks(true)).not.toContain('DOCKER');
+  });
+
   it('is not made from a redacted text when the file is gone', () => {
     const path = '/etc/docker/daemon.json';
     const facts = nodeFacts({ daemonJson: '{"proxies": {"http-proxy": "http://[removed]@p"}}' });

@@ -48,6 +48,13 @@ describe('writePlan', () => {
     expect(await readdir(scratch)).toEqual([]);
   });
 
+  it('refuses a path of the node that leads out of its directory', async () => {
+    const [file] = plan.files;
+    const files = [{ ...file!, path: '/../../escaped' }];
+    await expect(writePlan(join(scratch, 'out'), { ...plan, files })).rejects.toThrow('which is outside');
+    expect(await readdir(scratch)).toEqual(['out']);
+  });
+
   it('replaces nothing', async () => {
     await writePlan(join(scratch, 'out'), plan);
     await expect(writePlan(join(scratch, 'out'), plan)).rejects.toThrow('EEXIST');

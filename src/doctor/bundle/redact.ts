@@ -94,10 +94,7 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
     `$1${REMOVED}`,
   ],
   // Go takes a proxy without a scheme, too, in which replaceUserinfo sees no URL.
-  [
-    /((?:https?|all|ftp)[_-]?proxy\\?["']?\s{0,8}[:=]\s{0,8}\\?["']?)[^\s"'\\/]{1,256}@/gi,
-    `$1${REMOVED}@`,
-  ],
+  [/((?:https?|all|ftp)[_-]?proxy\\?["']?\s{0,8}[:=]\s{0,8}\\?["']?)[^\s"'\\/]{1,256}@/gi, `$1${REMOVED}@`],
   // This matches `--token x`, `password=x`, `"secret": "x"` and, in JSON within JSON, `\"token\":\"x\"`.
   [
     new RegExp(

@@ -87,9 +87,7 @@ export function targetNode(facts: NodeFacts, read: (path: string) => string | un
 
 function cniBinDirs(facts: NodeFacts, given: string): string[] {
   if (given !== '') return given.split(/[:,]/);
-  const present = CNI_BIN_DIRS.filter(
-    (directory) => (facts.directories[directory] ?? []).length > 0,
-  );
+  const present = CNI_BIN_DIRS.filter((directory) => (facts.directories[directory] ?? []).length > 0);
   return present.length > 0 ? present : ['/opt/cni/bin'];
 }
 

@@ -83,5 +83,8 @@ export const STORAGE_ROWS: readonly SettingRow[] = [
 function root(): [Outcome, Outcome] {
   const advice =
     'The plan keeps the data of the target on the same file system, in a directory of its own. Check that there is room for both.';
-  return [planned('decides on the root of containerd', advice), planned('decides on the root of CRI-O', advice)];
+  return [
+    planned('decides on the root of containerd', advice),
+    planned('decides on the root of CRI-O', advice),
+  ];
 }

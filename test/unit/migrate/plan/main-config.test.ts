@@ -103,7 +103,10 @@ describe('the main configuration of containerd', () => {
   it('of version 3 keeps its bin_dir, next to which containerd refuses bin_dirs', () => {
     expect(cniOf(VERSION_3, [], [])).toEqual(conf);
     expect(cniOf(VERSION_3, ['loopback'], [])).toEqual({ ...conf, bin_dir: '/usr/lib/cni' });
-    expect(cniOf('version = 3\noom_score = 1\n', ['loopback'], [])).toEqual({ ...conf, bin_dirs: cniBinDirs });
+    expect(cniOf('version = 3\noom_score = 1\n', ['loopback'], [])).toEqual({
+      ...conf,
+      bin_dirs: cniBinDirs,
+    });
   });
 
   it.each([VERSION_2, VERSION_3])('is refused when no directory has all plugins: %j', (main) => {

@@ -211,7 +211,9 @@ describe('makePlan', () => {
 
   it('expects rules of Docker after the reboot when Docker stays', () => {
     const checks = (keepDocker: boolean) =>
-      planFor({}, 'containerd', { keepDocker }).steps.find(({ id }) => id === 'reboot')!.check.join('\n');
+      planFor({}, 'containerd', { keepDocker })
+        .steps.find(({ id }) => id === 'reboot')!
+        .check.join('\n');
     expect(checks(false)).toContain('grep -c DOCKER   # 0');
     expect(checks(true)).not.toContain('DOCKER');
   });

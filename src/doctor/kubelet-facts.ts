@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute, join, relative } from 'node:path';
 import { parse } from 'yaml';
 import { errnoOf, messageOf } from '../lib/errors';
 import { flagOf, flagsOf } from '../lib/flags';
@@ -78,6 +78,8 @@ export interface KubeletPlaces {
   /** The directory below which all files are searched; tests replace it. */
   readonly root?: string;
   readonly proc?: string;
+  /** Returns the place of a path below a root directory. By default, absolute links lead out of that directory. */
+  readonly locate?: (root: string, path: string) => Promise<string>;
 }
 
 /**
@@ -85,16 +87,19 @@ export interface KubeletPlaces {
  * started.
  */
 export async function readKubelet(places: KubeletPlaces): Promise<KubeletFacts> {
-  const { processes, config, root = '/', proc = '/proc' } = places;
-  if (config !== undefined) return fromFiles([], config, (path) => [path]);
+  const { processes, config, root = '/', proc = '/proc', locate = joined } = places;
+  if (config !== undefined) return fromFiles([], config, (path) => [async () => path]);
   const kubelets = processes.filter(({ name }) => name === 'kubelet');
   const [kubelet] = kubelets;
-  if (kubelet === undefined) return withoutProcess((path) => [join(root, path)]);
+  const onNode = (path: string) => () => locate(root, path);
+  if (kubelet === undefined) return withoutProcess((path) => [onNode(path)]);
   const { pid, args } = kubelet;
   const others = kubelets.length === 1 ? '' : ` (the first of ${kubelets.length})`;
+  const seenBy = (directory: 'root' | 'cwd', path: string) => () =>
+    locate(join(proc, String(pid), directory), path);
   const facts = await fromFiles(args, flagOf(args, 'config') ?? '', (path) =>
     // The path is resolved as the kubelet process sees it, because kubelet may run in a container.
-    isAbsolute(path) ? [join(proc, String(pid), 'root', path), path] : [join(proc, String(pid), 'cwd', path)],
+    isAbsolute(path) ? [seenBy('root', path), onNode(path)] : [seenBy('cwd', path)],
   );
   return {
     ...facts,
@@ -103,8 +108,15 @@ export async function readKubelet(places: KubeletPlaces): Promise<KubeletFacts> 
   };
 }
 
+/** Finds a place on this machine. Fails with the system's error. */
+type Place = () => Promise<string>;
+
 /** @returns the places where one of kubelet's paths may be read, the best place first. */
-type Locate = (path: string) => readonly string[];
+type Locate = (path: string) => readonly Place[];
+
+async function joined(root: string, path: string): Promise<string> {
+  return join(root, path);
+}
 
 async function withoutProcess(locate: Locate): Promise<KubeletFacts> {
   const read = await Promise.all(
@@ -122,7 +134,7 @@ async function withoutProcess(locate: Locate): Promise<KubeletFacts> {
 async function fromFiles(args: readonly string[], file: string, locate: Locate): Promise<KubeletFacts> {
   const problems: string[] = [];
   const configs: KubeletConfig[] = [];
-  const read = async (path: string, places: readonly string[]): Promise<void> => {
+  const read = async (path: string, places: readonly Place[]): Promise<void> => {
     try {
       configs.push(parseKubeletConfig(await readAt(places)));
     } catch (error) {
@@ -131,21 +143,22 @@ async function fromFiles(args: readonly string[], file: string, locate: Locate):
   };
   if (file !== '') await read(file, locate(file));
   const directory = flagOf(args, 'config-dir') ?? '';
-  for (const [path, place] of directory === '' ? [] : await dropIns(directory, locate, problems))
-    await read(path, [place]);
+  const more = directory === '' ? [] : await dropIns(directory, locate(directory), problems);
+  for (const path of more) await read(path, locate(path));
   return { from: file, isRunning: false, args, file, configs, problems };
 }
 
-/** Lists the `*.conf` files at any depth, sorted by name. kubelet reads no other files in this directory. */
-async function dropIns(directory: string, locate: Locate, problems: string[]): Promise<[string, string][]> {
-  const [place = directory] = locate(directory);
+/** Lists the `*.conf` files at any depth, sorted by name. kubelet reads no other files, and follows no links to directories. */
+async function dropIns(directory: string, [place]: readonly Place[], problems: string[]): Promise<string[]> {
   try {
-    const names = await readdir(place, { recursive: true });
-    return names
-      .filter((name) => name.endsWith('.conf'))
+    const start = (await place?.()) ?? directory;
+    const entries = await readdir(start, { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => !entry.isDirectory() && entry.name.endsWith('.conf'))
+      .map(({ parentPath, name }) => relative(start, join(parentPath, name)))
       .sort()
       .slice(0, MAX_DROP_INS)
-      .map((name) => [join(directory, name), join(place, name)]);
+      .map((name) => join(directory, name));
   } catch (error) {
     problems.push(`${directory}: ${messageOf(error)}`);
     return [];
@@ -153,9 +166,9 @@ async function dropIns(directory: string, locate: Locate, problems: string[]): P
 }
 
 /** Reads the file at the first of these places that this user may read. */
-async function readAt([place = '', ...others]: readonly string[]): Promise<string> {
+async function readAt([place, ...others]: readonly Place[]): Promise<string> {
   try {
-    return await new SmallFile(place, MAX_BYTES).text();
+    return await new SmallFile((await place?.()) ?? '', MAX_BYTES).text();
   } catch (error) {
     if (others.length > 0 && errnoOf(error) === 'EACCES') return readAt(others);
     throw error;

@@ -106,7 +106,7 @@ export interface FoundLine {
   readonly path: string;
   /** Counts from 1. */
   readonly line: number;
-  /** The line without its secrets, shortened. */
+  /** The part of the line that tells what it does, such as `docker run`, without arguments, which may be secrets. */
   readonly text: string;
 }
 

@@ -8,7 +8,8 @@ import { gatherFacts } from '../../migrate/gather/gather';
 import { takeInventory } from '../../migrate/inventory/inventory';
 import type { Target } from '../../migrate/mapping/row';
 import { makePlan, PlanRefused, type Plan, type PlanInput } from '../../migrate/plan/plan';
-import { checkEmpty, readOriginals, writePlan } from '../../migrate/plan/write-plan';
+import { dockerdProcessFiles } from '../../migrate/plan/proxy';
+import { checkEmpty, readOriginals, readPermissions, writePlan } from '../../migrate/plan/write-plan';
 import { DOCKBRIDGE_VERSION } from '../../release';
 import { print } from '../cri/print';
 
@@ -51,7 +52,7 @@ export async function plan(options: PlanCommand): Promise<number> {
       version: DOCKBRIDGE_VERSION,
       accepted: accept,
       keepDocker,
-      originals: await readOriginals(root, Object.keys(facts.files)),
+      originals: await readOriginals(root, Object.keys(facts.files), dockerdProcessFiles(facts)),
     });
     await writePlan(out, made);
     await print(summaryOf(out, made));
@@ -63,14 +64,18 @@ export async function plan(options: PlanCommand): Promise<number> {
   }
 }
 
-/** Makes the plan again when it replaces files that the inventory did not read, so that the plan has them from before. */
+/** Makes the plan again when it is known which files it replaces: it needs their texts from before and their permissions. */
 async function planOf(root: string, input: PlanInput): Promise<Plan> {
-  const first = makePlan(input);
-  const more = await readOriginals(
-    root,
-    first.files.map(({ path }) => path),
-  );
-  return makePlan({ ...input, originals: new Map([...input.originals, ...more]) });
+  const replaced = makePlan(input).files.flatMap(({ path, copyOf }) => [
+    path,
+    ...(copyOf === undefined ? [] : [copyOf]),
+  ]);
+  const more = await readOriginals(root, replaced);
+  return makePlan({
+    ...input,
+    originals: new Map([...input.originals, ...more]),
+    permissions: await readPermissions(root, replaced),
+  });
 }
 
 function summaryOf(out: string, { files, steps, findings }: Plan): string {

@@ -26,7 +26,7 @@ function isSecret(key: string): boolean {
 export function redactJson(value: unknown, key = ''): unknown {
   if (isSecret(key) && !isSection(key, value) && value !== null && typeof value !== 'boolean' && value !== '')
     return REMOVED;
-  if (typeof value === 'string') return redactText(value);
+  if (typeof value === 'string') return redactText(PROXY.test(key) ? withoutProxyUser(value) : value);
   if (Array.isArray(value)) {
     const items: readonly unknown[] = value;
     return items.map((item) => (isEnvironment(key) ? redactVariable(item) : redactJson(item)));
@@ -38,6 +38,13 @@ export function redactJson(value: unknown, key = ''): unknown {
       isEnvironment(key) && typeof inner === 'string' ? REMOVED : redactJson(inner, name),
     ]),
   );
+}
+
+const PROXY = /^(https?|all|ftp)[_-]?proxy$/i;
+
+/** Removes the user of a proxy that has no scheme, such as `user:password@proxy:3128`. */
+function withoutProxyUser(proxy: string): string {
+  return proxy.replace(/^[^\s/]{1,256}@/, `${REMOVED}@`);
 }
 
 /** Whether the value is kubelet's section `authorization`, which is kept although its key marks a secret. */
@@ -86,6 +93,8 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
     /((?<![\w-])(?:-u|--(?:proxy-)?user)[\s=,\\"']{0,8})(?!\d{1,10}:\d{1,10}(?!\w))[^\s:"',\\]{1,256}:[^\s"]+/g,
     `$1${REMOVED}`,
   ],
+  // Go takes a proxy without a scheme, too, in which replaceUserinfo sees no URL.
+  [/((?:https?|all|ftp)[_-]?proxy\\?["']?\s{0,8}[:=]\s{0,8}\\?["']?)[^\s"'\\/]{1,256}@/gi, `$1${REMOVED}@`],
   // This matches `--token x`, `password=x`, `"secret": "x"` and, in JSON within JSON, `\"token\":\"x\"`.
   [
     new RegExp(
@@ -111,6 +120,7 @@ export function redactArguments(args: readonly string[]): string[] {
   return args.map((word, at) => {
     const before = /^--?([\w.-]+)$/.exec(args[at - 1] ?? '')?.[1] ?? '';
     if (isSecret(before) && !word.startsWith('-')) return REMOVED;
+    if (PROXY.test(before)) return redactText(withoutProxyUser(word));
     const [, flag, name = ''] = /^(--?([\w.-]+)=)/.exec(word) ?? [];
     return flag !== undefined && isSecret(name) ? `${flag}${REMOVED}` : redactText(word);
   });

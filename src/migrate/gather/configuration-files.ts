@@ -98,9 +98,18 @@ export async function readFiles(
   return Object.fromEntries(read.flat());
 }
 
-/** Lists the directories of which names are enough. `/run` is searched for sockets only. */
-export async function readDirectories(node: NodeRoot): Promise<Record<string, readonly string[]>> {
-  const listed = await mapLimited(NAMES, CONCURRENCY, async ([directory, depth]) => {
+/**
+ * Lists the directories of which names are enough. `/run` is searched for sockets only.
+ * @param more directories whose own names are wanted, too.
+ */
+export async function readDirectories(
+  node: NodeRoot,
+  more: readonly string[] = [],
+): Promise<Record<string, readonly string[]>> {
+  const known = new Set(NAMES.map(([directory]) => directory));
+  const others = [...new Set(more)].filter((directory) => !known.has(directory));
+  const wanted = [...NAMES, ...others.map((directory) => [directory, 1] as const)];
+  const listed = await mapLimited(wanted, CONCURRENCY, async ([directory, depth]) => {
     const names = await node.names(directory, depth);
     if (names === undefined) return [];
     return [

@@ -55,10 +55,13 @@ export async function gatherFacts({ root, docker, endpoint }: GatherOptions): Pr
   const registryConfigs = flagsOf(bridge?.args ?? [], 'registry-config')
     .flatMap((value) => value.split(','))
     .filter((path) => isAbsolute(path));
+  const binDirs = (flagOf(bridge?.args ?? [], 'cni-bin-dir') ?? '')
+    .split(/[:,]/)
+    .filter((path) => isAbsolute(path));
   const containers = answer.engine?.containers ?? [];
   const [files, directories, credentials, lines, host] = await Promise.all([
     readFiles(node, more),
-    readDirectories(node),
+    readDirectories(node, binDirs),
     readCredentials(node, registryConfigs),
     readLines(node, containers),
     readHost(node, [answer.engine?.info.DockerRootDir ?? '/var/lib/docker']),

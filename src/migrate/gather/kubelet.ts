@@ -4,7 +4,7 @@ import { effectiveKubelet, readKubelet, type KubeletFacts } from '../../doctor/k
 import { flagOf } from '../../lib/flags';
 import type { NodeProcess } from '../../node/process/node-processes';
 import type { KubeletSnapshot, Sourced } from '../facts';
-import type { NodeRoot } from './node-root';
+import { NodeRoot } from './node-root';
 
 /** Reads the settings of the node's kubelet. Returns undefined when the node has none. */
 export async function readKubeletSnapshot(
@@ -12,7 +12,10 @@ export async function readKubeletSnapshot(
   processes: readonly NodeProcess[],
 ): Promise<KubeletSnapshot | undefined> {
   const proc = join(node.root, 'proc');
-  const facts = await readKubelet({ processes, root: node.root, proc });
+  const facts = await readKubelet({
+    ...{ processes, root: node.root, proc },
+    locate: (root, path) => new NodeRoot(root).locate(path),
+  });
   if (facts.from === '') return undefined;
   const effective = effectiveKubelet(facts);
   return {

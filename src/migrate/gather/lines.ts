@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { redactText } from '../../doctor/bundle/redact';
 import { mapLimited } from '../../lib/async/concurrency';
 import type { FoundLine, LineFacts, NodeContainer } from '../facts';
 import type { NodeRoot } from './node-root';
@@ -66,6 +65,29 @@ const DOCKER_FORMAT =
   /^\s*-?\s*(parser\s+docker\b|multiline\.parser\s+docker\s*$|docker_mode\s+on\b|docker\s*:\s*(\{\s*\})?\s*$|type\s*:\s*["']?docker["']?\s*$|path\s+\S*\/var\/lib\/docker\/containers\b|-?\s*["']?\/var\/lib\/docker\/containers\/\S*)/i;
 const COMMENT = /^\s*(#|;|\/\/)/;
 
+/** Subcommands of docker. Any other word after `docker` may be an argument of something else. */
+const SUBCOMMANDS = new Set(
+  (
+    'attach build builder buildx commit compose config container context cp create diff events exec export history image images ' +
+    'import info inspect kill load login logout logs manifest network node pause plugin port ps pull push rename restart rm rmi ' +
+    'run save search secret service stack start stats stop swarm system tag top trust unpause update version volume wait'
+  ).split(' '),
+);
+
+/** A kind of line that is searched, and what is kept of such a line. */
+export interface LineSearch {
+  readonly pattern: RegExp;
+  /** Returns the part of a matching line that cannot be a secret. Arguments and values can, in any notation. */
+  readonly shown: (line: string) => string;
+}
+
+/** What the gathering looks for. */
+export const SEARCHES: Readonly<Record<keyof LineFacts, LineSearch>> = {
+  docker: { pattern: CALLS_DOCKER, shown: callIn },
+  monitoring: { pattern: MENTIONS_DOCKER, shown: wordIn },
+  logFormat: { pattern: DOCKER_FORMAT, shown: (line) => DOCKER_FORMAT.exec(line)?.[0].trim() ?? '' },
+};
+
 /** Searches files that may mention Docker. Keeps single lines, because the files may hold anything. */
 export async function readLines(node: NodeRoot, containers: readonly NodeContainer[]): Promise<LineFacts> {
   const scripts = [...SCRIPT_FILES, ...(await filesOf(node, SCRIPTS))].filter(
@@ -73,9 +95,9 @@ export async function readLines(node: NodeRoot, containers: readonly NodeContain
   );
   const shipped = (await filesOf(node, SHIPPERS)).concat(await configMaps(node, containers));
   return {
-    docker: await matching(node, scripts, CALLS_DOCKER),
-    monitoring: await matching(node, await filesOf(node, MONITORING), MENTIONS_DOCKER),
-    logFormat: await matching(node, shipped, DOCKER_FORMAT),
+    docker: await matching(node, scripts, SEARCHES.docker),
+    monitoring: await matching(node, await filesOf(node, MONITORING), SEARCHES.monitoring),
+    logFormat: await matching(node, shipped, SEARCHES.logFormat),
   };
 }
 
@@ -83,21 +105,33 @@ export async function readLines(node: NodeRoot, containers: readonly NodeContain
  * Returns the lines that match and are no comments.
  * @param text of any file; binaries have no lines.
  */
-export function linesOf(path: string, text: string, pattern: RegExp): FoundLine[] {
+export function linesOf(path: string, text: string, { pattern, shown }: LineSearch): FoundLine[] {
   if (text.includes('\0')) return [];
   return text.split('\n').flatMap((line, at) => {
     if (line.length > 4_096 || COMMENT.test(line) || !pattern.test(line)) return [];
-    const shown = redactText(line.trim());
-    return [{ path, line: at + 1, text: shown.length > MAX_TEXT ? `${shown.slice(0, MAX_TEXT)}…` : shown }];
+    const kept = shown(line);
+    return [{ path, line: at + 1, text: kept.length > MAX_TEXT ? `${kept.slice(0, MAX_TEXT)}…` : kept }];
   });
 }
 
-export const PATTERNS = { CALLS_DOCKER, MENTIONS_DOCKER, DOCKER_FORMAT } as const;
+/** Returns `docker run` for any call with this subcommand, or the name of the socket, the unit or the program. */
+function callIn(line: string): string {
+  const [, key, unit] = /^(\w+)\s*=.*\b(docker\.(?:service|socket))/.exec(line) ?? [];
+  if (key !== undefined && unit !== undefined) return `${key}=${unit}`;
+  const name = CALLS_DOCKER.exec(line)?.[2] ?? 'docker';
+  const [, word = ''] = /(?:^|[\s;&|('"`$/])docker\s+([a-z]+)(?![\w.:/=-])/.exec(line) ?? [];
+  return name === 'docker' && SUBCOMMANDS.has(word) ? `docker ${word}` : name;
+}
 
-async function matching(node: NodeRoot, paths: readonly string[], pattern: RegExp): Promise<FoundLine[]> {
+/** Returns the word that contains `docker`, such as a path. A word has no `:` and no `@`, so that it has no user of a URL. */
+function wordIn(line: string): string {
+  return /[\w./*-]*\bdockerd?\b[\w./*-]*/i.exec(line)?.[0] ?? '';
+}
+
+async function matching(node: NodeRoot, paths: readonly string[], search: LineSearch): Promise<FoundLine[]> {
   const found = await mapLimited(paths.slice(0, MAX_FILES), CONCURRENCY, async (path) => {
     const text = await node.scan(path, MAX_FILE_BYTES);
-    return text === undefined ? [] : linesOf(path, text, pattern);
+    return text === undefined ? [] : linesOf(path, text, search);
   });
   return found.flat().slice(0, MAX_LINES);
 }

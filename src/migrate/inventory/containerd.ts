@@ -62,7 +62,7 @@ function config(facts: NodeFacts): readonly Finding[] {
       'change',
       'containerd-cri-off',
       "containerd's configuration turns CRI off, as Docker's package ships it.",
-      'The plan replaces the file and keeps a copy. A kubelet would only report "unknown service runtime.v1.RuntimeService".',
+      'The plan turns CRI on and keeps a copy of the file. A kubelet would only report "unknown service runtime.v1.RuntimeService".',
       lines.length > 0 ? lines : [{ where: path, what: 'disabled_plugins contains cri' }],
     ),
   ];

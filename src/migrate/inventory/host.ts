@@ -2,6 +2,7 @@ import { parseObject } from '../../lib/json';
 import type { DiskFacts, NodeFacts, OpenFiles } from '../facts';
 import { unsetKernelSettings } from '../kernel-settings';
 import { count, engineSays, finding, linesIn, type Evidence, type Finding, type Theme } from './finding-of';
+import { dataParent } from '../data-place';
 import { placeOf, podContainers } from './pods';
 
 /** What the machine has only because Docker is there, and what the new runtime needs of it. */
@@ -151,6 +152,7 @@ function iptables({ engine, files }: NodeFacts): readonly Finding[] {
   ];
 }
 
+/** Where containerd keeps its data unless the plan chooses a place. */
 const TARGET = '/var/lib/containerd';
 
 function disk(facts: NodeFacts): readonly Finding[] {
@@ -158,13 +160,17 @@ function disk(facts: NodeFacts): readonly Finding[] {
   if (engine === undefined) return [];
   const root = engine.info.DockerRootDir;
   const data = machine.disks.find(({ path }) => path === root);
-  const target = machine.disks.find(({ path }) => path === TARGET);
+  const parent = dataParent(root, machine.disks);
+  // A place that depends on the data-root is on the file system of the data-root.
+  const target = parent === '' ? machine.disks.find(({ path }) => path === TARGET) : data;
   if (data === undefined || target === undefined) return [];
+  const place = parent === '' ? TARGET : `${parent}/containerd`;
   const used = new Set(podContainers(facts).map(({ container }) => container.Image));
   const bytes = engine.images.reduce((sum, { Id, Size }) => sum + (used.has(Id) ? Size : 0), 0);
-  const evidence = [diskEvidence(data), diskEvidence(target)];
+  const evidence = target === data ? [diskEvidence(data)] : [diskEvidence(data), diskEvidence(target)];
   const isShort = target.freeBytes < bytes * 1.2;
-  if (!data.isMountPoint && !isShort)
+  const isOnAnother = data.device !== target.device || (data.isMountPoint && target !== data);
+  if (!isOnAnother && !isShort)
     return [
       finding(
         'ok',
@@ -179,9 +185,9 @@ function disk(facts: NodeFacts): readonly Finding[] {
       'change',
       'disk',
       isShort
-        ? `${TARGET} has too little room for a second copy of the images in use (${size(bytes)}).`
+        ? `${place} has too little room for a second copy of the images in use (${size(bytes)}).`
         : `The Engine's data has a volume of its own, and ${TARGET} would be on another disk.`,
-      data.isMountPoint
+      isOnAnother
         ? `Mount another volume at ${TARGET} (CRI-O: /var/lib/containers), or give it the volume of ${root} when Docker is gone.`
         : 'Remove unused images, or give the new runtime a volume of its own.',
       evidence,

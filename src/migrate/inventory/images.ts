@@ -85,7 +85,7 @@ function unknownOrigin(
       'review',
       'local-image',
       "The Engine's containerd store does not tell which images were built here.",
-      '`dockbridge migrate images --used --dry-run` asks the registries, and lists what has to be carried.',
+      '`dockbridge migrate images --used` carries every image that a pod uses, so that none is lost. With --dry-run it only lists them.',
       used.map((image) => imageEvidence(image, users.get(image.Id) ?? [])),
     ),
   ];

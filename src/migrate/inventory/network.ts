@@ -1,24 +1,9 @@
-import { extname } from 'node:path';
-import { messageOf } from '../../lib/errors';
-import { isObject, parseObject, text } from '../../lib/json';
-import {
-  parseNetworkList,
-  parseSinglePlugin,
-  wantsCapability,
-  type NetworkConfig,
-} from '../../network/cni/network-config';
+import { parseObject, text } from '../../lib/json';
+import { wantsCapability } from '../../network/cni/network-config';
+import { CNI_BIN_DIRS, CNI_CONF_DIR, findNetwork, neededPlugins, type Network } from '../cni-plugins';
 import type { NodeFacts } from '../facts';
 import { count, finding, listed, type Evidence, type Theme } from './finding-of';
 import { placeOf, podContainers } from './pods';
-
-const CONF_DIR = '/etc/cni/net.d/';
-/** Where plugins are looked for: the place of most installers, and Debian's. */
-const BIN_DIRS = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'];
-
-interface Network {
-  readonly path: string;
-  readonly config: NetworkConfig;
-}
 
 /** Whether the new runtime finds a network for pods, and host ports with it. */
 export const network: Theme = (facts) => {
@@ -32,7 +17,7 @@ export const network: Theme = (facts) => {
           ? "The node has no CNI configuration: pods are on the Engine's bridge."
           : 'No CNI configuration of the node is valid.',
         "Install the cluster's network (such as Calico, Cilium or Flannel) first. containerd and CRI-O report NotReady without CNI.",
-        broken.length === 0 ? [{ where: CONF_DIR, what: 'no configuration' }] : broken,
+        broken.length === 0 ? [{ where: CNI_CONF_DIR, what: 'no configuration' }] : broken,
       ),
       ...hostPorts(facts, undefined),
     ];
@@ -75,25 +60,6 @@ function onBridge(facts: NodeFacts, { path }: Network): ReturnType<Theme> {
       ],
     ),
   ];
-}
-
-/** Chooses as runtimes do: the first valid file in lexical order. */
-function findNetwork({ files }: NodeFacts): {
-  readonly found: Network | undefined;
-  readonly broken: Evidence[];
-} {
-  const broken: Evidence[] = [];
-  for (const path of Object.keys(files).sort()) {
-    if (!path.startsWith(CONF_DIR)) continue;
-    const json = files[path]?.text ?? '';
-    try {
-      const config = extname(path) === '.conflist' ? parseNetworkList(json) : parseSinglePlugin(json);
-      return { found: { path, config }, broken };
-    } catch (error) {
-      broken.push({ where: path, what: messageOf(error) });
-    }
-  }
-  return { found: undefined, broken };
 }
 
 function versionFindings(
@@ -140,16 +106,11 @@ function versionFindings(
   ];
 }
 
-/** containerd sets up the loopback interface with this plugin, whatever the configuration names. */
-const LOOPBACK = 'loopback';
-
 function pluginFindings({ directories }: NodeFacts, { path, config }: Network): ReturnType<Theme> {
-  const there = BIN_DIRS.filter((directory) => directories[directory] !== undefined);
+  const there = CNI_BIN_DIRS.filter((directory) => directories[directory] !== undefined);
   const placesOf = (type: string): string[] =>
     there.filter((directory) => directories[directory]?.includes(type) === true);
-  const needed = [
-    ...new Set([LOOPBACK, ...config.plugins.flatMap(({ type, body }) => [type, ...ipamOf(body)])]),
-  ];
+  const needed = neededPlugins(config);
   const missing = needed.filter((type) => placesOf(type).length === 0);
   if (missing.length > 0)
     return [
@@ -179,10 +140,6 @@ function pluginFindings({ directories }: NodeFacts, { path, config }: Network): 
       })),
     ),
   ];
-}
-
-function ipamOf({ ipam }: NetworkConfig['plugins'][number]['body']): string[] {
-  return isObject(ipam) && text(ipam.type) !== '' ? [text(ipam.type)] : [];
 }
 
 function hostPorts(facts: NodeFacts, found: Network | undefined): ReturnType<Theme> {

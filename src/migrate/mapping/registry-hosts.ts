@@ -9,6 +9,11 @@ export function hostsOfImages(images: readonly string[]): string[] {
   return [...new Set(hosts)].filter((host) => host !== 'docker.io');
 }
 
+/** Whether a text is a host with or without a port. Anything else must not become a part of a path. */
+export function isRegistryHost(name: string): boolean {
+  return /^(\[[\da-f:.]+\]|[a-z\d]([\w.-]*[a-z\d])?)(:\d{1,5})?$/i.test(name);
+}
+
 /** Whether a registry that is named by its address, or `localhost`, is in one of the ranges (`10.0.0.0/8`). */
 export function inRanges(host: string, ranges: readonly string[]): boolean {
   const name = host.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');

@@ -1,7 +1,8 @@
-import { dirname } from 'node:path';
 import { isObject, text, type JsonObject } from '../../lib/json';
+import { dataParent } from '../data-place';
+import type { DiskFacts } from '../facts';
 import { CRIO_DRIVERS, SNAPSHOTTERS } from './rows/storage';
-import { hostsOfImages, inRanges } from './registry-hosts';
+import { hostsOfImages, inRanges, isRegistryHost } from './registry-hosts';
 import { isAddressRange } from './rows/registries';
 
 /** What the files of a target are made from: the settings of the Engine, in the target's terms but in no file's form. */
@@ -11,12 +12,14 @@ export interface TargetSettings {
   readonly mirrors: readonly string[];
   /** Registries, as in image names, whose certificates are not verified or that speak HTTP. */
   readonly insecureRegistries: readonly string[];
+  /** Entries of the same setting that are no hosts, and of which nothing is written. */
+  readonly invalidRegistries: readonly string[];
   readonly proxy: { readonly http: string; readonly https: string; readonly no: string };
   readonly runtimes: readonly OciRuntime[];
   /** '' for the target's default. */
   readonly defaultRuntime: string;
   readonly ulimits: readonly Ulimit[];
-  /** The directory that has the Engine's data-root, and gets the target's data; '' for the target's default. */
+  /** The directory that gets the target's data; '' for the target's default. */
   readonly dataParent: string;
   /** '' for the target's default. */
   readonly snapshotter: string;
@@ -64,9 +67,11 @@ export interface NodeContext {
   readonly images: readonly string[];
   /** Whether the Engine's containers live in the containerd that becomes the target. */
   readonly isContainerdShared: boolean;
+  /** The file systems of the node, as far as they are known. */
+  readonly disks?: readonly DiskFacts[];
   /** The Engine's effective settings about registries, if it answered. */
   readonly registries?: { readonly mirrors: readonly string[]; readonly insecure: readonly string[] };
-  /** Proxies of dockerd's environment, which the settings override. */
+  /** The Engine's proxies with their passwords: those of its settings, or else of its environment. */
   readonly proxy: { readonly http: string; readonly https: string; readonly no: string };
 }
 
@@ -77,20 +82,24 @@ export function targetSettings(merged: JsonObject, node: NodeContext): TargetSet
   const oomScoreAdjust = number(merged['oom-score-adjust']);
   const files = number(options['max-file']);
   const runtimes = runtimesOf(merged);
+  const insecure = insecureRegistries(
+    node.registries?.insecure ?? strings(merged['insecure-registries']),
+    node.images,
+  );
   return {
     cgroupDriver: cgroupDriver(merged, node),
     mirrors: unique(node.registries?.mirrors ?? strings(merged['registry-mirrors'])).map((url) =>
       url.replace(/\/+$/, ''),
     ),
-    insecureRegistries: insecureRegistries(
-      node.registries?.insecure ?? strings(merged['insecure-registries']),
-      node.images,
-    ),
-    proxy: proxyOf(group(merged, 'proxies'), node),
+    insecureRegistries: insecure.filter(isRegistryHost),
+    invalidRegistries: insecure.filter((name) => !isRegistryHost(name)),
+    proxy: node.proxy,
     runtimes,
     defaultRuntime: defaultRuntime(text(merged['default-runtime']), runtimes),
     ulimits: ulimitsOf(group(merged, 'default-ulimits')),
-    dataParent: node.isContainerdShared ? '' : parentOf(text(merged['data-root']) || text(merged.graph)),
+    dataParent: node.isContainerdShared
+      ? ''
+      : dataParent(text(merged['data-root']) || text(merged.graph), node.disks ?? []),
     snapshotter: SNAPSHOTTERS[text(merged['storage-driver'])] ?? '',
     storageDriver: CRIO_DRIVERS[text(merged['storage-driver'])] ?? '',
     seccompProfile: text(merged['seccomp-profile']).startsWith('/') ? text(merged['seccomp-profile']) : '',
@@ -123,14 +132,6 @@ function insecureRegistries(entries: readonly string[], images: readonly string[
   // The Engine implies these two.
   const ranges = [...entries.filter(isAddressRange), '127.0.0.0/8', '::1/128'];
   return unique([...hosts, ...hostsOfImages(images).filter((host) => inRanges(host, ranges))]);
-}
-
-function proxyOf(proxies: JsonObject, { proxy }: NodeContext): TargetSettings['proxy'] {
-  return {
-    http: text(proxies['http-proxy']) || proxy.http,
-    https: text(proxies['https-proxy']) || proxy.https,
-    no: text(proxies['no-proxy']) || proxy.no,
-  };
 }
 
 function runtimesOf(merged: JsonObject): OciRuntime[] {
@@ -168,11 +169,6 @@ function ulimitsOf(limits: JsonObject): Ulimit[] {
       number(Object.entries(limit).find(([name]) => name.toLowerCase() === key)?.[1]) ?? 0;
     return [{ name, soft: value('soft'), hard: value('hard') }];
   });
-}
-
-function parentOf(dataRoot: string): string {
-  const plain = dataRoot.replace(/\/+$/, '');
-  return plain === '' || plain === '/var/lib/docker' ? '' : dirname(plain);
 }
 
 /** Docker's `10m` as a quantity of Kubernetes. Both count in powers of 1024. */

@@ -25,6 +25,8 @@ export interface TargetNode {
   readonly certificates: Certificates;
   readonly cniConfDir: string;
   readonly cniBinDirs: readonly string[];
+  /** The plugins that a directory lacks and that another one has, by directory. */
+  readonly cniMissing: Readonly<Record<string, readonly string[]>>;
   /** '' for the target's default. */
   readonly sandboxImage: string;
   /** LimitNOFILE for the target's unit; '' for the unit's own. */
@@ -37,6 +39,8 @@ export interface TargetNode {
   readonly registryPath?: string;
   /** Whether that configuration names a place for the data, which stays. */
   readonly hasRoot?: boolean;
+  /** The only directory of plugins; '' when the main configuration names it, undefined for all of `cniBinDirs`. */
+  readonly cniBinDir?: string;
 }
 
 /** An existing configuration that the plan cannot extend. Its message tells what to do. */
@@ -45,10 +49,13 @@ export class UnusableConfig extends Error {}
 /** Returns all files of containerd. Throws UnusableConfig. */
 export function containerdFiles(settings: TargetSettings, node: TargetNode, origin: string): PlannedFile[] {
   const main = mainFile(node, origin, settings.metricsAddress === '' ? DROP_IN : DROP_INS);
+  // Version 2 has no `bin_dirs`, and containerd refuses `bin_dirs` next to a `bin_dir`.
+  const hasOneBinDir = main.version === 2 || main.binDir !== '';
   const current = containerdConfig(settings, {
     ...node,
     hasRoot: main.hasRoot,
     registryPath: main.registryPath,
+    ...(hasOneBinDir ? { cniBinDir: binDirFor(main.binDir, node) } : {}),
   });
   const config = main.version === 2 ? asVersion2(current) : current;
   return [
@@ -104,7 +111,7 @@ export function containerdConfig(settings: TargetSettings, node: TargetNode): Js
         ...(settings.selinux ? { enable_selinux: true } : {}),
         ...(settings.seccompProfile === '' ? {} : { unset_seccomp_profile: settings.seccompProfile }),
         ...(settings.cdiSpecDirs.length === 0 ? {} : { cdi_spec_dirs: settings.cdiSpecDirs }),
-        cni: { bin_dirs: node.cniBinDirs, conf_dir: node.cniConfDir },
+        cni: { ...binDirsOf(node), conf_dir: node.cniConfDir },
         containerd: {
           ...(settings.defaultRuntime === '' ? {} : { default_runtime_name: settings.defaultRuntime }),
           runtimes,
@@ -117,6 +124,29 @@ export function containerdConfig(settings: TargetSettings, node: TargetNode): Js
           }),
     },
   };
+}
+
+function binDirsOf({ cniBinDir, cniBinDirs }: TargetNode): JsonObject {
+  if (cniBinDir === undefined) return { bin_dirs: cniBinDirs };
+  return cniBinDir === '' ? {} : { bin_dir: cniBinDir };
+}
+
+/**
+ * Chooses the one directory for plugins that `bin_dir` can name. Returns '' when the configuration names it already.
+ * @param current the `bin_dir` of the main configuration; '' when it has none.
+ */
+function binDirFor(current: string, { cniBinDirs, cniMissing }: TargetNode): string {
+  const isComplete = (directory: string) => (cniMissing[directory] ?? []).length === 0;
+  if (current !== '' && isComplete(current)) return '';
+  const chosen = [...cniBinDirs, ...Object.keys(cniMissing)].find(isComplete);
+  if (chosen !== undefined) return chosen;
+  const lacks = Object.entries(cniMissing).map(
+    ([directory, plugins]) => `${directory} lacks ${plugins.join(', ')}`,
+  );
+  throw new UnusableConfig(
+    `${MAIN} can name one directory for CNI plugins only (bin_dir), and no directory has all plugins of the network: ${lacks.join('; ')}. ` +
+      'Link the plugins into one of these directories, and plan again.',
+  );
 }
 
 /** All runc-like runtimes need the same cgroup driver (containerd docs/cri/config.md); the options of other shims are their own. */
@@ -139,7 +169,6 @@ function asVersion2(config: JsonObject): JsonObject {
   const { [IMAGES]: images, [RUNTIME]: runtime, ...others } = plugins;
   const { snapshotter, pinned_images: pinned, ...restOfImages } = table(images);
   const { cni, containerd, ...restOfRuntime } = table(runtime);
-  const { bin_dirs: binDirs, ...restOfCni } = table(cni);
   return {
     ...config,
     version: 2,
@@ -148,8 +177,7 @@ function asVersion2(config: JsonObject): JsonObject {
         ...(isObject(pinned) ? { sandbox_image: pinned.sandbox } : {}),
         ...restOfImages,
         ...restOfRuntime,
-        // Version 2 has room for one directory.
-        cni: { bin_dir: strings(binDirs)[0], ...restOfCni },
+        cni,
         containerd: { ...(snapshotter === undefined ? {} : { snapshotter }), ...table(containerd) },
       },
       ...others,
@@ -164,6 +192,8 @@ interface MainFile {
   readonly hasRoot: boolean;
   /** '' when it has none. */
   readonly registryPath: string;
+  /** Its `bin_dir` for CNI plugins; '' when it has none. */
+  readonly binDir: string;
 }
 
 /** Returns the directory of containerd's data after the migration. A configuration that is no TOML counts as none. */
@@ -184,16 +214,10 @@ function mainFile(
   imported: string,
 ): MainFile {
   const fresh = stringify({ version: 3, imports: [imported] });
-  if (before === undefined)
-    return { file: targetFile(path, origin, fresh), version: 3, hasRoot: false, registryPath: '' };
+  const nothing = { version: 3, hasRoot: false, registryPath: '', binDir: '' } as const;
+  if (before === undefined) return { ...nothing, file: targetFile(path, origin, fresh) };
   const old = parsed(path, before);
-  if (isStub(old))
-    return {
-      file: { ...targetFile(path, origin, fresh), before },
-      version: 3,
-      hasRoot: false,
-      registryPath: '',
-    };
+  if (isStub(old)) return { ...nothing, file: { ...targetFile(path, origin, fresh), before } };
   const version = old.version;
   if (version !== 2 && version !== 3 && version !== 4)
     throw new UnusableConfig(
@@ -207,7 +231,13 @@ function mainFile(
     version: version === 2 ? 2 : 3,
     hasRoot: typeof old.root === 'string',
     registryPath: textOf(registryOf(old).config_path),
+    binDir: binDirIn(table(old.plugins)[version === 2 ? CRI_V2 : RUNTIME]),
   };
+}
+
+function binDirIn(runtime: unknown): string {
+  const value = table(table(runtime).cni).bin_dir;
+  return typeof value === 'string' ? value : '';
 }
 
 function parsed(path: string, text: string): TomlTable {

@@ -85,7 +85,8 @@ function runtimeTable(settings: TargetSettings): JsonObject {
     default_capabilities: DOCKER_CAPABILITIES,
     default_sysctls: DOCKER_SYSCTLS,
     ...(settings.defaultRuntime === 'runc' && !isDefined
-      ? { runtimes: { ...runtimes, runc: { runtime_path: '/usr/bin/runc', runtime_type: 'oci' } } }
+      ? // Without a path CRI-O finds the program in $PATH: distributions put runc into different directories.
+        { runtimes: { ...runtimes, runc: { runtime_type: 'oci' } } }
       : settings.runtimes.length === 0
         ? {}
         : { runtimes }),

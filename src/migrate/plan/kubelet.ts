@@ -62,7 +62,7 @@ export function kubeletEdits(node: KubeletNode): PlannedFile[] {
       text,
       mode: 0o644,
       step: 'edit-kubelet',
-      ...(ownUnit(path) === path ? { before } : {}),
+      ...(ownUnit(path) === path ? { before } : { copyOf: path }),
     });
   }
   if (!node.files.has(CRICTL))

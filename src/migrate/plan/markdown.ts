@@ -1,4 +1,5 @@
 import type { Finding, Severity } from '../finding';
+import { SECRET_MODE } from './node-file';
 import type { Plan } from './plan';
 import type { Step } from './step';
 
@@ -52,7 +53,7 @@ function findingOf({ id, summary, evidence, advice }: Finding): string {
 function filesOf({ files }: Plan): string {
   const rows = files.map(
     ({ path, before, mode }) =>
-      `| \`${path}\` | ${before === undefined ? 'new' : 'changed'} | ${mode === 0o600 ? 'may hold a password' : ''} |`,
+      `| \`${path}\` | ${before === undefined ? 'new' : 'changed'} | ${mode === SECRET_MODE ? 'may hold a password' : ''} |`,
   );
   return ['## Files', '', '| file on the node | state | note |', '| --- | --- | --- |', ...rows].join('\n');
 }

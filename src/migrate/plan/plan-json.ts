@@ -10,6 +10,8 @@ export interface PlanFileJson {
   readonly path: string;
   /** Octal, such as `0644`. */
   readonly mode: string;
+  /** User and group as numbers, such as `0:0`. */
+  readonly owner: string;
   /** The id of the step that puts the file in its place. */
   readonly step: string;
   /** The whole new file, relative to the directory of the plan. */
@@ -36,6 +38,7 @@ export function planJson(plan: Plan): string {
   const files = plan.files.map((file): PlanFileJson => ({
     path: file.path,
     mode: file.mode.toString(8).padStart(4, '0'),
+    owner: `${file.owner?.uid ?? 0}:${file.owner?.gid ?? 0}`,
     step: file.step,
     source: sourceOf(file.path),
     patch: file.before === undefined ? null : patchOf(file.path),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { flagOf } from '../../lib/flags';
+import { REMOVED } from '../../doctor/bundle/redact';
 import type { NodeFacts } from '../facts';
 import type { Finding } from '../finding';
 import { unsetKernelSettings } from '../kernel-settings';
@@ -8,7 +9,7 @@ import { kubeletUnit } from '../kubelet-units';
 import type { Target } from '../mapping/row';
 import { engineSettings } from '../mapping/setting';
 import { settingFindings } from '../mapping/setting-findings';
-import { targetSettings } from '../mapping/target-settings';
+import { targetSettings, type TargetSettings } from '../mapping/target-settings';
 import { nodeName } from '../node-name';
 import { certificateCopy, certificatesDirectory } from './certificates';
 import { dataRootRemoval } from './clean-up';
@@ -16,7 +17,8 @@ import { containerdFiles, containerdRoot, UnusableConfig } from './containerd';
 import { crioFiles, crioRoot } from './crio';
 import { kernelFiles } from './kernel';
 import { CRICTL, ENV_FILE, INSTANCE_CONFIG, kubeletEdits } from './kubelet';
-import type { PlannedFile } from './node-file';
+import { withPermissions, type Permissions, type PlannedFile } from './node-file';
+import { dockerProxy, proxyFindings } from './proxy';
 import { quoted } from './shell';
 import type { Step } from './step';
 import { stepsOf } from './steps';
@@ -36,6 +38,8 @@ export interface PlanInput {
   readonly keepDocker: boolean;
   /** The texts of the node's files as they are, with secrets, by path. */
   readonly originals: ReadonlyMap<string, string>;
+  /** The permissions of the node's files, by path; undefined when nothing is known of them. */
+  readonly permissions?: ReadonlyMap<string, Permissions>;
 }
 
 export interface Plan {
@@ -67,26 +71,35 @@ export const ENDPOINTS: Readonly<Record<Target, string>> = {
   'cri-o': 'unix:///var/run/crio/crio.sock',
 };
 
+/** The id of the finding about a daemon.json that is not JSON. */
+const BROKEN = 'daemon-json-broken';
+
 /** Makes the plan of a node's migration. Throws PlanRefused when a finding forbids it, or when the kubelet has left Docker. */
 export function makePlan(input: PlanInput): Plan {
-  const { facts, target, version, originals } = input;
+  const { facts, target, version } = input;
   refuseMoved(facts);
-  const read = (path: string): string | undefined => originals.get(path) ?? facts.files[path]?.text;
+  const read = (path: string): string | undefined => originalText(input, path);
   const configuration = engineConfiguration(facts, read);
+  const unit = target === 'containerd' ? 'containerd' : 'crio';
+  const { merged } = engineSettings(configuration);
+  const proxy = dockerProxy(facts, merged, read);
+  const byHand = proxyFindings(proxy, unit);
   const findings = [
-    ...input.findings.filter(({ id }) => !id.startsWith('setting-')),
-    ...settingFindings(configuration, target),
+    ...input.findings.filter(({ id }) => !id.startsWith('setting-') && !byHand.some((one) => one.id === id)),
+    ...byHand,
+    // The inventory's finding about a broken file names the line.
+    ...settingFindings(configuration, target).filter(
+      ({ id }) => id !== BROKEN || !input.findings.some((one) => one.id === BROKEN),
+    ),
   ];
   refuseBlocked(findings, input.accepted);
-  const { merged } = engineSettings(configuration);
   const oldEndpoint = facts.kubelet?.endpoint.value ?? '';
   const dockerRoot = facts.engine?.info.DockerRootDir ?? '';
   const context = nodeContext(facts);
   const isContainerdShared = target === 'containerd' && context.isContainerdShared;
-  const settings = targetSettings(merged, { ...context, isContainerdShared });
+  const settings = targetSettings(merged, { ...context, isContainerdShared, proxy: proxy.proxy });
   const origin = originOf(version, configuration.file?.text);
   const node = targetNode(facts, read);
-  const unit = target === 'containerd' ? 'containerd' : 'crio';
   const targetFiles = filesOfTarget(node.mainPath, () =>
     target === 'containerd' ? containerdFiles(settings, node, origin) : crioFiles(settings, node, origin),
   );
@@ -107,8 +120,9 @@ export function makePlan(input: PlanInput): Plan {
     origin,
   });
   const files = [...targetFiles, ...kernelFiles(unsetKernelSettings(facts), origin), ...edits].map((file) =>
-    withBefore(file, read),
+    withPermissions(withBefore(file, read), input.permissions?.get(file.copyOf ?? file.path)),
   );
+  refuseRedacted(files);
   const inventory = Object.fromEntries(
     Object.entries(facts.files).map(([path, { sha256: hash }]) => [path, hash]),
   );
@@ -117,7 +131,7 @@ export function makePlan(input: PlanInput): Plan {
     target,
     hostname: facts.host.hostname,
     origin,
-    findings: [...findings, ...endpointFindings(facts, edits, target)],
+    findings: [...findings, ...registryFindings(settings), ...endpointFindings(facts, edits, target)],
     accepted: input.accepted,
     files,
     steps: stepsOf({
@@ -155,6 +169,24 @@ export function makePlan(input: PlanInput): Plan {
 function backupOf(inventory: Plan['inventory'], files: readonly PlannedFile[]): string {
   const id = sha256(JSON.stringify([inventory, files])).slice(0, 12);
   return `/var/backups/dockbridge-migrate-${id}.tar.gz`;
+}
+
+/** Throws an Error when a planned file has the mark of a removed secret that its original does not have. */
+function refuseRedacted(files: readonly PlannedFile[]): void {
+  const wrong = files.find(({ text, before = '' }) => text.includes(REMOVED) && !before.includes(REMOVED));
+  if (wrong !== undefined)
+    throw new Error(
+      `the plan knows a secret of ${wrong.path} only as ${REMOVED}. Put that setting into a file, such as daemon.json, and plan again.`,
+    );
+}
+
+/** Returns the text of a file as it is on the node; undefined when there is none. Throws an Error instead of returning a redacted text. */
+function originalText({ facts, originals }: PlanInput, path: string): string | undefined {
+  const original = originals.get(path);
+  const { text, isRedacted = false } = facts.files[path] ?? {};
+  if (original === undefined && isRedacted)
+    throw new Error(`${path} holds a secret, and was gone when the plan read it again. Make the plan again.`);
+  return original ?? text;
 }
 
 /** Throws PlanRefused for blocking findings that the user did not accept. */
@@ -212,6 +244,20 @@ function filesOfTarget(mainPath: string, make: () => PlannedFile[]): PlannedFile
     };
     throw new PlanRefused(error.message, [finding]);
   }
+}
+
+function registryFindings({ invalidRegistries }: TargetSettings): Finding[] {
+  if (invalidRegistries.length === 0) return [];
+  return [
+    {
+      id: 'setting-insecure-registries',
+      severity: 'change',
+      summary: 'Entries of "insecure-registries" are not hosts, and the plan writes nothing for them.',
+      evidence: invalidRegistries.map((name) => ({ where: 'engine', what: name })),
+      advice: 'Write each registry as HOST or HOST:PORT into insecure-registries, and plan again.',
+      link: 'docs/migrating.md#registries',
+    },
+  ];
 }
 
 /**

@@ -24,7 +24,7 @@ export function stepsOf(facts: StepFacts): Step[] {
     annotate(facts),
     verify(facts),
     uncordon(facts),
-    reboot(),
+    reboot(facts),
     cleanUp(facts),
   ];
 }
@@ -305,14 +305,18 @@ function uncordon({ node }: StepFacts): Step {
   );
 }
 
-function reboot(): Step {
+function reboot({ keepDocker }: StepFacts): Step {
   return step(
     'reboot',
     'Reboot once',
     'Until then, rules of iptables and kernel settings that dockerd made are still there. Drain the node before. A reboot shows whether the node works without them.',
     {
       commands: ['systemctl reboot'],
-      check: ['iptables-save | grep -c DOCKER   # 0', 'sysctl net.ipv4.ip_forward   # 1'],
+      check: [
+        // A Docker that stays makes its rules again.
+        ...(keepDocker ? [] : ['iptables-save | grep -c DOCKER   # 0']),
+        'sysctl net.ipv4.ip_forward   # 1',
+      ],
     },
   );
 }
@@ -345,8 +349,9 @@ function cleanUp({ keepDocker, dataRoot: { removed, kept } }: StepFacts): Step {
   );
 }
 
-function putCommand({ path, mode }: PlannedFile): string {
-  return `install -D -m ${mode.toString(8).padStart(4, '0')} ${quoted(`files${path}`)} ${quoted(path)}`;
+function putCommand({ path, mode, owner }: PlannedFile): string {
+  const by = owner === undefined ? '' : ` -o ${owner.uid} -g ${owner.gid}`;
+  return `install -D -m ${mode.toString(8).padStart(4, '0')}${by} ${quoted(`files${path}`)} ${quoted(path)}`;
 }
 
 function undoCommand({ path, before }: PlannedFile, archive: string): string {

@@ -1,5 +1,5 @@
 import type { TargetSettings } from '../mapping/target-settings';
-import { targetFile, type PlannedFile } from './node-file';
+import { SECRET_MODE, targetFile, type PlannedFile } from './node-file';
 
 /** Writes the drop-ins of the target's unit: proxies, and limits that dockerd had from its own unit. */
 export function unitDropIns(
@@ -22,7 +22,7 @@ export function unitDropIns(
     // A proxy's URL may hold a password.
     ...(environment.length === 0
       ? []
-      : [targetFile(`${directory}/10-proxy-from-docker.conf`, origin, service(environment), 0o600)]),
+      : [targetFile(`${directory}/10-proxy-from-docker.conf`, origin, service(environment), SECRET_MODE)]),
     ...(limits.length === 0
       ? []
       : [targetFile(`${directory}/10-limits-from-docker.conf`, origin, service(limits))]),

@@ -1,3 +1,4 @@
+import { CNI_BIN_DIRS, missingPlugins } from '../cni-plugins';
 import { containerdConfigPath, engineContainerd } from '../engine-containerd';
 import type { NodeFacts } from '../facts';
 import type { NodeContext } from '../mapping/target-settings';
@@ -20,13 +21,14 @@ export function engineConfiguration(
 }
 
 /** Returns what the translation of settings needs to know of the node. */
-export function nodeContext(facts: NodeFacts): NodeContext {
+export function nodeContext(facts: NodeFacts): Omit<NodeContext, 'proxy'> {
   const info = facts.engine?.info;
   const registries = info?.RegistryConfig;
   const kubeletDriver = facts.kubelet?.cgroupDriver.value ?? '';
   return {
     cgroupDriver: kubeletDriver === '' ? (info?.CgroupDriver ?? '') : kubeletDriver,
     cgroupVersion: facts.host.cgroupVersion ?? 2,
+    disks: facts.host.disks,
     images: (facts.engine?.images ?? []).flatMap((image) => [
       ...(image.RepoTags ?? []),
       ...(image.RepoDigests ?? []),
@@ -45,13 +47,7 @@ export function nodeContext(facts: NodeFacts): NodeContext {
             ],
           },
         }),
-    // The Engine hides passwords in these: a URL with credentials has to come from the settings.
-    proxy: { http: shown(info?.HttpProxy), https: shown(info?.HttpsProxy), no: info?.NoProxy ?? '' },
   };
-}
-
-function shown(url: string | undefined): string {
-  return url === undefined || /:\/\/[^/]*@/.test(url) ? '' : url;
 }
 
 /** Returns what the target's files need to know of the node. */
@@ -60,11 +56,13 @@ export function targetNode(facts: NodeFacts, read: (path: string) => string | un
   const kubelet = facts.kubelet?.arguments ?? [];
   const mainPath = containerdConfigPath(facts);
   const main = read(mainPath);
+  const binDirs = cniBinDirs(facts, flagOf(bridge, 'cni-bin-dir'));
   return {
     cgroupVersion: facts.host.cgroupVersion ?? 2,
     certificates: certificatesOf(facts.directories['/etc/docker/certs.d'] ?? []),
     cniConfDir: flagOf(bridge, 'cni-conf-dir') || '/etc/cni/net.d',
-    cniBinDirs: cniBinDirs(facts, flagOf(bridge, 'cni-bin-dir')),
+    cniBinDirs: binDirs,
+    cniMissing: missingPlugins(facts, [...binDirs, ...CNI_BIN_DIRS]),
     sandboxImage: flagOf(bridge, 'pod-infra-container-image') || flagOf(kubelet, 'pod-infra-container-image'),
     openFiles: openFiles(facts),
     mainPath,
@@ -74,9 +72,7 @@ export function targetNode(facts: NodeFacts, read: (path: string) => string | un
 
 function cniBinDirs(facts: NodeFacts, given: string): string[] {
   if (given !== '') return given.split(/[:,]/);
-  const present = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'].filter(
-    (directory) => (facts.directories[directory] ?? []).length > 0,
-  );
+  const present = CNI_BIN_DIRS.filter((directory) => (facts.directories[directory] ?? []).length > 0);
   return present.length > 0 ? present : ['/opt/cni/bin'];
 }
 

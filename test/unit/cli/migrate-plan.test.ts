@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { plan, type PlanCommand } from '../../../src/cli/migrate/plan';
@@ -144,8 +144,17 @@ describe('dockbridge migrate plan', () => {
     }
   });
 
+  it('makes no file more readable than it is on the node', async () => {
+    const main = '/etc/containerd/config.toml';
+    await put(main, 'version = 3\n[debug]\nlevel = "info"\n');
+    await chmod(join(root, main), 0o600);
+    expect(await run()).toBe(0);
+    for (const path of [`out/files${main}`, `out/patches${main}.patch`])
+      expect((await stat(join(scratch, path))).mode & 0o777).toBe(0o600);
+  });
+
   it.each([
-    ['a broken daemon.json', '{"debug": tru', 'invalid JSON'],
+    ['a broken daemon.json', '{"debug": tru', 'is not valid JSON here'],
     ['an authorization plugin', '{"authorization-plugins": ["opa"]}', 'setting-authorization-plugins'],
   ])('writes nothing and exits with 3 for %s', async (_, text, message) => {
     await put('/etc/docker/daemon.json', text);

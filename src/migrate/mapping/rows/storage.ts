@@ -82,6 +82,9 @@ export const STORAGE_ROWS: readonly SettingRow[] = [
 
 function root(): [Outcome, Outcome] {
   const advice =
-    'The plan puts the data of the target beside it, on the same file system. Check that there is room for both.';
-  return [planned('becomes the root of containerd', advice), planned('becomes the root of CRI-O', advice)];
+    'The plan keeps the data of the target on the same file system, in a directory of its own. Check that there is room for both.';
+  return [
+    planned('decides on the root of containerd', advice),
+    planned('decides on the root of CRI-O', advice),
+  ];
 }

@@ -76,9 +76,24 @@ describe('redaction', () => {
 
   it('keeps the text before and after a secret', () => {
     expect(redactText('a http://u:p@q@h:1/x?a=b@c d')).toBe('a http://[removed]@h:1/x?a=b@c d');
+    expect(redactText('Environment="HTTPS_PROXY=u:p@q@h:1" X')).toBe(
+      'Environment="HTTPS_PROXY=[removed]@h:1" X',
+    );
     expect(redactText('{"Env":["A=b"],"Cmd":["c"]}')).toBe('{"Env":[removed],"Cmd":["c"]}');
     expect(redactText('msg="form data: {x}"\nnext')).toBe('msg="form data: [removed]\nnext');
     expect(redactText('curl -u u:p https://h/')).toBe('curl -u [removed] https://h/');
+  });
+
+  it('removes the user of a proxy without a scheme', () => {
+    expect(redactJson({ HttpProxy: 'u:p@h:1', NoProxy: 'a@b' })).toEqual({
+      HttpProxy: '[removed]@h:1',
+      NoProxy: 'a@b',
+    });
+    expect(redactArguments(['--https-proxy', 'u:p@h:1', '--http-proxy=u:p@h:2'])).toEqual([
+      '--https-proxy',
+      '[removed]@h:1',
+      '--http-proxy=[removed]@h:2',
+    ]);
   });
 
   // A pattern that starts a new search at each place takes minutes.
@@ -103,6 +118,7 @@ describe('redaction', () => {
         'pass',
         'sig',
         'pass=',
+        'http_proxy=',
       ],
       [
         '-u "',

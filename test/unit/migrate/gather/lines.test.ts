@@ -1,8 +1,9 @@
-import { linesOf, PATTERNS } from '../../../../src/migrate/gather/lines';
+import { linesOf, SEARCHES, type LineSearch } from '../../../../src/migrate/gather/lines';
 import { dockerdAt } from '../../../../src/migrate/gather/gather';
 import { parseClients } from '../../../../src/migrate/gather/processes';
 
-const matches = (pattern: RegExp, line: string): boolean => linesOf('/x', line, pattern).length > 0;
+const matches = (search: LineSearch, line: string): boolean => linesOf('/x', line, search).length > 0;
+const shown = (search: LineSearch, line: string): string | undefined => linesOf('/x', line, search)[0]?.text;
 
 describe('linesOf', () => {
   it.each([
@@ -17,7 +18,7 @@ describe('linesOf', () => {
     ['dockerize -wait tcp://db:5432', false],
     ['# docker ps', false],
   ])('looks for calls of docker in %s', (line, expected) => {
-    expect(matches(PATTERNS.CALLS_DOCKER, line)).toBe(expected);
+    expect(matches(SEARCHES.docker, line)).toBe(expected);
   });
 
   it.each([
@@ -30,15 +31,38 @@ describe('linesOf', () => {
     ['    - /var/lib/docker/containers/*/*.log', true],
     ['    Path /var/log/containers/*.log', false],
   ])("looks for Docker's log format in %s", (line, expected) => {
-    expect(matches(PATTERNS.DOCKER_FORMAT, line)).toBe(expected);
+    expect(matches(SEARCHES.logFormat, line)).toBe(expected);
   });
 
-  it('numbers lines, removes secrets and skips binaries', () => {
-    const text = 'x\ndocker login -u me --password planted r.example\n';
-    expect(linesOf('/a', text, PATTERNS.CALLS_DOCKER)).toEqual([
-      { path: '/a', line: 2, text: 'docker login -u me --password [removed] r.example' },
-    ]);
-    expect(linesOf('/a', `\0${text}`, PATTERNS.CALLS_DOCKER)).toEqual([]);
+  it('numbers lines and skips binaries', () => {
+    const text = 'x\ndocker ps\n';
+    expect(linesOf('/a', text, SEARCHES.docker)).toEqual([{ path: '/a', line: 2, text: 'docker ps' }]);
+    expect(linesOf('/a', `\0${text}`, SEARCHES.docker)).toEqual([]);
+  });
+
+  it.each([
+    ['5 * * * * root docker login -u ci -p planted r.example', 'docker login'],
+    ['docker run -e API=planted -v /a:/b app', 'docker run'],
+    ['ids=$(/usr/bin/docker ps -q) # planted', 'docker ps'],
+    ['docker -H tcp://planted:2375 ps', 'docker'],
+    ['echo docker planted', 'docker'],
+    ['docker-compose -f planted.yaml up', 'docker-compose'],
+    ['curl -u planted --unix-socket /var/run/docker.sock http://x/info', 'docker.sock'],
+    ['Requires=planted.service docker.service', 'Requires=docker.service'],
+  ])('keeps of the call %s only %s', (line, expected) => {
+    expect(shown(SEARCHES.docker, line)).toBe(expected);
+  });
+
+  it.each([
+    ['check docker with planted "/usr/bin/docker-check -p planted"', 'docker'],
+    ['  endpoint = "tcp://planted:planted@docker:2375"', 'docker'],
+    ['/var/lib/docker/containers/*/*.log {', '/var/lib/docker/containers/*/*.log'],
+  ])('keeps of the line of monitoring %s only %s', (line, expected) => {
+    expect(shown(SEARCHES.monitoring, line)).toBe(expected);
+  });
+
+  it("keeps of a log shipper's line only the setting", () => {
+    expect(shown(SEARCHES.logFormat, '  Parser docker planted')).toBe('Parser docker');
   });
 });
 

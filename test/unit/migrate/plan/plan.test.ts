@@ -122,6 +122,120 @@ describe('makePlan', () => {
     expect(plan.files.some(({ text }) => text.includes('http://u:geheim@p'))).toBe(true);
   });
 
+  it('writes no mark of a removed secret, and tells who has to write the password', () => {
+    const args = ['--http-proxy=http://[removed]@p:3128'];
+    const programs = [{ name: 'dockerd' as const, pid: 9, args }];
+    const facts = { processes: { programs, socketClients: [] } };
+    const inventory: Finding[] = [
+      { id: 'proxy', severity: 'change', summary: 'S.', evidence: [], advice: 'The plan does it.', link: '' },
+    ];
+    const blind = planFor({ facts }, 'containerd', { findings: inventory });
+    expect(blind.files.some(({ text }) => text.includes('[removed]'))).toBe(false);
+    expect(blind.findings.filter(({ id }) => id === 'proxy').map(({ advice }) => advice)).toEqual([
+      expect.stringContaining('Add HTTP_PROXY with the password to'),
+    ]);
+    const originals = new Map([['/proc/9/cmdline', 'dockerd\0--http-proxy=http://u:geheim@p:3128\0']]);
+    const seeing = planFor({ facts }, 'containerd', { findings: inventory, originals });
+    expect(seeing.files.some(({ text }) => text.includes('"HTTP_PROXY=http://u:geheim@p:3128"'))).toBe(true);
+    expect(seeing.findings).toContainEqual(inventory[0]);
+  });
+
+  it('keeps the mode and the owner of a file that it changes, and of a unit that it copies', () => {
+    const unit = '/usr/lib/systemd/system/kubelet.service';
+    const files = {
+      ...KUBELET_FILES,
+      '/etc/containerd/config.toml': 'version = 3\n[debug]\nlevel = "info"\n',
+      [unit]: '[Unit]\nAfter=docker.service\n',
+    };
+    const permissions = new Map([
+      ['/etc/containerd/config.toml', { mode: 0o600, uid: 0, gid: 0 }],
+      ['/var/lib/kubelet/kubeadm-flags.env', { mode: 0o640, uid: 0, gid: 998 }],
+      [unit, { mode: 0o600, uid: 0, gid: 0 }],
+    ]);
+    const plan = planFor({ files }, 'containerd', { permissions });
+    const modeOf = (path: string) => plan.files.find((file) => file.path === path)?.mode;
+    expect(modeOf('/etc/containerd/config.toml')).toBe(0o600);
+    expect(modeOf('/etc/systemd/system/kubelet.service')).toBe(0o600);
+    expect(outputFiles(plan)).toContainEqual(
+      expect.objectContaining({ path: 'patches/etc/containerd/config.toml.patch', mode: 0o600 }),
+    );
+    expect(plan.steps.find(({ id }) => id === 'edit-kubelet')!.commands).toContain(
+      'install -D -m 0640 -o 0 -g 998 files/var/lib/kubelet/kubeadm-flags.env /var/lib/kubelet/kubeadm-flags.env',
+    );
+    const json = JSON.parse(planJson(plan)) as { files: { path: string; owner: string }[] };
+    expect(json.files).toContainEqual(
+      expect.objectContaining({ path: '/var/lib/kubelet/kubeadm-flags.env', mode: '0640', owner: '0:998' }),
+    );
+  });
+
+  it('lets only root read a file with a secret, whatever its mode was', () => {
+    const path = '/etc/systemd/system/containerd.service.d/10-proxy-from-docker.conf';
+    const plan = planFor({ daemonJson: '{"proxies": {"http-proxy": "http://p"}}' }, 'containerd', {
+      permissions: new Map([[path, { mode: 0o644, uid: 0, gid: 0 }]]),
+    });
+    expect(plan.files.find((file) => file.path === path)?.mode).toBe(0o600);
+  });
+
+  it('knows which plugins the network of the node needs', () => {
+    const files = {
+      '/etc/containerd/config.toml': 'version = 2\n[debug]\nlevel = "info"\n',
+      '/etc/cni/net.d/10.conflist': JSON.stringify({
+        ...{ cniVersion: '1.0.0', name: 'n' },
+        plugins: [{ type: 'calico', ipam: { type: 'calico-ipam' } }],
+      }),
+    };
+    const calico = ['calico', 'calico-ipam'];
+    const withDirectories = (opt: string[], lib: string[]) =>
+      planFor({ files, directories: { '/opt/cni/bin': opt, '/usr/lib/cni': lib } });
+    expect(() => withDirectories(calico, ['loopback', 'bridge'])).toThrow(
+      '/opt/cni/bin lacks loopback; /usr/lib/cni lacks calico, calico-ipam',
+    );
+    const plan = withDirectories(['other'], [...calico, 'loopback']);
+    expect(plan.files.find(({ path }) => path.endsWith('10-from-docker.toml'))!.text).toContain(
+      'bin_dir = "/usr/lib/cni"',
+    );
+  });
+
+  it('names a broken daemon.json once, with the line that the inventory found', () => {
+    const broken = (where: string): Finding => ({
+      ...{ id: 'daemon-json-broken', severity: 'block', summary: 'S.', advice: 'A.', link: '' },
+      evidence: [{ where, what: 'is not valid JSON here' }],
+    });
+    const findings = [broken('/etc/docker/daemon.json:3')];
+    const accepted = ['daemon-json-broken'];
+    const plan = planFor({ daemonJson: '{"debug":' }, 'containerd', { findings, accepted });
+    expect(plan.findings.filter(({ id }) => id === 'daemon-json-broken')).toEqual(findings);
+  });
+
+  it('makes no path of an insecure registry that is no host', () => {
+    const names = ['../../../etc/cron.d/x', '..', 'a/b', 'r.example:5000', '[::1]:5000'];
+    const plan = planFor({ daemonJson: JSON.stringify({ 'insecure-registries': names }) });
+    expect(plan.files.map(({ path }) => path).filter((path) => path.endsWith('/hosts.toml'))).toEqual([
+      '/etc/containerd/certs.d/r.example:5000/hosts.toml',
+      '/etc/containerd/certs.d/[::1]:5000/hosts.toml',
+    ]);
+    const found = plan.findings.filter(({ advice }) => advice.startsWith('Write each registry as HOST'));
+    expect(found.flatMap(({ evidence }) => evidence.map(({ what }) => what))).toEqual(names.slice(0, 3));
+  });
+
+  it('expects rules of Docker after the reboot when Docker stays', () => {
+    const checks = (keepDocker: boolean) =>
+      planFor({}, 'containerd', { keepDocker })
+        .steps.find(({ id }) => id === 'reboot')!
+        .check.join('\n');
+    expect(checks(false)).toContain('grep -c DOCKER   # 0');
+    expect(checks(true)).not.toContain('DOCKER');
+  });
+
+  it('is not made from a redacted text when the file is gone', () => {
+    const path = '/etc/docker/daemon.json';
+    const facts = nodeFacts({ daemonJson: '{"proxies": {"http-proxy": "http://[removed]@p"}}' });
+    const files = { ...facts.files, [path]: { ...facts.files[path]!, isRedacted: true } };
+    expect(() => planFor({}, 'containerd', { facts: { ...facts, files } })).toThrow(
+      `${path} holds a secret, and was gone when the plan read it again.`,
+    );
+  });
+
   it('carries the order of mirrors, their paths and client certificates', () => {
     const plan = planFor({
       daemonJson: '{"registry-mirrors": ["https://z.example", "http://a:5000", "https://p.example/proxy"]}',

@@ -178,8 +178,19 @@ describe('carryChain', () => {
     await carryChain(chain, source, carrying(target));
     expect([...target.blobs.keys()].sort()).toEqual([...source.blobs.keys()].sort());
     expect(chain).toMatchObject({ top: { digest: index }, configDigest: IMAGE.id });
-    expect(target.labels.get(index)).toEqual({ 'containerd.io/gc.ref.content.m.0': manifest });
+    expect(Object.values(target.labels.get(index) ?? {})).toEqual([manifest]);
     expect(target.labels.get(manifest)).toMatchObject({ 'containerd.io/gc.ref.content.config': IMAGE.id });
+  });
+
+  it("keeps another client's labels of the same index", async () => {
+    const source = new MemoryStore();
+    const { index, manifest } = pulled(source);
+    const target = new MemoryStore();
+    const others = { 'containerd.io/gc.ref.content.m.0': sha256('arm') };
+    target.labels.set(index, others);
+    await carryChain(await resolveChain(source, index, PLATFORM), source, carrying(target));
+    expect(target.labels.get(index)).toMatchObject(others);
+    expect(Object.values(target.labels.get(index)!)).toEqual([sha256('arm'), manifest]);
   });
 
   it('moves no bytes between two namespaces of one store', async () => {

@@ -51,7 +51,7 @@ export async function images(options: ImagesCommand): Promise<number> {
       say(
         `the containerd at ${options.to} serves no CRI, so nobody verifies the images yet: remove "cri" from disabled_plugins in its config.toml and restart it; it finds the images then`,
       );
-    return await toContainerd(chosen, options, engine, kind, target, runtime.hasCri);
+    return await toContainerd(chosen, options, engine, kind, target, { selection, hasCri: runtime.hasCri });
   } catch (error) {
     say(messageOf(error));
     return 2;
@@ -66,7 +66,7 @@ async function toContainerd(
   engine: EngineSide,
   kind: EngineKind,
   target: Target,
-  hasCri: boolean,
+  { selection, hasCri }: { readonly selection: Selection; readonly hasCri: boolean },
 ): Promise<number> {
   const decisions = await decideAll(chosen, engine, kind, target);
   if (options.dryRun) {
@@ -79,7 +79,7 @@ async function toContainerd(
   const outcomes: Outcome[] = [];
   const signal = interrupted();
   await carryAll(decisions, engine, kind, options.to, {
-    ...{ hasCri, signal },
+    ...{ selection, hasCri, signal },
     onBytes: (bytes) => display.add(bytes),
     onOutcome: (outcome) => {
       outcomes.push(outcome);

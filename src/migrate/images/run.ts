@@ -4,11 +4,11 @@ import { failedPrecondition, hasCode, messageOf } from '../../lib/errors';
 import { carryArchive, carryChain, carrySaved, type Carrying } from './carry';
 import { ContainerdConnection } from './containerd/connection';
 import { ContainerdContent } from './containerd/content-store';
-import { createLease, deleteLeases } from './containerd/leases';
+import { createLease, deleteLeases, thisOwner } from './containerd/leases';
 import { chainOf, decide, type Decision, type EngineContent } from './decision';
 import type { EngineKind, EngineSide } from './engine-side';
 import type { Descriptor } from './manifest';
-import type { ChosenImage } from './selection';
+import type { ChosenImage, Selection } from './selection';
 import { checkSpace, SPACE_FACTOR, type Need } from './space';
 import { CRI_NAMESPACE, Target } from './target';
 
@@ -125,12 +125,14 @@ export async function carryAll(
   {
     onBytes,
     onOutcome,
+    selection,
     hasCri,
     signal,
-  }: Watching & { readonly hasCri: boolean; readonly signal: AbortSignal },
+  }: Watching & { readonly selection: Selection; readonly hasCri: boolean; readonly signal: AbortSignal },
 ): Promise<void> {
   const plain = new Target(endpoint);
-  const lease = await createLease(plain.connection, CRI_NAMESPACE, new Date());
+  const owner = await thisOwner(selection);
+  const lease = await createLease(plain.connection, CRI_NAMESPACE, new Date(), owner);
   const target = new Target(endpoint, lease);
   const locks = new KeyedLock();
   let failed = 0;
@@ -158,7 +160,7 @@ export async function carryAll(
     });
     // After a failure, the lease keeps what has arrived for the next attempt.
     if (failed === 0 && !signal.aborted)
-      await deleteLeases(plain.connection, { namespace: CRI_NAMESPACE, lease }, isAlive);
+      await deleteLeases(plain.connection, { namespace: CRI_NAMESPACE, lease }, owner, new Date());
   } finally {
     target.close();
     plain.close();
@@ -225,13 +227,4 @@ function engineContents(
   const connection = new ContainerdConnection(endpoint);
   list.push({ content: new ContainerdContent(connection, { namespace }), isTarget: false });
   return { list, close: () => connection.close() };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

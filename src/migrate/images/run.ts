@@ -3,7 +3,7 @@ import { KeyedLock } from '../../lib/async/keyed-lock';
 import { failedPrecondition, hasCode, messageOf } from '../../lib/errors';
 import { carryArchive, carryChain, carrySaved, type Carrying } from './carry';
 import { ContainerdConnection } from './containerd/connection';
-import { ContainerdContent } from './containerd/content-store';
+import { ContainerdContent, type Blob } from './containerd/content-store';
 import { createLease, deleteLeases, thisOwner } from './containerd/leases';
 import { chainOf, decide, type Decision, type EngineContent } from './decision';
 import type { EngineKind, EngineSide } from './engine-side';
@@ -134,7 +134,7 @@ export async function carryAll(
   const owner = await thisOwner(selection);
   const lease = await createLease(plain.connection, CRI_NAMESPACE, new Date(), owner);
   const target = new Target(endpoint, lease);
-  const locks = new KeyedLock();
+  const shared = { target: target.content, locks: new KeyedLock(), learned: new Map<string, Blob>(), signal };
   let failed = 0;
   try {
     const rest = decisions.filter(({ how }) => how !== 'skip').values();
@@ -143,7 +143,7 @@ export async function carryAll(
       const start = performance.now();
       let bytes = 0;
       const carrying = {
-        ...{ target: target.content, locks, signal },
+        ...shared,
         onBytes: (count: number): void => {
           bytes += count;
           onBytes(count);

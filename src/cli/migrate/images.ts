@@ -2,8 +2,16 @@ import { columns } from '../../lib/columns';
 import { cancelled, invalidArgument, messageOf } from '../../lib/errors';
 import type { Decision } from '../../migrate/images/decision';
 import { EngineSide, type EngineKind } from '../../migrate/images/engine-side';
+import type { Estimate } from '../../migrate/images/estimate';
 import { bytesText, durationText, Progress } from '../../migrate/images/progress';
-import { carryAll, checkSpaceFor, decideAll, pulledImages, type Outcome } from '../../migrate/images/run';
+import {
+  carryAll,
+  checkSpaceFor,
+  decideAll,
+  estimateAll,
+  pulledImages,
+  type Outcome,
+} from '../../migrate/images/run';
 import { nameOf, type ChosenImage, type Selection } from '../../migrate/images/selection';
 import { carryWithSkopeo, hasSkopeo, skopeoCommand } from '../../migrate/images/skopeo';
 import { Target } from '../../migrate/images/target';
@@ -69,13 +77,14 @@ async function toContainerd(
   { selection, hasCri }: { readonly selection: Selection; readonly hasCri: boolean },
 ): Promise<number> {
   const decisions = await decideAll(chosen, engine, kind, target);
+  const needed = await estimateAll(decisions, engine, kind);
   if (options.dryRun) {
-    process.stdout.write(table(decisions));
+    process.stdout.write(table(decisions, needed));
     return 0;
   }
-  for (const path of await checkSpaceFor(decisions, kind, target))
+  for (const path of await checkSpaceFor(decisions, needed, kind, target))
     say(`the free space of ${path} cannot be read from here, so it is not checked`);
-  const display = new Display(decisions, process.stdout);
+  const display = new Display(decisions, needed, process.stdout);
   const outcomes: Outcome[] = [];
   const signal = interrupted();
   await carryAll(decisions, engine, kind, options.to, {
@@ -148,9 +157,8 @@ function nothingToDo(selection: Selection): string {
 }
 
 /** The table of --dry-run. */
-export function table(decisions: readonly Decision[]): string {
+export function table(decisions: readonly Decision[], { moved }: Estimate): string {
   const rows = decisions.map(({ image, how, why }) => [nameOf(image), bytesText(image.size), HOW[how], why]);
-  const moved = decisions.reduce((sum, { bytes }) => sum + bytes, 0);
   return `${columns([['IMAGE', 'SIZE', 'HOW', 'WHY'], ...rows])}${decisions.length} images; about ${bytesText(moved)} would move\n`;
 }
 
@@ -158,14 +166,18 @@ export function table(decisions: readonly Decision[]): string {
 class Display {
   private readonly progress: Progress;
   private readonly timer: NodeJS.Timeout | undefined;
+  /** How much of the bytes of single images move, because images share layers. */
+  private readonly share: number;
 
   constructor(
     decisions: readonly Decision[],
+    { moved }: Estimate,
     private readonly out: NodeJS.WriteStream,
   ) {
     const carried = decisions.filter(({ how }) => how !== 'skip');
     const bytes = carried.reduce((sum, one) => sum + one.bytes, 0);
-    this.progress = new Progress(carried.length, bytes, performance.now());
+    this.share = bytes === 0 ? 1 : moved / bytes;
+    this.progress = new Progress(carried.length, moved, performance.now());
     if (out.isTTY) this.timer = setInterval(() => this.draw(), REDRAW_MS);
   }
 
@@ -174,7 +186,7 @@ class Display {
   }
 
   finish({ decision, bytes, ms, error }: Outcome): void {
-    this.progress.finish(decision.bytes, bytes);
+    this.progress.finish(decision.bytes * this.share, bytes);
     this.clear();
     const name = nameOf(decision.image);
     if (error !== undefined) say(`${name}: ${error}`);

@@ -7,9 +7,10 @@ import { ContainerdContent, type Blob } from './containerd/content-store';
 import { createLease, deleteLeases, thisOwner } from './containerd/leases';
 import { chainOf, decide, type Decision, type EngineContent } from './decision';
 import type { EngineKind, EngineSide } from './engine-side';
+import { estimate, type Estimate } from './estimate';
 import type { Descriptor } from './manifest';
 import type { ChosenImage, Selection } from './selection';
-import { checkSpace, SPACE_FACTOR, type Need } from './space';
+import { checkSpace, type Need } from './space';
 import { CRI_NAMESPACE, Target } from './target';
 
 /** How many images are carried at a time. */
@@ -91,6 +92,18 @@ export async function decideAll(
   return decisions;
 }
 
+/** Adds up what the images need. */
+export async function estimateAll(
+  decisions: readonly Decision[],
+  engine: Pick<EngineSide, 'layersSize'>,
+  kind: EngineKind,
+): Promise<Estimate> {
+  const saved = decisions.filter(({ how }) => how === 'save');
+  // With the containerd store, the size is that of unpacked layers, which says little about an archive.
+  const isKnown = saved.length > 1 && kind.containerd === undefined;
+  return estimate(decisions, isKnown ? await engine.layersSize() : undefined);
+}
+
 /**
  * Compares the space that the images need with the free space of the target, and of the Engine, which writes each archive to its disk
  * before it sends it.
@@ -98,15 +111,16 @@ export async function decideAll(
  */
 export async function checkSpaceFor(
   decisions: readonly Decision[],
+  { moved, unpacked }: Estimate,
   kind: EngineKind,
   target: Target,
 ): Promise<string[]> {
-  const moved = decisions.reduce((sum, { bytes }) => sum + bytes, 0);
+  const bytes = moved + unpacked;
   const saved = decisions.filter(({ how }) => how === 'save').map(({ image }) => image.size);
   const largest = saved.sort((one, other) => other - one).slice(0, AT_A_TIME);
-  const root = moved === 0 ? undefined : await target.contentRoot();
+  const root = bytes === 0 ? undefined : await target.contentRoot();
   const needs: Need[] = [
-    ...(root === undefined ? [] : [{ path: root, bytes: moved * SPACE_FACTOR, what: 'the images' }]),
+    ...(root === undefined ? [] : [{ path: root, bytes, what: 'the images' }]),
     {
       path: kind.rootDir,
       bytes: largest.reduce((sum, size) => sum + size, 0),

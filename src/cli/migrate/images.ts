@@ -1,5 +1,6 @@
 import { columns } from '../../lib/columns';
 import { cancelled, invalidArgument, messageOf } from '../../lib/errors';
+import { crioNeeds } from '../../migrate/images/crio';
 import type { Decision } from '../../migrate/images/decision';
 import { EngineSide, type EngineKind } from '../../migrate/images/engine-side';
 import type { Estimate } from '../../migrate/images/estimate';
@@ -8,12 +9,14 @@ import {
   carryAll,
   checkSpaceFor,
   decideAll,
+  decideAllForCrio,
   estimateAll,
   pulledImages,
   type Outcome,
 } from '../../migrate/images/run';
 import { nameOf, type ChosenImage, type Selection } from '../../migrate/images/selection';
 import { carryWithSkopeo, hasSkopeo, skopeoCommand } from '../../migrate/images/skopeo';
+import { checkSpace } from '../../migrate/images/space';
 import { Target } from '../../migrate/images/target';
 import { nextEndSignal } from '../end-process';
 
@@ -34,6 +37,7 @@ const HOW: Readonly<Record<Decision['how'], string>> = {
   save: 'copied from the Engine',
   skip: 'skipped',
 };
+const CRIO_HOW = { present: 'present', skopeo: 'skopeo', skip: 'skipped' } as const;
 const REDRAW_MS = 200;
 
 /** `dockbridge migrate images`. @returns the exit code: 0 all is carried, 1 an image failed, 2 the command could not begin. */
@@ -54,7 +58,8 @@ export async function images(options: ImagesCommand): Promise<number> {
       say(nothingToDo(selection));
       return 0;
     }
-    if (runtime.runtime !== 'containerd') return await toCrio(chosen, options, target, runtime.version);
+    if (runtime.runtime !== 'containerd')
+      return await toCrio(chosen, options, engine, kind, target, runtime.version);
     if (!runtime.hasCri)
       say(
         `the containerd at ${options.to} serves no CRI, so nobody verifies the images yet: remove "cri" from disabled_plugins in its config.toml and restart it; it finds the images then`,
@@ -82,8 +87,7 @@ async function toContainerd(
     process.stdout.write(table(decisions, needed));
     return 0;
   }
-  for (const path of await checkSpaceFor(decisions, needed, kind, target))
-    say(`the free space of ${path} cannot be read from here, so it is not checked`);
+  for (const path of await checkSpaceFor(decisions, needed, kind, target)) say(unseen(path));
   const display = new Display(decisions, needed, process.stdout);
   const outcomes: Outcome[] = [];
   const signal = interrupted();
@@ -112,35 +116,55 @@ async function toContainerd(
 async function toCrio(
   chosen: readonly ChosenImage[],
   options: ImagesCommand,
+  engine: EngineSide,
+  kind: EngineKind,
   target: Target,
   runtime: string,
 ): Promise<number> {
-  const carried = chosen.filter(({ tags }) => tags.length > 0);
-  const names = carried.flatMap(({ tags }) => tags);
+  const decisions = await decideAllForCrio(chosen, kind, target);
   if (options.dryRun) {
-    const rows = carried.map((image) => [nameOf(image), bytesText(image.size), 'skopeo', image.why]);
+    const rows = decisions.map(({ image, how, why }) => [
+      nameOf(image),
+      bytesText(image.size),
+      CRIO_HOW[how],
+      why,
+    ]);
     process.stdout.write(columns([['IMAGE', 'SIZE', 'HOW', 'WHY'], ...rows]));
     return 0;
   }
-  if (!(await hasSkopeo())) {
+  const storage = await target.crioStorage();
+  const way = { dockerEndpoint: options.dockerEndpoint, storage };
+  for (const { image, how, why } of decisions) if (how === 'skip') say(`${nameOf(image)} is skipped: ${why}`);
+  const carried = decisions.filter(({ how }) => how === 'skopeo');
+  if (carried.length > 0 && !(await hasSkopeo())) {
     say(`${runtime} takes images only through its storage. Install skopeo and repeat this command, or run:`);
-    for (const name of names) process.stdout.write(`${skopeoCommand(options.dockerEndpoint, name)}\n`);
+    for (const name of carried.flatMap(({ image }) => image.tags))
+      process.stdout.write(`${skopeoCommand(way, name)}\n`);
     return 2;
   }
+  const needs = crioNeeds(decisions, storage, kind, await engine.layersSize());
+  for (const path of await checkSpace(needs)) say(unseen(path));
   const signal = interrupted();
   let failed = 0;
-  for (const image of carried) {
+  for (const decision of carried) {
     if (signal.aborted) break;
+    const name = nameOf(decision.image);
     try {
       const start = performance.now();
-      await carryWithSkopeo(image, options.dockerEndpoint, target, signal);
-      process.stdout.write(`${nameOf(image)}  skopeo  ${durationText(performance.now() - start)}\n`);
+      await carryWithSkopeo(decision, way, target, signal);
+      process.stdout.write(`${name}  skopeo  ${durationText(performance.now() - start)}\n`);
+      if (decision.configDigest === undefined)
+        say(`${name} is there, but its id is not compared: no socket leads to the Engine's containerd`);
     } catch (error) {
       failed++;
-      say(`${nameOf(image)}: ${messageOf(error)}`);
+      say(`${name}: ${messageOf(error)}`);
     }
   }
   return failed === 0 && !signal.aborted ? 0 : 1;
+}
+
+function unseen(path: string): string {
+  return `the free space of ${path} cannot be read from here, so it is not checked`;
 }
 
 function selectionOf({ used, onlyLocal, all }: ImagesCommand): Selection {

@@ -5,6 +5,7 @@ import { carryArchive, carryChain, carrySaved, type Carrying } from './carry';
 import { ContainerdConnection } from './containerd/connection';
 import { ContainerdContent, type Blob } from './containerd/content-store';
 import { createLease, deleteLeases, thisOwner } from './containerd/leases';
+import { decideForCrio, type CrioDecision } from './crio';
 import { chainOf, decide, type Decision, type EngineContent } from './decision';
 import type { EngineKind, EngineSide } from './engine-side';
 import { estimate, type Estimate } from './estimate';
@@ -31,6 +32,22 @@ export interface Outcome {
 export interface Watching {
   readonly onBytes: (bytes: number) => void;
   readonly onOutcome: (outcome: Outcome) => void;
+}
+
+/** Decides for all images when CRI-O is the target. Changes nothing on it. */
+export async function decideAllForCrio(
+  images: readonly ChosenImage[],
+  kind: EngineKind,
+  target: Pick<Target, 'criImage'>,
+): Promise<CrioDecision[]> {
+  const { endpoint, namespace = '' } = kind.containerd ?? {};
+  const connection = endpoint === undefined ? undefined : new ContainerdConnection(endpoint);
+  const content = connection && new ContainerdContent(connection, { namespace });
+  try {
+    return await mapLimited(images, LOOKS_AT_A_TIME, (image) => decideForCrio(image, kind, content, target));
+  } finally {
+    connection?.close();
+  }
 }
 
 /**
@@ -71,7 +88,8 @@ async function unlessUnreachable<T>(answer: Promise<T>): Promise<T | undefined> 
   try {
     return await answer;
   } catch (error) {
-    if (hasCode(error, 'UNAVAILABLE')) return undefined;
+    // CRI-O has no content store.
+    if (hasCode(error, 'UNAVAILABLE') || hasCode(error, 'UNIMPLEMENTED')) return undefined;
     throw error;
   }
 }

@@ -1,11 +1,22 @@
 import { columns } from '../../lib/columns';
 import { cancelled, invalidArgument, messageOf } from '../../lib/errors';
+import { crioNeeds } from '../../migrate/images/crio';
 import type { Decision } from '../../migrate/images/decision';
 import { EngineSide, type EngineKind } from '../../migrate/images/engine-side';
+import type { Estimate } from '../../migrate/images/estimate';
 import { bytesText, durationText, Progress } from '../../migrate/images/progress';
-import { carryAll, checkSpaceFor, decideAll, pulledImages, type Outcome } from '../../migrate/images/run';
+import {
+  carryAll,
+  checkSpaceFor,
+  decideAll,
+  decideAllForCrio,
+  estimateAll,
+  pulledImages,
+  type Outcome,
+} from '../../migrate/images/run';
 import { nameOf, type ChosenImage, type Selection } from '../../migrate/images/selection';
 import { carryWithSkopeo, hasSkopeo, skopeoCommand } from '../../migrate/images/skopeo';
+import { checkSpace } from '../../migrate/images/space';
 import { Target } from '../../migrate/images/target';
 import { nextEndSignal } from '../end-process';
 
@@ -26,6 +37,7 @@ const HOW: Readonly<Record<Decision['how'], string>> = {
   save: 'copied from the Engine',
   skip: 'skipped',
 };
+const CRIO_HOW = { present: 'present', skopeo: 'skopeo', skip: 'skipped' } as const;
 const REDRAW_MS = 200;
 
 /** `dockbridge migrate images`. @returns the exit code: 0 all is carried, 1 an image failed, 2 the command could not begin. */
@@ -46,12 +58,13 @@ export async function images(options: ImagesCommand): Promise<number> {
       say(nothingToDo(selection));
       return 0;
     }
-    if (runtime.runtime !== 'containerd') return await toCrio(chosen, options, target, runtime.version);
+    if (runtime.runtime !== 'containerd')
+      return await toCrio(chosen, options, engine, kind, target, runtime.version);
     if (!runtime.hasCri)
       say(
         `the containerd at ${options.to} serves no CRI, so nobody verifies the images yet: remove "cri" from disabled_plugins in its config.toml and restart it; it finds the images then`,
       );
-    return await toContainerd(chosen, options, engine, kind, target, runtime.hasCri);
+    return await toContainerd(chosen, options, engine, kind, target, { selection, hasCri: runtime.hasCri });
   } catch (error) {
     say(messageOf(error));
     return 2;
@@ -66,20 +79,20 @@ async function toContainerd(
   engine: EngineSide,
   kind: EngineKind,
   target: Target,
-  hasCri: boolean,
+  { selection, hasCri }: { readonly selection: Selection; readonly hasCri: boolean },
 ): Promise<number> {
   const decisions = await decideAll(chosen, engine, kind, target);
+  const needed = await estimateAll(decisions, engine, kind);
   if (options.dryRun) {
-    process.stdout.write(table(decisions));
+    process.stdout.write(table(decisions, needed));
     return 0;
   }
-  for (const path of await checkSpaceFor(decisions, kind, target))
-    say(`the free space of ${path} cannot be read from here, so it is not checked`);
-  const display = new Display(decisions, process.stdout);
+  for (const path of await checkSpaceFor(decisions, needed, kind, target)) say(unseen(path));
+  const display = new Display(decisions, needed, process.stdout);
   const outcomes: Outcome[] = [];
   const signal = interrupted();
   await carryAll(decisions, engine, kind, options.to, {
-    ...{ hasCri, signal },
+    ...{ selection, hasCri, signal },
     onBytes: (bytes) => display.add(bytes),
     onOutcome: (outcome) => {
       outcomes.push(outcome);
@@ -103,35 +116,55 @@ async function toContainerd(
 async function toCrio(
   chosen: readonly ChosenImage[],
   options: ImagesCommand,
+  engine: EngineSide,
+  kind: EngineKind,
   target: Target,
   runtime: string,
 ): Promise<number> {
-  const carried = chosen.filter(({ tags }) => tags.length > 0);
-  const names = carried.flatMap(({ tags }) => tags);
+  const decisions = await decideAllForCrio(chosen, kind, target);
   if (options.dryRun) {
-    const rows = carried.map((image) => [nameOf(image), bytesText(image.size), 'skopeo', image.why]);
+    const rows = decisions.map(({ image, how, why }) => [
+      nameOf(image),
+      bytesText(image.size),
+      CRIO_HOW[how],
+      why,
+    ]);
     process.stdout.write(columns([['IMAGE', 'SIZE', 'HOW', 'WHY'], ...rows]));
     return 0;
   }
-  if (!(await hasSkopeo())) {
+  const storage = await target.crioStorage();
+  const way = { dockerEndpoint: options.dockerEndpoint, storage };
+  for (const { image, how, why } of decisions) if (how === 'skip') say(`${nameOf(image)} is skipped: ${why}`);
+  const carried = decisions.filter(({ how }) => how === 'skopeo');
+  if (carried.length > 0 && !(await hasSkopeo())) {
     say(`${runtime} takes images only through its storage. Install skopeo and repeat this command, or run:`);
-    for (const name of names) process.stdout.write(`${skopeoCommand(options.dockerEndpoint, name)}\n`);
+    for (const name of carried.flatMap(({ image }) => image.tags))
+      process.stdout.write(`${skopeoCommand(way, name)}\n`);
     return 2;
   }
+  const needs = crioNeeds(decisions, storage, kind, await engine.layersSize());
+  for (const path of await checkSpace(needs)) say(unseen(path));
   const signal = interrupted();
   let failed = 0;
-  for (const image of carried) {
+  for (const decision of carried) {
     if (signal.aborted) break;
+    const name = nameOf(decision.image);
     try {
       const start = performance.now();
-      await carryWithSkopeo(image, options.dockerEndpoint, target, signal);
-      process.stdout.write(`${nameOf(image)}  skopeo  ${durationText(performance.now() - start)}\n`);
+      await carryWithSkopeo(decision, way, target, signal);
+      process.stdout.write(`${name}  skopeo  ${durationText(performance.now() - start)}\n`);
+      if (decision.configDigest === undefined)
+        say(`${name} is there, but its id is not compared: no socket leads to the Engine's containerd`);
     } catch (error) {
       failed++;
-      say(`${nameOf(image)}: ${messageOf(error)}`);
+      say(`${name}: ${messageOf(error)}`);
     }
   }
   return failed === 0 && !signal.aborted ? 0 : 1;
+}
+
+function unseen(path: string): string {
+  return `the free space of ${path} cannot be read from here, so it is not checked`;
 }
 
 function selectionOf({ used, onlyLocal, all }: ImagesCommand): Selection {
@@ -148,9 +181,8 @@ function nothingToDo(selection: Selection): string {
 }
 
 /** The table of --dry-run. */
-export function table(decisions: readonly Decision[]): string {
+export function table(decisions: readonly Decision[], { moved }: Estimate): string {
   const rows = decisions.map(({ image, how, why }) => [nameOf(image), bytesText(image.size), HOW[how], why]);
-  const moved = decisions.reduce((sum, { bytes }) => sum + bytes, 0);
   return `${columns([['IMAGE', 'SIZE', 'HOW', 'WHY'], ...rows])}${decisions.length} images; about ${bytesText(moved)} would move\n`;
 }
 
@@ -158,14 +190,18 @@ export function table(decisions: readonly Decision[]): string {
 class Display {
   private readonly progress: Progress;
   private readonly timer: NodeJS.Timeout | undefined;
+  /** How much of the bytes of single images move, because images share layers. */
+  private readonly share: number;
 
   constructor(
     decisions: readonly Decision[],
+    { moved }: Estimate,
     private readonly out: NodeJS.WriteStream,
   ) {
     const carried = decisions.filter(({ how }) => how !== 'skip');
     const bytes = carried.reduce((sum, one) => sum + one.bytes, 0);
-    this.progress = new Progress(carried.length, bytes, performance.now());
+    this.share = bytes === 0 ? 1 : moved / bytes;
+    this.progress = new Progress(carried.length, moved, performance.now());
     if (out.isTTY) this.timer = setInterval(() => this.draw(), REDRAW_MS);
   }
 
@@ -174,7 +210,7 @@ class Display {
   }
 
   finish({ decision, bytes, ms, error }: Outcome): void {
-    this.progress.finish(decision.bytes, bytes);
+    this.progress.finish(decision.bytes * this.share, bytes);
     this.clear();
     const name = nameOf(decision.image);
     if (error !== undefined) say(`${name}: ${error}`);

@@ -1,4 +1,5 @@
-import { internal, notFound } from '../../lib/errors';
+import { createHash, type Hash } from 'node:crypto';
+import { hasCode, internal, notFound } from '../../lib/errors';
 import { forEachLimited } from '../../lib/async/concurrency';
 import type { KeyedLock } from '../../lib/async/keyed-lock';
 import { resolveChain, type Chain } from './chain';
@@ -16,6 +17,8 @@ export interface Carrying {
   readonly target: BlobTarget;
   /** Two images may need the same layer, and it is written once. */
   readonly locks: KeyedLock;
+  /** Layers of old archives of which only the name was known, by this name. The lease holds them. */
+  readonly learned: Map<string, Blob>;
   readonly signal?: AbortSignal | undefined;
   /** Called with the number of bytes that were sent to the target. */
   readonly onBytes: (count: number) => void;
@@ -87,19 +90,17 @@ async function readArchive(
         layerConfigs.set(what.directory, await smallText(archive, entry.size));
         continue;
       }
-      const known =
+      const digest =
         what.kind === 'blob'
           ? what.digest
           : layerDigest(what.directory, layerConfigs.get(what.directory), diffIds);
-      if (known === undefined) {
-        // Only the store can tell which layer this is.
-        const name = what.kind === 'layer' ? `entry-${what.directory}` : '';
-        arrived(await putUnnamed(name, entry.size, archive, carrying));
-      } else if (missing.has(known)) {
-        const blob = { digest: known, size: entry.size };
+      if (digest !== undefined) {
+        if (!missing.has(digest)) continue;
+        const blob = { digest, size: entry.size };
         await putBlob(blob, (offset) => bodyFrom(archive, offset), carrying);
         arrived(blob);
-      }
+      } else if (what.kind === 'layer')
+        arrived(await putUnnamed(`entry-${what.directory}`, entry.size, archive, carrying));
     }
   } finally {
     await archive.close();
@@ -175,10 +176,31 @@ async function putBlob(
   );
 }
 
+/** Writes a layer whose digest is unknown until all its bytes have been read. */
 async function putUnnamed(name: string, size: number, archive: TarStream, carrying: Carrying): Promise<Blob> {
-  const upload = await carrying.target.openUnnamed(name, size, carrying.signal);
-  if (upload === undefined) throw internal(`the upload ${name} exists already`);
-  return { digest: await send(upload, bodyFrom(archive, upload.offset), carrying), size };
+  const { target, locks, learned, signal } = carrying;
+  return locks.run(
+    name,
+    async () => {
+      const before = learned.get(name);
+      if (before !== undefined) return before;
+      const upload = await target.openUnnamed(name, size, signal);
+      if (upload === undefined) throw internal(`the upload ${name} exists already`);
+      const hash = createHash('sha256');
+      const digest = await send(upload, hashedBody(archive, upload.offset, hash), carrying).catch(
+        (error: unknown) => {
+          // The store has the layer from another image or a pull, and names it only in the text of the error.
+          if (hasCode(error, 'ALREADY_EXISTS')) return `sha256:${hash.digest('hex')}`;
+          throw error;
+        },
+      );
+      const blob = await target.hold(digest);
+      if (blob === undefined) throw notFound(`the target has lost ${digest}: run the command again`);
+      learned.set(name, blob);
+      return blob;
+    },
+    signal,
+  );
 }
 
 async function send(
@@ -216,6 +238,17 @@ async function* inRequests(
 async function* bodyFrom(archive: TarStream, offset: number): AsyncGenerator<Buffer> {
   await archive.skipBody(offset);
   yield* archive.read();
+}
+
+/** Yields the body from `offset` on. Its beginning must be read too, because the hash covers all bytes. */
+async function* hashedBody(archive: TarStream, offset: number, hash: Hash): AsyncGenerator<Buffer> {
+  let at = 0;
+  for await (const chunk of archive.read()) {
+    hash.update(chunk);
+    const rest = chunk.subarray(Math.max(0, offset - at));
+    at += chunk.length;
+    if (rest.length > 0) yield rest;
+  }
 }
 
 async function smallText(archive: TarStream, size: number): Promise<string> {

@@ -2,6 +2,7 @@ import { failedPrecondition, hasCode, messageOf } from '../../lib/errors';
 import { resolveChain, type Chain } from './chain';
 import type { BlobSource } from './containerd/content-store';
 import type { EngineKind, EngineSide } from './engine-side';
+import type { Descriptor } from './manifest';
 import { nameOf, type ChosenImage } from './selection';
 import type { Target } from './target';
 
@@ -26,6 +27,8 @@ export interface Decision {
   readonly names: readonly string[];
   /** The layers of an image of the Engine's own store. */
   readonly diffIds: readonly string[];
+  /** Configuration and layers of a chain that CRI's namespace of the target lacks. Shared ones move no bytes. */
+  readonly missing: readonly Descriptor[];
   /** The image as one of the two stores has it. */
   readonly chain?: Chain | undefined;
   readonly source?: BlobSource | undefined;
@@ -51,7 +54,7 @@ export async function decide(image: ChosenImage, deciding: Deciding): Promise<De
 }
 
 async function decideSaved(image: ChosenImage, { engine, kind, target }: Deciding): Promise<Decision> {
-  const base = { image, names: image.tags, diffIds: [], bytes: 0 };
+  const base = { image, names: image.tags, diffIds: [], missing: [], bytes: 0 };
   if (image.tags.length === 0)
     return {
       ...base,
@@ -70,18 +73,19 @@ async function decideSaved(image: ChosenImage, { engine, kind, target }: Decidin
 async function decideChain(image: ChosenImage, all: Deciding): Promise<Decision> {
   const { kind, target, contents } = all;
   const names = [...image.tags, ...image.digests.filter((name) => name.endsWith(`@${image.id}`))];
-  const base = { image, names, diffIds: [], bytes: 0, why: image.why };
+  const base = { image, names, diffIds: [], missing: [], bytes: 0, why: image.why };
   for (const { content, isTarget } of contents) {
     const chain = await chainIn(content, image, kind);
     if (chain === undefined) continue;
     if (typeof chain === 'string') return { ...base, how: 'skip', why: chain };
     const found = await presence(names, chain.configDigest, deciding(target, kind));
     if (found !== undefined) return { ...base, ...found };
-    if (isTarget) return { ...base, how: 'share', chain, source: content };
-    let bytes = 0;
+    const missing: Descriptor[] = [];
     for (const blob of chain.blobs)
-      if ((await target.content.info(blob.digest)) === undefined) bytes += blob.size;
-    return { ...base, how: 'copy', bytes, chain, source: content };
+      if ((await target.content.info(blob.digest)) === undefined) missing.push(blob);
+    if (isTarget) return { ...base, how: 'share', missing, chain, source: content };
+    const bytes = missing.reduce((sum, { size }) => sum + size, 0);
+    return { ...base, how: 'copy', bytes, missing, chain, source: content };
   }
   // Without the Engine's containerd, its id of an image is all that can be compared.
   const records = await Promise.all(names.map((name) => target.image(name, kind.platform)));

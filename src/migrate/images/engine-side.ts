@@ -1,6 +1,6 @@
 import { DockerodeClient } from '../../docker/dockerode-client';
 import { connectDocker, EngineTransport } from '../../docker/transport';
-import type { EngineImageInspect, EngineInfo, EngineVersion } from '../../engine/types';
+import type { EngineDiskUsage, EngineImageInspect, EngineInfo, EngineVersion } from '../../engine/types';
 import { toFacts } from '../../translate/shared/engine-facts';
 import { chosenImages, type ChosenImage, type Selection } from './selection';
 import type { Platform } from './manifest';
@@ -49,6 +49,18 @@ export class EngineSide {
     const image: EngineImageInspect & { RootFS?: { Layers?: string[] | null } } =
       await this.client.inspectImage(id);
     return image.RootFS?.Layers ?? [];
+  }
+
+  /** Returns the size in bytes of all layers of all images, each counted once; undefined when the Engine does not report it. */
+  async layersSize(): Promise<number | undefined> {
+    const request = { method: 'GET', path: '/system/df', query: { type: 'image' } } as const;
+    try {
+      const { ImageUsage, LayersSize } = await this.transport.json<EngineDiskUsage>(request, REQUEST_MS);
+      return ImageUsage?.TotalSize ?? LayersSize;
+    } catch {
+      // The estimate is then larger. Old Engines refuse while another client asks for the same.
+      return undefined;
+    }
   }
 
   /** Opens the archive of `docker save`. */

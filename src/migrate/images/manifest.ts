@@ -95,9 +95,13 @@ export function manifestLabels({ config, layers }: Manifest): Labels {
   };
 }
 
-/** The label of an index of which one manifest is carried. */
+/**
+ * Returns the label of an index of which one manifest is carried. containerd's own clients number their labels (`…m.0`), so a number
+ * here could replace the label that keeps another platform's manifest. containerd ignores what follows the prefix.
+ */
 export function indexLabels(manifest: Descriptor): Labels {
-  return { 'containerd.io/gc.ref.content.m.0': manifest.digest };
+  const hex = manifest.digest.slice(manifest.digest.indexOf(':') + 1);
+  return { [`containerd.io/gc.ref.content.m.dockbridge-${hex.slice(0, 12)}`]: manifest.digest };
 }
 
 /** Each blob once: an image may have the same layer twice. */

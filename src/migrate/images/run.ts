@@ -3,13 +3,15 @@ import { KeyedLock } from '../../lib/async/keyed-lock';
 import { failedPrecondition, hasCode, messageOf } from '../../lib/errors';
 import { carryArchive, carryChain, carrySaved, type Carrying } from './carry';
 import { ContainerdConnection } from './containerd/connection';
-import { ContainerdContent } from './containerd/content-store';
-import { createLease, deleteLeases } from './containerd/leases';
+import { ContainerdContent, type Blob } from './containerd/content-store';
+import { createLease, deleteLeases, thisOwner } from './containerd/leases';
+import { decideForCrio, type CrioDecision } from './crio';
 import { chainOf, decide, type Decision, type EngineContent } from './decision';
 import type { EngineKind, EngineSide } from './engine-side';
+import { estimate, type Estimate } from './estimate';
 import type { Descriptor } from './manifest';
-import type { ChosenImage } from './selection';
-import { checkSpace, SPACE_FACTOR, type Need } from './space';
+import type { ChosenImage, Selection } from './selection';
+import { checkSpace, type Need } from './space';
 import { CRI_NAMESPACE, Target } from './target';
 
 /** How many images are carried at a time. */
@@ -30,6 +32,22 @@ export interface Outcome {
 export interface Watching {
   readonly onBytes: (bytes: number) => void;
   readonly onOutcome: (outcome: Outcome) => void;
+}
+
+/** Decides for all images when CRI-O is the target. Changes nothing on it. */
+export async function decideAllForCrio(
+  images: readonly ChosenImage[],
+  kind: EngineKind,
+  target: Pick<Target, 'criImage'>,
+): Promise<CrioDecision[]> {
+  const { endpoint, namespace = '' } = kind.containerd ?? {};
+  const connection = endpoint === undefined ? undefined : new ContainerdConnection(endpoint);
+  const content = connection && new ContainerdContent(connection, { namespace });
+  try {
+    return await mapLimited(images, LOOKS_AT_A_TIME, (image) => decideForCrio(image, kind, content, target));
+  } finally {
+    connection?.close();
+  }
 }
 
 /**
@@ -70,7 +88,8 @@ async function unlessUnreachable<T>(answer: Promise<T>): Promise<T | undefined> 
   try {
     return await answer;
   } catch (error) {
-    if (hasCode(error, 'UNAVAILABLE')) return undefined;
+    // CRI-O has no content store.
+    if (hasCode(error, 'UNAVAILABLE') || hasCode(error, 'UNIMPLEMENTED')) return undefined;
     throw error;
   }
 }
@@ -91,6 +110,18 @@ export async function decideAll(
   return decisions;
 }
 
+/** Adds up what the images need. */
+export async function estimateAll(
+  decisions: readonly Decision[],
+  engine: Pick<EngineSide, 'layersSize'>,
+  kind: EngineKind,
+): Promise<Estimate> {
+  const saved = decisions.filter(({ how }) => how === 'save');
+  // With the containerd store, the size is that of unpacked layers, which says little about an archive.
+  const isKnown = saved.length > 1 && kind.containerd === undefined;
+  return estimate(decisions, isKnown ? await engine.layersSize() : undefined);
+}
+
 /**
  * Compares the space that the images need with the free space of the target, and of the Engine, which writes each archive to its disk
  * before it sends it.
@@ -98,15 +129,16 @@ export async function decideAll(
  */
 export async function checkSpaceFor(
   decisions: readonly Decision[],
+  { moved, unpacked }: Estimate,
   kind: EngineKind,
   target: Target,
 ): Promise<string[]> {
-  const moved = decisions.reduce((sum, { bytes }) => sum + bytes, 0);
+  const bytes = moved + unpacked;
   const saved = decisions.filter(({ how }) => how === 'save').map(({ image }) => image.size);
   const largest = saved.sort((one, other) => other - one).slice(0, AT_A_TIME);
-  const root = moved === 0 ? undefined : await target.contentRoot();
+  const root = bytes === 0 ? undefined : await target.contentRoot();
   const needs: Need[] = [
-    ...(root === undefined ? [] : [{ path: root, bytes: moved * SPACE_FACTOR, what: 'the images' }]),
+    ...(root === undefined ? [] : [{ path: root, bytes, what: 'the images' }]),
     {
       path: kind.rootDir,
       bytes: largest.reduce((sum, size) => sum + size, 0),
@@ -125,14 +157,16 @@ export async function carryAll(
   {
     onBytes,
     onOutcome,
+    selection,
     hasCri,
     signal,
-  }: Watching & { readonly hasCri: boolean; readonly signal: AbortSignal },
+  }: Watching & { readonly selection: Selection; readonly hasCri: boolean; readonly signal: AbortSignal },
 ): Promise<void> {
   const plain = new Target(endpoint);
-  const lease = await createLease(plain.connection, CRI_NAMESPACE, new Date());
+  const owner = await thisOwner(selection);
+  const lease = await createLease(plain.connection, CRI_NAMESPACE, new Date(), owner);
   const target = new Target(endpoint, lease);
-  const locks = new KeyedLock();
+  const shared = { target: target.content, locks: new KeyedLock(), learned: new Map<string, Blob>(), signal };
   let failed = 0;
   try {
     const rest = decisions.filter(({ how }) => how !== 'skip').values();
@@ -141,7 +175,7 @@ export async function carryAll(
       const start = performance.now();
       let bytes = 0;
       const carrying = {
-        ...{ target: target.content, locks, signal },
+        ...shared,
         onBytes: (count: number): void => {
           bytes += count;
           onBytes(count);
@@ -158,7 +192,7 @@ export async function carryAll(
     });
     // After a failure, the lease keeps what has arrived for the next attempt.
     if (failed === 0 && !signal.aborted)
-      await deleteLeases(plain.connection, { namespace: CRI_NAMESPACE, lease }, isAlive);
+      await deleteLeases(plain.connection, { namespace: CRI_NAMESPACE, lease }, owner, new Date());
   } finally {
     target.close();
     plain.close();
@@ -225,13 +259,4 @@ function engineContents(
   const connection = new ContainerdConnection(endpoint);
   list.push({ content: new ContainerdContent(connection, { namespace }), isTarget: false });
   return { list, close: () => connection.close() };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,23 +1,40 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { errnoOf, failedPrecondition } from '../../lib/errors';
-import type { ChosenImage } from './selection';
+import type { CrioDecision } from './crio';
+import type { CrioStorage } from './crio-storage';
 import type { Target } from './target';
 
 const run = promisify(execFile);
 const MAX_OUTPUT = 4 * 1024 * 1024;
 
-/**
- * Returns skopeo's arguments for one name of an image. CRI-O has no API for writing images: skopeo writes into the storage that
- * CRI-O uses, which /etc/containers/storage.conf names for both.
- */
-export function skopeoArguments(dockerEndpoint: string, name: string): string[] {
-  return ['copy', '--src-daemon-host', dockerEndpoint, `docker-daemon:${name}`, `containers-storage:${name}`];
+/** Between which places skopeo copies. */
+export interface SkopeoWay {
+  readonly dockerEndpoint: string;
+  /** By default, the storage that /etc/containers/storage.conf names. */
+  readonly storage: CrioStorage | undefined;
 }
 
-/** The command for a person who has to run it on the node. */
-export function skopeoCommand(dockerEndpoint: string, name: string): string {
-  return `skopeo ${skopeoArguments(dockerEndpoint, name).join(' ')}`;
+/**
+ * Returns skopeo's arguments for one name of an image. CRI-O has no API for writing images, so skopeo writes into its storage. CRI-O's
+ * own configuration may name another directory than /etc/containers/storage.conf, which skopeo reads.
+ */
+export function skopeoArguments({ dockerEndpoint, storage }: SkopeoWay, name: string): string[] {
+  const store = storage === undefined ? '' : `[${storage.driver}@${storage.root}]`;
+  return [
+    ...['copy', '--src-daemon-host', dockerEndpoint],
+    ...[`docker-daemon:${name}`, `containers-storage:${store}${name}`],
+  ];
+}
+
+/** Returns the command for a person who has to run it on the node. */
+export function skopeoCommand(way: SkopeoWay, name: string): string {
+  return ['skopeo', ...skopeoArguments(way, name)].map(quoted).join(' ');
+}
+
+/** Quotes what a shell would not pass on as it is, for instance the brackets of a storage. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 /** @returns whether skopeo is installed. */
@@ -31,17 +48,21 @@ export async function hasSkopeo(program = 'skopeo'): Promise<boolean> {
   }
 }
 
-/** Carries all names of an image with skopeo, and compares what CRI-O answers. */
+/**
+ * Carries all names of an image with skopeo, and compares what CRI-O answers with the digest of the configuration. When this digest
+ * is unknown, any image of the name that CRI-O answers is accepted.
+ * @throws FAILED_PRECONDITION when CRI-O answers with another image or with none.
+ */
 export async function carryWithSkopeo(
-  image: ChosenImage,
-  dockerEndpoint: string,
+  { image, configDigest }: Pick<CrioDecision, 'image' | 'configDigest'>,
+  way: SkopeoWay,
   target: Pick<Target, 'verify' | 'criImage'>,
   signal: AbortSignal,
   program = 'skopeo',
 ): Promise<void> {
   for (const name of image.tags) {
-    if ((await target.criImage(name)) === image.id) continue;
-    await run(program, skopeoArguments(dockerEndpoint, name), { maxBuffer: MAX_OUTPUT, signal });
-    await target.verify(name, image.id);
+    if (configDigest !== undefined && (await target.criImage(name)) === configDigest) continue;
+    await run(program, skopeoArguments(way, name), { maxBuffer: MAX_OUTPUT, signal });
+    await target.verify(name, configDigest);
   }
 }

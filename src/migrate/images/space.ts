@@ -3,9 +3,6 @@ import { dirname } from 'node:path';
 import { failedPrecondition, notFound } from '../../lib/errors';
 import { bytesText } from './progress';
 
-/** An image is stored as it is carried, and unpacked when its first container is created. */
-export const SPACE_FACTOR = 2.2;
-
 /** What a command needs on one file system. */
 export interface Need {
   /** A directory on the file system. */

@@ -5,6 +5,7 @@ import { CriClient } from '../../server/client/cri-client';
 import { wholeChain, type Chain } from './chain';
 import { ContainerdConnection } from './containerd/connection';
 import { ContainerdContent } from './containerd/content-store';
+import { crioStorage, type CrioStorage } from './crio-storage';
 import type { Descriptor, Platform } from './manifest';
 
 /** CRI sees only this namespace of containerd. */
@@ -87,24 +88,35 @@ export class Target {
 
   /**
    * Waits until CRI answers with this image for a name.
+   * @param id the digest of the image's configuration. By default, any image will do.
    * @throws FAILED_PRECONDITION when it answers with another image, or with none within 10 s.
    */
-  async verify(name: string, id: string): Promise<void> {
+  async verify(name: string, id?: string): Promise<void> {
     let found: string | undefined;
     for (const end = Date.now() + CRI_MS; ;) {
-      found = (await this.cri.call('ImageStatus', { image: { image: name } })).image?.id;
-      if (found === id) return;
+      found = await this.criImage(name);
+      if (found !== undefined && (id === undefined || found === id)) return;
       if (Date.now() > end) break;
       await pause(RETRY_MS);
     }
     throw failedPrecondition(
-      `ImageStatus of ${name} at ${this.endpoint} answers ${found ?? 'that there is no such image'} instead of ${id}`,
+      `ImageStatus of ${name} at ${this.endpoint} answers ${found ?? 'that there is no such image'} instead of ${id ?? 'an image'}`,
     );
   }
 
-  /** Returns the id of an image in CRI; undefined when there is none. */
+  /** Returns the digest that is the id of an image in CRI; undefined when there is none. */
   async criImage(name: string): Promise<string | undefined> {
-    return (await this.cri.call('ImageStatus', { image: { image: name } })).image?.id;
+    const { image } = await this.cri.call('ImageStatus', { image: { image: name } });
+    return image ? digestOfId(image.id) : undefined;
+  }
+
+  /** Returns the storage of CRI-O; undefined when its answer does not show it. */
+  async crioStorage(): Promise<CrioStorage | undefined> {
+    const { image_filesystems: images, container_filesystems: containers } = await this.cri.call(
+      'ImageFsInfo',
+      {},
+    );
+    return crioStorage(images[0]?.fs_id?.mountpoint ?? '', containers[0]?.fs_id?.mountpoint ?? '');
   }
 
   close(): void {
@@ -121,4 +133,9 @@ export class Target {
       throw unavailable(`no container runtime answers at ${this.endpoint}: ${details}`);
     }
   }
+}
+
+/** Returns an image id as a digest. CRI-O answers with bare hexadecimal ids, and containerd with digests. */
+export function digestOfId(id: string): string {
+  return /^[0-9a-f]{64}$/.test(id) ? `sha256:${id}` : id;
 }

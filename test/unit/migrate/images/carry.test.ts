@@ -50,7 +50,8 @@ function oldArchive(): Buffer {
 
 function carrying(target: MemoryStore): Carrying & { bytes: number[] } {
   const bytes: number[] = [];
-  return { target, bytes, locks: new KeyedLock(), onBytes: (count) => bytes.push(count) };
+  const shared = { locks: new KeyedLock(), learned: new Map() };
+  return { target, bytes, ...shared, onBytes: (count) => bytes.push(count) };
 }
 
 const TOTAL = [CONFIG, ...LAYERS].reduce((sum, { length }) => sum + length, 0);
@@ -120,16 +121,46 @@ describe('carrySaved', () => {
     expect({ read, isClosed }).toEqual({ read: 1024, isClosed: true });
   });
 
-  it('writes a layer of an unknown directory, and learns its digest from the store', async () => {
-    const name = 'f'.repeat(64);
+  describe('with an archive whose directories cannot be recognised', () => {
+    const directory = (at: number): string => `${'f'.repeat(63)}${at}`;
     const archive = tarOf([
       [`${hex(IMAGE.id)}.json`, CONFIG],
-      ...LAYERS.map((layer, at) => [`${name.slice(1)}${at}/layer.tar`, layer] as const),
+      ...LAYERS.map((layer, at) => [`${directory(at)}/layer.tar`, layer] as const),
     ]);
-    const target = new MemoryStore();
-    await carrySaved(IMAGE, () => Promise.resolve(chunked(archive, 5000)), carrying(target));
-    expect(target.opened.map(([ref]) => ref)).toContain(`entry-${name.slice(1)}2`);
-    expect(target.blobs.has(DIFF_IDS[2]!)).toBe(true);
+    const carry = (all: Carrying): Promise<unknown> =>
+      carrySaved(IMAGE, () => Promise.resolve(chunked(archive, 5000)), all);
+
+    it('writes each layer, and learns its digest from the store', async () => {
+      const target = new MemoryStore();
+      await carry(carrying(target));
+      expect(target.opened.map(([ref]) => ref)).toContain(`entry-${directory(2)}`);
+      expect(target.blobs.has(DIFF_IDS[2]!)).toBe(true);
+    });
+
+    it('holds a layer that the target has already', async () => {
+      const target = new MemoryStore();
+      target.add(LAYERS[0]!);
+      const before = target.held.length;
+      await carry(carrying(target));
+      expect(target.held.slice(before).filter((digest) => digest === DIFF_IDS[0])).toHaveLength(2);
+      expect(target.blobs.has(DIFF_IDS[2]!)).toBe(true);
+    });
+
+    it('continues an upload whose layer the target has got meanwhile', async () => {
+      const target = new MemoryStore();
+      target.add(LAYERS[0]!);
+      target.uploads.set(`entry-${directory(0)}`, Buffer.from(LAYERS[0]!.slice(0, 3000)));
+      await carry(carrying(target));
+      expect(target.opened).toContainEqual([`entry-${directory(0)}`, 3000]);
+      expect(target.uploads.size).toBe(0);
+    });
+
+    it('writes a layer that two images share once', async () => {
+      const target = new MemoryStore();
+      const all = carrying(target);
+      await Promise.all([carry(all), carry(all)]);
+      expect(target.opened.filter(([ref]) => ref === `entry-${directory(0)}`)).toHaveLength(1);
+    });
   });
 
   it('reports a layer that the archive lacks', async () => {
@@ -178,8 +209,19 @@ describe('carryChain', () => {
     await carryChain(chain, source, carrying(target));
     expect([...target.blobs.keys()].sort()).toEqual([...source.blobs.keys()].sort());
     expect(chain).toMatchObject({ top: { digest: index }, configDigest: IMAGE.id });
-    expect(target.labels.get(index)).toEqual({ 'containerd.io/gc.ref.content.m.0': manifest });
+    expect(Object.values(target.labels.get(index) ?? {})).toEqual([manifest]);
     expect(target.labels.get(manifest)).toMatchObject({ 'containerd.io/gc.ref.content.config': IMAGE.id });
+  });
+
+  it("keeps another client's labels of the same index", async () => {
+    const source = new MemoryStore();
+    const { index, manifest } = pulled(source);
+    const target = new MemoryStore();
+    const others = { 'containerd.io/gc.ref.content.m.0': sha256('arm') };
+    target.labels.set(index, others);
+    await carryChain(await resolveChain(source, index, PLATFORM), source, carrying(target));
+    expect(target.labels.get(index)).toMatchObject(others);
+    expect(Object.values(target.labels.get(index)!)).toEqual([sha256('arm'), manifest]);
   });
 
   it('moves no bytes between two namespaces of one store', async () => {

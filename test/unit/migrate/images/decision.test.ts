@@ -64,11 +64,12 @@ describe('decide', () => {
   it('shares an image of the same containerd, with the digest that leads to it', async () => {
     const { store, id } = pulled();
     const contents = [{ content: store, isTarget: true }];
+    const missing = [CONFIG, ...LAYERS].map((blob) => ({ digest: sha256(blob) }));
     const found = await decide(
       image(id, ['a:1'], [`a@${id}`, `a@${sha256('older')}`]),
       deciding({ kind: containerd, contents }),
     );
-    expect(found).toMatchObject({ how: 'share', bytes: 0, names: ['a:1', `a@${id}`] });
+    expect(found).toMatchObject({ how: 'share', bytes: 0, missing, names: ['a:1', `a@${id}`] });
   });
 
   it('copies from another containerd what the target lacks', async () => {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { RuntimeError } from '../../../../src/lib/errors';
 import type {
   Blob,
   BlobTarget,
@@ -16,7 +17,10 @@ export class MemoryStore implements BlobTarget {
   readonly uploads = new Map<string, Buffer>();
   /** The refs of all uploads with their first offsets, in order. */
   readonly opened: [ref: string, offset: number][] = [];
+  readonly held: string[] = [];
   written = 0;
+  /** containerd lets one caller at a time write an upload. */
+  private readonly busy = new Set<string>();
 
   /** @param shared another namespace of the same store, whose blobs need no bytes. */
   constructor(private readonly shared?: MemoryStore) {}
@@ -33,6 +37,7 @@ export class MemoryStore implements BlobTarget {
   }
 
   hold(digest: string): Promise<Blob | undefined> {
+    this.held.push(digest);
     return this.info(digest);
   }
 
@@ -60,6 +65,8 @@ export class MemoryStore implements BlobTarget {
   }
 
   private upload(ref: string, there: Buffer, expected: string): BlobUpload {
+    if (this.busy.has(ref)) throw new Error(`the upload ${ref} is locked`);
+    this.busy.add(ref);
     this.opened.push([ref, there.length]);
     let bytes = there;
     return {
@@ -75,10 +82,12 @@ export class MemoryStore implements BlobTarget {
         if (expected !== '' && digest !== expected)
           return Promise.reject(new Error(`${digest} instead of ${expected}`));
         this.uploads.delete(ref);
+        // containerd compares the digest only now when nobody named it before.
+        if (this.blobs.has(digest)) return Promise.reject(new RuntimeError('ALREADY_EXISTS', digest));
         this.blobs.set(digest, bytes);
         return Promise.resolve(digest);
       },
-      close: () => undefined,
+      close: () => void this.busy.delete(ref),
     };
   }
 }

@@ -3,7 +3,9 @@ import type { Json, JsonObject } from '../../proto/fields';
 import type { Observation, ObservedCall } from '../observation';
 import { Subjects, TELLING } from '../subjects';
 import type { CallBegin, CallEnd, FaultLine, TapeHeader, TapeLine } from '../tape/format';
+import { lostLines } from '../tape/lost-lines';
 import { TapeReader } from '../tape/reader';
+import { counted } from '../../lib/counted';
 import { isObject } from '../json';
 import { EVENTS } from './methods';
 
@@ -32,16 +34,18 @@ export async function observationOf(file: string, input?: AsyncIterable<Buffer>)
   const all = calls.all();
   const { runtime_name: name = '', runtime_version: version = '' } = head?.upstream ?? {};
   const problems = [
-    ...(calls.lost > 0 ? [`${calls.lost} lines are missing, because the recording lost them`] : []),
+    ...(calls.lost > 0 ? [lostLines(calls.lost)] : []),
     ...(calls.leftOut > 0
-      ? [`${calls.leftOut} calls are not compared, because the tape does not contain the runtime's answer`]
+      ? [
+          `${counted(calls.leftOut, 'call is', 'calls are')} not compared, because the tape does not contain the runtime's answer`,
+        ]
       : []),
     ...(calls.faulted > 0
-      ? [`${calls.faulted} calls are not compared, because a fault was injected into them`]
+      ? [`${counted(calls.faulted, 'call is', 'calls are')} not compared, because of an injected fault`]
       : []),
     ...reader.problems.slice(0, TOLD_PROBLEMS).map(({ line, why }) => `line ${line} ${why}`),
     ...(reader.problems.length > TOLD_PROBLEMS
-      ? [`${reader.problems.length - TOLD_PROBLEMS} more lines like these`]
+      ? [`${counted(reader.problems.length - TOLD_PROBLEMS, 'more line')} like these`]
       : []),
   ];
   return {

@@ -2,6 +2,7 @@ import { isObject } from '../json';
 import type { ObservedCall } from '../observation';
 import { Subjects } from '../subjects';
 import type { CallBegin, CallEnd, TapeHeader, TapeLine } from '../tape/format';
+import { lostLines } from '../tape/lost-lines';
 import { TapeReader } from '../tape/reader';
 import type { Json, JsonObject } from '../../proto/fields';
 
@@ -38,7 +39,7 @@ export async function readRecorded(file: string, input?: AsyncIterable<Buffer>):
   );
   const { lost } = calls;
   const problems = reader.problems.map(({ line, why }) => `${file}: line ${line} ${why}`);
-  if (lost > 0) problems.unshift(`${file}: ${lost} lines are missing, because the recording lost them`);
+  if (lost > 0) problems.unshift(`${file}: ${lostLines(lost)}`);
   return { head, calls: calls.inOrder(), problems };
 }
 

@@ -101,7 +101,8 @@ export class EventsWatch {
           this.world.violate(`a STOPPED event of ${name} has it in state ${state}`);
       }
       if (type === ContainerEventType.CONTAINER_STARTED_EVENT) {
-        if (ended.has(container_id)) this.world.violate(`a STARTED event of ${name} comes after its end`);
+        if (ended.has(container_id))
+          this.world.violate(`a STARTED event of ${name} comes after its STOPPED event`);
         if (state === ContainerState.CONTAINER_CREATED)
           this.world.violate(`a STARTED event of ${name} has it as created`);
       }

@@ -149,7 +149,7 @@ it('the doctor writes a bundle without secrets that only its owner can read, and
   }
 });
 
-it('the doctor runs a pod on request, names the step that fails, and leaves nothing', async () => {
+it('the doctor runs a pod on request, names the step that fails, and leaves nothing behind', async () => {
   const daemon = await ChildDaemon.start(node.arguments);
   try {
     const given = ['--container-runtime-endpoint', daemon.endpoint, '--pod', '--image', TEST_IMAGE];

@@ -63,7 +63,7 @@ export class TestImages {
       const image = await this.status(name);
       if (accept(image)) return image;
       if (Date.now() > end)
-        throw new Error(`ImageStatus of ${name} does not get there within ${LIMIT_MS} ms`);
+        throw new Error(`ImageStatus of ${name} did not return the expected image within ${LIMIT_MS} ms`);
       await delay(20);
     }
   }

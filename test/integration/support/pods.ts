@@ -127,7 +127,7 @@ export async function untilStore(test: TestDaemon, condition: () => boolean): Pr
       if (condition()) end(resolve);
     };
     const timer = setTimeout(
-      () => end(() => reject(new Error(`the store does not get there within ${LIMIT_MS} ms`))),
+      () => end(() => reject(new Error(`the store did not reach the expected state within ${LIMIT_MS} ms`))),
       LIMIT_MS,
     );
     const unsubscribes = [sandboxes, containers, foreign].map((table) => table.subscribe(check));

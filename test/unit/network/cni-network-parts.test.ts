@@ -239,7 +239,7 @@ describe('an attachment', () => {
     expect(told).toEqual([]);
   });
 
-  it('leaves nothing if its namespace cannot be held', async () => {
+  it('leaves nothing behind if its namespace cannot be held', async () => {
     jest.spyOn(node.namespaces, 'hold').mockRejectedValue(new Error('it has just ended'));
     await expect(network.attach(sandbox('c1'), pod())).rejects.toThrow('it has just ended');
     expect(story).toEqual([]);

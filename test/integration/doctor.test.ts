@@ -322,7 +322,7 @@ it('the doctor gives up on a file that never opens, reports the rest, and ends',
     expect.objectContaining(line('fail', /no answer within 20 s/, /dead network disks/)),
   ]);
   expect(of('engine')).toEqual([expect.objectContaining({ level: 'ok' })]);
-  // It ends by a signal, because nothing else ends a process with a blocked thread.
+  // The doctor ends itself by a signal, because nothing else ends a process with a blocked thread.
   expect(code).toBeNull();
 });
 

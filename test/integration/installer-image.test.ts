@@ -209,7 +209,7 @@ describe("the installer's pod", () => {
     expect(code).toBe(0);
     expect(told).toContain('enable --now cri-docker.service');
     expect(await readFile(join(node, 'usr/bin/cri-dockerd'), 'utf8')).toContain('dockbridge');
-    // They serve the node from then on, even if the variable is missing in a later run.
+    // cri-dockerd's units serve the node from then on, even if the variable is missing in a later run.
     const later = await installOn();
     expect(later.code).toBe(0);
     expect(later.said).toContain('cri-docker.service runs');

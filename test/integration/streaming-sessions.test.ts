@@ -148,7 +148,7 @@ describe('a client that leaves', () => {
       'stdout',
     ]);
     await new Promise((resolve) => session.stdout.once('data', resolve));
-    // This is more than all buffers on the way hold.
+    // The data is more than all buffers on the way hold.
     session.stdin.write(Buffer.alloc(32 * MEBIBYTE));
     const socket = session.client.socket as Socket;
     await until(() => socket.writableNeedDrain, 5_000, 'the way is full');

@@ -27,7 +27,7 @@ export async function runPod(test: TestDaemon, config = podConfig(test)): Promis
   return (await test.client.call('RunPodSandbox', { config })).pod_sandbox_id;
 }
 
-/** For suites whose tests share a daemon and a pod. */
+/** Starts a daemon and a pod, for suites whose tests share them. */
 export async function startPodTest(options?: TestDaemonOptions): Promise<{ test: TestDaemon; pod: string }> {
   const test = await TestDaemon.start(options);
   try {

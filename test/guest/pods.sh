@@ -9,8 +9,8 @@ failed=0
 export CRI_CONFIG_FILE=/run/crictl.yaml
 crictl() { command crictl --timeout 60s --runtime-endpoint "$CONFORMANCE_ENDPOINT" "$@" </dev/null; }
 wrong() { echo "WRONG: $*"; failed=1; }
-end() { # exits with 1 if something was wrong
-  [ $failed = 1 ] || echo "${0##*/}: all as it should be"
+end() { # exits with 1 if a check has failed
+  [ $failed = 1 ] || echo "${0##*/}: all checks passed"
   exit $failed
 }
 is() { # WHAT FOUND WANTED
@@ -49,13 +49,13 @@ process() { docker inspect --format '{{.State.Pid}}' "$1"; }
 main_process() { systemctl show --property MainPID --value dockbridge; }
 answers() { crictl version >/dev/null; }
 lines() { wc -l <"$work/$1.log"; }
-grows() { # NAME: the log gets another line
+grows() { # NAME: waits until the log gets another line
   local before
   before=$(lines "$1")
   longer() { [ "$(lines "$1")" -gt "$before" ]; }
   eventually longer "$1"
 }
-whole() { # NAME: each line once and in order
+whole() { # NAME: checks that the log has each line once and in order
   is "wrong lines in the log of $1" "$(awk '{ if ($5 != NR - 1) n++ } END { print n + 0 }' "$work/$1.log")" 0
 }
 group() { cat "/sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod$1.slice/docker-$2.scope/$3"; }
@@ -71,7 +71,7 @@ lives_on() { # NAME CONTAINER PID
   eventually grouped "$1" "$2"
 }
 
-no_pods() { # the Engine has none, and CNI keeps no address
+no_pods() { # checks that the Engine has no pods, and that CNI keeps no address
   is pods "$(crictl pods --quiet | wc -l)" 0
   is 'addresses in use' "$(find /var/lib/cni/networks/guest -type f ! -name 'last_*' ! -name lock | wc -l)" 0
 }

@@ -190,7 +190,7 @@ describe('a unit starts, reloads and stops dockbridge', () => {
     const through = ['/usr/bin/systemd-socket-activate', '-l', socket];
     for (const [name, value] of variables) through.push('-E', `${name}=${value}`);
     const started = start([unit('cri-docker.service')], { through });
-    // It starts the service when somebody connects, as the .socket unit does. The bytes do not matter.
+    // systemd-socket-activate starts the service when somebody connects, as the .socket unit does.
     await until(() => existsSync(socket), 'the socket');
     const caller = connect(socket);
     await once(caller, 'connect');

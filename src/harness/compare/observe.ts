@@ -41,7 +41,9 @@ export async function observationOf(file: string, input?: AsyncIterable<Buffer>)
           `${counted(leftOut, 'call is', 'calls are')} not compared, because the tape does not contain the runtime's answer`,
         ]
       : []),
-    ...(faulted > 0 ? [`${counted(faulted, 'call is', 'calls are')} not compared, because of an injected fault`] : []),
+    ...(faulted > 0
+      ? [`${counted(faulted, 'call is', 'calls are')} not compared, because of an injected fault`]
+      : []),
     ...reader.problems.slice(0, TOLD_PROBLEMS).map(({ line, why }) => `line ${line} ${why}`),
     ...(reader.problems.length > TOLD_PROBLEMS
       ? [`${counted(reader.problems.length - TOLD_PROBLEMS, 'more line')} like these`]

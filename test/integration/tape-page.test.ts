@@ -121,7 +121,7 @@ it('an existing page is not overwritten, and errors in the tape are reported', a
     expect.stringContaining(`${tape}: line 10 is the last line but not the end of a tape`),
   ]);
   await browser.open(page);
-  expect(await text('.told')).toContain('line 10 is the last one');
+  expect(await text('.told')).toContain('line 10 is the last line');
 
   const second = new Command(['cri', 'show', tape, '--html', page]);
   expect(await second.exit()).toBe(2);

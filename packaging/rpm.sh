@@ -39,7 +39,7 @@ install -D -m 644 "$root/LICENSE" "$tree/usr/share/licenses/$name/LICENSE"
 find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 version=$(node -p 'require(process.argv[1]).version' "$root/package.json")
-# Only files are listed: our files in a system directory belong to the package, and the directory does not.
+# Lists all files, and the directories that are ours alone. A system directory does not belong to the package.
 (cd "$tree" && find . \( -type f -o -type d \( -path ./usr/lib/dockbridge -o -path './usr/lib/dockbridge/*' -o -path ./usr/share/doc/dockbridge -o -path './usr/share/doc/dockbridge/*' -o -path './etc/dockbridge*' -o -path "./usr/share/licenses/$name" \) \) \
   -printf '%y /%P\n' | LC_ALL=C sort | sed -e 's/^d /%dir /' -e 's|^f \(/etc/.*\)|%config(noreplace) \1|' -e 's|^f \(/usr/share/licenses/.*\)|%license \1|' -e 's/^f //') >"$work/files"
 mkdir -p "$work/build"

@@ -51,7 +51,10 @@ const bundled = JSON.parse(readFileSync(packages, 'utf8')).map((one) => ({
 /** Of process.versions: itself, and numbers of interfaces and of data. */
 const NO_CODE = new Set(['node', 'modules', 'napi', 'cldr', 'unicode', 'tz']);
 
-/** What Node.js has built in, asked of the one that this machine can run: both are of one version. */
+/**
+ * Returns the libraries that are built into Node.js, as reported by the binary for this machine. The other architecture's has
+ * the same version.
+ */
 function builtIntoNode() {
   const here = { x64: 'amd64', arm64: 'arm64' }[process.arch];
   if (here === undefined) throw new Error(`no Node.js of ours runs on ${process.arch}`);

@@ -3,7 +3,7 @@
 #
 #   try-arm64.sh PACKAGE.deb
 #
-# DOCKBRIDGE_CACHE: where Debian's libraries of arm64 are kept, /var/cache/dockbridge.
+# DOCKBRIDGE_CACHE: the directory for Debian's libraries of arm64; default: /var/cache/dockbridge.
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 package=${1:?usage: try-arm64.sh PACKAGE.deb}
@@ -27,7 +27,7 @@ version=$(run --version)
 [ "$version" = "$(dpkg-deb -f "$package" Version)" ] || die "dockbridge --version says '$version'"
 help=$(run doctor --help)
 [[ $help == *'Usage: dockbridge doctor'* ]] || die "dockbridge doctor --help says '$help'"
-# ENOENT shows that it understood its input, and that there is no such socket.
+# ENOENT shows that the helper understood its input, and found no such socket.
 answer=$(printf '%s\nWATCHDOG=1\n' "$work/no-socket" | qemu-aarch64-static "$lib/notify-helper")
 [ "$answer" = 2 ] || die "notify-helper answers '$answer'"
-echo "try-arm64: $package runs, as far as --version, doctor --help and the notify helper go"
+echo "try-arm64: --version, doctor --help and the notify helper of $package work"

@@ -12,7 +12,7 @@ units=$root/etc/systemd/system
 install -d "$units/cri-docker.service.d" "$root/bin" "$root/usr/bin" "$root/page"
 if [ $# = 0 ]; then
   page=$here/../docs/switching.md
-  block() { # PATTERN: the page's first indented block in which a line is of it
+  block() { # PATTERN: prints the page's first indented block with a line that matches
     awk -v pattern="$1" '
       /^    / { text = text substr($0, 5) "\n"; if ($0 ~ pattern) found = 1; next }
       /^$/ && text != "" { text = text "\n"; next }
@@ -20,12 +20,12 @@ if [ $# = 0 ]; then
       { text = "" }
       END { if (found) printf "%s", text; else exit 1 }' "$page" || { echo "units: $page has no block with $1" >&2; exit 1; }
   }
-  # Next to the package's unit, which has the name that the page uses.
+  # The page's unit is saved under another name, because the package's unit has the same one.
   block '^    ExecStart=/usr/bin/node .*[^-]cni$' >"$root/page/from-switching.service"
   block '^    ExecStart=/usr/bin/node .*fd://' >"$units/cri-docker.service.d/dockbridge.conf"
   # The guest runs only the package's unit (test/guest).
   if untried=$(grep -vxFf "$here/systemd/dockbridge.service" "$root/page/from-switching.service" | grep -vE '^(Description|After|Conflicts|ExecStart)='); then
-    echo "units: in docs/switching.md, and not so in systemd/dockbridge.service, where it would be tested: $untried" >&2
+    echo "units: these lines of docs/switching.md are not in systemd/dockbridge.service, so nothing tests them: $untried" >&2
     exit 1
   fi
   set -- "$here"/systemd/*.{service,socket} "$here"/cri-dockerd/*.{service,socket} "$root/page/from-switching.service"
@@ -48,15 +48,15 @@ for unit in "${@##*/}"; do
     failed=1
   fi
 done
-# dockbridge.service says why.
+# The comments in dockbridge.service give the reasons.
 harm='^(Private(Tmp|Devices|Mounts|Network|Users|IPC)|Protect[A-Za-z]+|(ReadOnly|ReadWrite|Inaccessible|Exec|NoExec)Paths|TemporaryFileSystem|Root(Directory|Image)|'
 harm+='Bind(ReadOnly)?Paths|MountFlags|Device(Allow|Policy)|CapabilityBoundingSet|MemoryDenyWriteExecute|RestrictNamespaces|SystemCallFilter|DynamicUser|User)='
 if grep -HnE "$harm" "$@" >&2; then
-  echo 'units: these take something away that pods need' >&2
+  echo 'units: these lines take something away that pods need' >&2
   failed=1
 fi
 for service in "$@"; do
   [ "${service##*.}" = service ] || continue
-  grep -qx 'KillMode=process' "$service" || { echo "units: $service: without KillMode=process a stop ends what CNI plugins do" >&2; failed=1; }
+  grep -qx 'KillMode=process' "$service" || { echo "units: $service: without KillMode=process, a stop kills running CNI plugins" >&2; failed=1; }
 done
 exit $failed

@@ -1,5 +1,6 @@
 import type { PageCall, PageRun } from '../src/harness/html/page-data';
 import { isFailed } from '../src/harness/show/shown-call';
+import { counted } from '../src/lib/counted';
 import { element, shownMs } from './elements';
 import type { Payload, PayloadLine } from './payload';
 
@@ -96,7 +97,7 @@ function listOf(messages: readonly PayloadLine[]): HTMLElement {
       list.append(one);
     }
     const left = messages.length - from - MOST_MESSAGES;
-    if (left > 0) list.append(more(`${left} more messages`, () => add(from + MOST_MESSAGES)));
+    if (left > 0) list.append(more(counted(left, 'more message'), () => add(from + MOST_MESSAGES)));
   };
   add(0);
   return list;

@@ -1,4 +1,5 @@
 import type { PageDifference } from '../src/harness/html/page-data';
+import { counted } from '../src/lib/counted';
 import { more } from './details';
 import { element } from './elements';
 
@@ -32,7 +33,7 @@ export function differencesTable(
       );
     }
     const left = sorted.length - from - MOST_ROWS;
-    if (left > 0) host.append(more(`${left} more differences`, () => add(from + MOST_ROWS)));
+    if (left > 0) host.append(more(counted(left, 'more difference'), () => add(from + MOST_ROWS)));
   };
   add(0);
   return host;

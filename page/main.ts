@@ -1,5 +1,7 @@
 import type { PageCall, PageData, PageDifference, PageRun } from '../src/harness/html/page-data';
 import { latencies } from '../src/harness/show/latency';
+import { lostLines } from '../src/harness/tape/lost-lines';
+import { counted } from '../src/lib/counted';
 import { chosen, type Choice } from './choice';
 import { callDetails } from './details';
 import { differencesTable } from './differences';
@@ -112,7 +114,7 @@ class Page {
       return latencyTable(run, calls);
     });
     byId('tables').replaceChildren(...tables);
-    byId('count').textContent = count === all ? `${all} calls` : `${count} of ${all} calls`;
+    byId('count').textContent = (count === all ? '' : `${count} of `) + counted(all, 'call');
   }
 
   /** Opens a call and the call of the other run with which it was compared. */
@@ -169,9 +171,9 @@ class Page {
 
   #frame(run: PageRun, waterfall: HTMLElement): HTMLElement {
     const told = [
-      ...(run.lost === 0 ? [] : [`${run.lost} lines are missing, because the recording lost them`]),
+      ...(run.lost === 0 ? [] : [lostLines(run.lost)]),
       ...run.problems.slice(0, 3),
-      ...(run.problems.length > 3 ? [`${run.problems.length - 3} more problems like these`] : []),
+      ...(run.problems.length > 3 ? [`${counted(run.problems.length - 3, 'more problem')} like these`] : []),
     ];
     return element(
       'section',

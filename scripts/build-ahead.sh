@@ -1,6 +1,6 @@
 #!/bin/bash
-# build-ahead.sh: downloads and builds, once, what the conformance suites and the kubelet's would otherwise build at their
-# start. If a part fails, the suite that needs it tries again and prints the error.
+# build-ahead.sh: downloads and builds once what the conformance and kubelet suites would otherwise build when they start.
+# If a part fails, the suite that needs it tries again and prints the error.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 bash scripts/cri-tools.sh

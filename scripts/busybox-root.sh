@@ -9,7 +9,7 @@ mkdir -p "$base"/{bin,etc,root,home,www,proc,sys,dev,var/run}
 chmod 755 "$base"
 mkdir -m 1777 "$base/tmp"
 
-# This is the dynamic busybox, because the static one runs its own applets even when their files are masked.
+# The dynamic busybox is used, because the static one runs its own applets even when their files are masked.
 # Applets are hard links, because runc follows a symlink when it masks a path and would mask all of busybox.
 install "$busybox" "$base/bin/busybox"
 ldd "$busybox" | grep -o '/[^ ]*' | while read -r library; do install -D "$library" "$base$library"; done

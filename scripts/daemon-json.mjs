@@ -1,10 +1,10 @@
-// Prints the daemon.json of a test's Engine, one key of dockerd's each.
+// Prints the daemon.json of a test's Engine.
 //
 //   daemon-json.mjs DIRECTORY [ENGINE] [full|guest]   ENGINE as in engine-version.sh, MODE as in engine.sh
 //
-// DOCKBRIDGE_TEST_HOSTILE=1: with every default of dockerd that contradicts what a pod asks for, or that a pod could
-// feel where it asks for nothing. DOCKBRIDGE_TEST_DAEMON_JSON: a JSON object of more keys, which win; runtimes are joined.
-// DIRECTORY gets the files that the keys name.
+// DOCKBRIDGE_TEST_HOSTILE=1 adds every default of dockerd that contradicts a pod's request, or that affects a pod without a
+// request. DOCKBRIDGE_TEST_DAEMON_JSON is a JSON object of more keys, which override the others; its runtimes are added.
+// The files that the keys name are written to DIRECTORY.
 import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 #!/bin/bash
-# debian-packages.sh SUITE DIR PACKAGE...: unpacks packages of another Debian suite into DIR without installing them, and is
-# quick if DIR exists. A killed run leaves no incomplete DIR. ARCH: another architecture than this machine's.
+# debian-packages.sh SUITE DIR PACKAGE...: unpacks packages of another Debian suite into DIR without installing them. If DIR
+# exists, nothing is done. A killed run leaves no incomplete DIR. ARCH: the packages' architecture; default: this machine's.
 set -euo pipefail
 
 suite=${1:?SUITE} target=${2:?DIR}
@@ -12,7 +12,7 @@ exec 7>"$target.lock"
 flock 7
 [ ! -d "$target" ] || exit 0
 
-mirror=$(bash "${BASH_SOURCE[0]%/*}/debian-mirror.sh") || die 'install by hand what is wanted here'
+mirror=$(bash "${BASH_SOURCE[0]%/*}/debian-mirror.sh") || die "cannot fetch these packages; install them by hand: $*"
 work=$(mktemp -d "$(dirname "$target")/unpacking.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
@@ -26,5 +26,5 @@ echo "debian-packages: fetching $* of Debian $suite" >&2
   "${apt[@]}" update
   cd "$work" && "${apt[@]}" download "$@"
   for package in *.deb; do dpkg -x "$package" root; done
-} >"$work/log" 2>&1 || { cat "$work/log" >&2; die "cannot be had from Debian $suite: $*"; }
+} >"$work/log" 2>&1 || { cat "$work/log" >&2; die "cannot download from Debian $suite: $*"; }
 mv "$work/root" "$target"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# debian-root.sh DIR PACKAGE...: fills DIR with a root file system of installed Debian packages and their dependencies: base images
-# for tests that cannot reach a registry.
+# debian-root.sh DIR PACKAGE...: fills DIR with a root file system of installed Debian packages and their dependencies. It
+# becomes a base image for tests that cannot reach a registry.
 set -euo pipefail
 target=${1:?usage: debian-root.sh DIR PACKAGE...}
 shift
@@ -12,7 +12,7 @@ while [ ${#waiting[@]} -gt 0 ]; do
   waiting=("${waiting[@]:1}")
   [ -z "${seen[$package]:-}" ] || continue
   depends=$(dpkg-query -W -f '${db:Status-Status}, ${Pre-Depends}, ${Depends}' "$package" 2>/dev/null) || continue
-  # The other entries are alternatives, or only names.
+  # Packages that are not installed are alternatives, or only names.
   [[ $depends == installed,* ]] || continue
   seen[$package]=yes
   # "libc6 (>= 2.34), debconf | debconf-2.0" without the versions.

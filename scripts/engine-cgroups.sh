@@ -1,7 +1,7 @@
 # The cgroups of a private Engine. engine.sh sources this file, which uses its variables and functions.
 # shellcheck shell=bash
 
-ensure_cgroups() { # a machine without init has none mounted: as cgroupfs-mount does
+ensure_cgroups() { # mounts the cgroups, as cgroupfs-mount does, on a machine without an init system
   local controller
   grep -qE ' /sys/fs/cgroup[ /]' /proc/mounts && return
   mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup
@@ -11,17 +11,17 @@ ensure_cgroups() { # a machine without init has none mounted: as cgroupfs-mount 
   done
 }
 
-cgroup_parents() { # where Docker and pods put their groups, at the top of each hierarchy
+cgroup_parents() { # the cgroups at the top of each hierarchy in which Docker and pods create theirs
   find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d \( -name docker -o -name 'kubepods*' -o -name 'dockbridge*' \)
 }
 
-container_cgroups() { # IDS, one a line: the deepest first
+container_cgroups() { # IDS, one a line: prints their cgroups, the deepest first
   [ -z "$1" ] || find /sys/fs/cgroup -depth -type d | grep -F -e "$1" || true
 }
 
 remove_cgroups() { # IDS, one a line
   local group
-  # A killed process leaves its cgroup a moment after it is gone.
+  # The cgroup of a killed process becomes empty a moment after the process has ended.
   for _ in {1..50}; do
     container_cgroups "$1" | xargs -r rmdir 2>/dev/null || true
     [ -n "$(container_cgroups "$1")" ] || break

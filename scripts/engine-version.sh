@@ -1,8 +1,8 @@
 #!/bin/bash
-# Installs one version of Docker Engine next to the machine's own, and prints the directories to put before PATH, with a colon
-# after each. It is quick if the version is there.
+# Installs one version of Docker Engine next to the machine's own, and prints the directories to put before PATH, each with a
+# colon after it. A version that exists is not fetched again.
 #
-#   engine-version.sh NAME            20.10, which is Debian 12's docker.io: prints nothing, because it is installed
+#   engine-version.sh NAME            20.10: Debian 12's docker.io, which is installed; prints nothing
 #                                     26.1, 28.5, 29: downloaded or built, not installed
 # NAME-containerd and NAME-graphdriver choose the image store, which daemon-json.mjs writes into the configuration.
 #

@@ -9,7 +9,7 @@
 #   engine.sh with [--name NAME] [--reuse] CMD...   runs CMD with DOCKER_HOST set, and stops the Engine after it;
 #                                            --reuse: uses $DOCKER_HOST or the machine's Engine if one answers
 #
-# --owner PID: once that process is gone, the next `start` of any name removes this Engine.
+# --owner PID: after that process has ended, the next `start` of any name removes this Engine.
 # DOCKBRIDGE_TEST_ENGINE=20.10|26.1|28.5[-containerd]|29[-graphdriver]: the Engine and image store (engine-version.sh).
 # The default is the installed dockerd. DOCKBRIDGE_ENGINE_ROOT: /var/tmp. daemon-json.mjs makes the configuration.
 #
@@ -61,7 +61,7 @@ wait_gone() { # FILE SECONDS
   done
 }
 
-own_processes() { # the Engine's helpers: all carry our directory in their command line, but for those of a cut off start
+own_processes() { # prints the pids of the Engine's helpers: by our directory in their command line, and `runc init` by its state
   local process comm
   # One grep for all of them, because a node with a thousand processes would otherwise need thousands of forks.
   for process in $(grep -laF "$dir/" /proc/[0-9]*/cmdline 2>/dev/null); do
@@ -77,7 +77,7 @@ own_processes() { # the Engine's helpers: all carry our directory in their comma
 }
 
 # `runc init` waits to become a container's first process. It waits forever if dockerd was killed and its container is
-# gone. runc passes it the directory of its state, and newer versions have only the FIFO there open.
+# gone. It is ours if its environment has a state directory below ours. Newer versions only have the FIFO there open.
 is_own_init() { # /proc/PID
   [ "$(tr '\0' ' ' 2>/dev/null <"$1/cmdline")" = 'runc init ' ] || return 1
   grep -qzF "_LIBCONTAINER_STATEDIR=$dir/" "$1/environ" 2>/dev/null ||
@@ -95,7 +95,8 @@ container_processes() {
   [ -z "$ids" ] || grep -lF -e "$ids" /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3 || true
 }
 
-# Pids of other dockerd processes. `machine`: all; `all`: in our network namespace; without either: no guests either.
+# Prints the pids of other dockerd processes. `machine`: all of them; `all`: those in our network namespace; without an
+# argument: those in our network namespace that are not guests.
 other_engines() { # [all|machine]
   local process comm mine
   mine=$(alive "$state/dockerd" || true)
@@ -104,7 +105,7 @@ other_engines() { # [all|machine]
     [[ $comm == dockerd && ${process#/proc/} != "$mine" ]] || continue
     [[ ${1:-} == machine || $process/ns/net -ef /proc/self/ns/net ]] || continue
     if [ -z "${1:-}" ] && tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -qe '--iptables=false'; then continue; fi
-    # A zombie uses nothing.
+    # A zombie is not counted.
     if start_time "${process#/proc/}" >/dev/null; then echo "${process#/proc/}"; fi
   done
 }
@@ -141,7 +142,7 @@ guest_rules() { # -I|-D
   done
 }
 
-prepare_guest() { # the daemon's --bridge must exist before it
+prepare_guest() { # makes the bridge, which must exist before dockerd starts
   local number bridge
   bridge=dbe-$(printf %s "$name" | cksum | cut -d' ' -f1)
   for ((number = 0; number < 256; number++)); do
@@ -157,11 +158,11 @@ prepare_guest() { # the daemon's --bridge must exist before it
   printf '%s\n' --bridge "$bridge" --iptables=false --ip6tables=false >>"$state/args"
 }
 
-network_bridges() { # bridges of user-defined networks, from the Engine's own database: it may be dead
+network_bridges() { # prints bridges of user-defined networks, from the Engine's database, because dockerd may be dead
   grep -haoE 'br-[0-9a-f]{12}' "$dir"/data/{,*.*/}network/files/local-kv.db 2>/dev/null | sort -u || true
 }
 
-remove_docker_rules() { # what dockerd adds in "full" mode; rules of anybody else stay
+remove_docker_rules() { # removes the rules that dockerd adds in "full" mode, and no others
   local command hex='[0-9a-f]' bridge script
   bridge="br-$(printf "$hex%.0s" {1..12})"
   for command in $(iptables_commands); do
@@ -178,7 +179,7 @@ remove_docker_rules() { # what dockerd adds in "full" mode; rules of anybody els
   done
 }
 
-remove_shim_sockets() { # IDS: shims that were killed leave theirs, named by a hash, in a directory of all containerds
+remove_shim_sockets() { # IDS: removes the sockets of killed shims. All containerds share their directory; a hash is the name.
   local id address
   for id in $1; do
     address=$(printf %s "$dir/exec/containerd/containerd.sock/moby/$id" | sha256sum)
@@ -188,7 +189,7 @@ remove_shim_sockets() { # IDS: shims that were killed leave theirs, named by a h
 
 # --- the Engine
 
-answers() { # ADDRESS SECONDS [PID]: until GET /_ping is answered, or PID has died
+answers() { # ADDRESS SECONDS [PID]: waits until GET /_ping is answered. Fails after the time, or when PID has died.
   node -e '
     const [address, seconds, pid] = process.argv.slice(1);
     const url = new URL(address);
@@ -248,7 +249,8 @@ start() {
   mkdir -p "$state"
   [ -z "$owner" ] || remember "$state/owner" "$owner"
   cp /proc/sys/net/ipv4/ip_forward "$state/ip_forward"
-  # An empty cgroup of Docker's may belong to another private Engine, which leaves it to us. A real Engine makes it again.
+  # An empty docker cgroup may belong to another private Engine, which leaves its removal to us. The machine's own Engine makes
+  # it again when needed.
   cgroup_parents | grep -v '/docker$' >"$state/cgroups" || true
   [ ! -d /run/docker ] || touch "$state/run-docker"
   for command in iptables ip6tables; do
@@ -259,7 +261,7 @@ start() {
     --pidfile "$dir/dockerd.pid" --host "unix://$dir/docker.sock" --group root >"$state/args"
   alone || mode=guest
   echo $mode >"$state/mode"
-  # The machine's /etc/docker/daemon.json is for the machine's Engine.
+  # dockerd would otherwise read /etc/docker/daemon.json, which is for the machine's Engine.
   PATH=$path$PATH node "${BASH_SOURCE[0]%/*}/daemon-json.mjs" "$dir" "$wanted" $mode >"$dir/daemon.json"
   [ $mode = full ] || prepare_guest
   [ ${#options[@]} = 0 ] || printf '%s\n' "${options[@]}" >>"$state/args"
@@ -274,7 +276,7 @@ halt() {
   wait_gone "$state/dockerd" 120 || die "'$name' does not end"
 }
 
-destroy() { # also of an Engine that was killed, or only half started
+destroy() { # works also for an Engine that was killed or only half started
   local pid ids bridges point link mode others
   [ -d "$dir" ] || return 0
   [ -f "$state/args" ] || { rm -rf "$dir"; return; }
@@ -285,7 +287,7 @@ destroy() { # also of an Engine that was killed, or only half started
     kill -CONT "$pid" 2>/dev/null || true
     kill -TERM "$pid" 2>/dev/null || true
     for _ in {1..100}; do
-      # dockerd gives containers 10 s and more. Test containers need no time to end.
+      # dockerd would wait 10 s or more for each container. Test containers need no time to end.
       container_processes | xargs -r kill -KILL 2>/dev/null || true
       wait_gone "$state/dockerd" 0 && break
       sleep 0.1
@@ -347,7 +349,7 @@ run_with() { # CMD...
   trap 'interrupted=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM HUP
   host=$("$0" start --name "$name" --owner $$) || exit 1
   if [ -z "$interrupted" ]; then
-    # A background command would ignore Ctrl-C.
+    # Without env, a background command would ignore Ctrl-C.
     DOCKER_HOST=${host#DOCKER_HOST=} env --default-signal=INT,QUIT "$@" <&0 &
     child=$!
     while :; do
@@ -364,7 +366,7 @@ run_with() { # CMD...
   exit $code
 }
 
-locked() { # one start or stop at a time on this machine: iptables, bridges and address choice are shared
+locked() { # runs one start or stop at a time on this machine, because iptables, bridges and addresses are shared
   (
     exec 8>"$root/dockbridge-engine.lock"
     flock 8

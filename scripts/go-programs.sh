@@ -1,7 +1,7 @@
 #!/bin/bash
 # go-programs.sh DIR MODULE VERSION SUM PROGRAM=PACKAGE... [-- BUILD FLAGS]: builds programs of a Go module from the module
-# proxy into DIR, with the versions in the module's own go.mod. It is quick if DIR exists. A killed run leaves no incomplete
-# DIR. SUM is the module's `h1:…`, as in go.sum. A package whose program is a test binary is PROGRAM=test:PACKAGE.
+# proxy into DIR, with the versions in the module's own go.mod. If DIR exists, nothing is done. A killed run leaves no incomplete
+# DIR. SUM is the module's `h1:…`, as in go.sum. PROGRAM=test:PACKAGE builds a package's test binary.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -23,7 +23,7 @@ work=$(mktemp -d "$(dirname "$target")/building.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 field() { sed -n "s/^\t\"$1\": \"\(.*\)\",\{0,1\}\$/\1/p" "$work/module"; }
 
-thrice() { # COMMAND...: a proxy, or the way to it, may fail for a moment
+thrice() { # COMMAND...: tries up to three times, because the proxy or the network may fail for a moment
   local try
   for try in 1 2 3; do
     "$@" >"$work/out" 2>"$work/log" && return
@@ -36,9 +36,9 @@ thrice() { # COMMAND...: a proxy, or the way to it, may fail for a moment
 
 say "fetching $module $version from the Go module proxy"
 thrice "$go" -C "$work" mod download -json "$module@$version" ||
-  die "the Go module proxy does not give $module $version: check the way to it (go env GOPROXY), then try again"
+  die "cannot download $module $version from the Go module proxy: check GOPROXY (go env GOPROXY) and the network, then try again"
 mv "$work/out" "$work/module"
-[ "$(field Sum)" = "$sum" ] || die "$module $version is not what it was: $(field Sum), expected $sum"
+[ "$(field Sum)" = "$sum" ] || die "$module $version has another checksum than expected: $(field Sum), not $sum"
 
 for program in "${programs[@]}"; do
   package=${program#*=}

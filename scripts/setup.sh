@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs what a fresh Debian 12 lacks to build, run and test dockbridge. It quickly does nothing if everything is there.
+# Installs what a fresh Debian 12 lacks to build, run and test dockbridge. If everything is installed, it does nothing.
 #   setup.sh guest   also installs what `make guest-test` needs
 #   setup.sh deb     also installs what `make deb`, `make rpm` and `make tarball` need
 set -euo pipefail
@@ -50,11 +50,11 @@ if [ "${1:-}" = deb ]; then
   need gcc-aarch64-linux-gnu command -v aarch64-linux-gnu-gcc # the pause image and the notify helper of arm64
   need linux-libc-dev-arm64-cross test -f /usr/aarch64-linux-gnu/include/asm/unistd.h # the same
   need lintian command -v lintian
-  need qemu-user-static command -v qemu-aarch64-static # runs what is in arm64's package
+  need qemu-user-static command -v qemu-aarch64-static # runs the programs of arm64's package
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then
-  grep -qsE '^ID(_LIKE)?=.*debian' /etc/os-release || die "not Debian: install by hand what answers to ${missing[*]}"
+  grep -qsE '^ID(_LIKE)?=.*debian' /etc/os-release || die "this is not Debian: install the counterparts of these packages by hand: ${missing[*]}"
   [ "$(id -u)" = 0 ] || die "must be root to install ${missing[*]} (sudo make setup)"
   log=$(mktemp) policy=''
   trap 'rm -f "$log" $policy' EXIT
@@ -77,7 +77,7 @@ node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
 
 if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   say 'installing npm packages'
-  # These are the locked versions, as with `npm ci`, which would first remove the existing ones.
+  # Installs the locked versions, like `npm ci`, but does not first remove the existing packages.
   npm install --no-save --no-progress --loglevel=error </dev/null
   touch node_modules/.package-lock.json
 fi

@@ -2,7 +2,7 @@
 # Loads the test images into the Engine at $DOCKER_HOST (a unix:// or http:// address) without a registry:
 #   dockbridge.test/busybox:1   Debian's busybox, CMD sh
 #   dockbridge.test/user:1      the same with USER 1000:1000 and a marker file
-# It is quick if they are already there. A label has the checksum of their sources.
+# Images that are up to date are not loaded again: a label has the checksum of their sources.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export DOCKER_HOST=${DOCKER_HOST:-unix:///var/run/docker.sock}

@@ -21,7 +21,7 @@ new=${1%/}
 name=${new##*/}
 # The copied files run on the node, so its architecture must match before anything changes.
 machine=$(uname -m)
-grep -qx "$machine" "$new/machine" || die "this image is for $(cat "$new/machine"), and the node is $machine"
+grep -qx "$machine" "$new/machine" || die "this image is for $(cat "$new/machine"), but the node is $machine"
 
 has_systemd() { [ -d "$host/run/systemd/system" ]; }
 # Returns whether cri-dockerd's units are ours. Such a node keeps the units from its earlier installation.
@@ -48,7 +48,7 @@ is_current() {
       # Settings are the node's.
       case $file in /etc/*) continue ;; esac
       # Units are in /usr/lib on nodes with merged directories, and in one of the two on others.
-      cmp -s "$tree$file" "$host$file" || cmp -s "$tree$file" "$host/usr$file" || { say "$file is missing or another"; exit 1; }
+      cmp -s "$tree$file" "$host$file" || cmp -s "$tree$file" "$host/usr$file" || { say "$file is missing or differs"; exit 1; }
     done || return 1
   done
 }
@@ -67,8 +67,8 @@ else
   rm -rf "$copy"
 fi
 
-[ "${START:-yes}" = yes ] || { say 'nothing is started, as START says'; exit 0; }
-has_systemd || die 'there is no systemd on this node: dockbridge is there, and its supervisor must start it'
+[ "${START:-yes}" = yes ] || { say 'nothing is started, because START is not yes'; exit 0; }
+has_systemd || die 'there is no systemd on this node: dockbridge is installed, and your own supervisor must start it'
 # Two units of the same socket must not both start at the next boot.
 if [ $unit = cri-docker.service ]; then losers='dockbridge.service dockbridge.socket cri-dockerd.service cri-dockerd.socket'; else losers=$others; fi
 for loser in $losers; do

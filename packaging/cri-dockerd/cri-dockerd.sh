@@ -9,7 +9,7 @@ for word; do
       ;;
   esac
 done
-# cri-dockerd's nodes are not ready without a CNI configuration.
+# With cri-dockerd, a node is not ready without a CNI configuration.
 DOCKBRIDGE_DEFAULT_NETWORK_PLUGIN=cni
 export DOCKBRIDGE_DEFAULT_NETWORK_PLUGIN
 exec /usr/lib/dockbridge/node /usr/lib/dockbridge/main.js serve "$@"

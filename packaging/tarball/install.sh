@@ -7,7 +7,7 @@
 #   install.sh --no-cri-dockerd   upgrades, and stops and removes those units
 #   install.sh --uninstall        removes dockbridge; changed settings and /var/lib/dockbridge stay
 #
-# DESTDIR: a root other than /, where nothing is started and root's rights are not needed.
+# DESTDIR: a root other than /. Nothing is started there, and root's rights are not needed.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 destination=${DESTDIR:-}
@@ -24,13 +24,13 @@ for word; do
     *) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
 done
-[ -n "$destination" ] || [ "$(id -u)" = 0 ] || die 'must be root: it writes to /usr, /etc and the units of systemd (DESTDIR=… for another root)'
+[ -n "$destination" ] || [ "$(id -u)" = 0 ] || die 'must be root, because it writes to /usr, /etc and the units of systemd (DESTDIR=… for another root)'
 
 # A node has one of these.
 for package in dockbridge dockbridge-cri-dockerd; do
   if [ -z "$destination" ] && [ "$(dpkg-query -W -f '${db:Status-Status}' $package 2>/dev/null)" = installed ] ||
     { [ -z "$destination" ] && rpm -q $package >/dev/null 2>&1; }; then
-    die "the package $package is installed: upgrade or remove that one"
+    die "the package $package is installed: upgrade or remove the package"
   fi
 done
 
@@ -47,7 +47,7 @@ disable_units() {
 }
 
 if [ "$what" = uninstall ]; then
-  [ -f "$record" ] || die "nothing that install.sh has installed is in ${destination:-/}"
+  [ -f "$record" ] || die "install.sh has installed nothing in ${destination:-/}"
   disable_units dockbridge.socket dockbridge.service cri-docker.socket cri-docker.service
   while read -r file; do rm -f "$destination$file"; done <"$record"
   for file in /etc/default/dockbridge /etc/dockbridge/config.yaml; do
@@ -58,19 +58,19 @@ if [ "$what" = uninstall ]; then
   find "$destination/usr/lib/dockbridge" "$destination/usr/share/doc/dockbridge" "$destination/etc/dockbridge" \
     -depth -type d -exec rmdir {} \; 2>/dev/null || true
   ! has_systemd || systemctl daemon-reload
-  say 'removed; pods go on, and /var/lib/dockbridge stays'
+  say 'removed; pods keep running, and /var/lib/dockbridge stays'
   exit 0
 fi
 
 machine=$(uname -m)
-grep -qx "$machine" "$here/machine" || [ -n "$destination" ] || die "this is for $(cat "$here/machine"), and the node is $machine"
+grep -qx "$machine" "$here/machine" || [ -n "$destination" ] || die "this tarball is for $(cat "$here/machine"), but the node is $machine"
 was=''
 [ ! -f "$record" ] || was=yes
 
 if [ -z "$companion" ] && recorded cri-docker.service; then
   # kubelet may depend on these units, so only an explicit option removes them.
   companion=yes
-  say "cri-dockerd's command and units are upgraded too, for they are installed; --no-cri-dockerd removes them"
+  say "cri-dockerd's command and units are installed, so they are upgraded too; --no-cri-dockerd removes them"
 fi
 trees=$here/tree
 [ "$companion" != yes ] || trees="$trees $here/cri-dockerd"
@@ -97,7 +97,7 @@ write_record() {
   chmod 644 "$record.new"
   mv -f "$record.new" "$record"
 }
-# This comes before the first file, so that --uninstall and the next attempt find the files of a copy that failed.
+# The list is written before the first file, so that --uninstall and the next attempt find the files of a copy that failed.
 if [ -n "$was" ]; then
   [ "$companion" != no ] || disable_units cri-docker.socket cri-docker.service
   cp "$record" "$new.old"
@@ -111,7 +111,7 @@ for tree in $trees; do
     case $file in /etc/*) [ ! -e "$place" ] || continue ;; esac
     mkdir -p "${place%/*}"
     # Each file is renamed into place, so a running program keeps its file, and nobody sees half a file.
-    cp -p "$tree$file" "$place.new" || { rm -f "$place.new"; die "cannot write $place; --uninstall removes what is there so far"; }
+    cp -p "$tree$file" "$place.new" || { rm -f "$place.new"; die "cannot write $place; --uninstall removes the files that were copied so far"; }
     [ "$(id -u)" != 0 ] || chown 0:0 "$place.new"
     mv -f "$place.new" "$place"
   done
@@ -124,7 +124,7 @@ if [ -n "$was" ]; then
 fi
 write_record "$new"
 
-say "dockbridge $("$destination/usr/lib/dockbridge/node" "$destination/usr/lib/dockbridge/main.js" --version 2>/dev/null || echo '(its Node.js does not run here: it wants glibc 2.28, libstdc++ and libatomic)') is in ${destination:-/}"
+say "dockbridge $("$destination/usr/lib/dockbridge/node" "$destination/usr/lib/dockbridge/main.js" --version 2>/dev/null || echo '(its Node.js does not run here: it needs glibc 2.28, libstdc++ and libatomic)') is in ${destination:-/}"
 if has_systemd; then
   systemctl daemon-reload
   # A stopped daemon stays stopped.

@@ -5,6 +5,7 @@ import { overrideLine } from '../config/overrides';
 import { resolveSettings, sourcedOptions, type Given } from '../config/options';
 import { faultsInUse } from '../config/use';
 import { columns } from '../lib/columns';
+import { counted } from '../lib/counted';
 import { replaceUserinfo } from '../doctor/bundle/redact';
 
 type Format = 'text' | 'json';
@@ -76,10 +77,6 @@ function shown(given: Given, { values }: Pick<ReadConfiguration, 'values'>) {
 function refuse(faults: readonly Fault[]): number {
   process.stderr.write(faults.map((fault) => `dockbridge config: ${faultLine(fault)}\n`).join(''));
   return 2;
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function printJson(value: unknown): void {

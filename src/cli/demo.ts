@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { resolveSettings } from '../config/options';
 import { Daemon } from '../daemon';
 import { DockerodeClient } from '../docker/dockerode-client';
+import { counted } from '../lib/counted';
 import { failedPrecondition } from '../lib/errors';
 import { standardError } from '../lib/log-output';
 import { createLineLogger } from '../lib/line-logger';
@@ -49,7 +50,7 @@ async function withTemporary(options: DemoOptions, directory: string): Promise<v
   const pods = await engine.listContainers({ label: [TYPE_LABEL] });
   if (pods.length > 0) {
     throw failedPrecondition(
-      `${dockerEndpoint} runs pods already (${pods.length} containers); run the demo through the runtime that serves them: --endpoint unix:///…`,
+      `${dockerEndpoint} runs pods already (${counted(pods.length, 'container')}); run the demo through the runtime that serves them: --endpoint unix:///…`,
     );
   }
   const given = {

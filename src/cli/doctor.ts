@@ -13,6 +13,7 @@ import { judgePod, POD, type PodTrial } from '../doctor/checks/dockbridge';
 import { readKubelet } from '../doctor/kubelet-facts';
 import { exitCodeOf, renderDoctorReport, reportOf, type Finding } from '../doctor/report';
 import { chooseDaemon, servingDaemons } from '../doctor/serving';
+import { counted } from '../lib/counted';
 import { messageOf } from '../lib/errors';
 import { endProcess } from './end-process';
 import { findProcesses, type NodeProcess } from '../node/process/node-processes';
@@ -121,7 +122,7 @@ async function fill(archive: Archive, sources: BundleSources, limitMs: number): 
   const files = await collect(bundleItems(sources), limitMs, readmeOf(DOCKBRIDGE_VERSION, time));
   const size = await archive.write(files, time);
   process.stderr.write(
-    `${archive.path} has ${files.length} files in ${Math.ceil(size / 1024)} KiB. Look through them before you share the file.\n`,
+    `${archive.path} has ${counted(files.length, 'file')} in ${Math.ceil(size / 1024)} KiB. Look through them before you share the file.\n`,
   );
 }
 

@@ -4,6 +4,7 @@ import { chooseDaemon, servingDaemons, type RunningDaemon } from '../doctor/serv
 import { pause } from '../lib/async/abortable';
 import { waitAtMost } from '../lib/async/deadline';
 import { columns } from '../lib/columns';
+import { counted } from '../lib/counted';
 import { messageOf } from '../lib/errors';
 import { findProcesses } from '../node/process/node-processes';
 import { askForStatus } from '../server/client/control-client';
@@ -168,7 +169,13 @@ function network({ network: { ready, reason, message, left, failures } }: Status
   return [
     row(ready ? '' : '!', 'network', ready ? 'ready' : `NOT READY (${reason}): ${message}`),
     ...(left > 0
-      ? [row('', '', `plugins have not yet freed the networks of ${left} pods that are gone`)]
+      ? [
+          row(
+            '',
+            '',
+            `plugins have not yet freed the networks of ${counted(left, 'pod that is gone', 'pods that are gone')}`,
+          ),
+        ]
       : []),
     ...(failed.length > 0 ? [row('', '', `runs of plugins that failed: ${failed.join(', ')}`)] : []),
   ];
@@ -178,9 +185,9 @@ function logs({
   logs: { trouble, followed, lagBytes = 0, gaps = 0, stalls = 0, unreadable = 0 },
 }: StatusReport): string[] {
   const losses = [
-    ...(gaps > 0 ? [`${gaps} gaps`] : []),
-    ...(unreadable > 0 ? [`${unreadable} unreadable records`] : []),
-    ...(stalls > 0 ? [`${stalls} stalls`] : []),
+    ...(gaps > 0 ? [counted(gaps, 'gap')] : []),
+    ...(unreadable > 0 ? [counted(unreadable, 'unreadable record')] : []),
+    ...(stalls > 0 ? [counted(stalls, 'stall')] : []),
   ];
   const told =
     followed === undefined
@@ -191,11 +198,11 @@ function logs({
 
 function containers({ containers: counts, images }: StatusReport): string {
   const states = Object.entries(counts).map(([state, count]) => `${count} ${state}`);
-  return `${states.join(', ')}; ${images} images`;
+  return `${states.join(', ')}; ${counted(images, 'image')}`;
 }
 
 function streams({ sessions, eventConsumers }: StatusReport): string {
-  return `${sessions} sessions of exec, attach and port-forward; ${eventConsumers} listen to events`;
+  return `${counted(sessions, 'session')} of exec, attach and port-forward; ${counted(eventConsumers, 'client listens', 'clients listen')} to events`;
 }
 
 /** @returns a line if at least 80 % of the limit of open files is used. */

@@ -287,7 +287,7 @@ export class LimitsWatch {
     if (run.waiting || this.runs.get(id) !== run) return;
     run.waiting = true;
     const { hold, logger } = this.parts;
-    // This fails when the group is gone or lacks a file, which was logged when the container was started.
+    // The check fails when the group is gone or lacks a file, which was logged when the container was started.
     hold(id, (refresh) => this.restore(id, run, refresh)).catch((error: unknown) =>
       logger.debug(
         () => 'Cannot read the limits of a container',

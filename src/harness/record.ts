@@ -80,7 +80,7 @@ export class Recording {
       await between.listen();
     } catch (error) {
       await recorder?.finish();
-      // This function created the tape, and no call is on it.
+      // The tape is removed, because it is new and no call is on it.
       if (output !== undefined) await unlink(output).catch(() => undefined);
       throw error;
     }

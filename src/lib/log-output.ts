@@ -106,7 +106,7 @@ function toDescriptor(): WriteText {
       writeAll(descriptor, Buffer.from(text), done);
       return;
     }
-    // This opens a new file description, so that O_NONBLOCK does not affect processes that share the old description.
+    // A new file description is opened, so that O_NONBLOCK does not affect processes that share the old description.
     const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK | constants.O_NOCTTY;
     open('/proc/self/fd/2', flags, (error, opened) => {
       descriptor = error === null ? opened : 2;

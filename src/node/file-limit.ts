@@ -23,12 +23,12 @@ export function fileLimit(path = '/proc/self/limits'): number {
 
 /** A limit that suffices for a few hundred containers with their logs and streams. */
 export const ENOUGH_FILES = 4_096;
-/** The number of control group files of some two hundred containers and pods. */
+/** At most this many control group files stay open: enough for about two hundred containers and pods. */
 const MOST_HELD = 1_024;
 /** The share of the limit that may be used for control group files. Calls, logs and streams need the rest. */
 const HELD_SHARE = 1 / 8;
 
-/** Returns how many control group files may stay open. Files that stay open are only faster to read. */
+/** Returns how many control group files may stay open. Files beyond these are opened for each reading, which is slower. */
 export function mostHeldFiles(limit: number): number {
   return Math.min(MOST_HELD, Math.floor(limit * HELD_SHARE));
 }

@@ -165,7 +165,7 @@ export class NodeStats {
     const { source, layers } = this.parts;
     if (now !== undefined && hasProcess(now)) {
       if (before?.pid === now.pid) return;
-      // It was restarted, so its counters begin again at 0.
+      // The container was restarted, so its counters begin again at 0.
       this.sums.end(now.id);
       this.inBackground(source.watch(now));
       if (now.kind === 'sandbox') this.inBackground(this.ownUsage(now, undefined));

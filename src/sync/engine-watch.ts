@@ -1,5 +1,6 @@
 import type { CallLanes } from '../docker/call-lanes';
 import type { DockerClient } from '../docker/client';
+import { counted } from '../lib/counted';
 import { hasCode, messageOf } from '../lib/errors';
 import type { Logger } from '../lib/logger';
 import type { Store } from '../store/store';
@@ -113,7 +114,7 @@ export class EngineWatch {
     return {
       isStuck: true,
       reason: 'DockerDaemonHangs',
-      message: `Docker Engine does not keep up: ${old.waiting} ${old.lane} calls wait for their turn (the oldest for ${seconds(old.oldestWaitMs)}) behind ${old.underWay} unanswered calls (the oldest, ${old.oldestCall}, for ${seconds(old.oldestCallMs)})`,
+      message: `Docker Engine does not keep up: ${counted(old.waiting, `${old.lane} call waits for its turn`, `${old.lane} calls wait for their turn`)} (the oldest for ${seconds(old.oldestWaitMs)}) behind ${counted(old.underWay, 'unanswered call')} (the oldest, ${old.oldestCall}, for ${seconds(old.oldestCallMs)})`,
     };
   }
 
@@ -127,7 +128,7 @@ export class EngineWatch {
     return {
       isStuck: false,
       reason: 'DockerDaemonSlow',
-      message: `${slow} calls of Docker Engine hang, the oldest, ${oldest?.oldestCall}, for ${seconds(oldest?.oldestCallMs ?? 0)}`,
+      message: `${counted(slow, 'call of Docker Engine hangs', 'calls of Docker Engine hang')}, the oldest, ${oldest?.oldestCall}, for ${seconds(oldest?.oldestCallMs ?? 0)}`,
     };
   }
 }

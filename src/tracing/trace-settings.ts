@@ -10,7 +10,7 @@ export type TraceSettings =
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The only built-in protocol of the three in the OTLP exporter's specification. */
+/** The only protocol that dockbridge contains. The OTLP exporter's specification names three. */
 const PROTOCOL = 'http/protobuf';
 
 /**

@@ -6,7 +6,7 @@ const MADE_AT_ONCE = 6;
 
 export interface IdlePods {
   readonly pods: number;
-  /** Containers in each pod, without the pause container. */
+  /** The number of containers in each pod, without the pause container. */
   readonly perPod: number;
   /** The number of the first pod. */
   readonly from?: number;

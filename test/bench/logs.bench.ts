@@ -88,7 +88,7 @@ describe('container logs', () => {
       `\n${lines} lines of ${length} bytes: a log of ${(size / MB).toFixed(0)} MB in ${seconds.toFixed(1)} s`,
     );
     print(
-      `  rate                     ${(size / MB / seconds).toFixed(1)} MB/s, complete ${lag.toFixed(0)} ms after the end`,
+      `  rate                     ${(size / MB / seconds).toFixed(1)} MB/s, complete ${lag.toFixed(0)} ms after the container's end`,
     );
     print(`  CPU s/GB, dockerd        ${(used.dockerd / gb).toFixed(1)}`);
     print(

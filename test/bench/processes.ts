@@ -31,7 +31,7 @@ export async function dockerdPid(): Promise<number> {
   return Number(recorded.split(' ')[0]);
 }
 
-/** containerd and its shims of that Engine alone, which do part of dockerd's work. */
+/** Returns the pids of this Engine's containerd and shims, which do part of dockerd's work. */
 export async function containerdPids(): Promise<number[]> {
   const own = engineDirectory(process.env.DOCKBRIDGE_TEST_ENGINE_NAME ?? '');
   const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));

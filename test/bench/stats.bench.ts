@@ -7,7 +7,8 @@ import { containerdPids, cpuSeconds, dockerdPid } from './processes';
 
 const CONTAINERS = 100;
 /**
- * The kernel counts processor time in hundredths of a second. This many rounds give a figure of two digits.
+ * The number of rounds. The kernel counts processor time in hundredths of a second, so fewer rounds would
+ * give a figure of one digit.
  */
 const OUR_ROUNDS = 100;
 const ENGINE_ROUNDS = 5;

@@ -10,9 +10,9 @@ import { WorldBroken, type World } from './world';
  * while calls miss it, up to kubelet's own for a sandbox. A busy machine makes no pod in 20 s.
  */
 const DEADLINE_MS = { first: 20_000, longest: 240_000 };
-/** The time by which a call may miss its deadline on a busy machine (ms). */
+/** A call may take this much longer than its deadline on a busy machine (ms). */
 const GRACE_MS = 15_000;
-/** A step without success for this long makes no progress (ms). */
+/** A step that has not succeeded for this long makes no progress (ms). */
 export const PATIENCE_MS = 900_000;
 /** The pause between two attempts (ms). It is like the back-off of kubelet's pod workers, but shorter. */
 export const BACK_OFF_MS = 300;
@@ -84,7 +84,7 @@ export class Caller {
     return status;
   }
 
-  /** Makes stop and remove calls, which must succeed in the end in any state. */
+  /** Makes a stop or remove call, which must succeed in the end, whatever the state of the object. */
   async send(
     method: 'StopPodSandbox' | 'RemovePodSandbox' | 'StopContainer' | 'RemoveContainer',
     request: object,
@@ -92,7 +92,7 @@ export class Caller {
     await this.insist(method, (client, deadlineMs) => client.call(method, request, deadlineMs));
   }
 
-  /** @throws `error` when nothing can continue, and when the time is over. */
+  /** @throws `error` when the run cannot continue, and an Error when the time is over. */
   expectPatience(end: number, what: string, error: unknown): void {
     if (error instanceof WorldBroken) throw error;
     if (Date.now() > end)

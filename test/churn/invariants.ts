@@ -6,12 +6,12 @@ import { containersAreWrong, eventsAreWrong, statusIsWrong, storeIsWrong } from 
 import type { EventsWatch } from './watchers';
 import type { World } from './world';
 
-/** How long cleaning up after a removal outside CRI may take (ms). */
+/** The time limit for the cleanup after a removal outside CRI (ms). */
 const SETTLED_WITHIN_MS = 240_000;
 
 /**
- * Checks until there are no faults, because work in the background is not a fault. What is still wrong at
- * the time limit is a fault. Files, links and rules can only be polled.
+ * Repeats the checks until all invariants hold, because work in the background may not be done yet. An
+ * invariant that does not hold at the time limit is a violation. Files, links and rules can only be polled.
  */
 export async function expectInvariants(
   world: World,
@@ -22,7 +22,7 @@ export async function expectInvariants(
   const begun = Date.now();
   for (;;) {
     const wrong = await whatIsWrong(world, ledger, events).catch((error: unknown) => [
-      `cannot look: ${String(error)}`,
+      `the check failed: ${String(error)}`,
     ]);
     if (wrong.length === 0) {
       world.tell(`all is well ${when}, after ${Date.now() - begun} ms`);
@@ -49,7 +49,7 @@ async function whatIsWrong(world: World, ledger: Ledger, events: EventsWatch): P
   ];
 }
 
-/** Removes everything that belongs to no live pod through CRI, as kubelet's garbage collection does. */
+/** Removes, through CRI, everything that belongs to no live pod, as kubelet's garbage collection does. */
 export async function collectGarbage({ client }: World, ledger: Ledger): Promise<void> {
   const { items } = await client.call('ListPodSandbox', {});
   for (const { id } of items) {

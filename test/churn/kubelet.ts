@@ -37,7 +37,7 @@ export class PodLife {
     this.caller = new Caller(world, ledger, this.name);
   }
 
-  /** Runs until all containers have done their work. The pod stays. */
+  /** Runs the pod until all containers have done their work. The pod stays. */
   async grow(): Promise<void> {
     await mkdir(this.logDirectory(), { recursive: true });
     for (;;) {
@@ -191,7 +191,7 @@ export class PodLife {
       if (new Set(attempts).size !== attempts.length)
         this.world.violate(`${this.name}: container ${plan.name} is listed twice with one attempt`);
       const newest = mine.find(({ metadata }) => metadata?.attempt === Math.max(...attempts));
-      // kubelet does not start a container that it finds created, and makes the next one.
+      // kubelet does not start a container that it finds in state created. It makes the next attempt.
       if (newest?.metadata?.attempt === attempt && (await this.hasRun(newest))) return running(newest.id);
       if (newest !== undefined) attempt = (newest.metadata?.attempt ?? 0) + 1;
     }
@@ -323,7 +323,7 @@ export class PodLife {
     await this.compareLog(container, 'stopped');
   }
 
-  /** A dockerd that ended may have ended the container, or lost what it had read of its output. */
+  /** Returns whether dockerd has ended meanwhile. It may have ended the container, or lost output that it had read. */
   private wasDisturbed({ engineGeneration }: Running): boolean {
     return engineGeneration !== this.world.engineGeneration;
   }

@@ -4,7 +4,7 @@ export interface LivePod {
   readonly hostPort: number | undefined;
 }
 
-/** The results that dockbridge has reported to the driver, for the invariants. */
+/** Records what dockbridge has acknowledged to the driver. The invariants compare it with the node. */
 export class Ledger {
   /** Sandboxes and containers whose creation was acknowledged, each with its sandbox. */
   readonly created = new Map<string, string>();
@@ -30,7 +30,7 @@ export class Ledger {
     return new Set([...this.live.values()].flatMap(({ containers }) => [...containers]));
   }
 
-  /** Acknowledged, and not removed since. */
+  /** The ids of objects whose creation was acknowledged, and whose removal was not. */
   get owed(): string[] {
     return [...this.created.keys()].filter((id) => !this.removed.has(id));
   }

@@ -15,9 +15,9 @@ const WORKERS = 8;
 const ROUND = 30;
 /** The minimum numbers in 300 lives. */
 const PER_300 = { daemonKills: 20, daemonStops: 4, engineKills: 5, engineStops: 2, faults: 400 };
-/** The minimum for each Engine call that more than PER_300 calls reach. */
+/** The chance of a fault for each Engine call. It yields more faults than PER_300 requires. */
 const FAULT_CHANCE = 0.07;
-/** Many times what a quiet machine needs. */
+/** The time limit of the run: many times what a quiet machine needs. */
 const LONGEST_MS = 600_000 + LIVES * 60_000;
 
 const share = (of300: number): number => Math.max(1, Math.round((of300 * LIVES) / 300));
@@ -134,7 +134,8 @@ function expectTried(world: World): void {
 }
 
 /**
- * Right after the last fault a call may still fail, because the fault may have cut the link to the Engine.
+ * Collects garbage, and retries for a minute. Right after the last fault a call may still fail, because the
+ * fault may have cut the link to the Engine.
  */
 async function expectCollected(world: World, ledger: Ledger): Promise<void> {
   const end = Date.now() + 60_000;

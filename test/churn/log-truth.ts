@@ -11,7 +11,7 @@ export interface StreamLines {
 
 const FRAME_HEADER = 8;
 
-/** The part of a container's output that the Engine has kept. */
+/** Returns the part of a container's output that the Engine has kept. */
 export async function engineLog(dockerHost: string, id: string): Promise<StreamLines> {
   const bytes = await engineBytes(dockerHost, `/containers/${id}/logs?stdout=1&stderr=1`);
   const texts = { stdout: '', stderr: '' };
@@ -24,7 +24,7 @@ export async function engineLog(dockerHost: string, id: string): Promise<StreamL
   return { stdout: linesOf(texts.stdout), stderr: linesOf(texts.stderr) };
 }
 
-/** The lines that a reader of the CRI log finds, with the rotated files first. */
+/** Returns the lines of the CRI log, with the rotated files first. */
 export async function criLog(path: string): Promise<StreamLines> {
   const names = await readdir(dirname(path)).catch(() => []);
   const rotated = names.filter((name) => name.startsWith(`${basename(path)}.`)).sort();
@@ -40,9 +40,10 @@ export async function criLog(path: string): Promise<StreamLines> {
 
 /**
  * Checks that the CRI log of an ended container contains what the Engine kept, each line once and in order.
- * @param got the contents of the CRI log. @param kept the Engine's contents, if it could be asked. @param
- * how `complete`: the container ended by itself; `stopped`: it may have been ended while it wrote; `holey`:
- * what dockerd had read when it was killed is lost, so some lines may be missing, and none comes twice.
+ * @param got the lines of the CRI log.
+ * @param kept the lines of the Engine's log, if the Engine could be asked.
+ * @param how `complete`: the container ended by itself; `stopped`: the container may have been stopped while
+ * it wrote; `holey`: dockerd was killed and lost what it had read, so lines may be missing, but not repeated.
  */
 export function logIsWrong(
   plan: ContainerPlan,

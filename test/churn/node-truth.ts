@@ -18,7 +18,7 @@ interface PodAddress {
 }
 
 /**
- * Checks that leases, links, cached results, handles and rules belong to live pods, and that each of these
+ * Checks that leases, links, cached results, handles and rules belong to live pods, and that each live pod
  * has its own.
  */
 export async function networkIsWrong(world: World, ledger: Ledger): Promise<string[]> {
@@ -30,7 +30,7 @@ export async function networkIsWrong(world: World, ledger: Ledger): Promise<stri
       wrong.push(`live pod ${id.slice(0, 12)} is not ready`);
     const ip = status?.network?.ip ?? '';
     if (ip === '' || pods.some((other) => other.ip === ip))
-      wrong.push(`pod ${id.slice(0, 12)} has the address "${ip}", which is none or another's`);
+      wrong.push(`pod ${id.slice(0, 12)} has no address of its own: "${ip}"`);
     pods.push({ id, ip, hostPort });
   }
   const traces = await world.node.traces();
@@ -75,7 +75,7 @@ function missingTraces(traces: readonly string[], pods: readonly PodAddress[]): 
   ];
 }
 
-/** The handle is of the namespace of the pod's process, and the reported address is there. */
+/** Checks that the handle leads to the namespace of the pod's process, and that eth0 there has the reported address. */
 async function namespacesAreWrong({ node, engine }: World, pods: readonly PodAddress[]): Promise<string[]> {
   const wrong: string[] = [];
   for (const { id, ip } of pods) {
@@ -84,14 +84,14 @@ async function namespacesAreWrong({ node, engine }: World, pods: readonly PodAdd
       State: { Pid: number };
     };
     const [held, own] = await Promise.all([stat(handle), stat(`/proc/${State.Pid}/ns/net`)]);
-    if (held.ino !== own.ino) wrong.push(`the handle of pod ${id.slice(0, 12)} is of another namespace`);
+    if (held.ino !== own.ino) wrong.push(`the handle of pod ${id.slice(0, 12)} leads to another namespace`);
     const { stdout } = await run('nsenter', [`--net=${handle}`, 'ip', '-4', '-o', 'address', 'show', 'eth0']);
     if (!stdout.includes(` ${ip}/`)) wrong.push(`pod ${id.slice(0, 12)} is not at ${ip}: ${stdout.trim()}`);
   }
   return wrong;
 }
 
-/** Log positions belong to live containers, and no half-written file is left. */
+/** Checks that files belong to live pods and containers, and that no half-written file is left. */
 export async function filesAreWrong({ daemon, node }: World, ledger: Ledger): Promise<string[]> {
   const live = ledger.liveContainers;
   const wrong: string[] = [];
@@ -106,7 +106,7 @@ export async function filesAreWrong({ daemon, node }: World, ledger: Ledger): Pr
       const id = ENGINE_ID.exec(entry.name)?.[0];
       if (entry.name.includes('.tmp')) wrong.push(`${entry.name} is half written`);
       else if (id !== undefined && !live.has(id) && !ledger.live.has(id))
-        wrong.push(`${join(entry.parentPath, entry.name)} is of nobody`);
+        wrong.push(`${join(entry.parentPath, entry.name)} belongs to no live pod or container`);
     }
   }
   return wrong;

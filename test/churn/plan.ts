@@ -1,9 +1,9 @@
 import type { Random } from './random';
 
-/** The actions of one container, and the actions on it. */
+/** What one container does, and what the driver does with it. */
 export interface ContainerPlan {
   readonly name: string;
-  /** The number of numbered lines that it first writes to each of its streams. */
+  /** The container first writes this many numbered lines to each of its streams. */
   readonly lines: number;
   /** The container ends by itself with this code; undefined means that it runs until it is stopped. */
   readonly exitCode: number | undefined;
@@ -48,8 +48,8 @@ export function planLife(number: number, random: Random): LifePlan {
 }
 
 /**
- * The shell script of a container: `o N` and `e N` on its two streams, with a short pause after each twenty
- * lines.
+ * Returns the shell script of a container. It writes `o N` and `e N` to its two streams, with a short pause
+ * after every twenty lines.
  */
 export function scriptOf({ lines, exitCode }: ContainerPlan): string {
   const write = 'echo "o $i"; echo "e $i" >&2; i=$((i+1)); [ $((i % 20)) != 0 ] || sleep 0.1';
@@ -57,7 +57,7 @@ export function scriptOf({ lines, exitCode }: ContainerPlan): string {
   return `i=0; while [ $i -lt ${lines} ]; do ${write}; done; ${end}`;
 }
 
-/** The output on one stream of a container that nobody killed. */
+/** Returns what a container writes to one stream if nothing kills it. */
 export function expectedLines({ lines }: ContainerPlan, stream: 'stdout' | 'stderr'): string[] {
   return Array.from({ length: lines }, (_, at) => `${stream === 'stdout' ? 'o' : 'e'} ${at}`);
 }

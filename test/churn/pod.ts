@@ -11,9 +11,9 @@ export interface Running {
   readonly id: string;
   readonly plan: ContainerPlan;
   readonly logPath: string;
-  /** The changes of the Engine that may have killed it are counted from here. */
+  /** The Engine's generation when the container was started. A later one means that the Engine may have killed it. */
   readonly engineGeneration: number;
 }
 
-/** The pod was lost, for instance by a restart of dockerd, and kubelet makes its next attempt. */
+/** Thrown when the pod was lost, for instance by a restart of dockerd. kubelet then makes its next attempt. */
 export class PodLost extends Error {}

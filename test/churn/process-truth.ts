@@ -12,27 +12,28 @@ import type { World } from './world';
  * Anything beyond is a leak.
  */
 const DESCRIPTORS = { atRest: 75, each: 6 };
-/** The most that the whole process may use, in bytes, with 30 pods or without. */
+/** The resident memory that the whole process may use, in bytes, with or without pods. */
 const MOST_MEMORY = 400 * 1024 * 1024;
-/** A call whose caller gave up is over by then, because its Engine calls have time limits too. */
+/** By this time, in seconds, each call is over, even if its caller gave up: its Engine calls have time limits. */
 const LONGEST_CALL_S = '300';
 
-/** No command of an ExecSync that timed out is left, and no plugin. */
+/** Checks that no command of a timed-out ExecSync and no plugin still runs. */
 export async function processesAreWrong({ node, daemon }: World): Promise<string[]> {
   const wrong: string[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
     const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
-    if (isHungExec(words)) wrong.push(`process ${pid} of a timed-out ExecSync runs on: ${words.join(' ')}`);
+    if (isHungExec(words))
+      wrong.push(`process ${pid} of a timed-out ExecSync still runs: ${words.join(' ')}`);
     const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
     if (environment.includes(`CNI_PATH=${node.binDir}`))
-      wrong.push(`plugin ${pid} is at work: ${words.join(' ')}`);
+      wrong.push(`plugin ${pid} still runs: ${words.join(' ')}`);
   }
   const children = await readFile(`/proc/${daemon.pid}/task/${daemon.pid}/children`, 'utf8');
   if (children.trim() !== '') wrong.push(`the daemon has children: ${children.trim()}`);
   return wrong;
 }
 
-/** Descriptors and memory stay flat, and no call is under way any more. */
+/** Checks that descriptors and memory are within their limits, and that no call is under way. */
 export async function daemonIsWrong(world: World, ledger: Ledger): Promise<string[]> {
   const { daemon, node } = world;
   const wrong: string[] = [];
@@ -49,7 +50,7 @@ export async function daemonIsWrong(world: World, ledger: Ledger): Promise<strin
   for (const [series, value] of metrics) {
     if (series.startsWith('dockbridge_engine_calls_in_flight{') && value !== 0)
       wrong.push(`an Engine call is under way at rest: ${series}`);
-    // The Engine's spool is never so far ahead here that it discards output which was not copied.
+    // Here, containers never write so much that the Engine's spool discards output before it was copied.
     if (series === 'dockbridge_log_gaps_total' && value !== 0) wrong.push(`${value} gaps in logs`);
     if (series === 'dockbridge_log_lag_bytes' && value !== 0)
       wrong.push(`${value} bytes of logs were not copied`);

@@ -32,7 +32,7 @@ const STATES: Readonly<Record<string, ContainerState>> = {
   exited: ContainerState.CONTAINER_EXITED,
 };
 
-/** The store, the Engine and the driver's ledger agree. */
+/** Checks that the store, the Engine and the driver's ledger agree. */
 export async function storeIsWrong({ client, engine }: World, ledger: Ledger): Promise<string[]> {
   const wrong: string[] = [];
   const all = (await engineGet(engine.dockerHost, '/containers/json?all=1')) as Summary[];
@@ -54,19 +54,20 @@ export async function storeIsWrong({ client, engine }: World, ledger: Ledger): P
     states.delete(Id);
   }
   for (const [id, state] of states)
-    wrong.push(`${id.slice(0, 12)} is listed as ${state}, and the Engine has it not`);
+    wrong.push(`${id.slice(0, 12)} is listed as ${state}, but the Engine does not have it`);
   const live = new Set([...ledger.live.keys(), ...ledger.liveContainers]);
   const there = new Set(all.map(({ Id }) => Id));
   for (const id of ledger.owed)
-    if (!there.has(id)) wrong.push(`${id.slice(0, 12)} was acknowledged and is gone`);
+    if (!there.has(id)) wrong.push(`${id.slice(0, 12)} was acknowledged, but is gone`);
   for (const { Id, Names } of all) {
-    if (ledger.removed.has(Id)) wrong.push(`${Names.join()} ${Id.slice(0, 12)} was removed, and is there`);
-    else if (!live.has(Id)) wrong.push(`${Names.join()} ${Id.slice(0, 12)} is nobody's`);
+    if (ledger.removed.has(Id))
+      wrong.push(`${Names.join()} ${Id.slice(0, 12)} was removed, but still exists`);
+    else if (!live.has(Id)) wrong.push(`${Names.join()} ${Id.slice(0, 12)} belongs to no live pod`);
   }
   return wrong;
 }
 
-/** ContainerStatus and the Engine say the same of each container, and no exec is left running in it. */
+/** Checks that ContainerStatus and the Engine agree about each container, and that no exec still runs in it. */
 export async function containersAreWrong({ client, engine }: World, ledger: Ledger): Promise<string[]> {
   const wrong: string[] = [];
   for (const id of ledger.liveContainers) {
@@ -75,21 +76,21 @@ export async function containersAreWrong({ client, engine }: World, ledger: Ledg
     const { status } = await client.call('ContainerStatus', { container_id: id }, LOOK_MS);
     const startedMs = Number((status?.started_at.toString() ?? '0').slice(0, -6));
     if (startedMs !== Date.parse(inspect.State.StartedAt))
-      wrong.push(`${name} started at ${startedMs}, and ${inspect.State.StartedAt} in the Engine`);
+      wrong.push(`${name} started at ${startedMs}, but at ${inspect.State.StartedAt} in the Engine`);
     if (status?.state === ContainerState.CONTAINER_EXITED && status.exit_code !== inspect.State.ExitCode)
-      wrong.push(`${name} has exit code ${status.exit_code}, and ${inspect.State.ExitCode} in the Engine`);
+      wrong.push(`${name} has exit code ${status.exit_code}, but ${inspect.State.ExitCode} in the Engine`);
     const shares = status?.resources?.linux?.cpu_shares.toString();
     if (shares !== String(inspect.HostConfig.CpuShares))
-      wrong.push(`${name} has ${shares ?? 'no'} shares, and ${inspect.HostConfig.CpuShares} in the Engine`);
+      wrong.push(`${name} has ${shares ?? 'no'} shares, but ${inspect.HostConfig.CpuShares} in the Engine`);
     for (const exec of inspect.ExecIDs ?? []) {
       const { Running } = (await engineGet(engine.dockerHost, `/exec/${exec}/json`)) as { Running: boolean };
-      if (Running) wrong.push(`exec ${exec.slice(0, 12)} in ${name} runs on`);
+      if (Running) wrong.push(`exec ${exec.slice(0, 12)} in ${name} still runs`);
     }
   }
   return wrong;
 }
 
-/** The last event of each container is the one that led to its state. */
+/** Checks that the last event of each container and sandbox matches its state. */
 export async function eventsAreWrong({ client }: World, events: EventsWatch): Promise<string[]> {
   const last = events.lastWords();
   const { items } = await client.call('ListPodSandbox', {}, LOOK_MS);

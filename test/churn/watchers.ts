@@ -4,7 +4,7 @@ import { EventWatch, typeName, type CriEvent } from '../integration/support/even
 import type { World } from './world';
 
 const PERIOD_MS = 250;
-/** A list that is not answered by then is blocked, however busy the machine is (ms). */
+/** A list that takes longer than this is blocked, however busy the machine is (ms). */
 const STUCK_LIST_MS = 30_000;
 
 /**
@@ -12,7 +12,7 @@ const STUCK_LIST_MS = 30_000;
  * gone.
  */
 export class ListWatch {
-  /** While an Engine call hung. */
+  /** The times of lists while an Engine call hung (ms). */
   readonly hungMs: number[] = [];
   readonly tookMs: number[] = [];
   private over = false;
@@ -48,7 +48,7 @@ export class ListWatch {
   }
 }
 
-/** Follows GetContainerEvents of one daemon after the other. */
+/** Follows GetContainerEvents, again after each start of a daemon. */
 export class EventsWatch {
   events = 0;
   private over = false;
@@ -65,7 +65,7 @@ export class EventsWatch {
     await this.done;
   }
 
-  /** The last event of each container and sandbox that the present daemon has reported, by id. */
+  /** Returns the last event that the present daemon has reported, for each container and sandbox by id. */
   lastWords(): ReadonlyMap<string, string> {
     return new Map(this.open?.events.map((event) => [event.container_id, typeName(event)]));
   }
@@ -78,14 +78,14 @@ export class EventsWatch {
         const how = await this.open.ended;
         this.check(this.open.events, how);
       } catch {
-        // A daemon that ends closes its streams, so the next one is called.
+        // A daemon that ends closes its streams. The next daemon gets a new stream.
       }
       this.open = undefined;
       await delay(PERIOD_MS);
     }
   }
 
-  /** An event never has a container state earlier than the one that it reports. */
+  /** Checks that no event contains a container state earlier than the change that it reports. */
   private check(events: readonly CriEvent[], how: string): void {
     this.events += events.length;
     // A consumer that is disconnected has missed an event.
@@ -98,12 +98,13 @@ export class EventsWatch {
         if (ended.has(container_id)) this.world.violate(`a second STOPPED event of ${name}`);
         ended.add(container_id);
         if (state !== undefined && state !== ContainerState.CONTAINER_EXITED)
-          this.world.violate(`a STOPPED event of ${name} has it in state ${state}`);
+          this.world.violate(`a STOPPED event of ${name} contains state ${state}`);
       }
       if (type === ContainerEventType.CONTAINER_STARTED_EVENT) {
-        if (ended.has(container_id)) this.world.violate(`a STARTED event of ${name} comes after its end`);
+        if (ended.has(container_id))
+          this.world.violate(`a STARTED event of ${name} comes after its STOPPED event`);
         if (state === ContainerState.CONTAINER_CREATED)
-          this.world.violate(`a STARTED event of ${name} has it as created`);
+          this.world.violate(`a STARTED event of ${name} contains state created`);
       }
     }
   }

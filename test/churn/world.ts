@@ -11,15 +11,15 @@ import type { Random } from './random';
 
 /** How long the daemon or the Engine may take to be back after a kill (ms). */
 const BACK_WITHIN_MS = 300_000;
-/** Calls that only watch. They get faults like any other, but are too frequent to be counted. */
+/** Calls that only read. They get faults like the others, but are too frequent to be counted. */
 const HEARTBEAT = /^GET (\/v[\d.]+)?\/_ping/;
 const IDS = /[0-9a-f]{64}/g;
 
-/** The run cannot continue, because the daemon or the Engine did not come back. */
+/** Thrown when the run cannot continue, because the daemon or the Engine did not come back. */
 export class WorldBroken extends Error {}
 
 /**
- * Everything that a pod needs, and the means to harm it: a CNI node, an Engine behind a proxy, and a
+ * Everything that a pod needs, with the means to disturb it: a CNI node, an Engine behind a proxy, and a
  * daemon.
  */
 export class World {
@@ -39,9 +39,9 @@ export class World {
   calm: Promise<void> = Promise.resolve();
   /** Resolves when there is a daemon to call. The Engine may be gone. */
   reachable: Promise<void> = Promise.resolve();
-  /** The number of lists that were answered so far. A hanging call is released after one more. */
+  /** The number of lists that were answered so far. */
   lists = 0;
-  /** The values at the checks of all invariants (bytes; open files). */
+  /** The highest values at the checks of all invariants (bytes; open files). */
   mostMemory = 0;
   mostDescriptors = 0;
   private broken: WorldBroken | undefined;
@@ -73,7 +73,7 @@ export class World {
     return world;
   }
 
-  /** The first pod of a node makes the pause image after a failed pull, which is not part of this test. */
+  /** Makes one pod before the test begins. A node's first pod imports the pause image after a failed pull. */
   private async warmUp(): Promise<void> {
     const config = { metadata: { name: 'first', uid: 'first', namespace: 'churn' }, linux: {} };
     const { pod_sandbox_id } = await this.client.call('RunPodSandbox', { config }, 240_000);
@@ -178,11 +178,11 @@ export class World {
     return Object.values(this.faults).reduce((sum, count) => sum + count, 0);
   }
 
-  /** Lists are answered while a call hangs, so it hangs until one was answered. */
+  /** Releases a hanging call once a list was answered, because lists must be answered while a call hangs. */
   private async releaseAfter(call: SeenCall, ms: number): Promise<void> {
     const { lists } = this;
     await delay(ms, undefined, { ref: false });
-    // The list under way may have been requested before.
+    // The list under way may have been requested before the call hung, so two lists must be answered.
     while (this.lists < lists + 2 && this.proxy.hanging.includes(call))
       await delay(100, undefined, { ref: false });
     this.proxy.release((held) => held === call);

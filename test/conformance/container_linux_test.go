@@ -73,11 +73,11 @@ func TestMountPropagation(t *testing.T) {
 	}
 }
 
-func TestOutOfMemoryIsTold(t *testing.T) {
+func TestOutOfMemoryIsReported(t *testing.T) {
 	const limit = 16 << 20
 	container := env.New(t).Pod().Start(
 		node.Resources(&cri.LinuxContainerResources{MemoryLimitInBytes: limit, MemorySwapLimitInBytes: limit}),
-		// The kill comes later, because on cgroup v1 the runtime misses kills before it listens.
+		// The script waits before it exceeds the limit, because on cgroup v1 the runtime misses a kill before it listens.
 		node.Shell("until test -e /tmp/go; do sleep 0.1; done; dd if=/dev/zero of=/dev/null bs=24M"),
 	)
 	container.Exec("touch", "/tmp/go")

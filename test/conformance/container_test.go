@@ -154,7 +154,7 @@ func TestLogIsReopened(t *testing.T) {
 	check.NoError(t, err, "old log")
 	check.Equal(t, "size of the old file later", len(still), len(old))
 
-	// No line is lost or repeated between the two.
+	// No line is lost or repeated between the two files.
 	container.Stop(0)
 	var last int
 	_, err = fmt.Sscanf(lastLine(string(old)), "line %d", &last)

@@ -1,5 +1,5 @@
 #!/bin/bash
-# crictl.sh: does what a person does on a node with crictl (README's session), and checks the output. It prints the
+# crictl.sh: runs the README's crictl session, as a person would on a node, and checks the output. It prints the
 # commands and the beginning of their output, and exits with 1 if a check fails.
 #   CRICTL                crictl
 #   CONFORMANCE_ENDPOINT  the runtime: unix://…
@@ -16,7 +16,7 @@ crictl() { "$CRICTL" --timeout 30s --runtime-endpoint "$CONFORMANCE_ENDPOINT" "$
 
 wrong() { echo "WRONG: $*" >&2; failed=1; }
 
-types() { # ARGUMENTS...: output is what he sees
+types() { # ARGUMENTS...: runs crictl and sets `output`
   echo "\$ crictl $*"
   output=$(crictl "$@" 2>"$work/errors" </dev/null) || wrong "crictl $1 failed: $(<"$work/errors")"
   shows
@@ -45,7 +45,7 @@ cat >"$work/pod.json" <<S
   "labels": { "io.kubernetes.pod.name": "walk", "io.kubernetes.pod.namespace": "default", "io.kubernetes.pod.uid": "walk-1" },
   "log_directory": "$work/logs", "linux": {} }
 S
-container() { # NAME SCRIPT [MORE]: its configuration
+container() { # NAME SCRIPT [MORE]: writes the container's configuration
   cat >"$work/$1.json" <<S
 { "metadata": { "name": "$1", "attempt": 0 }, "image": { "image": "$image" }, "command": ["sh", "-c", "$2"],
   "labels": { "io.kubernetes.container.name": "$1", "io.kubernetes.pod.name": "walk", "io.kubernetes.pod.namespace": "default" },
@@ -156,5 +156,5 @@ done
 echo '$ crictl events'
 head -4 "$work/events" | cut -c1-180
 
-[ $failed = 0 ] && echo 'crictl: all as it should be'
+[ $failed = 0 ] && echo 'crictl: all checks passed'
 exit $failed

@@ -10,7 +10,7 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// The CDI device of a device plugin: the specification is a file on the node, and the container requests it by name.
+// A device plugin may name a CDI device: its specification is a file on the node, and the container requests it by name.
 func TestDeviceByCDI(t *testing.T) {
 	const directory = "/var/run/cdi" // the directory in the standard
 	n := env.New(t)
@@ -37,7 +37,7 @@ func TestDeviceByCDI(t *testing.T) {
 
 func TestDeviceOfTheHost(t *testing.T) {
 	container := env.New(t).Pod().Start(func(config *cri.ContainerConfig) {
-		// This is not a device that every container may use.
+		// /dev/loop-control is not among the devices that every container may use.
 		config.Devices = []*cri.Device{{HostPath: "/dev/loop-control", ContainerPath: "/dev/thing", Permissions: "r"}}
 	})
 	check.Equal(t, "opening it for reading", container.Sh(": </dev/thing"), node.Output{})

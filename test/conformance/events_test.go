@@ -23,7 +23,7 @@ func TestEvents(t *testing.T) {
 		t.Fatalf("GetContainerEvents: %v", err)
 	}
 	pod := n.Pod()
-	// The stream has no beginning that a client could wait for. Its first event may be any event after this one.
+	// No message marks the beginning of the stream, so events before this one may be missing.
 	expect(t, events, ended, pod.ID, cri.ContainerEventType_CONTAINER_STARTED_EVENT)
 
 	container := pod.Create()

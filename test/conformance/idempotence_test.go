@@ -8,7 +8,7 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// No runtime would give this id.
+// No runtime would assign this id.
 const unknown = "7d9e2c4a-0f6b-4a57-9f0e-3f1f3a6f5d21"
 
 func TestRemovingTheUnknownSucceeds(t *testing.T) {

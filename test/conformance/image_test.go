@@ -65,7 +65,7 @@ func TestImageStatusIsTheSameByEveryName(t *testing.T) {
 	}
 }
 
-func TestImageTellsItsUser(t *testing.T) {
+func TestImageStatusReturnsTheUser(t *testing.T) {
 	for user, want := range map[string]struct {
 		uid  int64
 		name string
@@ -190,7 +190,7 @@ func TestImageMayBeRemovedByManyAtOnce(t *testing.T) {
 	removers.Wait()
 }
 
-func TestImageFsInfoTellsWhereAndHowMuch(t *testing.T) {
+func TestImageFsInfoReturnsPathAndUsage(t *testing.T) {
 	n := env.New(t)
 	n.Have(n.Base)
 	info, err := n.Images.ImageFsInfo(n.Context())

@@ -23,7 +23,8 @@ func webServer(port int) func(*cri.ContainerConfig) {
 	return node.Shell(fmt.Sprintf("echo httpd starts; exec httpd -f -p %d -h /www", port))
 }
 
-// given are the ports of specs, because the kernel does not count a port of a firewall rule as used.
+// given holds the ports that were handed out. The kernel alone cannot tell: it counts a port that only a firewall rule
+// uses as free.
 var given sync.Map
 
 // freePort returns a port that nobody uses.
@@ -195,7 +196,7 @@ func TestContainersOfAPodHaveTheirOwnLogs(t *testing.T) {
 	}
 }
 
-func TestContainersOfAPodExecForThemselves(t *testing.T) {
+func TestExecSyncRunsInTheContainerItNames(t *testing.T) {
 	pod := env.New(t).Pod()
 	for _, container := range []*node.Container{pod.Start(webServer(80)), pod.Start()} {
 		name := container.Config.Metadata.Name

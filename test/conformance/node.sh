@@ -19,7 +19,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 if [ "${CONFORMANCE_NODE:-}" != $PPID ]; then
   [ "$(id -u)" = 0 ] || { echo 'node: must be root' >&2; exit 1; }
-  # Mounts that others remove are removed here too, and mounts made here stay here.
+  # Mounts that are removed outside disappear here too, and mounts made here stay here.
   CONFORMANCE_NODE=$$ unshare --net --mount --propagation slave bash "$0" "$@"
   exit
 fi
@@ -59,14 +59,14 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# Restarts it as systemd does, except after an end without a kill, which must stay visible.
+# Restarts a killed daemon as systemd does. A daemon that ends by itself is not restarted, so that the failure stays visible.
 serve_again() { # COMMAND...
   local child code
   trap 'trap "" TERM; kill "$child"; wait "$child"; exit' TERM
   while :; do
     "$@" &
     child=$!
-    # Written at once for its readers.
+    # Renamed into place, so that readers never see half of the file.
     echo $child >"$NODE_DAEMON.new"
     mv "$NODE_DAEMON.new" "$NODE_DAEMON"
     code=0
@@ -82,7 +82,7 @@ prepare_namespaces() {
   mkdir -p /run/netns
   mount -t tmpfs netns /run/netns
   ip link set lo up
-  # Every Kubernetes node has it on. An Engine that switches it on closes the node's FORWARD chain, even between pods.
+  # Forwarding is on at every Kubernetes node. An Engine that switches it on closes the node's FORWARD chain, even between pods.
   echo 1 >/proc/sys/net/ipv4/ip_forward
   # The type is not dummy, which some kernels lack.
   ip link add eth0 type bridge
@@ -130,7 +130,7 @@ start_dockbridge() {
     --image-pull-progress-deadline 20s >"$work/daemon.log" 2>&1 </dev/null &
   daemon=$!
   [ "$runtime" != installed ] || CONFORMANCE_RUNTIME=$(dockerd --version | grep -oE '[0-9]+\.[0-9]+' | head -1)
-  # The daemon cancels a stalled pull after this long.
+  # The daemon cancels a stalled pull after this time.
   export CONFORMANCE_PULL_LIMIT=20s
 }
 
@@ -166,7 +166,7 @@ S
     mkdir -p "$work/certs.d/$host"
     printf 'server = "http://%s"\n[host."http://127.0.0.1:80"]\n' $host >"$work/certs.d/$host/hosts.toml"
   done
-  # It has no setting for CNI results, so results that a killed one leaves must disappear with the node.
+  # containerd has no setting for CNI results, so results of a killed containerd must disappear with the node.
   mkdir -p /var/lib/cni "$work/cni"
   mount --bind "$work/cni" /var/lib/cni
   PATH=$path containerd --config "$work/containerd.toml" >"$work/daemon.log" 2>&1 </dev/null &
@@ -183,7 +183,7 @@ end_containerd() {
     pgrep -P "$shim" | xargs -r kill -KILL
     kill -KILL "$shim"
   done
-  # Killed processes leave their cgroups only when they are gone.
+  # A cgroup is empty only after its killed processes have ended.
   for _ in {1..50}; do
     [ -z "$(cat /sys/fs/cgroup/{,*/}k8s.io/*/cgroup.procs 2>/dev/null)" ] && break
     sleep 0.1

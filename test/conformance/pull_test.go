@@ -78,8 +78,8 @@ func TestSlowPullDoesNotBlockOthers(t *testing.T) {
 	check.True(t, n.Image(reference) != nil, "the image is not there")
 }
 
-// A pull without progress ends by itself, because kubelet sets no deadline. The runtime has the limit. CONFORMANCE_PULL_LIMIT
-// says that this runtime has a limit below Patience.
+// kubelet sets no deadline for a pull, so the runtime must end a pull without progress. CONFORMANCE_PULL_LIMIT says that this
+// runtime's limit is below Patience.
 func TestPullWithoutProgressEnds(t *testing.T) {
 	n := env.New(t)
 	if os.Getenv("CONFORMANCE_PULL_LIMIT") == "" {
@@ -91,7 +91,7 @@ func TestPullWithoutProgressEnds(t *testing.T) {
 	check.True(t, err != nil && ctx.Err() == nil, "the pull did not end by itself: %v", err)
 }
 
-func TestPullOfWhoHasGoneEnds(t *testing.T) {
+func TestPullEndsWhenItsCallerHasGone(t *testing.T) {
 	n := env.New(t)
 	ended := make(chan struct{}, 1)
 	reference := slowImage(n, registry.Pace{Chunks: 1000, Every: 100 * time.Millisecond, Ended: ended})
@@ -100,13 +100,13 @@ func TestPullOfWhoHasGoneEnds(t *testing.T) {
 	select {
 	case <-ended:
 	case <-withTimeout(t, check.Patience).Done():
-		t.Fatal("the download goes on")
+		t.Fatal("the runtime did not cancel the download")
 	}
 }
 
 func TestSandboxImageIsPinned(t *testing.T) {
 	n := env.New(t)
-	n.Pod() // so that it is there
+	n.Pod() // makes the runtime load the sandbox image
 	images, err := n.Images.ListImages(n.Context(), nil)
 	check.NoError(t, err, "ListImages")
 	pinned := 0

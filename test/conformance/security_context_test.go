@@ -77,7 +77,7 @@ func TestIPCNamespace(t *testing.T) {
 	})
 	for name, mode := range map[string]cri.NamespaceMode{"of the host": cri.NamespaceMode_NODE, "of the pod": cri.NamespaceMode_POD} {
 		t.Run(name, func(t *testing.T) {
-			n := env.Alone(t) // the segment goes when the parent ends
+			n := env.Alone(t) // not parallel: the segment is removed when the parent ends
 			pod, same := sharing(n, func(options *cri.NamespaceOption) { options.Ipc = mode })
 			seen := regexp.MustCompile(`(?m)^\s*-?\d+\s+` + id + `\s`).MatchString(pod.Start(same).Exec("ipcs", "-m").Stdout)
 			check.Equal(t, "the host's segment is seen", seen, mode == cri.NamespaceMode_NODE)
@@ -88,11 +88,11 @@ func TestIPCNamespace(t *testing.T) {
 func TestNetworkNamespace(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check.NoError(t, err, "listen")
-	t.Cleanup(func() { _ = listener.Close() }) // nobody waits for it
+	t.Cleanup(func() { _ = listener.Close() }) // the test is over, so an error does not matter
 	port := fmt.Sprintf(":%d ", listener.Addr().(*net.TCPAddr).Port)
 	for name, mode := range map[string]cri.NamespaceMode{"of the host": cri.NamespaceMode_NODE, "of the pod": cri.NamespaceMode_POD} {
 		t.Run(name, func(t *testing.T) {
-			n := env.Alone(t) // the listener goes when the parent ends
+			n := env.Alone(t) // not parallel: the listener is closed when the parent ends
 			pod, same := sharing(n, func(options *cri.NamespaceOption) { options.Network = mode })
 			output := pod.Run("netstat -ltn", same)
 			check.Equal(t, "the host's port is seen", strings.Contains(output.Stdout, port), mode == cri.NamespaceMode_NODE)
@@ -149,7 +149,7 @@ func TestRootFilesystemMayBeReadOnly(t *testing.T) {
 	check.Equal(t, "output", pod.Run("touch /test.go && echo Found"), node.Output{Stdout: "Found\n"})
 }
 
-// addBridge needs only CAP_NET_ADMIN.
+// addBridge is a command that needs no capability but CAP_NET_ADMIN.
 const addBridge = "brctl addbr foobar && echo made"
 
 func TestPrivilegedContainer(t *testing.T) {
@@ -201,7 +201,7 @@ func TestMaskedPaths(t *testing.T) {
 	}))
 	output := container.Sh("ls")
 	check.Equal(t, "output", output.Stderr, "/bin/sh: ls: Permission denied\n")
-	// The list replaces the runtime's own, which hides files below a device there.
+	// The container's list replaces the runtime's own list, under which /proc/keys is a device.
 	check.Equal(t, "what /proc/keys is", container.Exec("stat", "-c", "%F", "/proc/keys").Stdout, "regular empty file\n")
 }
 

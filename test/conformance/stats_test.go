@@ -15,7 +15,7 @@ func busyPod(t *testing.T) (*node.Pod, *node.Container) {
 	t.Helper()
 	pod := env.New(t).Pod(func(config *cri.PodSandboxConfig) {
 		config.Labels["spec"] = config.Metadata.Name
-		// Like kubelet, this makes a cgroup for each pod, from which the runtime may read the pod's usage.
+		// Each pod gets a cgroup of its own, as from kubelet. The runtime may read the pod's usage from it.
 		if config.Linux.CgroupParent == "" {
 			config.Linux.CgroupParent = "/conformance/" + config.Metadata.Name
 			t.Cleanup(func() { removeCgroups(config.Linux.CgroupParent) })
@@ -28,13 +28,13 @@ func busyPod(t *testing.T) (*node.Pod, *node.Container) {
 	return pod, container
 }
 
-// removeCgroups removes the cgroups that a kubelet would remove. A hierarchy may have none.
+// removeCgroups removes the cgroups that a kubelet would remove. Some hierarchies have none of them.
 func removeCgroups(parent string) {
 	for _, hierarchy := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
 		groups, _ := filepath.Glob(hierarchy + parent)
 		for _, group := range groups {
 			_ = os.Remove(group)
-			_ = os.Remove(filepath.Dir(group)) // the last one
+			_ = os.Remove(filepath.Dir(group)) // succeeds after the last group in it
 		}
 	}
 }
@@ -96,7 +96,7 @@ var metricNames = []string{
 	"container_threads", "container_threads_max",
 }
 
-// The container may not have read from or written to a block device.
+// mayHaveNoValue has the metrics that have no value if the container has not used a block device.
 var mayHaveNoValue = map[string]bool{
 	"container_blkio_device_usage_total": true, "container_fs_reads_bytes_total": true, "container_fs_reads_total": true,
 	"container_fs_writes_bytes_total": true, "container_fs_writes_total": true,

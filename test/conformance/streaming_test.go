@@ -34,7 +34,7 @@ func execHello(t *testing.T, transport node.Transport) {
 	check.Equal(t, "output", output, node.Output{Stdout: "hello"})
 }
 
-func TestExecTellsTheExitCode(t *testing.T) {
+func TestExecReturnsTheExitCode(t *testing.T) {
 	overEach(t, func(t *testing.T, transport node.Transport) {
 		container := env.New(t).Pod().Start()
 		output, err := container.Session(withTimeout(t, check.Patience), transport, node.Terminal{}, "sh", "-c", "echo -n no >&2; exit 7")
@@ -118,7 +118,7 @@ func (w *watched) String() string {
 	return w.text.String()
 }
 
-// expect waits for a text until the session has ended.
+// expect waits for a text on the screen. It fails if the session ends first.
 func (w *watched) expect(t *testing.T, text string, ended chan error) {
 	t.Helper()
 	check.Eventually(t, text+" on the screen", func() bool {
@@ -145,7 +145,7 @@ func TestAttach(t *testing.T) {
 			_, err := container.Attach(ctx, transport, node.Terminal{Stdin: reader, Stdout: screen})
 			ended <- err
 		}()
-		// A failed session reads nothing.
+		// The write would block forever if the session fails, because nothing reads from the pipe.
 		go func() { _, _ = io.WriteString(writer, "echo -n hello\n") }()
 		screen.expect(t, "hello", ended)
 		check.NoError(t, writer.Close(), "closing stdin")

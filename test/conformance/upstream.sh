@@ -24,7 +24,7 @@ if [ -z "${NODE_WORK:-}" ]; then
   export CRITEST CRICTL
   if [ "${PARALLEL:-1}" != 1 ]; then
     version=${GINKGO:-$("$go" version -m "$CRITEST" | awk '$2 == "github.com/onsi/ginkgo/v2" { print $3 }')}
-    [ -n "$version" ] || { echo 'upstream: which ginkgo is critest built with? (GINKGO=v2.…)' >&2; exit 1; }
+    [ -n "$version" ] || { echo 'upstream: critest does not name its version of ginkgo; set GINKGO=v2.…' >&2; exit 1; }
     cache=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}/ginkgo-$version
     GOBIN=$cache "$go" install "github.com/onsi/ginkgo/v2/ginkgo@$version"
     export PATH=$cache:$PATH
@@ -50,9 +50,10 @@ if [ -n "${BENCHMARK:-}" ]; then
   node benchmark.mjs "$NODE_WORK/benchmark"
   exit $failed
 fi
-command -v nginx >/dev/null || { echo 'upstream: critest wants an image with nginx (make setup)' >&2; exit 1; }
+command -v nginx >/dev/null || { echo 'upstream: critest needs an image with nginx (run: make setup)' >&2; exit 1; }
 [ "${PARALLEL:-1}" = 1 ] || ARGS="-parallel $PARALLEL ${ARGS:-}"
-# This spec needs the published image with that digest, which cannot be built again. image_test.go has an equivalent.
+# The skipped spec needs the published image with a certain digest, which cannot be built again. image_test.go has an
+# equivalent.
 # shellcheck disable=SC2086 # several arguments
 (cd "$NODE_WORK" && "$CRITEST" -runtime-endpoint "$CONFORMANCE_ENDPOINT" -image-endpoint "$CONFORMANCE_ENDPOINT" \
   -ginkgo.skip 'public image with digest' -ginkgo.no-color \

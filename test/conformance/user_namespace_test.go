@@ -24,7 +24,7 @@ func inUserNamespace(options *cri.UserNamespace) func(*cri.ContainerConfig) {
 	})
 }
 
-// Every runtime runs a pod that asks for the user namespace of the node, as kubelet sends it for hostUsers: true.
+// kubelet requests the node's user namespace for hostUsers: true. Every runtime supports it.
 func TestUserNamespaceOfTheNode(t *testing.T) {
 	options := &cri.UserNamespace{Mode: cri.NamespaceMode_NODE}
 	pod := env.New(t).Pod(userNamespace(options))

@@ -22,8 +22,8 @@ export interface Exchange {
 export type Answer = (exchange: Exchange) => void;
 
 /**
- * An HTTP server on a unix socket that answers as a test says, with faults that a real Engine cannot
- * produce on command.
+ * An HTTP server on a unix socket whose answers a test determines, including faults that a real Engine does
+ * not produce on request.
  */
 export class EngineServer {
   readonly exchanges: Exchange[] = [];
@@ -123,7 +123,7 @@ function exchangeOf(request: IncomingMessage, body: string, response: ServerResp
     socket,
     response: response!,
     closed: new Promise((resolve) => {
-      // A connection with several exchanges has a listener for each.
+      // A connection has a listener for each of its exchanges, so their number is not limited.
       socket.setMaxListeners(0).once('close', () => resolve());
       response?.once('close', () => resolve());
     }),

@@ -9,7 +9,7 @@ const GOAWAY = 7;
 const WINDOW_UPDATE = 8;
 
 export interface RequestOptions {
-  /** `undefined` means the raw socket path, as Kubernetes ≤ 1.28 sends; `null` means no :authority. */
+  /** `undefined` means the raw socket path, which Kubernetes 1.28 and earlier send; `null` means no :authority. */
   authority?: string | null | undefined;
   fields?: [string, string][];
   padding?: number;
@@ -144,7 +144,7 @@ export class RawHttp2Client {
     return this.#sendData(id, prefixed);
   }
 
-  /** Incremental indexing the first time, and an index into the dynamic table from then on. */
+  /** Encodes a field with incremental indexing the first time, and then as an index into the dynamic table. */
   encode(fields: [string, string][]): Buffer {
     const out: Buffer[] = [];
     for (const [name, value] of fields) {
@@ -276,7 +276,7 @@ function messages(data: Buffer): Buffer[] {
   return found;
 }
 
-/** RFC 7541 §5.1. */
+/** Encodes an integer as in RFC 7541, section 5.1. */
 function integer(first: number, bits: number, value: number): Buffer {
   const max = 2 ** bits - 1;
   if (value < max) return Buffer.from([first | value]);

@@ -15,7 +15,7 @@ export class StalledClient {
     private readonly stream: ClientHttp2Stream,
   ) {}
 
-  /** @param path of the method, `/runtime.v1.RuntimeService/X`. Resolves when the response has begun. */
+  /** Resolves when the response has begun. @param path the method, as `/runtime.v1.RuntimeService/X`. */
   static async open(socketPath: string, path: string): Promise<StalledClient> {
     const session = connect('http://localhost', { createConnection: () => connectSocket(socketPath) });
     const stream = session.request(
@@ -28,7 +28,7 @@ export class StalledClient {
     return new StalledClient(session, stream);
   }
 
-  /** Reads the rest. @returns the bytes, and the status and message of the end. */
+  /** Reads the rest. @returns the number of bytes, and the final status and message. */
   async drain(): Promise<{ bytes: number; status: string; message: string }> {
     let bytes = 0;
     this.stream.on('data', (chunk: Buffer) => (bytes += chunk.length));

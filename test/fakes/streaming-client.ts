@@ -55,7 +55,7 @@ export class SpdyClient {
     return new SpdyClient(reply.socket);
   }
 
-  /** On a connection that is already upgraded. */
+  /** Returns a client on a connection that is already upgraded. */
   static over(socket: Duplex): SpdyClient {
     return new SpdyClient(socket);
   }

@@ -61,14 +61,14 @@ export class TraceCollector {
   /** Headers of the last request. */
   headers: IncomingMessage['headers'] = {};
   requests = 0;
-  /** The status that it answers. With `hang` it accepts the request and never answers. */
+  /** The status of each answer. With `hang` the collector accepts the request and never answers. */
   answer: number | 'hang' = 200;
   private readonly message: Type = parse(OTLP, { keepCase: true }).root.lookupType(
     'ExportTraceServiceRequest',
   );
   private readonly server: Server = createServer((request, response) => void this.take(request, response));
 
-  /** @param port of an earlier collector. */
+  /** Starts a collector. @param port the port of an earlier collector; otherwise any free port. */
   static async start(port = 0): Promise<TraceCollector> {
     const collector = new TraceCollector();
     collector.server.listen(port, '127.0.0.1');

@@ -1,6 +1,6 @@
 #!/bin/bash
-# inside.sh: the work of guest.service in the guest, which powers off when this ends. Its output goes to the host at once.
-# The files in $results go there at the end, on the third disk.
+# inside.sh: runs as guest.service in the guest, which powers off when this script ends. The host sees the output at once.
+# The host gets the files in $results at the end, on the third disk.
 set -uo pipefail
 export PATH=/dockbridge/bin:$PATH HOME=/root
 export CRICTL=/dockbridge/bin/crictl CONFORMANCE_ENDPOINT=unix:///var/run/cri-dockerd.sock
@@ -21,7 +21,7 @@ finish() {
 }
 trap finish EXIT
 
-network() { # as on a node: addresses and a default route, although it leads nowhere
+network() { # sets up addresses and a default route as on a node; the route leads nowhere
   ip link add eth0 type bridge
   ip address add 198.51.100.1/24 dev eth0
   ip -6 address add 2001:db8:10::1/64 dev eth0 nodad
@@ -38,7 +38,7 @@ network() { # as on a node: addresses and a default route, although it leads now
 S
 }
 
-step() { # NAME COMMAND...: its exit code goes to the host
+step() { # NAME COMMAND...: runs the command and passes its exit code to the host
   local name=$1 began=$SECONDS code=0
   shift
   [ "$name" = node ] || [ -z "$ONLY" ] || [[ " $ONLY " == *" $name "* ]] || return 0
@@ -49,11 +49,11 @@ step() { # NAME COMMAND...: its exit code goes to the host
   return $code
 }
 
-start_node() { # as docs/install.md and docs/kubeadm.md tell people
+start_node() { # follows docs/install.md and docs/kubeadm.md
   network
   mkdir -p /etc/docker /var/lib/kubelet
   echo '{ "live-restore": true }' >/etc/docker/daemon.json
-  # No kubelet runs here. The doctor compares with this file, of which kubeadm writes one for each node.
+  # No kubelet runs here. The doctor reads this file, which kubeadm writes on each node.
   cp examples/kubelet-config.yaml /var/lib/kubelet/config.yaml
   systemctl start docker && say 'docker has started' || return
   dpkg --install packages/dockbridge_*.deb | cat && say 'dockbridge is installed' || return
@@ -64,12 +64,12 @@ start_node() { # as docs/install.md and docs/kubeadm.md tell people
   systemctl enable --now dockbridge.service
 }
 
-registry() { # COMMAND...: beside the suite's registry, which has the names of public ones
+registry() { # COMMAND...: runs it next to the suite's registry, which answers under the names of public registries
   serve -suite test/conformance -listen 127.0.0.1:80 "$@"
 }
 
 upstream() { # FOCUS
-  # That digest's image is published by its project: nobody can make it again.
+  # One spec pulls a published image by its digest, and nobody can build that image again.
   registry critest -runtime-endpoint "$CONFORMANCE_ENDPOINT" -image-endpoint "$CONFORMANCE_ENDPOINT" -ginkgo.no-color -ginkgo.focus "$1" \
     -ginkgo.skip 'public image with digest' -ginkgo.json-report "$results/critest.json" >"$results/critest.log" 2>&1
 }
@@ -83,10 +83,10 @@ ours() { # PATTERN
 }
 
 integration() { # FILE...
-  # One dockbridge on an Engine: these tests have their own.
+  # These tests start a dockbridge of their own, and an Engine can have only one.
   if systemctl is-active --quiet dockbridge; then systemctl stop dockbridge; fi
   DOCKBRIDGE_TEST_DOCKER_HOST=unix:///var/run/docker.sock node node_modules/jest/bin/jest.js --runInBand --ci --json \
-    --outputFile="$results/jest.json" --runTestsByPath "${@/#/test/integration/}" 2>&1 | cat # for a terminal it would draw
+    --outputFile="$results/jest.json" --runTestsByPath "${@/#/test/integration/}" 2>&1 | cat # jest would draw its progress on a terminal
 }
 
 say "$(uname -r), cgroup $(stat -fc %T /sys/fs/cgroup), AppArmor $(cat /sys/module/apparmor/parameters/enabled)"

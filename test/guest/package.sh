@@ -1,6 +1,6 @@
 #!/bin/bash
-# package.sh: upgrades, removes and purges the installed package with dpkg while a pod runs, and then lets the second package
-# take the node over. Runs in the guest, with crictl. Exits with 1 if something differs from docs/install.md.
+# package.sh: upgrades, removes and purges the installed package with dpkg while a pod runs. The second package then takes over
+# the node. Runs in the guest, with crictl. Exits with 1 if something differs from docs/install.md.
 #   package.sh PACKAGES   the directory with dockbridge_*.deb, dockbridge-cri-dockerd_*.deb and next/dockbridge_*.deb
 set -euo pipefail
 # shellcheck source=pods.sh
@@ -8,15 +8,15 @@ set -euo pipefail
 packages=${1:?usage: package.sh PACKAGES}
 settings=/etc/dockbridge/config.yaml
 
-dpkg() { command dpkg "$@" | cat; } # for a terminal it would count as it reads
-runs_on() { # without a daemon that could tell
+dpkg() { command dpkg "$@" | cat; } # on a terminal, dpkg would print its progress
+runs_on() { # checks the container through the Engine alone, because dockbridge may be gone
   is 'its process' "$(process "$container")" "$pid"
   is 'starts of it by the Engine' "$(docker inspect --format '{{.State.Running}} {{.RestartCount}} {{.State.StartedAt}}' "$container")" "true 0 $started"
 }
-left() { # what of ours is where packages put something
+left() { # prints our files in the directories in which packages install
   find /etc /usr /var/lib/{dockbridge,systemd,dpkg/info} -name '*dockbridge*' -o -name '*cri-docker*' 2>/dev/null | LC_ALL=C sort | paste -sd ' '
 }
-unit() { # UNIT: its state, and whether it starts at the next boot
+unit() { # UNIT: prints its state, and whether it starts at the next boot
   echo "$(systemctl is-active "$1" 2>/dev/null) $(systemctl is-enabled "$1" 2>/dev/null)"
 }
 

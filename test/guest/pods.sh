@@ -1,5 +1,5 @@
-# pods.sh: functions of walk.sh and package.sh: they make pods with crictl whose log counts, and check the pods later. Both
-# scripts are bash with `set -euo pipefail`, and call `end` at their end.
+# Functions for walk.sh and package.sh. They use crictl to make pods whose containers log a counter, and check these pods
+# later. Both scripts run in bash with `set -euo pipefail`, and call `end` last.
 # shellcheck shell=bash
 work=/var/log/pods/guest
 image=${CONFORMANCE_IMAGES:?}/base:1
@@ -9,15 +9,15 @@ failed=0
 export CRI_CONFIG_FILE=/run/crictl.yaml
 crictl() { command crictl --timeout 60s --runtime-endpoint "$CONFORMANCE_ENDPOINT" "$@" </dev/null; }
 wrong() { echo "WRONG: $*"; failed=1; }
-end() { # exits 1 if something was wrong
-  [ $failed = 1 ] || echo "${0##*/}: all as it should be"
+end() { # exits with 1 if a check has failed
+  [ $failed = 1 ] || echo "${0##*/}: all checks passed"
   exit $failed
 }
 is() { # WHAT FOUND WANTED
   if [ "$2" = "$3" ]; then echo "  $1: $2"; else wrong "$1: '$2', not '$3'"; fi
 }
 eventually() { # COMMAND...
-  # Sleeping costs nothing here, but checks do.
+  # Sleeping is free here, but each check costs time.
   for _ in {1..30}; do
     ! "$@" 2>/dev/null || return 0
     sleep 2
@@ -49,13 +49,13 @@ process() { docker inspect --format '{{.State.Pid}}' "$1"; }
 main_process() { systemctl show --property MainPID --value dockbridge; }
 answers() { crictl version >/dev/null; }
 lines() { wc -l <"$work/$1.log"; }
-grows() { # NAME: the log gets a line more
+grows() { # NAME: waits until the log gets another line
   local before
   before=$(lines "$1")
   longer() { [ "$(lines "$1")" -gt "$before" ]; }
   eventually longer "$1"
 }
-whole() { # NAME: each line once and in order
+whole() { # NAME: checks that the log has each line once and in order
   is "wrong lines in the log of $1" "$(awk '{ if ($5 != NR - 1) n++ } END { print n + 0 }' "$work/$1.log")" 0
 }
 group() { cat "/sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod$1.slice/docker-$2.scope/$3"; }
@@ -66,12 +66,12 @@ lives_on() { # NAME CONTAINER PID
   grows "$1"
   whole "$1"
   is memory.max "$(group "$1" "$2" memory.max)" 67108864
-  # systemd resets it when it reads its units, and dockbridge sets it again.
+  # systemd resets memory.oom.group when it rereads its units, and dockbridge sets it again.
   grouped() { [ "$(group "$1" "$2" memory.oom.group)" = 1 ]; }
   eventually grouped "$1" "$2"
 }
 
-no_pods() { # the Engine has none, and CNI keeps no address
+no_pods() { # checks that the Engine has no pods, and that CNI keeps no address
   is pods "$(crictl pods --quiet | wc -l)" 0
   is 'addresses in use' "$(find /var/lib/cni/networks/guest -type f ! -name 'last_*' ! -name lock | wc -l)" 0
 }

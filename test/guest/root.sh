@@ -2,7 +2,7 @@
 # root.sh [SUITE]: makes the guest's root file system once from a Debian suite (bookworm), and prints the directory with
 # the results: root.img, vmlinuz, initrd.
 # Everything comes from the machine's Debian mirror. Other files that dockbridge needs are on a disk of their own (tree.sh).
-# It is quick if the directory exists. A killed run leaves no incomplete one. Needs root.
+# If the directory exists, nothing is done. A killed run leaves no incomplete directory. Needs root.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
@@ -12,8 +12,8 @@ packages=(
   systemd systemd-sysv udev dbus kmod linux-image-cloud-amd64      # a node that boots
   docker.io apparmor iptables iproute2 containernetworking-plugins # an Engine and a network of pods
   procps libstdc++6                                                # for the host's node
-  libatomic1 mount                                                 # what our package depends on besides
-  busybox                                                          # which test images are made of
+  libatomic1 mount                                                 # further dependencies of our package
+  busybox                                                          # the content of the test images
 )
 [ "$suite" = bookworm ] || packages+=(docker-cli) # Debian 13 took the client out of docker.io
 say() { echo "guest: $*" >&2; }
@@ -48,7 +48,7 @@ debootstrap --variant=minbase --include="$names" "$suite" "$root" "$mirror" "$sc
   { tail -qn 20 "$work/log" "$root/debootstrap/debootstrap.log" >&2 || true; die 'debootstrap failed'; }
 
 echo guest >"$root/etc/hostname"
-: >"$root/etc/fstab" # the initrd has mounted it
+: >"$root/etc/fstab" # the initrd has already mounted the root
 systemd-machine-id-setup --root="$root" >/dev/null 2>&1 || echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
 # Registry names must not be looked up, because there is no network.
 printf '127.0.0.1 localhost guest registry.k8s.io k8s.gcr.io gcr.io\n::1 localhost\n' >"$root/etc/hosts"

@@ -23,7 +23,7 @@ qemu='' reader=''
 finish() {
   local code=$?
   trap '' INT TERM HUP
-  [ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true # timeout passes it on
+  [ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true # timeout passes the signal on to qemu
   [ -z "$reader" ] || kill "$reader" 2>/dev/null || true
   if [ -n "${GUEST_KEEP:-}" ]; then
     mkdir -p "$GUEST_KEEP"
@@ -37,20 +37,20 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 bash tree.sh "$work"
-echo results >"$work/results.img" # by which the guest finds it
+echo results >"$work/results.img" # the guest finds the disk by this word
 truncate -s 128M "$work/results.img"
 : >"$work/progress"
 limit=${GUEST_LIMIT:-$([ -n "${SHORT:-}" ] && echo 900 || echo 7200)}
 say "starting the guest; it has $limit s"
 # KVM is not used, because it may hang on virtual machines that offer it.
 # The guest's clock counts its instructions, a nanosecond each, and jumps ahead where the guest would sleep. So no
-# time limit there depends on how busy this machine is. This allows only one processor. The guest's disks are memory,
-# because its clock would run ahead while it waits for a real disk.
+# time limit there depends on how busy this machine is. Such a clock allows only one processor. The guest's disks are in
+# memory, because its clock would run ahead while it waits for a real disk.
 dimm() { # NAME FILE SHARED
   dimms+=(-object "memory-backend-file,id=$1,mem-path=$2,share=$3,size=$(stat -Lc %s "$2")" -device "nvdimm,memdev=$1")
 }
 dimms=()
-dimm root "$root/root.img" off # what is written to it stays in memory
+dimm root "$root/root.img" off # writes stay in memory
 dimm tree "$work/tree.img" off
 dimm results "$work/results.img" on
 timeout -k 10 "$limit" qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -machine pc,nvdimm=on -accel tcg,thread=single \
@@ -69,7 +69,7 @@ mkdir "$work/results"
 tar -C "$work/results" -xf "$work/results.img" 2>/dev/null || true
 if [ ! -e "$work/results/complete" ]; then
   [ $code != 124 ] || say "the guest was ended after $limit s"
-  say "the guest has not come to its end (qemu ended with $code); what was said last, there and on its console:"
+  say "the guest did not finish (qemu ended with $code); its last output and its console:"
   tail -qn 5 "$work/qemu.log" "$work/progress" >&2
   tail -n 40 "$work/console" >&2
 fi

@@ -65,9 +65,9 @@ for (const file of readdirSync(directory).filter((name) => name.endsWith('.exit'
     `${suite.padEnd(14)}${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
   );
 }
-// The guest writes this when it has come to its end.
+// The guest writes this when it has finished.
 if (!existsSync(join(directory, 'complete'))) {
-  console.log('FAILED the guest has not come to its end');
+  console.log('FAILED the guest did not finish');
   all.failed += 1;
 }
 const line = `${all.passed} passed, ${all.failed} failed, ${all.skipped} skipped`;

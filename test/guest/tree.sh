@@ -1,7 +1,7 @@
 #!/bin/bash
-# tree.sh WORK: makes WORK/tree.img, the guest's second disk, with our packages, this tree as its tests run there, and the host's
-# node, critest and crictl. dist/ must be built. The script compiles the tests and makes image layers, because the guest
-# would need minutes for that.
+# tree.sh WORK: makes WORK/tree.img, the guest's second disk: our packages, this repository with its tests compiled, and the
+# host's node, critest and crictl. dist/ must be built. The tests are compiled and the image layers are made here, because
+# the guest would need minutes for each.
 set -euo pipefail
 work=${1:?usage: tree.sh WORK}
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -37,15 +37,15 @@ cp test/conformance/{skips.txt,*_test.go} "$suite/"
 bash test/conformance/images/build.sh "$suite/images"
 # shellcheck disable=SC2016 # the guest's
 echo 'cp "${BASH_SOURCE[0]%/*}"/*.tar "$1"' >"$suite/images/build.sh"
-# The layers of the integration tests' images are made here too, because they need hundreds of links and a process for each.
+# The layers of the integration tests' images are made here too, because that takes hundreds of links with a process each.
 bash scripts/busybox-root.sh "$work/busybox"
 tar -C "$work/busybox" -cf "$tree/scripts/busybox-root.tar" .
 rm -r "$work/busybox"
 # shellcheck disable=SC2016 # the guest's
 echo 'mkdir -p "$1" && tar -C "$1" -xf "${BASH_SOURCE[0]%/*}/busybox-root.tar"' >"$tree/scripts/busybox-root.sh"
 
-# The packages that users install, without compression, which would take the guest a minute, and a newer version with other
-# default settings.
+# The packages that users install, and a newer version with a changed config.yaml. They are not compressed, because
+# unpacking would take the guest a minute.
 packages=$tree/packages
 COMPRESSION=none bash packaging/deb.sh amd64 "$packages" >&2
 COMPRESSION=none bash packaging/deb.sh all "$packages" >&2

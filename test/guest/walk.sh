@@ -34,7 +34,7 @@ lives_on one "$container" "$pid"
 crictl exec "$container" true || wrong 'exec fails'
 
 echo 'systemctl restart docker, without'
-# Without the key, a running dockerd keeps its setting.
+# If the key were missing, a running dockerd would keep its setting.
 echo '{ "live-restore": false }' >/etc/docker/daemon.json
 systemctl reload docker
 lost() { docker info --format '{{.LiveRestoreEnabled}}' | grep -q false; }
@@ -51,7 +51,7 @@ is 'state of the next pod' "$(state "$second")" CONTAINER_RUNNING
 grows two
 for id in "$pod" "$other"; do remove_pod "$id"; done
 no_pods
-# kubelet has to remove the slice, because systemd keeps one that nobody has stopped.
+# kubelet has to remove the slice, because systemd keeps a slice that was not stopped.
 empty() { ! grep -q 'populated 1' /sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podone.slice/cgroup.events; }
 eventually empty
 is 'notices that systemd did not take' "$(journalctl -b -u dockbridge --no-pager | grep -c 'Cannot notify systemd' || true)" 0

@@ -88,7 +88,7 @@ describe('the namespace of a pod', () => {
     const told = join(node.directory, 'told');
     const { plugins, ...list } = node.network(['10.92.0.0/24']) as { plugins: object[] };
     await node.configure({ ...list, plugins: [plugins[0], { type: 'tell' }] });
-    // It is a chained plugin and passes on the previous result.
+    // `tell` is a chained plugin and passes on the previous result.
     await node.plugin(
       'tell',
       `echo "$CNI_COMMAND $CNI_CONTAINERID $CNI_NETNS" >>${told}\n` +
@@ -168,8 +168,7 @@ describe('the namespace of a pod', () => {
 
   it('is freed if its pod vanished while no daemon ran, unless it belongs to another daemon', async () => {
     const [gone, kept] = [await runPod(test), await runPod(test)];
-    // This is the same pod's handle as a daemon with another run directory, on another Engine, would hold
-    // it.
+    // A handle of the pod `kept` as a daemon with another run directory, on another Engine, would hold it.
     const other = NamespaceHandles.of(join(node.directory, 'other-run'));
     const { State } = (await engineCall(sharedDockerHost(), 'GET', `/containers/${kept}/json`)) as {
       State: { Pid: number };

@@ -33,7 +33,7 @@ describe('the life of a container', () => {
     test.client.call('StopContainer', { container_id, timeout });
   const remove = (container_id: string): Promise<unknown> =>
     test.client.call('RemoveContainer', { container_id });
-  /** It ignores SIGTERM from its first moment on, as PID 1 of its own namespace without a handler. */
+  /** A container that ignores SIGTERM from the start: PID 1 of its own namespace, without a handler. */
   const stubborn = (name: string): cri.IContainerConfig =>
     containerConfig(name, 'while :; do sleep 1; done', {
       linux: { security_context: { namespace_options: { pid: NamespaceMode.CONTAINER } } },

@@ -28,7 +28,7 @@ describe('dockbridge demo', () => {
   });
   afterEach(() => jest.restoreAllMocks());
 
-  it('runs a pod through a running dockbridge, reports its steps, and leaves nothing', async () => {
+  it('runs a pod through a running dockbridge, reports its steps, and leaves nothing behind', async () => {
     await demo({ endpoint: test.endpoint, dockerEndpoint: sharedDockerHost(), image: TEST_IMAGE });
     expect(told).toMatch(/Pod {7}\w{12} {2}ready, IP [\d.]+/);
     expect(told).toMatch(/stdout F one job, done\n/);

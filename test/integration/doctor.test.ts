@@ -149,7 +149,7 @@ it('the doctor writes a bundle without secrets that only its owner can read, and
   }
 });
 
-it('the doctor runs a pod on request, names the step that fails, and leaves nothing', async () => {
+it('the doctor runs a pod on request, names the step that fails, and leaves nothing behind', async () => {
   const daemon = await ChildDaemon.start(node.arguments);
   try {
     const given = ['--container-runtime-endpoint', daemon.endpoint, '--pod', '--image', TEST_IMAGE];
@@ -322,7 +322,7 @@ it('the doctor gives up on a file that never opens, reports the rest, and ends',
     expect.objectContaining(line('fail', /no answer within 20 s/, /dead network disks/)),
   ]);
   expect(of('engine')).toEqual([expect.objectContaining({ level: 'ok' })]);
-  // It ends by a signal, because nothing else ends a process with a blocked thread.
+  // The doctor ends itself by a signal, because nothing else ends a process with a blocked thread.
   expect(code).toBeNull();
 });
 

@@ -203,7 +203,7 @@ describe('ExecSync with an Engine in trouble', () => {
     trouble.startExec = (_, options) => engine.startExec('f'.repeat(64), options);
     const began = performance.now();
     for (let refusal = 0; refusal < 20; refusal++) await expectFailure(call('true'), 'FAILED_PRECONDITION');
-    // This took 2 s each in an earlier version.
+    // Each refusal took 2 s in an earlier version.
     expect(performance.now() - began).toBeLessThan(30_000);
     await Promise.all(all.map(() => expectFailure(call('true'), 'FAILED_PRECONDITION')));
     while ((await descriptors()) > before) await new Promise((resolve) => setImmediate(resolve));

@@ -87,7 +87,7 @@ describe('the first lists after a restart', () => {
     expect(await containers()).toEqual(before.containers);
     const filter = { state: { state: ContainerState.CONTAINER_RUNNING } };
     expect((await test.client.call('ListContainers', { filter })).containers).toHaveLength(running.length);
-    // They are in no table yet from which other calls are answered.
+    // The running containers are not yet in the table from which other calls are answered.
     expect(running.filter((id) => test.daemon.store.containers.get(id) !== undefined)).toEqual([]);
     // The data of ended containers is complete.
     expect(await statuses(others)).toEqual(before.others);

@@ -89,7 +89,7 @@ describe('images', () => {
       const Id = await foreignContainer(id);
       await images.untilStatus(id, (image) => image?.pinned === true);
       await expectFailure(images.remove(id), 'FAILED_PRECONDITION', Id);
-      // This includes containers that were there before the daemon.
+      // Containers that are older than the daemon pin their images too.
       await test.restart();
       expect((await images.status(id))?.pinned).toBe(true);
       expect((await images.list()).find((image) => image.id === id)?.pinned).toBe(true);

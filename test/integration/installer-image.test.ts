@@ -179,7 +179,7 @@ describe("the installer's pod", () => {
     await writeFile(settings, 'log-level: debug\n');
     const { code, said, told } = await installOn();
     expect(code).toBe(0);
-    expect(said).toContain('/usr/lib/dockbridge/main.js is missing or another');
+    expect(said).toContain('/usr/lib/dockbridge/main.js is missing or differs');
     expect(await readFile(program, 'utf8')).toBe('');
     expect(await readFile(settings, 'utf8')).toBe('log-level: debug\n');
     expect(told).toContain('try-restart dockbridge.service');
@@ -187,7 +187,7 @@ describe("the installer's pod", () => {
   });
 
   it.each(['cri-docker.service', 'cri-docker.socket', 'cri-dockerd.service', 'cri-dockerd.socket'])(
-    'does not take a node from the %s of cri-dockerd unless it is told to',
+    'does not take a node from the %s of cri-dockerd without TAKE_OVER=yes',
     async (unit) => {
       for (const state of ['active', 'enabled']) await writeFile(join(node, state), `${unit}\n`);
       for (const companion of ['yes', 'no']) {
@@ -204,12 +204,12 @@ describe("the installer's pod", () => {
     },
   );
 
-  it("installs cri-dockerd's command and units and starts them when it is told to", async () => {
+  it("installs cri-dockerd's command and units and starts them with CRI_DOCKERD=yes", async () => {
     const { code, told } = await installOn({ CRI_DOCKERD: 'yes' });
     expect(code).toBe(0);
     expect(told).toContain('enable --now cri-docker.service');
     expect(await readFile(join(node, 'usr/bin/cri-dockerd'), 'utf8')).toContain('dockbridge');
-    // They serve the node from then on, even if the variable is missing in a later run.
+    // cri-dockerd's units serve the node from then on, even if the variable is missing in a later run.
     const later = await installOn();
     expect(later.code).toBe(0);
     expect(later.said).toContain('cri-docker.service runs');

@@ -113,7 +113,7 @@ async function live(worker: number, ended: () => boolean): Promise<number> {
   }
 }
 
-it('a daemon that is killed repeatedly loses nothing, duplicates nothing and leaves nothing', async () => {
+it('a daemon that is killed repeatedly loses nothing, duplicates nothing and leaves nothing behind', async () => {
   let seed = SEED;
   const random = (below: number): number => {
     seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff;

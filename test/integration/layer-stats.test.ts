@@ -22,11 +22,11 @@ describe('writable layers', () => {
       if (stats?.writable_layer && accept(stats.writable_layer)) return stats.writable_layer;
       await delay(50);
     }
-    throw new Error('the layer does not get there within 20 s');
+    throw new Error('the writable layer did not reach the expected size or time within 20 s');
   }
   const bytes = (layer: Layer): number => Number(layer.used_bytes?.value);
 
-  it('grow by 5 MB and an inode with a file of 5 MB', async () => {
+  it('grow by 5 MB and one inode when a file of 5 MB is written', async () => {
     const id = await startedContainer(test, pod, containerConfig('writer', FOREVER));
     const before = await layerOf(id, () => true);
     await output(test, id, 'head -c 5000000 /dev/zero > /written; sync');
@@ -39,7 +39,7 @@ describe('writable layers', () => {
     };
     expect(SizeRw).toBeGreaterThanOrEqual(5_000_000);
     expect(bytes(after) - SizeRw).toBeLessThan(100_000);
-    // The name is the same as in ImageFsInfo, and for kubelet the same name is the same file system.
+    // kubelet identifies a file system by this name, so it must be the one in ImageFsInfo.
     const { image_filesystems } = await test.client.call('ImageFsInfo', {});
     expect(after.fs_id?.mountpoint).toBe(image_filesystems[0]?.fs_id?.mountpoint);
     await output(test, id, 'rm /written');
@@ -55,7 +55,7 @@ describe('writable layers', () => {
     expect(calls).toEqual({});
   });
 
-  it('keep their last reading after the end', async () => {
+  it('keep their last reading after the container has ended', async () => {
     const id = await startedContainer(test, pod, containerConfig('ended', FOREVER));
     await output(test, id, 'head -c 100000 /dev/zero > /written; sync');
     await layerOf(id, (layer) => bytes(layer) >= 100_000);

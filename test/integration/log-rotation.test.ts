@@ -106,7 +106,7 @@ test('two million lines survive rotation every second and ten kills, each line o
   let rotations = 0;
   const rotateEverySecond = async (): Promise<void> => {
     for (let generation = 0; !ended; generation++) {
-      // This is a schedule and not a wait: kubelet's period.
+      // The delay is kubelet's period. It does not wait for a condition.
       await delay(PERIOD_MS);
       if (await rotate(container_id, logPath, generation)) rotations++;
     }

@@ -127,7 +127,7 @@ it('the helper is started again after it was killed', async () => {
   const daemon = startDaemon(['sh', '-c', `echo $$ >${group}/cgroup.procs; exec "$@"`, 'sh']);
   try {
     await moreSigns(daemon, 2);
-    // This is fewer than there are, so that no new process can start even if some end.
+    // The limit is below the present number, so that no process can start even if some end.
     await writeFile(join(group, 'pids.max'), '1');
     await moreSigns(daemon, 12);
     // The message could not be sent in the other way.

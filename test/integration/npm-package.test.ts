@@ -63,6 +63,7 @@ describe('npm pack', () => {
           'dist/harness/html/tape-page.template',
           'dist/notify-helper',
           'dist/pause/pause.tar',
+          'dist/proto/gen/containerd.js',
           'dist/proto/gen/cri.js',
           'dist/proto/gen/descriptors.js',
         ],

@@ -45,7 +45,7 @@ afterEach(async () => {
   }
 });
 
-/** It gets the incumbent's own directories, and must not claim them. */
+/** Starts an observer with the incumbent's own directories, which it must not claim. */
 async function observer(): Promise<TestDaemon> {
   const given = { ...node.options, 'state-dir': `${incumbent.directory}/state`, observe: 'true' };
   const test = await TestDaemon.start({ dockerHost: engine.dockerHost, given, linkTimes: PATIENT });

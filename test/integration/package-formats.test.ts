@@ -207,11 +207,11 @@ describe('the tarball', () => {
     expect(await readdir(join(root, 'usr/lib'))).toEqual(['systemd']);
     expect(await readdir(join(root, 'usr/share/doc'))).toEqual([]);
     await expect(install('--uninstall')).rejects.toMatchObject({
-      stderr: expect.stringContaining('nothing that') as string,
+      stderr: expect.stringContaining('has installed nothing in') as string,
     });
   });
 
-  it("takes cri-dockerd's place, and leaves it, only when it is told to", async () => {
+  it("takes cri-dockerd's place, and gives it up, only with an explicit option", async () => {
     const companion = ['usr/bin/cri-dockerd', 'usr/lib/systemd/system/cri-docker.socket'];
     await install('--cri-dockerd');
     expect(await files(root)).toEqual(expect.arrayContaining(companion));

@@ -51,7 +51,7 @@ describe("a pod on the Engine's bridge", () => {
     expect(inspect.NetworkSettings.Ports).toEqual({});
   });
 
-  it('leaves nothing when its host port is taken, and can be tried again', async () => {
+  it('leaves nothing behind when its host port is taken, and can be tried again', async () => {
     const holder = createServer();
     await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
     const host_port = (holder.address() as AddressInfo).port;

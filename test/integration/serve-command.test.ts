@@ -243,7 +243,7 @@ describe('options', () => {
     );
     const quiet = start(['serve', ...basics(), '--log-level', 'error']);
     const client = new CriClient(`unix://${socket()}`);
-    // It logs nothing when it serves.
+    // At this log level, no line shows that the daemon serves.
     while (!(await isReady(client))) await delay(100);
     client.close();
     quiet.signal('SIGTERM');

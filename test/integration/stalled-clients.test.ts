@@ -10,7 +10,7 @@ import { TestDaemon } from './support/daemon';
 import { containerConfig, freshConfig, runPod, startedContainer } from './support/pods';
 
 const MEBIBYTE = 1024 * 1024;
-/** This is more than all buffers between a container and its client hold. */
+/** More than all buffers between a container and its client hold. */
 const FLOOD = 48 * MEBIBYTE;
 /** Far below the Engine's own limit of 10 s for a client, and still generous for a busy machine. */
 const PROMPT_MS = 8_000;
@@ -85,7 +85,7 @@ async function untilBlocked(container_id: string): Promise<void> {
   for (;;) {
     const now = await writtenBy('yes', container_id);
     if (before !== '' && (now === before || now === '')) return;
-    // It ended before the test could see it.
+    // The writer ended before the test could see it blocked.
     if ((await writtenBy('cat', container_id)) !== '') return;
     before = now;
     await delay(500);
@@ -106,7 +106,7 @@ async function writtenBy(name: string, containerId: string): Promise<string> {
   return '';
 }
 
-/** It blocks, and untilBlocked detects that. */
+/** A command that writes until it blocks, which untilBlocked detects. */
 const FLOODS = 'exec yes 0123456789012345678901234567890';
 
 describe.each<Wire>(['SPDY', 'WebSocket'])('an attached client over %s that does not read', (wire) => {

@@ -90,26 +90,29 @@ describe('a container that cannot start', () => {
       meanwhile: () => rm(join(test.directory, 'directory'), { recursive: true }),
       why: /^mount source missing: "\/.*\/directory" does not exist on the node, see config\.mounts\[0\]\.host_path/,
     },
-  ])('reports the cause, has exited, and leaves nothing: $name', async ({ name, more, why, meanwhile }) => {
-    const container_id = await createContainer(test, pod, containerConfig(name, FOREVER, more()));
-    await meanwhile?.();
-    await expectFailure(test.client.call('StartContainer', { container_id }), 'FAILED_PRECONDITION', why);
-    const status = await containerStatus(test, container_id);
-    expect(status).toMatchObject({
-      state: ContainerState.CONTAINER_EXITED,
-      reason: 'StartError',
-      exit_code: 128,
-      message: expect.stringMatching(why) as string,
-    });
-    expect(status.finished_at.greaterThan(0)).toBe(true);
-    const { containers } = await test.client.call('ListContainers', { filter: { id: container_id } });
-    expect(containers.map(({ state }) => state)).toEqual([ContainerState.CONTAINER_EXITED]);
-    expect(await processesNaming(container_id)).toEqual([]);
-    // Stop succeeds, and Remove removes it.
-    await test.client.call('StopContainer', { container_id, timeout: 1 });
-    await test.client.call('RemoveContainer', { container_id });
-    await expectFailure(test.client.call('ContainerStatus', { container_id }), 'NOT_FOUND');
-  });
+  ])(
+    'reports the cause, has exited, and leaves nothing behind: $name',
+    async ({ name, more, why, meanwhile }) => {
+      const container_id = await createContainer(test, pod, containerConfig(name, FOREVER, more()));
+      await meanwhile?.();
+      await expectFailure(test.client.call('StartContainer', { container_id }), 'FAILED_PRECONDITION', why);
+      const status = await containerStatus(test, container_id);
+      expect(status).toMatchObject({
+        state: ContainerState.CONTAINER_EXITED,
+        reason: 'StartError',
+        exit_code: 128,
+        message: expect.stringMatching(why) as string,
+      });
+      expect(status.finished_at.greaterThan(0)).toBe(true);
+      const { containers } = await test.client.call('ListContainers', { filter: { id: container_id } });
+      expect(containers.map(({ state }) => state)).toEqual([ContainerState.CONTAINER_EXITED]);
+      expect(await processesNaming(container_id)).toEqual([]);
+      // Stop succeeds, and Remove removes it.
+      await test.client.call('StopContainer', { container_id, timeout: 1 });
+      await test.client.call('RemoveContainer', { container_id });
+      await expectFailure(test.client.call('ContainerStatus', { container_id }), 'NOT_FOUND');
+    },
+  );
 
   it('makes room for its next attempt', async () => {
     const config = containerConfig('again', FOREVER, { command: ['no-such'] });
@@ -153,7 +156,7 @@ describe('a pod that cannot start', () => {
       more: { security_context: host },
       why: /^sysctl refused: net\.ipv4\.ip_forward/,
     },
-  ])('names the field of a sysctl $what, and leaves nothing', async ({ sysctls, more, why }) => {
+  ])('names the field of a sysctl $what, and leaves nothing behind', async ({ sysctls, more, why }) => {
     const config = podConfig(test, { linux: { sysctls, ...more } });
     const failure = test.client.call('RunPodSandbox', { config });
     await expectFailure(

@@ -148,7 +148,7 @@ describe('a client that leaves', () => {
       'stdout',
     ]);
     await new Promise((resolve) => session.stdout.once('data', resolve));
-    // This is more than all buffers on the way hold.
+    // The data is more than all buffers on the way hold.
     session.stdin.write(Buffer.alloc(32 * MEBIBYTE));
     const socket = session.client.socket as Socket;
     await until(() => socket.writableNeedDrain, 5_000, 'the way is full');
@@ -350,7 +350,7 @@ describe('many sessions', () => {
       console.log(
         `the slowest of 1000 timeouts of 1 s, 50 in parallel, was answered after ${slowest.toFixed(0)} ms`,
       );
-      // A busy Engine starts some of them after their end, and they are killed too.
+      // A busy Engine starts some commands after their timeout, and these are killed too.
       await until(async () => (await commandsIn(main, 'sleep')) === 0, 30_000, 'all sleeps end');
       let now = before;
       await until(

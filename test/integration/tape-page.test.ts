@@ -118,10 +118,10 @@ it('an existing page is not overwritten, and errors in the tape are reported', a
   expect(await first.exit()).toBe(1);
   expect([first.stdout, first.stderr]).toEqual([
     `4 calls in ${page}: open it in a browser\n`,
-    expect.stringContaining(`${tape}: line 10 is the last one, and not the end of a tape`),
+    expect.stringContaining(`${tape}: line 10 is the last line but not the end of a tape`),
   ]);
   await browser.open(page);
-  expect(await text('.told')).toContain('line 10 is the last one');
+  expect(await text('.told')).toContain('line 10 is the last line');
 
   const second = new Command(['cri', 'show', tape, '--html', page]);
   expect(await second.exit()).toBe(2);

@@ -73,7 +73,7 @@ async function grown({ logPath }: Pod, before: number, more = 50): Promise<numbe
   for (;;) {
     const text = await readFile(logPath, 'latin1');
     const lines = parseCri(text.slice(0, text.lastIndexOf('\n') + 1)).map((line) => line.text);
-    // This does not print the whole logs, because a few thousand lines do not help to analyse a failure.
+    // Only the first wrong line is printed, because whole logs have thousands of lines.
     const wrong = lines.findIndex((line, at) => line !== `line ${at}`);
     if (wrong >= 0)
       throw new Error(`line ${wrong} reads "${lines[wrong]}":\n${daemons.map(lastWords).join('\n\n')}`);
@@ -137,7 +137,7 @@ describe.each([
     await second.says();
     expect(await runtimeReady(second)).toMatchObject({ status: true });
     const after = await grown(pod, before);
-    // It was stopped with positions in logs that now belong to the other daemon.
+    // The first daemon still has positions in logs that now belong to the second one.
     await first.launch(TAKEN);
     await grown(pod, after, 100);
     await second.kill9();

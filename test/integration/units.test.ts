@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, lstatSync } from 'node:fs';
+import { lstatSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -190,8 +190,10 @@ describe('a unit starts, reloads and stops dockbridge', () => {
     const through = ['/usr/bin/systemd-socket-activate', '-l', socket];
     for (const [name, value] of variables) through.push('-E', `${name}=${value}`);
     const started = start([unit('cri-docker.service')], { through });
-    // It starts the service when somebody connects, as the .socket unit does. The bytes do not matter.
-    await until(() => existsSync(socket), 'the socket');
+    // systemd-socket-activate starts the service when somebody connects, as the .socket unit does.
+    // The socket has its name before it listens; SO_ACCEPTCON (10000) is the flag of one that listens.
+    const listens = new RegExp(` 00010000 .* ${socket}$`, 'm');
+    await until(() => listens.test(readFileSync('/proc/net/unix', 'utf8')), 'the socket');
     const caller = connect(socket);
     await once(caller, 'connect');
     caller.destroy();

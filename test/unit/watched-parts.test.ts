@@ -58,7 +58,7 @@ describe('the Engine part of the watchdog answers', () => {
   it.each([
     ['while a call is under way', () => (lanes.load = [IDLE, { ...IDLE, underWay: 1 }])],
     ['while a call waits for its turn', () => (lanes.load = [{ ...IDLE, waiting: 1 }])],
-    ['after the end of the link', () => (link.steps = 'ended')],
+    ['after the link has ended', () => (link.steps = 'ended')],
   ])('%s, however long', async (_what, arrange) => {
     arrange();
     expect(

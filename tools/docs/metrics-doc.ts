@@ -9,26 +9,27 @@ dockbridge serves three pages over HTTP:
 - \`/metrics/cadvisor\` has metrics of the pods.
 - \`/healthz\` says whether this daemon can serve.
 
-By default they are served on the socket \`metrics.sock\` in \`--run-dir\`. Only root and its group can open this socket, because the pages
-show the names and labels of pods, and it uses no port of the node:
+By default dockbridge serves them on the socket \`metrics.sock\` in \`--run-dir\`. Only root and its group can open this socket, because the pages
+show the names and labels of pods. A socket also needs no port of the node:
 
     curl --unix-socket /run/dockbridge/metrics.sock http://dockbridge/metrics
 
-A Prometheus that cannot read sockets needs a port. \`--metrics-bind-addr 127.0.0.1:9300\` serves the same pages there as well, and
-\`--metrics-address 127.0.0.1:9300\` serves them there instead of on the socket. There is neither TLS nor authentication, so do not use other
-interfaces than loopback: for such an address dockbridge logs a warning. Nothing is served with \`--metrics-address off\` and without
-\`--metrics-bind-addr\`. If an address is already in use, dockbridge logs this and the node keeps running pods.
+A Prometheus that cannot read sockets needs a port. With \`--metrics-bind-addr 127.0.0.1:9300\` dockbridge serves the
+pages on this port in addition to the socket, and with \`--metrics-address 127.0.0.1:9300\` instead of the socket. There is neither TLS nor
+authentication, so do not use other interfaces than loopback. dockbridge logs a warning for such an address. With
+\`--metrics-address off\` and without \`--metrics-bind-addr\` it serves no pages. If an address is already in use, dockbridge logs this, does
+not serve the pages there, and serves the node all the same.
 [monitoring.md](monitoring.md) has alerts, a dashboard, and how to scrape.
 
 \`/healthz\` answers 200 when the Engine is connected and can run pods, was read completely, and no log hangs. Otherwise it answers 503, with a line for each
-check that says why it fails. A missing CNI configuration does not fail it: kubelet sees that as NetworkReady, and pods on the host's
-network run without one. kubelet's RuntimeReady differs in one point: it stays true while a log hangs.
+check that says why it fails. A missing CNI configuration does not make this check fail, because NetworkReady reports it, and pods on the host's
+network need no CNI. The condition RuntimeReady differs from this page in one point: it stays true while a log hangs.
 
 \`/metrics/cadvisor\` has what kubelet's page of the same name should have for the pods of a Docker node: cAdvisor's container metrics, with
 its names, labels and units. Seconds have fractions here. Scrape this page instead of kubelet's. kubelet can also ask for the
 metrics itself (ListPodSandboxMetrics, with the gate PodAndContainerStatsFromCRI), but CRI transports only integers.
 
-A scrape needs no Engine call, with one exception. Where stats come from the Engine (\`--stats-source=engine\`, or a remote Engine),
+A scrape needs no Engine call, with one exception. If stats come from the Engine (\`--stats-source=engine\`, or a remote Engine),
 \`/metrics/cadvisor\` asks the Engine for a reading of each pod and each container, four at a time. Counters begin at 0 when the process starts.
 `;
 

@@ -43,7 +43,7 @@ const LOGICAL = new Set<ts.SyntaxKind>([
   SyntaxKind.BarBarToken,
   SyntaxKind.QuestionQuestionToken,
 ]);
-/** This is a map, because an object would also have `toString`. */
+/** The methods that a mutation swaps. The table is a map, because an object would also have `toString`. */
 const OTHER_METHOD: ReadonlyMap<string, string> = new Map(
   Object.entries({
     some: 'every',

@@ -1,3 +1,4 @@
+import { counted } from '../../lib/counted';
 import { invalidArgument, messageOf } from '../../lib/errors';
 import { loggerInto, thresholdOf, type Logger } from '../../lib/logger';
 import { isSameSocket } from '../../node/disk/socket-file';
@@ -69,9 +70,9 @@ function summary({ calls, lost, bytes, isWhole, overhead }: Recorded, tape: stri
   const { p50, p99, max, loopDelayP99 } = overhead;
   return [
     tape === undefined
-      ? `${calls} calls\n`
-      : `${calls} calls, ${bytes} bytes in ${tape}, ${lost} lines lost${isWhole ? '' : ': the tape is incomplete'}\n`,
-    `Time that calls spent inside this process: p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)}, over ${overhead.calls} answered calls; `,
+      ? `${counted(calls, 'call')}\n`
+      : `${counted(calls, 'call')}, ${bytes} bytes in ${tape}, ${counted(lost, 'line')} lost${isWhole ? '' : ': the tape is incomplete'}\n`,
+    `Time that calls spent inside this process: p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)}, over ${counted(overhead.calls, 'answered call')}; `,
     `event loop delay p99 ${ms(loopDelayP99)}\n`,
   ].join('');
 }

@@ -6,6 +6,7 @@ import { renderJson } from '../../harness/report/json-report';
 import { renderJunit } from '../../harness/report/junit';
 import { renderText } from '../../harness/report/text';
 import { duration } from '../../config/parsers';
+import { counted } from '../../lib/counted';
 import { failedPrecondition, invalidArgument, messageOf } from '../../lib/errors';
 import { parseEndpoint } from '../../server/listener/socket-listener';
 import { print } from './print';
@@ -57,7 +58,10 @@ export async function replay(file: string, command: ReplayCommand): Promise<numb
     await print(output === 'text' ? renderText(comparison) : renderJson(comparison));
     for (const note of notes) say(NAME, note);
     if (collapsed > 0)
-      say(NAME, `${collapsed} polling calls were not replayed, because their answers reported nothing new`);
+      say(
+        NAME,
+        `${counted(collapsed, 'polling call was', 'polling calls were')} not replayed, because the runtime reported nothing new`,
+      );
     for (const line of told(skipped)) say(NAME, line);
     for (const what of left) say(NAME, `left behind on ${to}: ${what}`);
     if (junit !== undefined) await writeReport(junit, renderJunit(comparison));

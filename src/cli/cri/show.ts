@@ -3,6 +3,7 @@ import { tapeSource } from '../../harness/html/page-run';
 import { writePage } from '../../harness/html/write-page';
 import { showTape, toldProblems, type Shown } from '../../harness/show/show';
 import type { CallFilter } from '../../harness/show/shown-call';
+import { counted } from '../../lib/counted';
 import { messageOf } from '../../lib/errors';
 import { print } from './print';
 import { say } from './proxied';
@@ -41,7 +42,7 @@ async function pageOf(tape: string, filter: CallFilter, html: string): Promise<S
   await writePage(html, [source]);
   const { problems, lost } = source.run;
   return {
-    text: `${source.calls.length} calls in ${html}: open it in a browser\n`,
+    text: `${counted(source.calls.length, 'call')} in ${html}: open it in a browser\n`,
     problems: toldProblems(tape, lost, problems),
   };
 }

@@ -1,4 +1,5 @@
 import { columns } from '../../lib/columns';
+import { counted } from '../../lib/counted';
 import type { NodeProcess } from '../../node/process/node-processes';
 
 /**
@@ -126,7 +127,7 @@ function notes({ notes: ofNode, pods }: SwitchReport): string {
 
 function sentence({ summary }: SwitchReport): string {
   const { pods, containers, warnings, problems } = summary;
-  const what = `${pods} pods with ${containers} containers`;
+  const what = `${counted(pods, 'pod')} with ${counted(containers, 'container')}`;
   if (problems > 0) return `${what}: solve the problems (${problems}) before you switch.`;
   if (warnings > 0) return `${what}: read the warnings (${warnings}), then switch.`;
   return `${what}: dockbridge can take over all of them as they are.`;

@@ -13,6 +13,7 @@ import {
   type ConfigPlace,
 } from '../../config/configuration';
 import { sourcedOptions, type Given, type Settings } from '../../config/options';
+import { counted } from '../../lib/counted';
 import { errnoOf, failedPrecondition, internal, unavailable } from '../../lib/errors';
 import { flagOf } from '../../lib/flags';
 import { SmallFile } from '../../node/disk/files';
@@ -228,7 +229,7 @@ async function listing(directory: string): Promise<string> {
     const mode = info?.mode.toString(8) ?? '?';
     lines.push(`${mode} ${info?.size ?? '?'} ${info?.mtime.toISOString() ?? '?'} ${name}`);
   }
-  return `${directory}: ${names.length} entries\n${lines.join('\n')}\n`;
+  return `${directory}: ${counted(names.length, 'entry', 'entries')}\n${lines.join('\n')}\n`;
 }
 
 async function journal(unit: string, lines: number, limitMs: number): Promise<string | undefined> {

@@ -88,7 +88,7 @@ export interface DaemonJsonFacts {
 export const daemonJson: Check = {
   id: 'daemon-json',
   run: async ({ settings, processes, info }) => {
-    // This does not depend on the Engine's answers, because this very file may prevent the Engine from starting.
+    // The check does not need the Engine's answers, because daemon.json may be what prevents the Engine from starting.
     const securityOptions = await info().then(
       ({ answer }) => answer.SecurityOptions ?? [],
       () => [],

@@ -27,7 +27,8 @@ interface Seen {
 }
 
 /**
- * Finds returns to an earlier state: the object runs again after its end, or it exists again after it was gone. No runtime may do this.
+ * Finds objects that go back to an earlier state: they run again after they have ended, or exist again after they were gone. No runtime
+ * may do this.
  * NOT_FOUND before the first other answer is ignored, because the object may not have been created yet. Calls that overlapped may
  * have read their states in either order, so two answers are compared only if the later call was made after the earlier answer.
  * @returns the first step back of each object, in order of time.

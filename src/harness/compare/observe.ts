@@ -1,6 +1,8 @@
 import { basename } from 'node:path';
 import type { Observation, ObservedCall } from '../observation';
+import { counted } from '../../lib/counted';
 import type { TapeHeader } from '../tape/format';
+import { lostLines } from '../tape/lost-lines';
 import { TapeReader } from '../tape/reader';
 import { observed, TapeCalls, type TapeCall } from '../tape/tape-calls';
 import { EVENTS } from '../methods';
@@ -33,14 +35,18 @@ export async function observationOf(file: string, input?: AsyncIterable<Buffer>)
   const [faulted, leftOut] = [all.length - unspoilt.length, unspoilt.length - answered.length];
   const { runtime_name: name = '', runtime_version: version = '' } = head?.upstream ?? {};
   const problems = [
-    ...(calls.lost > 0 ? [`${calls.lost} lines are missing, because the recording lost them`] : []),
+    ...(calls.lost > 0 ? [lostLines(calls.lost)] : []),
     ...(leftOut > 0
-      ? [`${leftOut} calls are not compared, because the tape does not contain the runtime's answer`]
+      ? [
+          `${counted(leftOut, 'call is', 'calls are')} not compared, because the tape does not contain the runtime's answer`,
+        ]
       : []),
-    ...(faulted > 0 ? [`${faulted} calls are not compared, because a fault was injected into them`] : []),
+    ...(faulted > 0
+      ? [`${counted(faulted, 'call is', 'calls are')} not compared, because of an injected fault`]
+      : []),
     ...reader.problems.slice(0, TOLD_PROBLEMS).map(({ line, why }) => `line ${line} ${why}`),
     ...(reader.problems.length > TOLD_PROBLEMS
-      ? [`${reader.problems.length - TOLD_PROBLEMS} more lines like these`]
+      ? [`${counted(reader.problems.length - TOLD_PROBLEMS, 'more line')} like these`]
       : []),
   ];
   return {

@@ -4,12 +4,15 @@ import { nearest } from '../../lib/nearest';
 import { METHOD_NAMES } from '../methods';
 import { matcher } from '../pattern';
 
-/** The position of a value: the path from the message of a call to it. */
+/** The position of a value: the path that leads to it from the message of its call. */
 export interface Place {
   readonly method: string;
   readonly side: 'request' | 'response';
   readonly steps: readonly Step[];
-  /** The request of the call, or of one of the polls, for rules with `asked`. If undefined, such rules do not apply. */
+  /**
+   * The request of the call, for rules with `asked`. Among repeated calls for the same answer, such as polls, this is the first
+   * request. If undefined, such rules do not apply.
+   */
   readonly request?: JsonObject | undefined;
 }
 

@@ -3,6 +3,7 @@ import type { ObservedCall } from '../observation';
 import { OPEN } from '../show/shown-call';
 import type { TapeHeader } from '../tape/format';
 import { UNREAD } from '../tape/lines';
+import { lostLines } from '../tape/lost-lines';
 import { TapeReader } from '../tape/reader';
 import { observed, TapeCalls, type TapeCall } from '../tape/tape-calls';
 
@@ -37,7 +38,7 @@ export async function readRecorded(file: string, input?: AsyncIterable<Buffer>):
   );
   const { lost } = calls;
   const problems = reader.problems.map(({ line, why }) => `${file}: line ${line} ${why}`);
-  if (lost > 0) problems.unshift(`${file}: ${lost} lines are missing, because the recording lost them`);
+  if (lost > 0) problems.unshift(`${file}: ${lostLines(lost)}`);
   return { head, calls: calls.inOrder().map(recordedOf), problems };
 }
 

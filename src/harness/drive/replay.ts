@@ -1,4 +1,5 @@
 import { waitAtMost } from '../../lib/async/deadline';
+import { counted } from '../../lib/counted';
 import { RuntimeError, failedPrecondition, messageOf, unavailable } from '../../lib/errors';
 import { withoutUnknown } from '../../proto/without-unknown';
 import { objectOf } from '../json';
@@ -124,18 +125,22 @@ function notesOf(
     ...problems,
     ...(unknown === 0
       ? []
-      : [`${unknown} requests were replayed without fields that this version does not know`]),
+      : [
+          `${counted(unknown, 'request was', 'requests were')} replayed without fields that this version does not know`,
+        ]),
     ...(hidden === 0
       ? []
       : [
-          `${hidden} hidden values of the tape were replaced, so containers that use them may behave differently`,
+          `${counted(hidden, 'hidden value of the tape was', 'hidden values of the tape were')} replaced, so containers may behave differently`,
         ]),
     ...[...droppedGroups].map(
       (group) => `the control group ${group} does not exist on this machine and was left out`,
     ),
     ...(passed === 0
       ? []
-      : [`${passed} states were over before the replay could see them, and are not compared`]),
+      : [
+          `${counted(passed, 'state was', 'states were')} over before the replay could poll, and cannot be compared`,
+        ]),
   ];
 }
 

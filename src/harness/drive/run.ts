@@ -115,7 +115,7 @@ export class Run {
       this.#abort.signal.throwIfAborted();
     } finally {
       signal.removeEventListener('abort', end);
-      // This ends the streams that are still open.
+      // Ends the streams that are still open.
       this.#abort.abort(cancelled('the replay is over'));
     }
   }

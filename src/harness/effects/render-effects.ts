@@ -1,4 +1,5 @@
 import { columns } from '../../lib/columns';
+import { counted } from '../../lib/counted';
 import type { EffectComparison, EffectRow } from './compare-effects';
 import type { Explanation } from './explanation';
 import { printable } from '../printable';
@@ -29,8 +30,8 @@ export function renderEffects(comparison: EffectComparison, all = false): string
           ),
         ),
     reasons.map((reason, at) => paragraph(reason, at + 1)).join(''),
-    `${counts.differs} ${counts.differs === 1 ? 'difference' : 'differences'}, ${counts.explained} explained, ` +
-      `${counts.same} equal effects in ${containers.length} containers\n`,
+    `${counted(counts.differs, 'difference')}, ${counts.explained} explained, ` +
+      `${counted(counts.same, 'equal effect')} in ${counted(containers.length, 'container')}\n`,
   ]
     .filter((part) => part !== '')
     .join('\n');

@@ -103,7 +103,7 @@ export function openUpstream(call: IncomingCall): ClientHttp2Stream | undefined 
     const reset = isRefused ? constants.NGHTTP2_REFUSED_STREAM : constants.NGHTTP2_INTERNAL_ERROR;
     if (!isRefused) warn(`${path} cannot be passed on: ${messageOf(error)}`);
     stream.on('error', () => undefined);
-    // This comes first, because the reset closes the stream, which would look as if the client had done it.
+    // The tap learns the cause before the reset, because a stream that closes first looks as if the client had closed it.
     tap.closed({ by: isRefused ? 'runtime' : 'proxy', reset });
     stream.close(reset);
     return undefined;
@@ -141,7 +141,7 @@ function passAnswer(
   let trailers: RawHeaders = [];
   let isCut = false;
   const cutOff = (): void => {
-    // This comes first, because the reset closes the stream, which would look as if the client had done it.
+    // The tap learns the cause before the reset, because a stream that closes first looks as if the client had closed it.
     close('proxy', constants.NGHTTP2_INTERNAL_ERROR);
     stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   };

@@ -1,5 +1,6 @@
 import type { Json } from '../../proto/fields';
 import type { ComparedCall, ComparedSide, Comparison, RuleUse } from '../compare/comparison';
+import { counted } from '../../lib/counted';
 import { nameOf } from '../compare/rule';
 import { BASE, isShipped } from '../compare/rules';
 
@@ -50,15 +51,17 @@ export function idleRules({ rules }: Comparison): readonly string[] {
 function idleBecause({ met, isActive }: RuleUse): string {
   if (!isActive) return 'does not apply to these runtimes';
   if (met === 0) return 'matched nothing';
-  return `matched ${met} value${met === 1 ? '' : 's'} but was not needed for any of them`;
+  return `matched ${counted(met, 'value')} but was not needed for any of them`;
 }
 
 /** Returns the totals of a comparison on one line. */
 export function sumOf({ calls, differences, allowed, hidden }: Comparison): string {
   const differing = calls.filter((call) => call.differences.length > 0).length;
   return [
-    `${differences} ${differences === 1 ? 'difference' : 'differences'} in ${differing} of ${calls.length} compared calls`,
+    `${counted(differences, 'difference')} in ${differing} of ${counted(calls.length, 'compared call')}`,
     `${allowed} allowed by rules`,
-    ...(hidden === 0 ? [] : [`${hidden} values are hidden on a tape and could not be compared`]),
+    ...(hidden === 0
+      ? []
+      : [`${counted(hidden, 'value is', 'values are')} hidden on a tape and could not be compared`]),
   ].join(', ');
 }

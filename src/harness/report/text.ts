@@ -1,6 +1,7 @@
 import type { ComparedCall, Comparison, Difference } from '../compare/comparison';
 import { idleRules, shownValue, sideText, sumOf, titleOf } from './phrases';
 import { printable } from '../printable';
+import { counted } from '../../lib/counted';
 
 /** Returns the report as text. The differences come first, and the totals come last. */
 export function renderText(comparison: Comparison): string {
@@ -8,7 +9,7 @@ export function renderText(comparison: Comparison): string {
   const differing = calls.filter(({ differences }) => differences.length > 0);
   const noted = calls.filter(({ notes }) => notes.length > 0);
   const sections = [
-    [`A: ${sideText(a)}, ${a.calls} calls`, `B: ${sideText(b)}, ${b.calls} calls`],
+    [`A: ${sideText(a)}, ${counted(a.calls, 'call')}`, `B: ${sideText(b)}, ${counted(b.calls, 'call')}`],
     ...differing.map(callLines),
     section('Allowed', allowedLines(calls)),
     section('Notes', [

@@ -1,4 +1,5 @@
 import { columns } from '../../lib/columns';
+import { counted } from '../../lib/counted';
 import type { ShownTape } from './calls';
 import { latencies, type Latency } from './latency';
 import { OPEN, type ShownCall } from './shown-call';
@@ -11,10 +12,10 @@ const MAX_DETAILS = 100;
 export function renderTape({ head, calls, lost }: ShownTape, shown: readonly ShownCall[]): string {
   const { endpoint, runtime_name: name = 'unknown runtime', runtime_version: version = '' } = head.upstream;
   const some = shown.length === calls.length ? '' : `, ${shown.length} shown`;
-  const losses = lost === 0 ? '' : `, ${lost} lines lost`;
+  const losses = lost === 0 ? '' : `, ${counted(lost, 'line')} lost`;
   const from = `from ${endpoint} (${`${name} ${version}`.trim()})`;
   return [
-    `${printable(`Recorded ${head.recorded} ${from}: ${calls.length} calls${some}${losses}`)}\n`,
+    `${printable(`Recorded ${head.recorded} ${from}: ${counted(calls.length, 'call')}${some}${losses}`)}\n`,
     shown.length === 0 ? '' : table([TIMELINE, ...shown.map(rowOf)]),
     shown.length === 0 ? '' : table([TABLE, ...latencies(shown).map(latencyRow)]),
   ]
@@ -40,7 +41,7 @@ function notesOf({ messages, by, details, faults, status, deadline_ms }: ShownCa
     details !== undefined && details.length > MAX_DETAILS ? `${details.slice(0, MAX_DETAILS)}…` : details;
   return [
     ...faults.map((fault) => `injected: ${fault}`),
-    ...(messages === 0 ? [] : [`${messages} message${messages === 1 ? '' : 's'}`]),
+    ...(messages === 0 ? [] : [counted(messages, 'message')]),
     ...(by === undefined ? [] : [`ended by the ${by}`]),
     ...(status === 'DEADLINE_EXCEEDED' && deadline_ms !== undefined
       ? [`deadline ${shownMs(deadline_ms)} ms`]

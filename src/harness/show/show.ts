@@ -2,6 +2,8 @@ import { readCalls } from './calls';
 import { latencies } from './latency';
 import { renderTape } from './render';
 import { filtered, type CallFilter } from './shown-call';
+import { lostLines } from '../tape/lost-lines';
+import { counted } from '../../lib/counted';
 
 export interface Shown {
   readonly text: string;
@@ -37,9 +39,9 @@ export async function showTape(file: string, filter: CallFilter, output: 'text' 
 export function toldProblems(file: string, lost: number, problems: readonly string[]): readonly string[] {
   const more = problems.length - TOLD_PROBLEMS;
   return [
-    ...(lost > 0 ? [`${file}: ${lost} lines are missing, because the recording lost them`] : []),
+    ...(lost > 0 ? [`${file}: ${lostLines(lost)}`] : []),
     ...problems.slice(0, TOLD_PROBLEMS).map((problem) => `${file}: ${problem}`),
-    ...(more > 0 ? [`${file}: ${more} more lines like these`] : []),
+    ...(more > 0 ? [`${file}: ${counted(more, 'more line')} like these`] : []),
   ];
 }
 

@@ -29,8 +29,8 @@ export class HeaderDecoder {
   readonly #maxBytes: number;
 
   /**
-   * @param maxBytes the decoded size that the fields of one block may have together. Each field counts 32 bytes more than its
-   * name and value.
+   * @param maxBytes the decoded size that the fields of one block may have together. For each field,
+   * 32 bytes are added to its name and value.
    */
   constructor(maxBytes = MAX_DECODED_BYTES) {
     this.#maxBytes = maxBytes;

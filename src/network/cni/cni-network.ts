@@ -305,7 +305,7 @@ export class CniNetwork implements NodeCni {
   }
 
   private async detachLocked(id: string, pid: number): Promise<void> {
-    // This is also called for pods on other networks.
+    // Callers detach every pod, also those on other networks.
     if (!this.holdsFor(id)) return;
     if (pid !== 0) await this.adopt(id, pid);
     const netns = await this.handles.heldPath(id);

@@ -197,7 +197,7 @@ async function ended(child: ChildProcess): Promise<string> {
     child.once('error', reject);
     child.once('close', (code, signal) => resolve(signal ?? String(code)));
   });
-  // This avoids an unhandled rejection when the promise rejects before anybody awaits it.
+  // The handler prevents an unhandled rejection when the promise rejects before anybody awaits it.
   end.catch(() => undefined);
   return end;
 }

@@ -222,8 +222,8 @@ function realPath(path: string): string {
 export const NAMESPACE_DIRECTORY = '/run/netns';
 
 /**
- * This runs under a lock, as in `ip netns`. If two processes bound the directory at the same time, the second mount would hide
- * the mounts in the first.
+ * Makes the directory a shared mount. The caller holds a lock, as `ip netns` does. If two processes bound the directory at the
+ * same time, the second mount would hide the mounts in the first.
  */
 const SHARE =
   'mount --make-shared "$1" 2>/dev/null || { mount --rbind "$1" "$1" && mount --make-shared "$1"; }';

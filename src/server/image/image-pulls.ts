@@ -148,7 +148,7 @@ export async function pullWhileItMoves(
     await docker.pullImage(name, auth, onProgress, { signal: controller.signal });
   } finally {
     clearTimeout(timer);
-    // This pull no longer delays others.
+    // The end of a pull counts as movement, because the next pull in the Engine's queue can begin.
     movement.note();
     signal.removeEventListener('abort', onAbort);
   }

@@ -40,7 +40,7 @@ export async function explainPullFailure(
   return withDeadline("The registry's answer", patienceMs, signal, async (limit) => {
     const done = sharedAbortController();
     const { host } = registryOf(pull.reference);
-    // This runs in parallel with the other requests. Sequential requests would take twice as long.
+    // The registry is asked in parallel with the other requests, which halves the time.
     const registryStatus = TELLING.has(failure.statusCode)
       ? Promise.resolve(undefined)
       : anonymousStatus(host, done.signal);

@@ -5,7 +5,7 @@ const REPAIRED = 'localhost';
 
 /**
  * The characters that nghttp2 allows in :authority and host, determined byte by byte with Node 20.20 and nghttp2 1.61.
- * They are those of an RFC 3986 authority, whose grammar is not checked: `%`, `[::1` and `user@` are allowed. A `/`, a
+ * An RFC 3986 authority has the same characters, but its grammar is not checked: `%`, `[::1` and `user@` are allowed. A `/`, a
  * space, a byte above 0x7e and the empty string are not. nghttp2 resets a stream with any other value with PROTOCOL_ERROR
  * before a handler sees it. The same happens when both fields are missing or one of them occurs twice. (nghttp2 is less
  * strict about `host` when :authority is valid. This expression is equally strict in both cases, because repairing a

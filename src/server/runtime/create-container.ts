@@ -142,7 +142,7 @@ async function create(
     const id = await createWithSources(services, checked, () => createInEngine(services, name, body, signal));
     await requireSubPaths(services, id, body, mounts, 'config.mounts', signal);
     const record = createdContainer(id, name, body, image, nowMs);
-    // This does not use the call's signal, because a container that exists must have a record. If another client has
+    // The call's signal is not passed on, because a container that exists must have a record. If another client has
     // already started the container, an inspect has made a better record.
     await services.life.withContainer(id, undefined, (held) => {
       if (held.container === undefined) held.put(record);

@@ -31,7 +31,7 @@ export async function startContainer(
     try {
       await startInEngine(docker, id, signal, container.mounts);
     } catch (error) {
-      // This does not use the call's signal. The Engine has recorded most failures, and a cancelled start may still have
+      // The call's signal is not passed on. The Engine has recorded most failures, and a cancelled start may still have
       // succeeded.
       await held.refresh(undefined, 'started');
       noteFailure(held, error);

@@ -47,7 +47,7 @@ export async function updateContainerResources(
       // If systemd is the Engine's cgroup driver, it resets the values that the update does not contain.
       await restoreLostValues({ ...container, resources }, logger);
     } finally {
-      // This does not use the call's signal, because the update may have succeeded before the cancellation.
+      // The call's signal is not passed on, because the update may have succeeded before the cancellation.
       await held.refresh();
     }
   });

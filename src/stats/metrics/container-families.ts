@@ -149,7 +149,7 @@ const traffic = (
 ): Family<readonly InterfaceReading[]> =>
   network.counter(`network_${name}_total`, help, perInterface(pick), 'interface');
 
-/** These are reported once for each pod, not for each container. */
+/** The families that are reported once for each pod, not for each container. */
 export const NETWORK_FAMILIES: readonly Family<readonly InterfaceReading[]>[] = [
   traffic('receive_bytes', 'Bytes received.', ({ rxBytes }) => rxBytes),
   traffic('receive_packets', 'Packets received.', ({ rxPackets }) => rxPackets),

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { errnoOf, messageOf } from '../../lib/errors';
 
-/** Limit for a connection. Over loopback, a connection is established at once or, with a full backlog, soon. */
+/** Time limit for connecting. Over loopback, a connection is established at once or, with a full backlog, soon. */
 const LIMIT_MS = 10_000;
 /** IPv4 comes first, because applications that listen on only one family mostly use IPv4. */
 const ADDRESSES = ['127.0.0.1', '::1'];

@@ -18,7 +18,7 @@ export async function forward(connect: Connect, port: number, data: Duplex, erro
   // The client sends nothing on this stream.
   error.resume();
   const left = new AbortController();
-  // This does not use 'end', because a client may end its half before the connection to the port is established.
+  // The event is not 'end', because a client may end its half before the connection to the port is established.
   data.once('close', () => left.abort(new Error('the client has disconnected')));
   try {
     const socket = await connect(port, left.signal);
@@ -40,7 +40,7 @@ export async function forward(connect: Connect, port: number, data: Duplex, erro
 async function splice(data: Duplex, socket: Duplex): Promise<void> {
   const both = await Promise.allSettled([pipeline(data, socket), pipeline(socket, data)]);
   socket.destroy();
-  // This stream was destroyed with an error of dockbridge's own, which is reported to the client.
+  // dockbridge itself destroyed the client's stream with an error, which is reported to the client.
   if (data.errored instanceof RuntimeError) throw data.errored;
   if (both.some(({ status }) => status === 'rejected')) data.destroy();
 }

@@ -168,7 +168,7 @@ const CAUSES: readonly Cause[] = [
     (names) => `CDI device unknown: no specification on the node names ${names}`,
     () => 'config.CDI_devices',
   ],
-  // This matches only errors inside the container, because the Engine also writes sysctls itself.
+  // The next rule matches only errors inside the container, because the Engine also writes sysctls itself.
   [new RegExp(`${IN_CONTAINER}open \\/proc\\/sys\\/(\\S+): no such file`), unknownSysctl, ofSysctls],
   // runc writes this from 1.5 on. The path after the sysctl's name is in a separate procfs.
   [new RegExp(`${IN_CONTAINER}open sysctl (\\S+) file: .*no such file`), unknownSysctl, ofSysctls],

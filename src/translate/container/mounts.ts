@@ -269,7 +269,7 @@ export function fromEngineMounts({
     return point === undefined ? mount : { ...mount, hostPath: point.Source ?? '', readonly: !point.RW };
   });
   const rest = [...unasked.values()].map(fromMountPoint);
-  // These are sorted, because the Engine lists them in a different order each time.
+  // The other mounts are sorted, because the Engine lists them in a different order each time.
   return [...found, ...rest.sort((a, b) => (a.containerPath < b.containerPath ? -1 : 1))];
 }
 

@@ -72,7 +72,7 @@ func initAndSidecarContainers(t *testing.T) {
 }
 
 func hooks(t *testing.T) {
-	// It needs its grace period.
+	// The container needs its grace period: the trap takes a second.
 	hooked := walk.container("hooked", `
 		trap "sleep 1; echo TERM >>/shared/hooks; exit 0" TERM
 		touch /shared/traps

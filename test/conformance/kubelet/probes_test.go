@@ -15,7 +15,7 @@ func probe(handler corev1.ProbeHandler) *corev1.Probe {
 	return &corev1.Probe{ProbeHandler: handler, PeriodSeconds: 1, TimeoutSeconds: 60, FailureThreshold: 1}
 }
 
-// handlers probe healthd (healthd/main.go), which serves from this port on.
+// handlers probe healthd (healthd/main.go), which serves on this port and the next ones.
 func handlers(kind string, port int32) (ready, live corev1.ProbeHandler) {
 	switch kind {
 	case "Exec":
@@ -45,7 +45,7 @@ func probes(t *testing.T) {
 		containers = append(containers, walk.container(names[kind], fmt.Sprintf("exec healthd %d", port), func(c *corev1.Container) {
 			c.Ports = []corev1.ContainerPort{{Name: "named", ContainerPort: port}}
 			c.ReadinessProbe, c.LivenessProbe, c.StartupProbe = probe(ready), probe(live), probe(live)
-			// It has unlimited time to begin to serve.
+			// healthd has unlimited time to begin to serve.
 			c.StartupProbe.FailureThreshold = 1000
 		}))
 		if kind != "HTTP" {

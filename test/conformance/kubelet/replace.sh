@@ -7,11 +7,11 @@ cd "$(dirname "$0")"
 version=${1:?which version of Kubernetes? such as v1.37.2}
 go=$(bash ../../../scripts/go.sh)
 
-# With an old set of replacements go could not read the new one.
+# With the old replacements, go could not read the new version's modules.
 sed -i '/ => k8s\.io\//d' go.mod
 own=$("$go" mod download -json "k8s.io/kubernetes@$version" | sed -n 's/^\t"GoMod": "\(.*\)",$/\1/p')
 edits=(-require "k8s.io/kubernetes@$version")
-# Modules with a version of their own stay as they are.
+# Modules that Kubernetes requires in a published version stay as they are.
 for module in $(awk '$2 == "v0.0.0" { print $1 }' "$own"); do
   edits+=(-replace "$module=$module@v0.${version#v1.}")
 done

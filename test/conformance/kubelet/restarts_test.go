@@ -19,7 +19,7 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// lasting is a pod that shows whether it lived on.
+// lasting creates a pod whose log shows whether the pod kept running.
 func lasting(t *testing.T, name string) *pod {
 	t.Helper()
 	web := walk.container("web", "exec httpd -f -p 8000 -h /www")
@@ -29,7 +29,7 @@ func lasting(t *testing.T, name string) *pod {
 	}})
 }
 
-// idle is a pod that shows that pods can be started.
+// idle creates a pod, which shows that pods can be started.
 func idle(t *testing.T, name string) *pod {
 	t.Helper()
 	return walk.create(t, name, corev1.PodSpec{Containers: []corev1.Container{walk.container("idle", sleeps)}})
@@ -67,7 +67,7 @@ func (p *pod) lived(before *corev1.Pod) {
 		return strings.Count(text, "tick")
 	}
 	first := ticks()
-	eventually(p.t, "the log goes on", func() (bool, string) { return ticks() > first, fmt.Sprintf("it has %d lines", first) })
+	eventually(p.t, "the log continues", func() (bool, string) { return ticks() > first, fmt.Sprintf("it has %d lines", first) })
 }
 
 func (p *pod) serves() {
@@ -78,8 +78,8 @@ func (p *pod) serves() {
 	})
 }
 
-// isUnbroken waits until the log has no missing and no repeated tick. While the kubelet rotates it, a reader may see
-// either.
+// isUnbroken waits until the log has no missing and no repeated tick. While the kubelet rotates the log, a
+// reader may see either.
 func (p *pod) isUnbroken(seen *corev1.Pod) {
 	p.t.Helper()
 	eventually(p.t, "the log is unbroken", func() (bool, string) {
@@ -108,7 +108,7 @@ func (p *pod) hasTicked() {
 	})
 }
 
-// cameBack checks that all of the pod runs again, in a new sandbox.
+// cameBack checks that all containers of the pod run again, in a new sandbox.
 func (p *pod) cameBack(before *corev1.Pod) {
 	p.t.Helper()
 	old := slices.Collect(maps.Values(ids(before)))
@@ -177,7 +177,7 @@ func noAddressIsLeaked(t *testing.T) {
 	})
 }
 
-// killDockbridge returns when the next dockbridge answers.
+// killDockbridge kills dockbridge, and returns when the next one answers.
 func killDockbridge(t *testing.T) {
 	t.Helper()
 	pid := pidIn(t, os.Getenv("NODE_DAEMON"))
@@ -275,7 +275,7 @@ func TestEngineWithLiveRestore(t *testing.T) {
 	})
 }
 
-// setLiveRestore applies from the Engine's next start until the test has ended.
+// setLiveRestore changes the Engine's live-restore from its next start until the test has ended.
 func setLiveRestore(t *testing.T) {
 	t.Helper()
 	file := filepath.Join(engineDirectory(), "daemon.json")
@@ -293,7 +293,7 @@ func setLiveRestore(t *testing.T) {
 	})
 }
 
-// engine is engine.sh, which started the node's.
+// engine runs engine.sh, which has started the node's Engine.
 func engine(t *testing.T, command string) {
 	t.Helper()
 	output, err := exec.Command("bash", "../../../scripts/engine.sh", command, "--name", os.Getenv("NODE_ENGINE")).CombinedOutput()
@@ -304,7 +304,8 @@ func engineDirectory() string {
 	return filepath.Dir(strings.TrimPrefix(os.Getenv("DOCKER_HOST"), "unix://"))
 }
 
-// killEngine returns when its containerd has ended too, because the next dockerd would wait for a dying one in vain.
+// killEngine kills dockerd. It returns when containerd has ended too, because the next dockerd would wait in vain for a
+// containerd that is about to end.
 func killEngine(t *testing.T) {
 	t.Helper()
 	pids := []int{
@@ -319,7 +320,7 @@ func killEngine(t *testing.T) {
 	}
 }
 
-// lives returns false for a process whose parent has not reaped it yet.
+// lives returns whether a process runs. A process that its parent has not reaped yet does not run.
 func lives(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, found := strings.Cut(string(text), ") ")

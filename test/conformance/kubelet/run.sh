@@ -21,7 +21,7 @@ if [ -z "${NODE_WORK:-}" ]; then
   exec flock -o /var/tmp/dockbridge-kubelet.lock bash ../node.sh bash run.sh
 fi
 
-# grep fails if a process has ended meanwhile, whatever it has found.
+# grep fails if a process has ended meanwhile, even if it has found something.
 kubelet=$(grep -lx kubelet /proc/[0-9]*/comm 2>/dev/null || true)
 if [ -n "$kubelet" ]; then
   echo "kubelet: one runs on this machine ($kubelet), and its pods would be ended" >&2

@@ -11,7 +11,6 @@ import (
 )
 
 // TestGates replaces the first kubelet by one that uses the runtime's events and stats. Running pods continue.
-// runtime. What ran goes on.
 func TestGates(t *testing.T) {
 	p := lasting(t, "gates")
 	before := p.ready()
@@ -53,7 +52,7 @@ type summary struct {
 		PodRef struct{ Name string }
 		CPU    usage
 		Memory usage
-		// It is nil if the runtime reported nothing.
+		// RxBytes is nil if the runtime reported nothing.
 		Network    struct{ RxBytes *uint64 }
 		Containers []struct {
 			Name        string

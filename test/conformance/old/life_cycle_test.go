@@ -35,7 +35,7 @@ func connect(t *testing.T, version string) *runtime {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	// Like kubelet, this uses no scheme, so that the path is the authority.
+	// The address has no scheme, as in kubelet, so that the path becomes the authority.
 	connection, err := grpc.DialContext(ctx, path, grpc.WithBlock(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
@@ -44,7 +44,7 @@ func connect(t *testing.T, version string) *runtime {
 	if err != nil {
 		t.Fatalf("dial %s: %v", path, err)
 	}
-	t.Cleanup(func() { _ = connection.Close() }) // nothing depends on it any more
+	t.Cleanup(func() { _ = connection.Close() }) // an error would change no result
 	return &runtime{t, connection, version}
 }
 

@@ -6,7 +6,7 @@ import (
 	"dockbridge.test/conformance/internal/registry"
 )
 
-// publishUpstream publishes the images that critest pulls from gcr.io, registry.k8s.io and k8s.gcr.io, by repository. Its
+// publishUpstream publishes the images that critest pulls from gcr.io, registry.k8s.io and k8s.gcr.io, by repository. critest's
 // references are constants. Each is a separate image, except for the tags of one image.
 func publishUpstream(images *registry.Registry) {
 	const e2e, staging = "e2e-test-images/", "k8s-staging-cri-tools/"

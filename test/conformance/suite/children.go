@@ -19,7 +19,7 @@ var errInterrupted = errors.New("interrupted: there is no report")
 func runSpecs(suite string, given options, events writer, interrupted <-chan os.Signal) error {
 	specs := testBinary(suite, "specs", specsTimeout, given)
 	specs.Env = append(specs.Env, "CONFORMANCE_HANDLER="+given.handler, "CONFORMANCE_REGISTRY="+given.registry)
-	// On a signal they remove the objects that they made.
+	// On a signal the specs remove the objects that they made.
 	return runTests(suite, specs, events, interrupted, true)
 }
 
@@ -32,7 +32,7 @@ func runOld(suite string, given options, events writer, interrupted <-chan os.Si
 	base := registry.Image{Layers: [][]byte{images.Base}, Marker: "base", Cmd: []string{"sh"}}
 	old := testBinary(suite, "old-clients", oldTimeout, given)
 	old.Env = append(old.Env, "CONFORMANCE_IMAGE="+images.Publish(base, "old", "1")[0])
-	// On a signal they would leave their pod, and otherwise they take seconds.
+	// The old clients get no signal, because they would leave their pod. They take only seconds.
 	return runTests(suite, old, events, interrupted, false)
 }
 
@@ -52,13 +52,13 @@ func runTests(suite string, tests *exec.Cmd, events writer, interrupted <-chan o
 	if err != nil {
 		return err
 	}
-	// Only with -t does it report the duration of a test.
+	// test2json reports the duration of a test only with -t.
 	convert := exec.Command(filepath.Join(suite, "test2json"), "-t", "-p", filepath.Base(tests.Path))
 	convert.Stdin, convert.Stdout, convert.Stderr = output, events, os.Stderr
 	convert.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	tests.Stdout, tests.Stderr = input, input
 	err = errors.Join(convert.Start(), tests.Start())
-	// Both processes have their ends of the pipe.
+	// Both processes have inherited their ends of the pipe.
 	_, _ = output.Close(), input.Close()
 	if err != nil {
 		return fmt.Errorf("the suite in %s is not whole: %w", suite, err)

@@ -24,7 +24,7 @@ const (
 	parallel     = "8"
 )
 
-// failed means that specs failed, and nothing else did.
+// failed means that the run itself succeeded, but specs failed.
 var failed = errors.New("a spec failed")
 
 type options struct {
@@ -83,8 +83,8 @@ func run(suite string, given options, interrupted <-chan os.Signal, output write
 	return tell(given, report.Judge(given.runtime, results, report.Areas(suite), skips), output)
 }
 
-// clear removes an earlier report, so that nobody mistakes it for this run's. It reports a file that cannot be written at
-// once, and not after minutes.
+// clear removes an earlier report, so that nobody mistakes it for this run's. If the file cannot be written, it fails now
+// and not after minutes.
 func clear(file string) error {
 	if err := report.WriteFile(file, func(writer) error { return nil }); err != nil || file == "" {
 		return err
@@ -95,7 +95,8 @@ func clear(file string) error {
 func readSkips(suite string, given options) ([]*report.Skip, error) {
 	conditions := report.Conditions(given.runtime.Label)
 	var all []*report.Skip
-	for _, file := range []string{given.skips, filepath.Join(suite, "skips.txt")} { // the first matching entry counts
+	// The user's list comes first, because the first matching entry counts.
+	for _, file := range []string{given.skips, filepath.Join(suite, "skips.txt")} {
 		skips, err := report.ReadSkips(file, conditions)
 		if err != nil {
 			return nil, err

@@ -138,7 +138,7 @@ func TestInterrupted(t *testing.T) {
 			t.Errorf("the error is %v", err)
 		}
 	case <-time.After(time.Minute):
-		t.Fatal("it goes on")
+		t.Fatal("the suite did not end")
 	}
 	for file, there := range map[string]bool{filepath.Join(suite, "cleaned"): true, filepath.Join(suite, "old.env"): false, options.junit: false} {
 		if _, err := os.Stat(file); (err == nil) != there {

@@ -125,7 +125,7 @@ export class Browser {
     await this.send('Input.dispatchMouseEvent', { type: kind, x, y, button: 'left', clickCount: 1, ...more });
   }
 
-  /** A PNG. */
+  /** Returns a screenshot as PNG. */
   async screenshot(): Promise<Buffer> {
     const { data } = await this.send('Page.captureScreenshot', { format: 'png' });
     return Buffer.from(data as string, 'base64');

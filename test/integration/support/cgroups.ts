@@ -3,7 +3,7 @@ import { readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { engineGet, sharedDockerHost } from './engine';
 
-/** The pid, on the node, of a container's first process. */
+/** Returns the node's pid of a container's first process. */
 export async function pidOf(id: string): Promise<number> {
   const { State } = (await engineGet(sharedDockerHost(), `/containers/${id}/json`)) as {
     State: { Pid: number };
@@ -12,8 +12,8 @@ export async function pidOf(id: string): Promise<number> {
 }
 
 /**
- * Creates an empty file in a running container from outside, because a command in it might end with a
- * container that waits for the file.
+ * Creates an empty file in a running container from outside. A command inside could be killed: the
+ * container may end as soon as the file exists.
  */
 export async function touchIn(id: string, path: string): Promise<void> {
   await writeFile(join('/proc', String(await pidOf(id)), 'root', path), '');
@@ -33,7 +33,7 @@ async function cgroupDirectory(pid: number, controller: string): Promise<string>
   throw new Error(`no control group of ${controller} for process ${pid}`);
 }
 
-/** Returns the limits that the kernel enforces for a running container. */
+/** The limits that the kernel enforces for a running container. */
 export interface KernelLimits extends CpuShare {
   readonly memory: number;
   /** Memory plus swap. */
@@ -51,21 +51,21 @@ export interface CpuShare {
 }
 
 /**
- * Returns the part of kernelLimits() for a container with that many shares. The weight is the one that runc
- * computes.
+ * Returns the CPU part of kernelLimits() for a container with that many shares. runc computes the weight of
+ * cgroup v2 by this formula.
  */
 export function cpuShare(shares: number): CpuShare {
   if (CGROUP_VERSION === 1) return { cpuShares: shares };
   return { cpuWeight: 1 + Math.floor(((shares - 2) * 9999) / 262142) };
 }
 
-/** Returns a file of the container's cgroup, by the kernel's names in either version. */
+/** Returns the text of a file of the container's cgroup. `v1` and `v2` are its names in the two cgroup versions. */
 export async function groupFile(id: string, controller: string, v1: string, v2: string): Promise<string> {
   const directory = await cgroupDirectory(await pidOf(id), controller);
   return (await readFile(join(directory, CGROUP_VERSION === 2 ? v2 : v1), 'utf8')).trim();
 }
 
-/** The values are read from the cgroup files, not from the Engine. */
+/** Reads the limits from the cgroup files, not from the Engine. */
 export async function kernelLimits(id: string): Promise<KernelLimits> {
   const read = (controller: string, file: string): Promise<string> =>
     groupFile(id, controller, `${controller}.${file}`, `${controller}.${file}`);
@@ -92,12 +92,12 @@ export async function kernelLimits(id: string): Promise<KernelLimits> {
   };
 }
 
-/** Converts to numbers as on cgroup v1, where no limit is the largest number. */
+/** Converts a value of cgroup v2 to a number: "max", which means no limit, becomes Infinity. */
 function bytes(value: string): number {
   return value === 'max' ? Infinity : Number(value);
 }
 
-/** Bytes. @param size as in the kernel's file names: `2MB`. */
+/** Returns the limit of huge pages in bytes. @param size the page size as in the kernel's file names: `2MB`. */
 export async function hugepageLimit(id: string, size: string): Promise<number> {
   return Number(await groupFile(id, 'hugetlb', `hugetlb.${size}.limit_in_bytes`, `hugetlb.${size}.max`));
 }
@@ -108,20 +108,20 @@ export interface PodGroup {
   readonly cgroupParent: string;
   /** The kernel's name. */
   readonly path: string;
-  /** The kernel's name of a container's cgroup in it. */
+  /** Returns the kernel's name of a container's cgroup below this one. */
   readonly of: (containerId: string) => string;
-  /** Removes it once its pods are gone. */
+  /** Removes the cgroup, whose pods must be gone. */
   remove(): Promise<void>;
 }
 
-/** @param name consists of letters and digits, with parts joined by `-`. */
+/** Returns the cgroup `name`, without creating it. @param name letters and digits, with parts joined by `-`. */
 export async function podGroup(name: string): Promise<PodGroup> {
   const { CgroupDriver } = (await engineGet(sharedDockerHost(), '/info')) as { CgroupDriver: string };
   if (CgroupDriver !== 'systemd') {
     const path = `/${name}`;
     return { cgroupParent: path, path, of: (id) => `${path}/${id}`, remove: () => removeCgroups(name) };
   }
-  // systemd has a-b.slice in a.slice.
+  // systemd places a-b.slice in a.slice.
   const parts = name.split('-');
   const path = parts.map((_, at) => `/${parts.slice(0, at + 1).join('-')}.slice`).join('');
   // systemd removes empty slices by itself.
@@ -133,7 +133,7 @@ export async function podGroup(name: string): Promise<PodGroup> {
   };
 }
 
-/** Removes the cgroup `top` and all below it from every hierarchy. It must have no processes. */
+/** Removes the cgroup `top` and everything below it from every hierarchy. No process may be left in them. */
 export async function removeCgroups(top: string): Promise<void> {
   const hierarchies = await readdir('/sys/fs/cgroup');
   await Promise.all(hierarchies.map((hierarchy) => removeTree(join('/sys/fs/cgroup', hierarchy, top))));

@@ -10,7 +10,7 @@ const CONNECTED = 'Connected to Docker Engine';
 /** A daemon as operators run it, `node dist/main.js serve`, which a test may kill. Needs `make build`. */
 export class ChildDaemon {
   client!: CriClient;
-  /** The command through which it is started from now on; see Command. */
+  /** The command through which the daemon is started from now on; see Command. */
   through: readonly string[] = [];
   private command!: Command;
 
@@ -67,8 +67,8 @@ export class ChildDaemon {
   }
 
   /**
-   * Starts it, also after a kill. Resolves once it has read the Engine, or as soon as it logs `saying`.
-   * @param dockerHost from now on another address of the same Engine.
+   * Starts the daemon, also after a kill. Resolves once the daemon has read the Engine's state, or as soon as it
+   * logs `saying`. @param dockerHost another address of the same Engine, from now on.
    */
   async launch(saying = CONNECTED, dockerHost = this.dockerHost): Promise<void> {
     this.dockerHost = dockerHost;

@@ -28,9 +28,9 @@ export class Command {
   private closed = false;
 
   /**
-   * @param through a command that executes its arguments in its own place, such as prlimit. @param
-   * dockbridge the words that `dockbridge` stands for. @param passed descriptor of a socket that the child
-   * gets as descriptor 3, as systemd would pass it.
+   * @param through a command that executes its arguments in its own place, such as prlimit.
+   * @param dockbridge the words that `dockbridge` stands for.
+   * @param passed the descriptor of a socket, which the child gets as descriptor 3, as from systemd.
    */
   constructor(
     args: readonly string[],
@@ -109,7 +109,7 @@ export class Command {
     this.child.kill(name);
   }
 
-  /** Sends SIGKILL if it still runs, and resolves when it is gone. */
+  /** Sends SIGKILL if the process still runs, and resolves when the process is gone. */
   async kill(): Promise<void> {
     this.child.kill('SIGKILL');
     await this.gone;

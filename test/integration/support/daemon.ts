@@ -72,7 +72,7 @@ export class TestDaemon {
     await this.synced();
   }
 
-  /** Does the same for tests of a daemon that is not ready yet. */
+  /** Does the same as restart(), but does not wait until the daemon is ready. */
   async relaunch(meanwhile?: () => Promise<void>): Promise<void> {
     await this.halt();
     await meanwhile?.();
@@ -80,9 +80,9 @@ export class TestDaemon {
   }
 
   /**
-   * Resolves once the daemon is ready. This is for daemons that were started without an Engine, and for
-   * tests whose first call does not wait for one. The product's own time limit of two seconds is too short
-   * for a busy machine.
+   * Resolves once the daemon is ready. Tests need it for daemons that were started without an Engine, and
+   * before calls that do not wait for readiness. dockbridge's own time limit of two seconds is too short for
+   * a busy machine.
    */
   async synced(): Promise<void> {
     const end = Date.now() + 30_000;

@@ -17,9 +17,9 @@ export interface SeenCall {
 }
 
 /**
- * The treatment of a call. `hang` before: the Engine never sees it; after: the Engine has answered, and the
- * client gets nothing. `cut` closes the connection after that many bytes of the answer (0: after the Engine
- * did its work, before its status).
+ * What the proxy does with a call. `hang` before: the Engine never sees the call; after: the Engine answers,
+ * and the client gets nothing. `cut` closes the connection after that many bytes of the answer. With 0, the
+ * Engine has done its work, and the client gets no status.
  */
 export type Fault =
   | { readonly kind: 'delay'; readonly ms: number }
@@ -31,7 +31,7 @@ export type Fault =
 /** Decides for each call. Undefined lets the call pass, or leaves it to the next rule. */
 export type Rule = (call: SeenCall) => Fault | undefined;
 
-/** The common rule for calls whose `METHOD /path` matches, at most `times` of them. */
+/** Returns a rule for calls whose `METHOD /path` matches. It applies at most `times` times. */
 export function onCalls(pattern: RegExp, fault: Fault, times = Infinity): Rule {
   let left = times;
   return ({ method, path }) => (pattern.test(`${method} ${path}`) && left-- > 0 ? fault : undefined);
@@ -42,7 +42,7 @@ interface Held {
   readonly release: () => void;
 }
 
-/** Stands between the daemon and dockerd on a socket of its own, and treats each call as its rules say. */
+/** Stands between the daemon and dockerd on a socket of its own, and applies its rules to each call. */
 export class EngineProxy {
   /** All calls so far. */
   readonly calls: SeenCall[] = [];
@@ -202,7 +202,7 @@ export class EngineProxy {
     clearTimeout(timer);
   }
 
-  /** Until it is released or the client goes. */
+  /** Holds a call until it is released or the client goes away. */
   private async hang(call: SeenCall, gone: Promise<void>): Promise<void> {
     const released = new Promise<void>((resolve) => {
       const one: Held = { call, release: () => resolve(void this.held.delete(one)) };
@@ -255,7 +255,7 @@ async function pass(
   if (left === 0) return void reply.destroy();
   if ('statusCode' in answer && 'writeHead' in reply) {
     reply.writeHead(answer.statusCode ?? 502, answer.headers);
-    // The subscriber to events waits for the status line.
+    // A client that subscribes to events waits for the status line.
     reply.flushHeaders();
   }
   for await (const chunk of answer as AsyncIterable<Buffer>) {

@@ -14,7 +14,7 @@ export const TEST_IMAGE = 'dockbridge.test/busybox:1';
 /** The same with `USER 1000:1000` and /marker. */
 export const USER_IMAGE = 'dockbridge.test/user:1';
 
-/** Whether the Engines' daemon.json contradicts CRI wherever possible (scripts/daemon-json.mjs). */
+/** True if the Engines' daemon.json contradicts CRI wherever possible (scripts/daemon-json.mjs). */
 export const IS_HOSTILE = process.env.DOCKBRIDGE_TEST_HOSTILE === '1';
 
 /** An Engine of a test's own next to the shared one, which the test may kill and restart. */
@@ -23,7 +23,7 @@ export interface PrivateEngine {
   readonly dockerHost: string;
   /** Ends dockerd as `systemctl stop docker` does. Containers that ignore SIGTERM take 10 s. Data stays. */
   stop(): Promise<void>;
-  /** Starts it again after stop() or kill9(), and resolves when it answers. */
+  /** Starts dockerd again after stop() or kill9(), and resolves when it answers. */
   start(): Promise<void>;
   /** Sends SIGKILL to dockerd. Its containers live on until start(). */
   kill9(): Promise<void>;
@@ -32,14 +32,14 @@ export interface PrivateEngine {
   resume(): Promise<void>;
   /**
    * Adds keys to the first daemon.json and makes dockerd read it again (SIGHUP). Resolves before dockerd
-   * has.
+   * has read the file.
    */
   reload(config: DaemonJson): Promise<void>;
-  /** Ends it in any state and removes everything that it left. */
+  /** Ends dockerd in any state and removes everything that it left. */
   destroy(): Promise<void>;
 }
 
-/** The keys of daemon.json. For `runtimes`, the machine's own entries stay. */
+/** Keys of daemon.json. `runtimes` are added to those that scripts/daemon-json.mjs writes. */
 export interface DaemonJson {
   readonly runtimes?: Readonly<Record<string, { readonly path: string }>>;
   readonly [key: string]: unknown;
@@ -58,10 +58,10 @@ export interface PrivateEngineOptions {
   images?: boolean;
 }
 
-/** The time limit for an Engine that starts or ends on a busy machine, after others that do the same. */
+/** The time limit for the start or end of an Engine on a busy machine, where others start and end first. */
 const SCRIPT_MS = 600_000;
 
-/** Runs scripts/engine.sh. The rejection's message has its errors. */
+/** Runs scripts/engine.sh. Rejects with the script's error output in the message. */
 async function engineScript(
   command: string,
   name: string,
@@ -75,7 +75,7 @@ async function engineScript(
   return stdout.trim();
 }
 
-/** Starts an Engine that the next start removes if this process dies. Returns its address. */
+/** Starts an Engine and returns its address. If this process dies, the next start of an Engine removes it. */
 export async function startEngine(
   name: string,
   { dockerd = [], config, hostile = false }: PrivateEngineOptions = {},
@@ -306,7 +306,7 @@ async function listProcesses(): Promise<Process[]> {
   return found.filter((entry) => entry !== undefined).filter(({ args }) => args !== '');
 }
 
-/** The process is not our child, so the kernel does not report its end, and this polls. */
+/** Waits by polling, because the kernel reports only the end of our own children. */
 async function waitForEnd(pid: number): Promise<void> {
   const deadline = Date.now() + 10_000;
   while ((await listProcesses()).some((entry) => entry.pid === pid)) {

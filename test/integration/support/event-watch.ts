@@ -48,7 +48,7 @@ export class EventWatch {
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         const seen = id === '' ? String(this.events.length) : this.of(id).join();
-        reject(new Error(`the events do not come; so far: ${seen}`));
+        reject(new Error(`the expected events did not come within a minute; so far: ${seen}`));
       }, PATIENCE_MS);
     });
     try {

@@ -14,8 +14,8 @@ export default async function setUp(): Promise<void> {
   const name = `test-${process.pid}`;
   process.env.DOCKBRIDGE_TEST_ENGINE_TRACES = JSON.stringify(await machineTraces());
   const dockerHost = await startEngine(name);
-  // This is set before anything can fail. Teardown does not run after a failed setup, but the next start
-  // cleans up.
+  // The address is set before anything can fail. Teardown does not run after a failed setup, but the next
+  // start cleans up.
   process.env.DOCKBRIDGE_TEST_ENGINE_NAME = name;
   process.env.DOCKBRIDGE_TEST_DOCKER_HOST = dockerHost;
   await loadTestImages(dockerHost);

@@ -15,7 +15,7 @@ export default async function tearDown(): Promise<void> {
   if (left.length > 0) throw new Error(`The integration tests left behind:\n  ${left.join('\n  ')}`);
 }
 
-/** Another Engine may be in the middle of its removal, with no process any more but with cgroups. */
+/** Another Engine may be half removed: its processes are gone, and its cgroups still exist. */
 const OTHERS_REMOVAL_MS = 60_000;
 const LOOK_MS = 500;
 

@@ -40,7 +40,7 @@ export interface OpenCall {
   cancel(): void;
 }
 
-/** A client for calls that CriClient cannot make: it cancels a call, and calls streaming methods. */
+/** A client for calls that CriClient cannot make: calls to cancel, and calls of streaming methods. */
 export class RawClient {
   private readonly clients: readonly Client[];
 

@@ -56,20 +56,20 @@ export class TestImages {
     return (await this.test.client.call('PullImage', { image: { image }, ...(auth && { auth }) })).image_ref;
   }
 
-  /** Polls until it is so, because the Engine's event needs a moment and nothing else reports it. */
+  /** Polls ImageStatus until `accept` accepts the answer, because nothing reports that dockbridge has handled an event. */
   async untilStatus(name: string, accept: (image: Image | null) => boolean): Promise<Image | null> {
     const end = Date.now() + LIMIT_MS;
     for (;;) {
       const image = await this.status(name);
       if (accept(image)) return image;
       if (Date.now() > end)
-        throw new Error(`ImageStatus of ${name} does not get there within ${LIMIT_MS} ms`);
+        throw new Error(`ImageStatus of ${name} did not return the expected image within ${LIMIT_MS} ms`);
       await delay(20);
     }
   }
 
   /**
-   * Makes a new image outside CRI, and waits until dockbridge knows it. `changes` are those of a
+   * Makes a new image outside CRI, and waits until dockbridge knows it. @param changes instructions of a
    * Dockerfile.
    */
   async make({ changes = [], tar = this.tar }: { changes?: readonly string[]; tar?: Buffer } = {}): Promise<{

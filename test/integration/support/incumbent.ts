@@ -27,7 +27,7 @@ export type { IncumbentKind } from './incumbent/bodies';
 const PAUSE_TAR = join(__dirname, '../../../dist/pause/pause.tar');
 export const PAUSE_IMAGE = 'dockbridge.local/pause:1';
 
-/** The name in both runtimes and in libcni's cache, which uses the interface of the call and not `lo`. */
+/** Both runtimes and libcni's cache use this name. The cache entry has the call's interface, not `lo`. */
 const LOOPBACK = '{"cniVersion":"0.2.0","name":"cni-loopback","plugins":[{"type":"loopback"}]}';
 const KUBENET_LOOPBACK = '{"cniVersion":"0.1.0","name":"kubenet-loopback","type":"loopback"}';
 
@@ -77,7 +77,7 @@ export class Incumbent {
     return id;
   }
 
-  /** RunPodSandbox up to a kill before the start, which leaves the sandbox in `created`. */
+  /** Does RunPodSandbox as if killed before the start, which leaves the sandbox in `created`. */
   async createPod(config: cri.IPodSandboxConfig, name = sandboxName(config)): Promise<string> {
     const networkMode = this.network === 'no-op' ? 'default' : 'none';
     const { oomFloor } = await readNodeRights();
@@ -98,7 +98,7 @@ export class Incumbent {
     name?: string,
   ): Promise<string> {
     const podConfig = this.pods.get(pod);
-    if (podConfig === undefined) throw new Error(`pod ${pod} is not of this incumbent`);
+    if (podConfig === undefined) throw new Error(`pod ${pod} was not made by this incumbent`);
     const body = containerBody(this.options.kind, await this.inspect(pod), podConfig, config) as {
       HostConfig: object;
     };
@@ -106,7 +106,7 @@ export class Incumbent {
     return this.create(name ?? containerName(podConfig, config), whole);
   }
 
-  /** StartContainer. The log is a link to the Engine's, even if the start fails. */
+  /** StartContainer. The log is a link to the Engine's log file, even if the start fails. */
   async startContainer(id: string): Promise<void> {
     try {
       await this.call('POST', `/containers/${id}/start`);
@@ -127,7 +127,7 @@ export class Incumbent {
     return id;
   }
 
-  /** StopPodSandbox: DEL with the present network, and with the ports in the checkpoint. */
+  /** StopPodSandbox: runs DEL with the current network configuration and the ports in the checkpoint. */
   async stopPod(id: string): Promise<void> {
     const { node } = this.options;
     const { State: state, HostConfig: host, Name } = await this.inspect(id);

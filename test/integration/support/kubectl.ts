@@ -49,7 +49,7 @@ export class Kubectl {
     return spawn(this.path, this.arguments(...args), { env: this.environment(wire) });
   }
 
-  /** Runs to its end. `input` is piped to stdin, which is closed at once without one. */
+  /** Runs kubectl to its end. `input` is piped to stdin. Without input, stdin is closed at once. */
   async run(wire: Wire, input: Readable | string | undefined, ...args: string[]): Promise<KubectlResult> {
     const child = this.start(wire, ...args);
     const { stdin, stdout, stderr } = child;

@@ -18,7 +18,7 @@ export class LogWatch {
     with: () => this.logger,
   };
 
-  /** Resolves with the next line with this text, from now on. */
+  /** Resolves with the next line that has this text. Earlier lines do not count. */
   async next(text: string): Promise<LogLine> {
     for (let at = this.lines.length; ; at++) {
       while (at >= this.lines.length) await new Promise<void>((resolve) => this.waiting.push(resolve));

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { namesOnlyStub } from '../../../src/translate/sandbox/resolv-conf';
 
 /**
- * Returns the file for a pod without DNS settings: the node's file, or the one behind the stub of
- * systemd-resolved.
+ * Returns the resolv.conf for a pod without DNS settings: the node's file, or the file behind
+ * systemd-resolved's stub.
  */
 export async function nodeResolvConf(hostNetwork = false): Promise<string> {
   const text = await readFile('/etc/resolv.conf', 'utf8');

@@ -1,6 +1,6 @@
 /*
- * systemd's end of the notification socket, for tests: prints a line `PID MESSAGE` for each datagram, PID as the kernel vouches
- * for it. The argument is the path of the socket.
+ * systemd's end of the notification socket, for tests. It prints a line `PID MESSAGE` for each datagram, with the PID that the
+ * kernel reports. The argument is the path of the socket.
  */
 #define _GNU_SOURCE
 #include <stdio.h>

@@ -27,7 +27,7 @@ export async function runPod(test: TestDaemon, config = podConfig(test)): Promis
   return (await test.client.call('RunPodSandbox', { config })).pod_sandbox_id;
 }
 
-/** For suites whose tests share a daemon and a pod. */
+/** Starts a daemon and a pod, for suites whose tests share them. */
 export async function startPodTest(options?: TestDaemonOptions): Promise<{ test: TestDaemon; pod: string }> {
   const test = await TestDaemon.start(options);
   try {
@@ -127,7 +127,7 @@ export async function untilStore(test: TestDaemon, condition: () => boolean): Pr
       if (condition()) end(resolve);
     };
     const timer = setTimeout(
-      () => end(() => reject(new Error(`the store does not get there within ${LIMIT_MS} ms`))),
+      () => end(() => reject(new Error(`the store did not reach the expected state within ${LIMIT_MS} ms`))),
       LIMIT_MS,
     );
     const unsubscribes = [sandboxes, containers, foreign].map((table) => table.subscribe(check));

@@ -1,7 +1,7 @@
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** The treatment of a layer's data. */
+/** What the proxy does with a layer's data. */
 export type Flow =
   | { readonly kind: 'free' }
   /** Passes that many bytes, then nothing more until the test sets another rule. */
@@ -9,7 +9,7 @@ export type Flow =
   /** Passes a little at a time. */
   | { readonly kind: 'trickle'; readonly bytes: number; readonly everyMs: number };
 
-/** Answers in place of the registry; true when it did. */
+/** Answers in place of the registry. Returns true when it did. */
 export type Interception = (call: IncomingMessage, reply: ServerResponse) => boolean;
 
 /**
@@ -55,7 +55,7 @@ export class RegistryProxy {
     return this.requests.filter((line) => line.startsWith('GET') && line.includes('/blobs/'));
   }
 
-  /** Applies from now on, including stalled transfers. */
+  /** Sets the rule from now on, also for stalled transfers. */
   let(flow: Flow): void {
     this.flow = flow;
     if (flow.kind !== 'stall') for (const release of this.released.splice(0)) release();

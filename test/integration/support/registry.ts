@@ -9,7 +9,7 @@ const run = promisify(execFile);
 const REGISTRY = 'docker-registry';
 /** The credentials that the test registry requires at its private address. */
 export const CREDENTIALS = { username: 'puller', password: 'p:w' };
-/** The same for docker-registry, in bcrypt, the only kind that it accepts. */
+/** The same credentials for docker-registry, hashed by bcrypt, the only hash that it accepts. */
 const HTPASSWD = 'puller:$2y$05$dockbridgetestregistruvL.2v9YyJ772A3uHWGn4c7PTY3aUjXa\n';
 
 /**

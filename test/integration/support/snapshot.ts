@@ -48,7 +48,7 @@ async function mounts(node: CniNode, dockerHost: string): Promise<string[]> {
   });
 }
 
-/** Rules without their counters, and links without their temporary states. */
+/** Returns rules without their counters, and links without their temporary states. */
 async function rulesOf(node: CniNode): Promise<string[]> {
   const rules = (await node.run('iptables-save')).split('\n').filter((line) => !line.startsWith('#'));
   const links = (await node.run('ip', '-o', 'link')).split('\n');

@@ -3,8 +3,8 @@ import type { DockerClient } from '../../../src/docker/client';
 export type StandIns = { [Name in keyof DockerClient]?: DockerClient[Name] | undefined };
 
 /**
- * For `wrapDocker`: stands between daemon and Engine, and prefers the methods of `own` to the client's
- * while they are set.
+ * For `wrapDocker`: a client that calls the methods of `own` while they are set, and otherwise those of the
+ * real client.
  */
 export function standingIn(own: StandIns): (client: DockerClient) => DockerClient {
   return (client) =>

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
 /**
- * Returns the settings in a unit's section as systemd has them after these files in order: the unit, then
- * its drop-ins. Each key has all its values, and an empty value removes the earlier ones.
+ * Returns the settings in a unit's section as systemd has them after reading these files in order: the unit,
+ * then its drop-ins. Each key has all its values, and an empty value removes the earlier ones.
  */
 export function readUnit(section: string, files: readonly string[]): Map<string, string[]> {
   const settings = new Map<string, string[]>();

@@ -22,7 +22,7 @@ describe('demo', () => {
   it('refuses an Engine that already has pods, because it would write their logs twice, and leaves nothing behind', async () => {
     engine.answers(reply(200, [{ Id: 'a1' }]));
     const refused = await rejectionOf(demo({ dockerEndpoint: engine.endpoint, image: 'busybox' }));
-    expect(refused).toMatch(/^FAILED_PRECONDITION .* runs pods already \(1 containers\)/);
+    expect(refused).toMatch(/^FAILED_PRECONDITION .* runs pods already \(1 container\)/);
     expect(readdirSync(temporary)).toEqual([]);
   });
 });

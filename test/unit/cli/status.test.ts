@@ -29,7 +29,7 @@ describe('the screen of dockbridge status', () => {
   logs        12 followed, 0 B behind
   pods        10 ready, 2 not ready
   containers  0 created, 11 running, 3 exited, 0 unknown; 20 images
-  streams     1 sessions of exec, attach and port-forward; 1 listen to events
+  streams     1 session of exec, attach and port-forward; 1 client listens to events
 
 No CRI call is in flight.
 No call of the Engine is in flight.
@@ -57,7 +57,7 @@ No call of the Engine is in flight.
       '!             refuses new work: the node was handed over',
       '! Engine      Docker 28.5.2 (API 1.51, overlay2), AWAY for 1h 2m',
       '! network     NOT READY (NoConfig): none',
-      '! logs        12 followed, 2.9 MiB behind; since the start 2 gaps, 5 unreadable records, 1 stalls',
+      '! logs        12 followed, 2.9 MiB behind; since the start 2 gaps, 5 unreadable records, 1 stall',
       '! files       900 of 1024 are open',
     ]);
     for (const why of ['connect ECONNREFUSED', 'of 3 pods that are gone', 'bridge ADD 4', 'the disk hangs'])

@@ -101,7 +101,7 @@ describe('resolveSettings', () => {
     });
   });
 
-  it('keeps an observer away from the socket and the directories of the serving runtime', () => {
+  it('gives an observer another socket and no metrics address, unless an option says otherwise', () => {
     const plain = resolveSettings({}, {});
     const observing = resolveSettings({ observe: 'true' }, {});
     expect([plain.observe, observing.observe]).toEqual([false, true]);

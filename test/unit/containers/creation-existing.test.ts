@@ -138,7 +138,7 @@ describe('a failed create call', () => {
     await until(() => store.containers.size === 1);
   });
 
-  it('leaves nothing when the Engine refuses it', async () => {
+  it('leaves nothing behind when the Engine refuses it', async () => {
     const { create, engine } = failing(new EngineError('INVALID_ARGUMENT', 400, 'no such runtime'));
     expect(await rejectionOf(create())).toBe('INVALID_ARGUMENT no such runtime');
     await settle();

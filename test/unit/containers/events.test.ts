@@ -312,7 +312,7 @@ describe('ContainerEvents', () => {
       expect([engine.calls, store.containers.size]).toEqual([[], 0]);
     });
 
-    it('of a container that is already gone leaves nothing', async () => {
+    it('of a container that is already gone leaves nothing behind', async () => {
       const { told, store, complaints } = await roomOf();
       await told(containerEvent('create'));
       expect([store.containers.size, complaints]).toEqual([0, []]);

@@ -71,7 +71,7 @@ describe('a stop', () => {
     const before = engine.count('inspectContainer');
     await stopAndSettle(services, CONTAINER_ID, 7, signal);
     expect(store.containers.get(CONTAINER_ID)?.state).toBe('exited');
-    // This inspect is the event's.
+    // The only inspect is the one for the event.
     expect(engine.count('inspectContainer') - before).toBe(1);
   });
 

@@ -430,8 +430,7 @@ describe('connections', () => {
     await client.info();
     for (let round = 0; round < 20; round++) {
       (await engine.exchange(2 * round)).socket.destroy();
-      // This call uses a connection of its own after the other one ended. Once it is answered, the client
-      // knows of that end.
+      // The ping uses a new connection. Once it is answered, the client knows that the other one has ended.
       await client.ping();
       await client.info();
     }

@@ -60,7 +60,7 @@ describe('Demultiplexer', () => {
     let bytes = 0;
     const demultiplexer = new Demultiplexer((_kind, data) => {
       bytes += data.length;
-      // This is a slice of the input, not a copy.
+      // `data` is a slice of the input, not a copy.
       expect(data.buffer).toBe(piece.buffer);
     });
     demultiplexer.write(header);

@@ -22,7 +22,7 @@ function mutant(
   change: (calls: MutableCall[]) => MutableCall[] | undefined,
   options: RunOptions = B_RUN,
 ): Observation {
-  // This is not a structured clone, which would keep objects that calls share.
+  // structuredClone() would keep objects that calls share.
   const observation = JSON.parse(JSON.stringify(walk(options))) as Observation;
   const calls = observation.calls as MutableCall[];
   return { ...observation, calls: change(calls) ?? calls };

@@ -82,5 +82,5 @@ it('calls with an injected fault other than a delay are omitted and reported', a
     { t: 9, end: true, calls: 7, lost: 0 },
   ]);
   expect(observation.calls.map(({ n }) => n)).toEqual([1, 2]);
-  expect(problems).toEqual(['a.tape: 5 calls are not compared, because a fault was injected into them']);
+  expect(problems).toEqual(['a.tape: 5 calls are not compared, because of an injected fault']);
 });

@@ -320,7 +320,7 @@ it('closes even if a client does not read', async () => {
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
   const passed = gate();
   onBytes = () => passed.resolve();
-  // This is more than the buffers of a socket hold, and less than the client's window.
+  // The data is more than the buffers of a socket hold, and less than the client's window.
   stream.write(Buffer.alloc(8_000_000));
   await passed.promise;
   await proxy.close();

@@ -104,7 +104,7 @@ it('losses of the last moment are reported, including those that a lost line wou
   ]);
 });
 
-it('entries after the end are lost, and the tape is incomplete', async () => {
+it('entries that come after finish() are lost, and the tape is incomplete', async () => {
   const { recorder, thread } = await open((one, entries) => {
     one.take(entries);
     one.finish(entries);

@@ -42,7 +42,7 @@ const answers = ({ calls }: Observation): unknown[] =>
     ) as Observation['calls']
   ).map(({ n, method, status, response, messages }) => ({ n, method, status, response, messages }));
 
-it('a replay on an equal runtime shows no difference, and leaves nothing', async () => {
+it('a replay on an equal runtime shows no difference, and leaves nothing behind', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   const { recorded: was, live, skipped, collapsed, notes, left } = await replayed(tape);
   expect(answers(live)).toEqual(answers(was));
@@ -67,7 +67,7 @@ it('a replay on an equal runtime shows no difference, and leaves nothing', async
   ]);
   expect({ skipped, collapsed, left }).toEqual({ skipped: [], collapsed: 2, left: [] });
   expect(notes).toEqual([
-    '1 hidden values of the tape were replaced, so containers that use them may behave differently',
+    '1 hidden value of the tape was replaced, so containers may behave differently',
     'the control group /kubepods/no-such-group does not exist on this machine and was left out',
   ]);
   expect(b.left).toEqual([]);
@@ -197,7 +197,7 @@ it('the replay waits for a state, and does not compare a state that is already o
     if (method === 'ContainerStatus') b.exit(asText(request.container_id), 3);
   };
   const early = await replayed(tape);
-  expect(early.notes).toContain('1 states were over before the replay could see them, and are not compared');
+  expect(early.notes).toContain('1 state was over before the replay could poll, and cannot be compared');
   expect(answers(early.live)).toEqual(answers(early.recorded));
 });
 

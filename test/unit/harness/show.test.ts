@@ -99,7 +99,13 @@ it('percentiles are the times that calls took', async () => {
 });
 
 it.each([
-  ['the last line has a higher number', [{ t: 1, lost: 2 }], 5, 5],
+  [
+    'the last line has a higher number',
+    [{ t: 1, lost: 2 }],
+    5,
+    5,
+    '5 lines are missing, because the recording lost them',
+  ],
   [
     'the last line has a lower number',
     [
@@ -108,14 +114,15 @@ it.each([
     ],
     5,
     6,
+    '6 lines are missing, because the recording lost them',
   ],
-  ['no line gives the place', [], 1, 1],
-])('lost lines are a problem: %s', async (_, lines, sum, expected) => {
+  ['no line gives the place', [], 1, 1, '1 line is missing, because the recording lost it'],
+])('lost lines are a problem: %s', async (_, lines, sum, expected, message) => {
   const all = [HEAD, ...lines, { t: 9, end: true, calls: 0, lost: sum }];
   await writeFile(file, all.map((line) => `${JSON.stringify(line)}\n`).join(''));
   const { text, problems } = await showTape(file, ALL, 'json');
   expect(JSON.parse(text)).toMatchObject({ lost: expected });
-  expect(problems).toEqual([`${file}: ${expected} lines are missing, because the recording lost them`]);
+  expect(problems).toEqual([`${file}: ${message}`]);
 });
 
 it('no text of a tape reaches the terminal as a control sequence', async () => {

@@ -239,7 +239,7 @@ describe('an attachment', () => {
     expect(told).toEqual([]);
   });
 
-  it('leaves nothing if its namespace cannot be held', async () => {
+  it('leaves nothing behind if its namespace cannot be held', async () => {
     jest.spyOn(node.namespaces, 'hold').mockRejectedValue(new Error('it has just ended'));
     await expect(network.attach(sandbox('c1'), pod())).rejects.toThrow('it has just ended');
     expect(story).toEqual([]);
@@ -457,7 +457,7 @@ describe('the release of the network', () => {
     await network.attach(sandbox('c1'), pod());
     await network.attach(sandbox('c2'), pod({ name: 'second' }));
     node.namespaces.lives.delete('c2');
-    // This handle is unknown to this run.
+    // d3 is a handle that this run has not made.
     node.namespaces.lives.set('d3', 9);
     expect(await network.letGo()).toEqual(['c1', 'd3']);
     expect(node.namespaces.lives.size).toBe(0);

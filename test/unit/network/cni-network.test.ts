@@ -476,7 +476,7 @@ describe('an ADD that fails', () => {
       'CNI plugin "two" took longer than 2000 ms on ADD (--cni-timeout) and was killed',
     ],
     ['without an address', answer({ cniVersion: '1.0.0', ips: [] }), 'gave pod shop/web no address'],
-  ])('%s leaves nothing, and the error names the plugin', async (_, script, error) => {
+  ])('%s leaves nothing behind, and the error names the plugin', async (_, script, error) => {
     await node.plugin('two', `[ "$CNI_COMMAND" = DEL ] && exit; ${script}`);
     await network.close();
     // The limit is long enough for plugins that answer, even on a busy machine.

@@ -72,7 +72,7 @@ describe('the entry of a pod', () => {
     ['of loopback', { config: LOOPBACK_CONFIG }, false],
     ['of kubenet’s loopback', { config: KUBENET_LOOPBACK }, false],
     ['with a damaged configuration', { config: '{' }, true],
-  ])('the entry %s is of the pod network: %p', (_, over, isOf) => {
+  ])('the entry %s belongs to the pod network: %p', (_, over, isOf) => {
     expect(isOfPodNetwork(entry('net', over))).toBe(isOf);
   });
 });

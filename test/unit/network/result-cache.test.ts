@@ -193,7 +193,7 @@ describe('without a cache of its own', () => {
   });
 
   it('the attachments of a network are read', async () => {
-    // This one is removed between the list and its reading.
+    // A dangling link stands for a file that is removed between the list and its reading.
     await symlink(join(root, 'gone'), join(results(), 'net-c8-eth0'));
     const found = await readNetwork(root, 'net');
     expect(found.map(({ containerId }) => containerId).sort()).toEqual(['c1', 'c2']);

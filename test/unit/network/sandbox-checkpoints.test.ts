@@ -171,7 +171,7 @@ describe('checkpoints of sandboxes', () => {
       await checkpoints.write(ID, CHECKPOINT);
       expect(await looks()).toBe(0);
       await checkpoints.remove(ID);
-      // It is missing, and so is dockershim's.
+      // Our checkpoint is missing, and so is dockershim's, so both are looked for.
       expect(await looks()).toBe(2);
       expect(await looks()).toBe(0);
       const other = open();

@@ -132,7 +132,7 @@ describe('open files', () => {
   });
 
   it('are read up to a limit, and counted beyond it', () => {
-    // This is handwritten, because a spy would record each of the many calls.
+    // readlinkSync is replaced by hand, because a spy would record each of the many calls.
     const { readlinkSync } = fs;
     jest.spyOn(fs, 'readdirSync').mockReturnValue(Array(50_003).fill('3') as never);
     try {

@@ -80,7 +80,7 @@ describe('a server that gets another certificate', () => {
     const url = await server.listen();
     try {
       expect(await nameAt(url)).toBe('first');
-      // This is half of a rotation.
+      // Half of a rotation: the certificate is new, and its key is still the old one.
       await copyFile(second.certFile, files.certFile);
       await expect(server.prepareCertificate(files)).rejects.toThrow('is not the key of');
       expect(await nameAt(url)).toBe('first');

@@ -190,5 +190,5 @@ it(`the server survives ${ROUNDS} hostile clients with flat memory`, async () =>
   expect(answer.toString()).toMatch(/^HTTP\/1\.1 101 /);
   socket.destroy();
   await until(() => socket.destroyed);
-  // This takes seconds if a processor is free. A busy machine may take many times as long.
+  // The test takes seconds if a processor is free. A busy machine may take many times as long.
 }, 900_000);

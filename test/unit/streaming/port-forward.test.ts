@@ -60,7 +60,7 @@ describe('port-forward over SPDY', () => {
   });
 
   it('joins the streams of old clients, which send no request ID, by their numbers', async () => {
-    // A single stream is nobody's other half.
+    // A stream without a partner is not joined to another one.
     open({ streamtype: 'error', port: '79' });
     const [first, second] = [pair({ port: '80' }), pair({ port: '81' })];
     await echoes(second, 'two');

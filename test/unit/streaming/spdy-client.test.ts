@@ -59,7 +59,7 @@ describe('a client of exec or attach over SPDY', () => {
     expect(again[0]!.destroyed).toBe(false);
   });
 
-  it('gets the output before the status, and leaves when it is told that this was all', async () => {
+  it('gets the output before the status, and is disconnected if it does not leave in time', async () => {
     const { client, streams } = await connected();
     const [out, error] = [heard(streams.stdout), heard(streams.error)];
     client.stdout!.write('out');

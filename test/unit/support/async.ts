@@ -26,7 +26,7 @@ export async function settle(): Promise<void> {
 export async function until(condition: () => boolean, what = 'the condition'): Promise<void> {
   const end = Date.now() + 30_000;
   while (!condition()) {
-    if (Date.now() > end) throw new Error(`${what} did not come true within 30 s`);
+    if (Date.now() > end) throw new Error(`not within 30 s: ${what}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Sets the wall clock back by hours until `restore`, as an administrator or a first NTP answer does. Time
- * continues.
+ * Sets the wall clock back by hours until `restore`, as an administrator or a first NTP answer may do. The
+ * clock keeps running.
  */
 export function setClockBack(hours = 3): { restore(): void } {
   const real = Date.now.bind(Date);

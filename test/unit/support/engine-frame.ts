@@ -1,4 +1,4 @@
-/** A frame of the Engine's multiplexed stream. */
+/** Returns a frame of the Engine's multiplexed stream. */
 export function engineFrame(kind: number, data: Buffer | string): Buffer {
   const payload = Buffer.from(data);
   const header = Buffer.alloc(8);

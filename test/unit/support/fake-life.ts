@@ -5,7 +5,7 @@ import type { Occasion } from '../../../src/containers/settle';
 import type { WritableStore } from '../../../src/store/store';
 import { FakeCheckpoints, FakeLogs, NETWORK } from '../sync/support/room';
 
-/** The real life of containers. `refresh` stands for the Engine and puts the result of an inspect. */
+/** Returns a real ContainerLife. `refresh` takes the Engine's place and puts the result of an inspect. */
 export function lifeWith(
   store: WritableStore,
   docker: DockerClient,

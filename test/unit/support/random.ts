@@ -1,8 +1,8 @@
-/** A seeded generator (mulberry32), with the same rows on every run and machine. */
+/** A seeded generator (mulberry32), which returns the same numbers on every run and machine. */
 export class Random {
   constructor(private state: number) {}
 
-  /** Uniform in [0, 1). */
+  /** Returns a number in [0, 1). */
   next(): number {
     this.state = (this.state + 0x6d2b79f5) | 0;
     let t = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
@@ -10,7 +10,7 @@ export class Random {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** An integer from 0 to below `limit`. */
+  /** Returns an integer from 0 to `limit` - 1. */
   below(limit: number): number {
     return Math.floor(this.next() * limit);
   }

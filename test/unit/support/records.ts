@@ -4,7 +4,7 @@ import type { ContainerSurroundings } from '../../../src/translate/container/con
 import type { EngineFeatures } from '../../../src/translate/shared/engine-facts';
 import type { ContainerRecord, ImageRecord, SandboxRecord } from '../../../src/store/records';
 
-/** 64 hex digits that begin with `start`. */
+/** Returns an id of 64 hex digits that begins with `start`. */
 export function engineId(start: string): string {
   return start.padEnd(64, '0');
 }
@@ -13,7 +13,7 @@ export const CREATED = Long.fromString('1700000000000000001');
 export const STARTED = Long.fromString('1700000001000000002');
 export const FINISHED = Long.fromString('1700000002000000003');
 
-/** The features are those of an Engine 28.5 unless others are given. */
+/** Returns the features of Engine 28.5, except those in `over`. */
 export function engineFeatures(over: Partial<EngineFeatures> = {}): EngineFeatures {
   return { version: '28.5.2', recursiveReadOnly: true, imageMounts: true, cdi: true, ...over };
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 /** CAP_SYS_ADMIN and CAP_MKNOD, by their numbers in capabilities(7). */
 const NEEDED = (1n << 21n) | (1n << 27n);
 
-/** Whether this process may mount and create devices. Root in a container or user namespace may not. */
+/** Returns whether this process may mount and create devices. Root in a container or user namespace may not. */
 function mayMount(): boolean {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
   const effective = /^CapEff:\s*(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];

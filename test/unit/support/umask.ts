@@ -1,4 +1,4 @@
-/** Gives each test the umask that systemd gives a daemon, whatever the umask of the test run. */
+/** Sets the umask that systemd gives a daemon, so that the umask of the test run does not matter. */
 export function withUmaskOfADaemon(): void {
   let before: number;
   beforeEach(() => (before = process.umask(0o022)));

@@ -26,7 +26,7 @@ export function decoded<Name extends MessageName>(
   return codec.decode(codec.encode(message).finish()) as Decoded<Properties<Name>>;
 }
 
-/** Returns a number outside an enum, as a newer client may send it. The types would not allow it. */
+/** Returns a number outside an enum, as a newer client may send it. The type checker would reject the number. */
 export function unknownEnum(number: number): never {
   return number as never;
 }

@@ -434,7 +434,7 @@ describe('a daemon without others', () => {
     taken.set(key(), OTHER);
     info.resolve(FACTS);
     expect(await rejectionOf(displaced)).toBe(`UNAVAILABLE ${REASON}`);
-    // It tries once, because another daemon already serves.
+    // The claim is tried once, because another daemon already serves.
     expect(takes()).toEqual([`take ${key()}`]);
   });
 

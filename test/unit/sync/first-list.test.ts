@@ -21,7 +21,7 @@ import {
 
 /** No inspect times out during a test. */
 const PATIENT = { overrides: { inspectMs: 600_000 } };
-/** This is more than are inspected at a time. */
+/** More containers than are inspected at a time. */
 const MANY = 100;
 const OTHER_SANDBOX = engineId('a2');
 
@@ -216,7 +216,7 @@ it.each([
 ])('lists wait for the inspect of a container that $desc', async ({ container }) => {
   const { answer } = begin([...runningPod(MANY), container]);
   await until(() => made.store.listed.size === MANY + 2);
-  // It is among the first.
+  // Its inspect is among the first ones.
   await until(() => inspected().includes(container.Id));
   const waiting = made.link.whenListed('container');
   expect(await isSettled(waiting)).toBe(false);

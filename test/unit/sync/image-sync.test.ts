@@ -153,7 +153,7 @@ describe('requestResync', () => {
       engine.gates.set('listImages', () => listed.promise);
       imageSync.requestResync(signal);
       await settle();
-      // This hits each microtask between the answer and the end of the following work.
+      // The cases together hit each microtask between the answer and the end of the following work.
       listed.resolve();
       for (let microtask = 0; microtask < delay; microtask++) await Promise.resolve();
       imageSync.requestResync(signal);
@@ -268,7 +268,7 @@ describe('an image that cannot be inspected', () => {
     engine.gates.clear();
     await imageSync.resync(signal);
     expect(store.images.size).toBe(2);
-    // It is logged again when it fails again.
+    // A new failure of the image is logged again.
     engine.images.set(A.Id, { ...A, RepoTags: ['app:2'] });
     engine.gates.set(`inspectImage ${A.Id}`, fails);
     await imageSync.resync(signal);

@@ -7,14 +7,15 @@ export const CREATE_CONTAINER_REQUEST: FieldsOf<cri.ICreateContainerRequest> = {
   },
   config: {
     becomes:
-      'the body of the create call: see ContainerConfig; label `io.dockbridge.cri`: a digest of each field. A container of this name and attempt that was never started is returned when it has the same contents, else replaced',
-    except: 'a name and attempt that was started: ALREADY_EXISTS, which names the fields that differ',
+      'the body of the create call: see ContainerConfig; label `io.dockbridge.cri`: a digest of each field. If a container with this name and attempt was never started, it is returned if it has the same contents, and otherwise replaced',
+    except:
+      'the name and attempt of a container that was started: ALREADY_EXISTS with the names of the differing fields',
   },
   sandbox_config: {
-    informs: 'what RunPodSandbox was given decides',
+    informs: 'the configuration in RunPodSandbox decides',
     but: {
       log_directory:
-        'the directory of the CRI log, for a pod that cri-dockerd made and that has none recorded',
+        'the directory of the CRI log, for a pod that cri-dockerd made without recording the directory',
       'linux.security_context.privileged':
         'if it is set here, the container may be privileged, although the sandbox was not created privileged',
     },
@@ -45,10 +46,10 @@ export const CONTAINER_CONFIG: FieldsOf<cri.IContainerConfig> = {
   windows: { refused: 'this is a Linux node' },
   CDI_devices: {
     becomes:
-      '`HostConfig.DeviceRequests` with the driver `cdi`; variables that a specification adds reach the container, not what is executed in it',
+      '`HostConfig.DeviceRequests` with the driver `cdi`; variables that a CDI specification adds are set for the container, but not for commands that exec runs in it',
     needs: 'Engine 25.0 (API 1.44) with the feature `cdi`, on by default from 28.2 on',
   },
-  stop_signal: { becomes: '`StopSignal`; 0 is the image’s', except: 'an unknown number' },
+  stop_signal: { becomes: '`StopSignal`; 0 means the image’s signal', except: 'an unknown number' },
 };
 
 export const CONTAINER_METADATA: FieldsOf<cri.IContainerMetadata> = {
@@ -58,28 +59,27 @@ export const CONTAINER_METADATA: FieldsOf<cri.IContainerMetadata> = {
 
 /** The image of a container or of an image mount. */
 export const IMAGE_SPEC: FieldsOf<cri.IImageSpec> = {
-  image: { becomes: '`Image`, or `Source` of an image mount, as the id where it is known' },
-  annotations: { becomes: 'label `io.dockbridge.cri`; ContainerStatus gives them back' },
+  image: { becomes: '`Image`, or `Source` of an image mount, as the image’s id if dockbridge knows it' },
+  annotations: { becomes: 'label `io.dockbridge.cri`; ContainerStatus returns them' },
   user_specified_image: {
-    becomes:
-      'label `io.dockbridge.cri`; ContainerStatus and ListContainers give it back, also as `image.image`',
+    becomes: 'label `io.dockbridge.cri`; ContainerStatus and ListContainers return it, also as `image.image`',
   },
   runtime_handler: { refused: 'a handler other than the pod’s' },
   image_ref: { informs: 'only answers of the runtime set it' },
 };
 
 export const KEY_VALUE: FieldsOf<cri.IKeyValue> = {
-  key: { becomes: 'the name in `Env`', except: 'empty, or with `=`' },
+  key: { becomes: 'the name in `Env`', except: 'empty, or containing `=`' },
   value: { becomes: 'the value in `Env`', except: 'bytes that are not UTF-8: the Engine API is JSON' },
 };
 
 export const DEVICE: FieldsOf<cri.IDevice> = {
   container_path: {
     becomes: '`PathInContainer`',
-    except: 'a relative path; `/`; the place of another device',
+    except: 'a relative path; `/`; the path of another device',
   },
   host_path: { becomes: '`PathOnHost`', except: 'a relative path' },
-  permissions: { becomes: '`CgroupPermissions`', except: 'not made of r, w and m' },
+  permissions: { becomes: '`CgroupPermissions`', except: 'other letters than r, w and m' },
 };
 
 export const LINUX_CONTAINER_CONFIG: FieldsOf<cri.ILinuxContainerConfig> = {

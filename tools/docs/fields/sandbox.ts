@@ -4,8 +4,9 @@ import type { FieldsOf } from './coverage';
 export const RUN_POD_SANDBOX_REQUEST: FieldsOf<cri.IRunPodSandboxRequest> = {
   config: {
     becomes:
-      'the pause container: see PodSandboxConfig; label `io.dockbridge.cri`: a digest of each field. A ready sandbox of this name, uid and attempt with the same contents is returned; one that is not ready and empty is replaced',
-    except: 'other contents than those of a ready one: ALREADY_EXISTS, which names the fields that differ',
+      'the pause container: see PodSandboxConfig; label `io.dockbridge.cri`: a digest of each field. A ready sandbox with this name, uid and attempt and the same contents is returned; a sandbox that is not ready and has no containers is replaced',
+    except:
+      'contents that differ from those of a ready sandbox: ALREADY_EXISTS with the names of the differing fields',
   },
   runtime_handler: {
     becomes:
@@ -20,8 +21,8 @@ export const POD_SANDBOX_CONFIG: FieldsOf<cri.IPodSandboxConfig> = {
     becomes: 'the Engine name `k8s_POD_<pod>_<namespace>_<uid>_<attempt>`; label `io.dockbridge.cri`',
   },
   hostname: {
-    becomes: '`Hostname`; with the node’s network the node’s name stays',
-    except: 'not a host name, more than 64 characters, a part of more than 63',
+    becomes: '`Hostname`; a pod on the node’s network keeps the node’s name',
+    except: 'not a host name, or longer than 64 characters, or with a part longer than 63',
   },
   log_directory: {
     becomes: 'label `io.dockbridge.cri`; directory of the CRI logs of the pod’s containers',
@@ -29,13 +30,13 @@ export const POD_SANDBOX_CONFIG: FieldsOf<cri.IPodSandboxConfig> = {
   },
   dns_config: {
     becomes:
-      '`HostConfig.Dns*`, and the `resolv.conf` of the pod, which is empty where this is; without it the node’s (ADR 0033)',
+      '`HostConfig.Dns*`, and the pod’s `resolv.conf`, which is empty if this field is empty; without this field it is a copy of the node’s file (ADR 0033)',
   },
   port_mappings: { becomes: '`HostConfig.PortBindings`, or the CNI plugin’s `portMappings`' },
   labels: { becomes: '`Labels`, by the same keys' },
   annotations: {
     becomes:
-      '`Labels`, with the prefix `annotation.`; CNI plugins are told the limits of the bandwidth annotations',
+      '`Labels`, with the prefix `annotation.`; CNI plugins get the limits in the bandwidth annotations',
   },
   linux: { becomes: 'see LinuxPodSandboxConfig' },
   windows: { refused: 'this is a Linux node' },
@@ -50,8 +51,8 @@ export const POD_SANDBOX_METADATA: FieldsOf<cri.IPodSandboxMetadata> = {
 
 export const DNS_CONFIG: FieldsOf<cri.IDNSConfig> = {
   servers: { becomes: '`HostConfig.Dns`', except: 'not an IP address' },
-  searches: { becomes: '`HostConfig.DnsSearch`', except: 'empty, or with a blank' },
-  options: { becomes: '`HostConfig.DnsOptions`', except: 'empty, or with a blank' },
+  searches: { becomes: '`HostConfig.DnsSearch`', except: 'empty, or containing a blank' },
+  options: { becomes: '`HostConfig.DnsOptions`', except: 'empty, or containing a blank' },
 };
 
 export const PORT_MAPPING: FieldsOf<cri.IPortMapping> = {
@@ -66,13 +67,14 @@ export const PORT_MAPPING: FieldsOf<cri.IPortMapping> = {
 
 export const LINUX_POD_SANDBOX_CONFIG: FieldsOf<cri.ILinuxPodSandboxConfig> = {
   cgroup_parent: {
-    becomes: '`HostConfig.CgroupParent` of all containers of the pod; with systemd’s driver the last slice',
-    except: 'with `..`, too long for a path, or not a slice with systemd’s driver',
+    becomes:
+      '`HostConfig.CgroupParent` of all containers of the pod; with the cgroup driver systemd, the last slice of the path',
+    except: 'containing `..`, too long for a path, or, with the cgroup driver systemd, not a slice',
   },
   security_context: { becomes: 'see LinuxSandboxSecurityContext' },
   sysctls: {
     becomes:
-      '`HostConfig.Sysctls` of the pause container, whose namespaces the pod shares; an empty value as an empty line, which empties a list',
+      '`HostConfig.Sysctls` of the pause container, whose namespaces the pod shares; an empty value is written as an empty line, which empties a list',
   },
   overhead: { informs: 'kubelet owns the pod’s cgroup and has included it there' },
   resources: { informs: 'kubelet owns the pod’s cgroup and writes it' },

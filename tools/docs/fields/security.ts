@@ -9,66 +9,70 @@ export const LINUX_SANDBOX_SECURITY_CONTEXT: FieldsOf<cri.ILinuxSandboxSecurityC
   readonly_rootfs: { becomes: '`ReadonlyRootfs`' },
   supplemental_groups: { becomes: '`GroupAdd`' },
   supplemental_groups_policy: {
-    becomes: 'Strict: a group in `User`, with which the Engine adds none of the image’s',
+    becomes: 'Strict: `User` contains a group, and the Engine then adds none of the image’s groups',
     except: 'an unknown number',
   },
   privileged: {
     becomes: 'label `io.dockbridge.cri`: containers of the pod may be privileged; the pause process never is',
   },
-  seccomp: { becomes: '`SecurityOpt` `seccomp=…`: see SecurityProfile; nil is the Engine’s default profile' },
+  seccomp: {
+    becomes: '`SecurityOpt` `seccomp=…`: see SecurityProfile; nil means the Engine’s default profile',
+  },
   apparmor: {
     becomes: '`SecurityOpt` `apparmor=…`: see SecurityProfile',
     except: 'a profile that is not loaded, or a node without AppArmor',
   },
-  seccomp_profile_path: { becomes: 'as `seccomp`, which wins' },
+  seccomp_profile_path: { becomes: 'as `seccomp`, which takes precedence' },
 };
 
 export const LINUX_CONTAINER_SECURITY_CONTEXT: FieldsOf<cri.ILinuxContainerSecurityContext> = {
-  capabilities: { becomes: 'see Capability; a privileged container has all, whatever is asked' },
+  capabilities: {
+    becomes: 'see Capability; a privileged container has all capabilities, whatever the request says',
+  },
   privileged: {
     becomes:
-      '`Privileged`. On a node that lacks a capability this would fail, so dockbridge sets all other capabilities, every device, no mask and no profile one by one (ADR 0012)',
-    except: 'in a pod that is privileged neither by its sandbox nor by `sandbox_config` of this request',
+      '`Privileged`. On a node that lacks a capability this would fail. dockbridge then sets the individual privileges instead: all other capabilities, every device, no masked paths and no profiles (ADR 0012)',
+    except: 'true if neither the sandbox nor `sandbox_config` of this request is privileged',
   },
   namespace_options: { becomes: 'see NamespaceOption' },
   selinux_options: { becomes: '`SecurityOpt` `label=…`: see SELinuxOption' },
   run_as_user: {
-    becomes: '`User`, as `uid:gid` with the group that the image’s /etc/passwd has for it',
+    becomes: '`User`, as `uid:gid` with the user’s group in the image’s /etc/passwd',
     except: 'not 0 to 2147483647',
   },
   run_as_group: { becomes: '`User`, after the colon', except: 'without `run_as_user` and `run_as_username`' },
   run_as_username: {
     becomes: '`User`, as `uid:gid` of the image’s /etc/passwd',
-    except: 'beside `run_as_user`, with a colon, or not in the image',
+    except: 'together with `run_as_user`, containing a colon, or not in the image',
   },
   readonly_rootfs: { becomes: '`ReadonlyRootfs`' },
   supplemental_groups: { becomes: '`GroupAdd`' },
   supplemental_groups_policy: {
     becomes:
-      '`User` always as `uid:gid`, with which the Engine adds none of the image’s groups; Merge: they are in `GroupAdd`',
+      '`User` is always `uid:gid`, so the Engine adds none of the image’s groups; with Merge, dockbridge puts them in `GroupAdd`',
     except: 'an unknown number',
   },
-  no_new_privs: { becomes: '`SecurityOpt` `no-new-privileges`, also when it is false' },
+  no_new_privs: { becomes: '`SecurityOpt` `no-new-privileges`, even if the value is false' },
   masked_paths: {
-    becomes: '`MaskedPaths`; an empty list masks nothing, nor does a privileged container',
+    becomes: '`MaskedPaths`; with an empty list, or in a privileged container, nothing is masked',
     except: 'a relative path',
   },
   readonly_paths: {
-    becomes: '`ReadonlyPaths`; an empty list protects nothing, nor does a privileged container',
+    becomes: '`ReadonlyPaths`; with an empty list, or in a privileged container, nothing is read-only',
     except: 'a relative path',
   },
-  seccomp: { becomes: '`SecurityOpt` `seccomp=…`: see SecurityProfile; nil is unconfined' },
+  seccomp: { becomes: '`SecurityOpt` `seccomp=…`: see SecurityProfile; nil means unconfined' },
   apparmor: {
     becomes: '`SecurityOpt` `apparmor=…`: see SecurityProfile',
     except: 'a profile that is not loaded, or a node without AppArmor',
   },
-  apparmor_profile: { becomes: 'as `apparmor`, which wins' },
-  seccomp_profile_path: { becomes: 'as `seccomp`, which wins' },
+  apparmor_profile: { becomes: 'as `apparmor`, which takes precedence' },
+  seccomp_profile_path: { becomes: 'as `seccomp`, which takes precedence' },
 };
 
 export const CAPABILITY: FieldsOf<cri.ICapability> = {
   add_capabilities: {
-    becomes: '`CapAdd`; `ALL` is all that the node has',
+    becomes: '`CapAdd`; `ALL` means all capabilities that the node has',
     except: 'an unknown name, or a capability that the node lacks',
   },
   drop_capabilities: { becomes: '`CapDrop`', except: 'an unknown name' },
@@ -78,7 +82,8 @@ export const CAPABILITY: FieldsOf<cri.ICapability> = {
 export const SECURITY_PROFILE: FieldsOf<cri.ISecurityProfile> = {
   profile_type: { becomes: 'which profile `SecurityOpt` names', except: 'an unknown number' },
   localhost_ref: {
-    becomes: 'AppArmor: the profile’s name; seccomp: the file whose text the Engine is given whole',
+    becomes:
+      'AppArmor: the profile’s name; seccomp: the file whose whole text dockbridge passes to the Engine',
     except: 'empty with Localhost; a file that cannot be read or is not a seccomp profile',
   },
 };
@@ -96,7 +101,7 @@ export const NAMESPACE_OPTION: FieldsOf<cri.INamespaceOption> = {
   ipc: { becomes: '`IpcMode`', except: 'CONTAINER and TARGET' },
   target_id: {
     becomes: '`PidMode` `container:…` with pid TARGET',
-    except: 'no running container of the pod; without pid TARGET',
+    except: 'not a running container of the pod, or set without pid TARGET',
   },
   userns_options: {
     becomes: 'mode NODE: the Engine’s own user namespace, which all containers share',

@@ -64,7 +64,7 @@ export const DOCKER_AND_CONTAINERD: readonly Explanation[] = [
     ...HOSTS,
   },
   {
-    // This covers nodes whose file has no line that Docker's file lacks.
+    // For nodes whose /etc/hosts has no line that Docker's file lacks.
     effect: '/etc/hosts',
     sides: [{ runtime: 'docker', value: DOCKER_HOSTS }, { runtime: 'containerd' }],
     ...HOSTS,

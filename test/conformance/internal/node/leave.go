@@ -35,7 +35,7 @@ func (e *Environment) Leave(ctx context.Context) error {
 
 func (e *Environment) isOurs(reference string) bool {
 	for _, host := range []string{e.Registry.Host, e.Registry.Alias, e.Registry.PrivateHost} {
-		// If a runtime takes its sandbox image from here, the image stays for the node.
+		// A sandbox image that the runtime pulled from here stays, because the node needs it.
 		if strings.HasPrefix(reference, host+"/") && !strings.HasPrefix(reference, host+"/pause") {
 			return true
 		}

@@ -36,7 +36,7 @@ type Environment struct {
 	making sync.RWMutex
 }
 
-// Connect makes the two calls to the runtime at endpoint with which a kubelet starts.
+// Connect connects to the runtime at endpoint, and makes the calls with which a kubelet starts.
 func Connect(ctx context.Context, endpoint, handler string, images *registry.Registry) (*Environment, error) {
 	const timeout = 2 * time.Minute // kubelet's --runtime-request-timeout
 	runtime, err := client.NewRemoteRuntimeService(ctx, endpoint, timeout, nil, false)
@@ -59,9 +59,9 @@ func Connect(ctx context.Context, endpoint, handler string, images *registry.Reg
 		env.CgroupParent = "/test.slice"
 	}
 	env.Base = images.Publish(env.Image("base"), "base", "1")[0]
-	// This is for runtimes that are configured to take their sandbox image from here.
+	// Some runtimes are configured to pull their sandbox image from this registry.
 	images.Publish(registry.Image{Layers: [][]byte{images.Base}, Marker: "pause", Entrypoint: []string{"pause"}}, "pause", "1")
-	// It is pulled once, before all specs need it at the same time.
+	// The base image is pulled once, before all specs need it at the same time.
 	if _, err := imageService.PullImage(ctx, &cri.ImageSpec{Image: env.Base}, nil, nil); err != nil {
 		return nil, fmt.Errorf("PullImage %s: %w", env.Base, err)
 	}
@@ -75,7 +75,7 @@ func (e *Environment) Image(marker string) registry.Image {
 	}
 }
 
-// Node is the runtime for one spec.
+// Node gives one spec access to the runtime.
 type Node struct {
 	*Environment
 	T testing.TB
@@ -97,7 +97,7 @@ func (e *Environment) New(t *testing.T) *Node {
 	return e.Alone(t)
 }
 
-// Alone is for specs that change something which others would notice.
+// Alone lets no other spec run at the same time. It is for specs that change something which others would notice.
 func (e *Environment) Alone(t testing.TB) *Node {
 	t.Helper()
 	return &Node{Environment: e, T: t, Logs: t.TempDir()}

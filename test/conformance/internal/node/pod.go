@@ -30,7 +30,7 @@ func (p *Pod) IP() string {
 	return ip
 }
 
-// Listed returns whether ListPodSandbox has the pod, and its entry.
+// Listed returns the pod's entry in ListPodSandbox, or nil.
 func (p *Pod) Listed() *cri.PodSandbox {
 	p.T.Helper()
 	pods, err := p.Runtime.ListPodSandbox(p.Context(), &cri.PodSandboxFilter{Id: p.ID})
@@ -127,12 +127,12 @@ func (p *Pod) Run(script string, changes ...func(*cri.ContainerConfig)) Output {
 	return output
 }
 
-// Shell makes a script the command.
+// Shell sets a shell script as the container's command.
 func Shell(script string) func(*cri.ContainerConfig) {
 	return func(config *cri.ContainerConfig) { config.Command = []string{"/bin/sh", "-c", script} }
 }
 
-// Of chooses the image, whose own command runs.
+// Of sets the container's image, and lets the image's own command run.
 func Of(reference string) func(*cri.ContainerConfig) {
 	return func(config *cri.ContainerConfig) {
 		config.Image = &cri.ImageSpec{Image: reference}

@@ -81,7 +81,7 @@ type Terminal struct {
 	Stdin io.Reader
 	Tty   bool
 	Sizes remotecommand.TerminalSizeQueue
-	// Stdout, if it is set, gets the output in place of the result.
+	// Stdout, if it is set, gets the output, which the result then lacks.
 	Stdout io.Writer
 }
 

@@ -87,7 +87,7 @@ func Start(suite, address string) (*Registry, error) {
 	return registry, err
 }
 
-// serve answers as long as the process lives.
+// serve answers requests until the process ends.
 func serve(address string, handler http.Handler) (string, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -166,7 +166,7 @@ func (r *Registry) ServeHTTP(reply http.ResponseWriter, request *http.Request) {
 		pace.serve(reply, request, content)
 		return
 	}
-	_, _ = reply.Write(content) // a client that leaves is its own business
+	_, _ = reply.Write(content) // fails only if the client has gone
 }
 
 func (r *Registry) guard(reply http.ResponseWriter, request *http.Request) {
@@ -183,7 +183,7 @@ func (pace Pace) serve(reply http.ResponseWriter, request *http.Request, content
 	defer func() {
 		select {
 		case pace.Ended <- struct{}{}:
-		default: // one has been told already
+		default: // the buffer holds an earlier value
 		}
 	}()
 	size := len(content)/pace.Chunks + 1

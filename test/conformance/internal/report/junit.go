@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// What CI systems read. encoding/xml escapes texts, and writes U+FFFD for what XML cannot hold.
+// The XML that CI systems read. encoding/xml escapes texts, and writes U+FFFD for what XML cannot hold.
 type (
 	junitSuites struct {
 		XMLName xml.Name `xml:"testsuites"`

@@ -11,7 +11,7 @@ import (
 // sometimes is the condition of an entry whose test passes only by chance.
 const sometimes = "sometimes"
 
-// Skip is one line of the list: `test | where | lifted by | why`. A `*` in a test's name matches anything,
+// Skip is one line of the list of skips: `test | where | lifted by | why`. A `*` in a test's name matches anything,
 // including a slash.
 type Skip struct {
 	test, until, why string

@@ -1,5 +1,5 @@
 // Command healthd answers the probes of the walk. It is ready while the file /tmp/ready exists, and alive until
-// the file /tmp/ill exists. It shows this on four ports from the given one on:
+// the file /tmp/ill exists. It serves four consecutive ports, beginning with the given one:
 //
 //	PORT    HTTP: /ready and /live answer 200 or 503
 //	PORT+1  gRPC: the services `ready` and `live` of the standard health protocol
@@ -56,7 +56,7 @@ func serveHTTP(port int) {
 			if !holds() {
 				reply.WriteHeader(http.StatusServiceUnavailable)
 			}
-			fmt.Fprintln(reply, name, holds()) // a client that has gone is its own business
+			fmt.Fprintln(reply, name, holds()) // a write fails only if the client has gone
 		})
 	}
 	log.Fatal(http.ListenAndServe(address(port), nil))
@@ -88,7 +88,7 @@ func serveGRPC(port int) {
 	log.Fatal(server.Serve(listener))
 }
 
-// serveTCP gets no notification of a change, so it checks the files at intervals.
+// serveTCP opens and closes the port. It gets no notification of a change, so it checks the file at intervals.
 func serveTCP(port int, holds func() bool) {
 	var listener net.Listener
 	for ; ; time.Sleep(200 * time.Millisecond) {
@@ -106,14 +106,14 @@ func serveTCP(port int, holds func() bool) {
 	}
 }
 
-// acceptAll ends when the listener is closed.
+// acceptAll accepts and closes connections until the listener is closed.
 func acceptAll(listener net.Listener) {
 	for {
 		connection, err := listener.Accept()
 		if err != nil {
 			return
 		}
-		connection.Close() // nothing was to be said
+		connection.Close() // an open port is the whole answer
 	}
 }
 

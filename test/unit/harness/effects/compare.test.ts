@@ -166,7 +166,7 @@ env HOSTNAME  "pod"  -        explained [1]  p/c
 [1] Docker sets HOSTNAME.
     To do: Set it in the pod.
 
-2 differences, 1 explained, 1 equal effects in 1 containers
+2 differences, 1 explained, 1 equal effect in 1 container
 `);
   expect(renderEffects(comparison, true)).toContain('gid                           same           p/c\n');
 });

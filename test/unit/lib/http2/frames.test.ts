@@ -161,7 +161,7 @@ describe('header fields', () => {
     expect(new HeaderDecoder().decode(encodeLiterals(fields))).toEqual(fields);
   });
 
-  it('may fill 256 KiB, with 32 bytes more for each', () => {
+  it('may fill 256 KiB, where each field counts its length and another 32 bytes', () => {
     const empty = (count: number): Buffer =>
       encodeLiterals(Array.from({ length: count }, () => field('n', '')));
     const most = Math.floor((256 * 1024) / 33);

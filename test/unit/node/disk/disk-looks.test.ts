@@ -43,7 +43,7 @@ describe('DiskLooks', () => {
     await jest.advanceTimersByTimeAsync(WAIT_MS);
     expect(await Promise.all(all)).toEqual(Array(4).fill('DEADLINE_EXCEEDED'));
     expect(looks.hanging).toEqual(['a', 'b']);
-    // This fails without a wait, because no timer is advanced.
+    // The next look fails at once: no timer is advanced.
     expect(await look('e')).toBe('DEADLINE_EXCEEDED');
     expect(keys()).toEqual(['a', 'b']);
     answer('a');

@@ -2,7 +2,7 @@ import { SmallFile } from '../../../../src/node/disk/files';
 import { rejectionOf } from '../../support/errors';
 
 describe('a small file on a disk that hangs', () => {
-  it('has one read for all waiting callers, who all give up', async () => {
+  it('is read once for all waiting callers, lets each give up in time, and is read anew after the disk answers', async () => {
     let reads = 0;
     let answer: (text: string) => void = () => undefined;
     const hanging = (): Promise<string> => {

@@ -129,7 +129,7 @@ describe('connections into pods', () => {
     expect([ended.destroyed, other.destroyed]).toEqual([true, false]);
   });
 
-  it('that come after the end of their pod are closed at once', async () => {
+  it('that open after their pod has ended are closed at once', async () => {
     const late = gate<Duplex>();
     const opening = rejectionOf(connections.open('a', () => late.promise));
     const other = gate<Duplex>();

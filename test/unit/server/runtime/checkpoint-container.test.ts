@@ -44,7 +44,7 @@ describe('checkpointToArchive', () => {
     expect(stdout).toBe('memory of c1');
   });
 
-  it('leaves nothing when the Engine fails', async () => {
+  it('leaves nothing behind when the Engine fails', async () => {
     const failing: Checkpoint = async (...args) => {
       await writesImages(...args);
       throw unavailable('criu gave up');

@@ -102,7 +102,7 @@ describe('CreateContainer', () => {
     expect(bodies).toEqual([]);
   });
 
-  it('leaves nothing in a pod that was stopped meanwhile', async () => {
+  it('leaves nothing behind in a pod that was stopped meanwhile', async () => {
     onCreate = () => store.sandboxes.put({ ...pod, stopping: true });
     expect(await rejectionOf(create())).toBe(
       `FAILED_PRECONDITION pod sandbox ${pod.id} was stopped while its container was created`,

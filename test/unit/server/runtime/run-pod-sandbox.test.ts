@@ -90,14 +90,14 @@ describe('RunPodSandbox', () => {
     ]);
   });
 
-  it('does not connect a pod on the network of the node, and does not require that network to be ready', async () => {
+  it('neither connects a pod on the host network nor requires the pod network to be ready', async () => {
     services.network.condition = () => ({ ready: false, reason: 'NoCni', message: 'no CNI configuration' });
     expect(await rejectionOf(ask())).toBe('FAILED_PRECONDITION no CNI configuration');
     expect(await ask(NamespaceMode.NODE)).toEqual({ pod_sandbox_id: ID });
     expect(names()).toEqual(['create', 'checkpoint', 'start', 'inspect', 'settle']);
   });
 
-  it('returns the sandbox that a lost call has created', async () => {
+  it('returns the sandbox of an earlier call whose answer was lost', async () => {
     store.sandboxes.put(POD);
     expect(await ask()).toEqual({ pod_sandbox_id: POD.id });
     expect(calls).toEqual([]);
@@ -132,7 +132,7 @@ describe('RunPodSandbox', () => {
   });
 
   it.each(['checkpoint', 'start', 'inspect', 'attach', 'settle'])(
-    'leaves nothing when %s fails',
+    'leaves nothing behind when %s fails',
     async (step) => {
       fail[step] = new Error('torn');
       await expect(ask()).rejects.toThrow('torn');

@@ -173,7 +173,7 @@ describe('SpdyConnection', () => {
         ),
       );
     open(1, FLAG_FIN);
-    // This is more than may wait for readers.
+    // The data is more than may wait for readers.
     const data = Buffer.alloc(2 * 1024 * 1024);
     near.write(Buffer.concat([dataHeader(1, false, data.length), data]));
     open(3, 0);

@@ -258,7 +258,7 @@ describe('a SPDY connection', () => {
     expect(await textOf(streams[1])).toBe('');
   });
 
-  it('fails writes after its end', async () => {
+  it('fails writes after the connection has ended', async () => {
     open(1);
     await until(() => streams.length === 1, 'the stream');
     const [stream] = streams;
@@ -295,7 +295,7 @@ describe('a SPDY connection', () => {
     expect(streams[0]?.destroyed).toBe(true);
   });
 
-  it('leaves nothing running after its end', async () => {
+  it('closes its streams and the transport when the peer ends', async () => {
     open(1);
     await until(() => streams.length === 1, 'the stream');
     transport.push(null);

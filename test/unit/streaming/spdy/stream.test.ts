@@ -56,7 +56,7 @@ describe('SpdyStream', () => {
     expect([pieces.at(-1), said()]).toEqual(['f', [`taken ${cost(1)}`]]);
   });
 
-  it('grants the peer the bytes that were read, in steps of half a window, and none after the end', async () => {
+  it('grants the peer the bytes that were read, in steps of half a window, and none after the peer has ended', async () => {
     stream.resume();
     stream.receive(Buffer.alloc(32 * KIB - 1), false);
     await settle();

@@ -32,7 +32,7 @@ it.each<[string, AnyRecord, AnyRecord, string[]]>([
   ['cannot be started', CREATED, FAILED, ['stopped']],
   ['is paused', RUNNING, PAUSED, []],
   ['is unpaused', PAUSED, RUNNING, []],
-  ['is being removed after its end', EXITED, { ...EXITED, state: 'removing' }, []],
+  ['is being removed after it has ended', EXITED, { ...EXITED, state: 'removing' }, []],
   ['changes in another field', RUNNING, { ...RUNNING, oomKilled: true }, []],
   ['started and ended unseen', CREATED, EXITED, ['started', 'stopped']],
   ['is running when it is found', undefined, RUNNING, ['created', 'started']],

@@ -88,7 +88,7 @@ export interface KubeletPlaces {
  */
 export async function readKubelet(places: KubeletPlaces): Promise<KubeletFacts> {
   const { processes, config, root = '/', proc = '/proc', locate = joined } = places;
-  if (config !== undefined) return fromFiles([], config, (path) => [async () => path]);
+  if (config !== undefined) return fromFiles([], config, (path) => [() => Promise.resolve(path)]);
   const kubelets = processes.filter(({ name }) => name === 'kubelet');
   const [kubelet] = kubelets;
   const onNode = (path: string) => () => locate(root, path);
@@ -114,8 +114,8 @@ type Place = () => Promise<string>;
 /** @returns the places where one of kubelet's paths may be read, the best place first. */
 type Locate = (path: string) => readonly Place[];
 
-async function joined(root: string, path: string): Promise<string> {
-  return join(root, path);
+function joined(root: string, path: string): Promise<string> {
+  return Promise.resolve(join(root, path));
 }
 
 async function withoutProcess(locate: Locate): Promise<KubeletFacts> {

@@ -25,9 +25,11 @@ export function engineContainerd(
   const { engine, directories, files } = facts;
   const daemon = parseObject(files[daemonJsonOf(facts)]?.text ?? '');
   const told =
-    engine?.info.Containerd?.Address ||
-    flagOf(engine?.dockerdArguments ?? [], 'containerd') ||
-    text(daemon?.containerd);
+    [
+      engine?.info.Containerd?.Address,
+      flagOf(engine?.dockerdArguments ?? [], 'containerd'),
+      text(daemon?.containerd),
+    ].find((address) => address !== undefined && address !== '') ?? '';
   const hasOwn = directories[OWN_CONTAINERD]?.includes('containerd.sock') === true;
   const path = plain(told === '' && hasOwn ? `${OWN_CONTAINERD}/containerd.sock` : told);
   return { path, isShared: path === '' || path === NODE_CONTAINERD };

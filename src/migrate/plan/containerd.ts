@@ -105,7 +105,10 @@ export function containerdConfig(settings: TargetSettings, node: TargetNode): Js
       [IMAGES]: {
         ...(settings.snapshotter === '' ? {} : { snapshotter: settings.snapshotter }),
         ...(node.sandboxImage === '' ? {} : { pinned_images: { sandbox: node.sandboxImage } }),
-        registry: { config_path: node.registryPath || CERTS_D },
+        registry: {
+          config_path:
+            node.registryPath === undefined || node.registryPath === '' ? CERTS_D : node.registryPath,
+        },
       },
       [RUNTIME]: {
         ...(settings.selinux ? { enable_selinux: true } : {}),

@@ -3,7 +3,6 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { EngineVersion } from '../../../../src/engine/types';
 import type { Target } from '../../../../src/migrate/mapping/row';
 import { makePlan, type Plan, type PlanInput } from '../../../../src/migrate/plan/plan';
 import { KUBELET_FILES, nodeFacts, type FakeNode } from './node-facts';
@@ -210,7 +209,11 @@ describe('a containerd that the Engine shares', () => {
       facts: {
         engine: {
           ...nodeFacts().engine!,
-          version: { Version: '27.5.1', Components: [{ Name: 'containerd', Version }] } as EngineVersion,
+          version: {
+            ...nodeFacts().engine!.version,
+            Version: '27.5.1',
+            Components: [{ Name: 'containerd', Version }],
+          },
         },
       },
     });

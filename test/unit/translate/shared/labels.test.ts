@@ -134,7 +134,7 @@ describe('readExtra', () => {
 
   it.each([
     { desc: 'no label', text: undefined },
-    { desc: 'empty', text: '' },
+    { desc: 'an empty text', text: '' },
     { desc: 'truncated JSON', text: JSON.stringify(good).slice(0, -5) },
     { desc: 'null', text: 'null' },
     { desc: 'a string', text: '"v"' },

@@ -22,7 +22,7 @@ describe('parseNetDev', () => {
     expect(parseNetDev('')).toEqual([]);
   });
 
-  it('uses eth0 as the default, or else the first interface, and never loopback', () => {
+  it('returns interfaces of which toNetworkReading takes eth0 as the default, or else the first, and never loopback', () => {
     const all = parseNetDev(NET_DEV);
     const { defaultInterface, others } = toNetworkReading(all, Long.ONE);
     expect([defaultInterface?.name, ...others.map(({ name }) => name)]).toEqual(['eth0', 'net1']);

@@ -225,13 +225,13 @@ it('a daemon releases all claims at the end', async () => {
   expect(held.has(way)).toBe(false);
 });
 
-it('the same socket is the same way under all its names', async () => {
+it('wayKey returns one key for all names of a socket, and different keys for different hosts', async () => {
   expect(await wayKey('unix:///var/run/x')).toBe(await wayKey('unix:///var/run/x'));
   expect(await wayKey('unix:///proc/self/../version')).toBe(await wayKey('unix:///proc/version'));
   expect(await wayKey('tcp://a:1')).not.toBe(await wayKey('tcp://a:2'));
 });
 
-describe('a daemon without others', () => {
+describe('OneDaemon', () => {
   const NEVER = new Promise<never>(() => undefined);
   const FACTS = { id: 'ENGINE', rootDir: '/var/lib/docker' } as EngineFacts;
   let told: unknown[];
@@ -264,7 +264,7 @@ describe('a daemon without others', () => {
       ...(times === undefined ? {} : { times }),
     });
   }
-  /** The result of a promise, as soon as it is known. */
+  /** Returns an object whose member gets the result of a promise. */
   const fate = (promise: Promise<unknown>): { now: unknown } => {
     const found: { now: unknown } = { now: 'pending' };
     promise.then(

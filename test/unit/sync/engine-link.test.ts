@@ -397,7 +397,7 @@ describe('waiting', () => {
     }
   });
 
-  it('for a write includes an Engine that is just coming back', async () => {
+  it('for a write lasts until an Engine that comes back is connected', async () => {
     const made = await connected(room({ writePatience: 5_000 }));
     made.engine.stop();
     await isDown(made);

@@ -33,7 +33,7 @@ const hang = (method: string): void => void made.engine.gates.set(method, () => 
 const isReady = (): Promise<void> => until(() => made.link.state.ready, 'the link');
 
 describe('an Engine whose /info hangs', () => {
-  it('is asked once, reports why it is not ready, and has its containers listed meanwhile', async () => {
+  it('is asked once, is not ready for that reason, and has its containers listed meanwhile', async () => {
     const info = gate();
     made.engine.gates.set('info', () => info.promise);
     made.link.start();

@@ -93,7 +93,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-it('a daemon claims the way and the Engine before it lists or follows anything', async () => {
+it('a daemon claims the endpoint and the Engine before it lists or follows anything', async () => {
   start();
   const info = gate();
   room.engine.gates.set('info', () => info.promise);
@@ -107,7 +107,7 @@ it('a daemon claims the way and the Engine before it lists or follows anything',
 });
 
 it.each([
-  ['the way', () => way],
+  ['the endpoint', () => way],
   ['the Engine', () => key()],
 ])(
   'a daemon waits while another one has claimed %s, logs that once, and serves when the claim is gone',
@@ -118,7 +118,7 @@ it.each([
     await until(isTaken);
     expect(room.link.state).toEqual({ ready: false, reason: REASON, word: 'EngineTaken' });
     const versions = room.engine.count('version');
-    // The daemon checks from time to time whether it is still the same Engine, but claims the way only when
+    // The daemon checks from time to time if it is still the same Engine, but claims the endpoint only when
     // it is free.
     if (what() === key()) await until(() => room.engine.count('version') > versions + 3);
     expect([room.engine.count('events'), room.engine.count('listContainers')]).toEqual([0, 0]);
@@ -284,7 +284,7 @@ describe('OneDaemon', () => {
     jest.useRealTimers();
   });
 
-  it('removes dead claims once, and claims the way at each connection', async () => {
+  it('removes dead claims once, and claims the endpoint at each connection', async () => {
     const one = daemon();
     await one.holdWay(stop.signal, onTaken);
     await one.holdWay(stop.signal, onTaken);
@@ -319,7 +319,7 @@ describe('OneDaemon', () => {
     expect(story.slice(2)).toEqual([`release ${way}`]);
   });
 
-  it('releases the way even if the release of the Engine fails', async () => {
+  it('releases the endpoint even if the release of the Engine fails', async () => {
     const released: string[] = [];
     const release = (one: string): Promise<void> => {
       released.push(one);
@@ -373,7 +373,7 @@ describe('OneDaemon', () => {
     expect(takes()).toHaveLength(1);
   });
 
-  it('waits for the way as long as necessary', async () => {
+  it('waits for the endpoint as long as necessary', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     taken.set(way, OTHER);
     const holding = fate(daemon().holdWay(stop.signal, onTaken));

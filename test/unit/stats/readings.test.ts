@@ -92,7 +92,7 @@ describe('PodSums of several ended containers', () => {
     expect(used({ pause: 1 })).toBe(101);
   });
 
-  it('forgets only what has ended with the pod', () => {
+  it('adds nothing for a container that ends after its pod was forgotten', () => {
     used({ pause: 1, a: 100 });
     sums.forget('pod');
     sums.end('a');

@@ -208,7 +208,7 @@ it('the data of an event is requested again when the inspect failed', async () =
   await made.told(containerEvent('update'));
   expect(made.complaints).toEqual(['Cannot apply an event of Docker Engine: not now']);
   expect(made.store.containers.get(CONTAINER_ID)?.resources.memoryLimit.toString()).not.toBe('67108864');
-  // Each periodic comparison does this. Its list does not contain limits.
+  // Each periodic comparison inspects the container again, because its list does not contain limits.
   await made.resync.run(false, new AbortController().signal);
   expect(made.store.containers.get(CONTAINER_ID)?.resources.memoryLimit.toString()).toBe('67108864');
 });

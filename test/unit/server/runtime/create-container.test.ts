@@ -70,7 +70,7 @@ describe('the record of a new container', () => {
     expect(store.containers.get(ID)).toBeUndefined();
   });
 
-  it('keeps what was learned of the container meanwhile', async () => {
+  it('keeps the state that dockbridge learns of while CreateContainer runs', async () => {
     const { store, life, create } = room();
     const busy = gate();
     const started = runningContainer({ id: ID, state: 'exited', pid: 0, finishedAt: FINISHED });

@@ -123,7 +123,7 @@ describe('readExtra', () => {
     shadowed: { a: 'b' },
   };
 
-  it('returns what was written', () => {
+  it('returns the value that was written', () => {
     expect(readExtra({ [EXTRA_LABEL]: JSON.stringify(good) }, example)).toEqual(good);
   });
 

@@ -1,5 +1,5 @@
-// Fails on what makes two builds of a Dockerfile differ, or an image larger than it must be: a base without a version, ADD of what
-// the network has on that day, package lists that stay in a layer.
+// Fails if two builds of a Dockerfile may differ, or if an image is larger than necessary: a base without a version, ADD of a
+// URL, or package lists that stay in a layer.
 //
 //   check-dockerfiles.mjs [FILE...]   default: all that git knows
 import { execFileSync } from 'node:child_process';

@@ -12,10 +12,10 @@ while [ ${#waiting[@]} -gt 0 ]; do
   waiting=("${waiting[@]:1}")
   [ -z "${seen[$package]:-}" ] || continue
   depends=$(dpkg-query -W -f '${db:Status-Status}, ${Pre-Depends}, ${Depends}' "$package" 2>/dev/null) || continue
-  # Packages that are not installed are alternatives, or only names.
+  # Packages that are not installed are unused alternatives or virtual packages.
   [[ $depends == installed,* ]] || continue
   seen[$package]=yes
-  # "libc6 (>= 2.34), debconf | debconf-2.0" without the versions.
+  # Turns "libc6 (>= 2.34), debconf | debconf-2.0" into "libc6 debconf debconf-2.0".
   # shellcheck disable=SC2207 # names of packages hold no blanks
   waiting+=($(sed 's/([^)]*)//g; s/[,|]/ /g' <<<"${depends#installed,}"))
 done

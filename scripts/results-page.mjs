@@ -1,9 +1,9 @@
-// results-page.mjs DIR [FILE]: makes docs/results.md (FILE, or standard output) of what `RESULTS=DIR .ci/run` has kept:
+// results-page.mjs DIR [FILE]: makes docs/results.md (FILE, or standard output) from the files of `RESULTS=DIR .ci/run`:
 //   run.json                                         the machine, versions and date (run-facts.mjs)
 //   steps                                            a line each: seconds, tab, passed or failed, tab, the command
 //   unit, integration, integration-2, churn .json    jest's
 //   SUITE-ENGINE                                     `N passed, N failed, N skipped`; no ENGINE: the one that is installed
-// A file that is not there makes no row: what has not run is not on the page.
+// A missing file makes no row, so the page lacks the suites that did not run.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';

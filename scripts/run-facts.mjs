@@ -1,6 +1,6 @@
-// run-facts.mjs DIR SECONDS: writes DIR/run.json, which says of a run of .ci/run that has just ended what the results in DIR
-// do not tell: when and how long it ran, of which commit, on which machine, with which versions. Its steps stand in
-// DIR/steps. Programs are asked themselves; a program that does not answer is an error.
+// run-facts.mjs DIR SECONDS: writes DIR/run.json about the run of .ci/run that has just ended, in addition to the results
+// in DIR: its time and duration, its commit, the machine and the versions. DIR/steps has its steps. The versions come from
+// the programs themselves; a program that does not answer is an error.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';

@@ -1,4 +1,4 @@
-// Makes the page of `dockbridge cri show --html`, without its data, of the sources in page/ (docs/adr/0075).
+// Makes the page of `dockbridge cri show --html`, without its data, from the sources in page/ (docs/adr/0075).
 //
 //   tape-page.mjs FILE
 import { build } from 'esbuild';

@@ -1,5 +1,5 @@
-// benchmark.mjs DIR: prints what critest measured (-benchmarking-output-dir DIR) beside what the bare Engine at
-// DOCKER_HOST takes for the calls below it, in ms: median and slowest.
+// benchmark.mjs DIR: prints the times that critest measured (-benchmarking-output-dir DIR) next to the times of
+// the bare Engine at DOCKER_HOST for the same calls, in ms: median and slowest.
 import { readdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';

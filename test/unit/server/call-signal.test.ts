@@ -11,7 +11,7 @@ beforeEach(async () => {
 afterEach(() => room.stop());
 
 describe('the signal of a call', () => {
-  /** Runs until its signal, and reports its start and the reason of its end. */
+  /** Sets a handler that runs until its signal fires. Returns its start, and the reason of its end. */
   function patient(): { begun: Promise<AbortSignal>; ended: Promise<unknown> } {
     let [begin, end]: [(signal: AbortSignal) => void, (reason: unknown) => void] = [
       () => undefined,
@@ -84,7 +84,7 @@ describe('the signal of a call', () => {
     await room.expectAlive();
   });
 
-  it('tolerates a handler that ends after the cancellation', async () => {
+  it('may fire before the handler ends, and later calls are answered', async () => {
     let [begin, finish]: [() => void, () => void] = [() => undefined, () => undefined];
     const begun = new Promise<void>((resolve) => (begin = resolve));
     const finished = new Promise<void>((resolve) => (finish = resolve));

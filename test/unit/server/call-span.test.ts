@@ -78,7 +78,7 @@ it.each([
   [internal('with a command line'), 'INTERNAL', grpc.status.INTERNAL],
   [failedPrecondition('quotes a command'), undefined, grpc.status.FAILED_PRECONDITION],
 ])(
-  'the span of a call has the code of a failure, and only our own failures mark it as failed',
+  'the span of a call has the code of a failure, and only our own failures mark it as failed (%s)',
   async (error, failed, code) => {
     handler = () => Promise.reject(error);
     await expect(send()).rejects.toMatchObject({ code });

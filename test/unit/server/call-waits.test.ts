@@ -79,7 +79,9 @@ describe('a call', () => {
     ['nothing', () => client.call('ListMetricDescriptors', {})],
     ['whenListed container true', () => client.stream('StreamContainers', {}).connected],
     ['whenSyncedOnce true', () => client.stream('GetContainerEvents', {}).connected],
-  ])('waits for %s', async (waits, call) => expect(await why(call())).toBe(waits));
+  ])('waits for this (the wait, its arguments, and if it has a signal): %s', async (waits, call) =>
+    expect(await why(call())).toBe(waits),
+  );
 
   it('that changes something is refused before it waits, and other calls are not', async () => {
     refusal = failedPrecondition('this dockbridge only observes');

@@ -20,13 +20,16 @@ it.each([
   ['NOT_FOUND', notFound('no such pod')],
   ['UNAVAILABLE', unavailable('no such pod')],
   ['FAILED_PRECONDITION', failedPrecondition('no such pod')],
-])('a call answers %s for that error, with its message, and logs nothing', async (code, error) => {
-  room.handler = () => Promise.reject(error);
-  expect(await room.failure()).toEqual({ code, details: 'no such pod' });
-  expect(room.reports).toEqual([expect.objectContaining({ code })]);
-  expect(room.errors).toEqual([]);
-  await room.expectAlive();
-});
+])(
+  'a call that fails with %s answers with the code and the message, and logs nothing',
+  async (code, error) => {
+    room.handler = () => Promise.reject(error);
+    expect(await room.failure()).toEqual({ code, details: 'no such pod' });
+    expect(room.reports).toEqual([expect.objectContaining({ code })]);
+    expect(room.errors).toEqual([]);
+    await room.expectAlive();
+  },
+);
 
 it('a call logs an INTERNAL error with its stack', async () => {
   room.handler = () => Promise.reject(internal('the impossible'));
@@ -59,9 +62,9 @@ describe.each<[string, unknown]>([
   // A handler may reject with any value.
   const reason = thrown as Error;
   it.each<[string, Handler]>([
-    ['when it is rejected with', () => Promise.reject(reason)],
+    ['as the reason of a rejection', () => Promise.reject(reason)],
     [
-      'when it is thrown synchronously',
+      'thrown synchronously',
       () => {
         throw thrown;
       },

@@ -96,7 +96,7 @@ describe('ControlSocket', () => {
       });
       const answer = rejectionOf(askForStatus(path()));
       await hasBegun;
-      // The daemon's own limit comes first.
+      // The limit of the daemon, 4 s, passes before that of the caller.
       jest.advanceTimersByTime(4_500);
       expect(await answer).toMatch(/The status took longer than 4000 ms/);
     } finally {
@@ -104,7 +104,7 @@ describe('ControlSocket', () => {
     }
   });
 
-  it('reports that no daemon is there, or that the daemon does not know the question', async () => {
+  it('gives no status if no daemon is there, and an error if the daemon is too old to know the request', async () => {
     expect(await askForStatus(path())).toBeUndefined();
     const old: Server = createServer((_request, response) => response.writeHead(404).end('POST /hand-over'));
     await new Promise<void>((resolve) => old.listen(path(), resolve));
@@ -115,7 +115,7 @@ describe('ControlSocket', () => {
     }
   });
 
-  it('refuses an answer without an end', async () => {
+  it('is not read any further when an answer exceeds 1 MiB', async () => {
     const endless: Server = createServer((_request, response) => {
       const more = (): void => {
         while (!response.destroyed && response.write('x'.repeat(65_536)));

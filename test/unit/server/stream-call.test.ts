@@ -54,7 +54,7 @@ function open(request = Buffer.alloc(0)): grpc.ClientReadableStream<Buffer> {
   return call;
 }
 
-/** First the ids of the containers, then the end of the stream. */
+/** Returns the ids of the containers, and then the status of the stream. */
 async function read(call = open()): Promise<string[]> {
   const ended = new Promise<string>((resolve) =>
     call.on('status', ({ code, details }) => resolve(`${grpc.status[code]} ${details}`)),
@@ -115,7 +115,7 @@ describe('wrapStream', () => {
     expect(errors).toEqual(['Call failed unexpectedly: this is a bug']);
   });
 
-  it('refuses an invalid message', async () => {
+  it('refuses an invalid request', async () => {
     handler = () => messages('a');
     const [answer] = await read(open(Buffer.from([0xff])));
     expect(answer).toMatch(/^INVALID_ARGUMENT request: cannot be decoded/);
@@ -127,7 +127,7 @@ describe('wrapStream', () => {
     expect(await read()).toEqual(['UNAVAILABLE no Engine']);
   });
 
-  it('sends headers before any message when the handler is at work', async () => {
+  it('sends headers before any message once the handler is at work', async () => {
     let begun = false;
     const go = gate();
     handler = () => {

@@ -57,7 +57,7 @@ export class VersionServer {
     return this.server.stop();
   }
 
-  /** Keeps the bytes on the wire as they are. */
+  /** Sends the bytes of a request as they are. */
   send(request: Buffer, options: grpc.CallOptions = {}): Running {
     let call!: grpc.ClientUnaryCall;
     const answer = new Promise<Buffer>((resolve, reject) => {

@@ -52,7 +52,7 @@ describe('block devices', () => {
     [2 ** 44 + 0x801, '4104:1'],
   ])('are numbered as in glibc: %d is %s', (dev, number) => expect(deviceNumber(dev)).toBe(number));
 
-  it('are the first three words of a line', () => {
+  it('are read from the first three words of each line of diskstats', () => {
     expect([...parseDiskstats('259 0 nvme0n1 1\n  x 0 sda\n 8   16 sdb\nno numbers here\n')]).toEqual([
       ['259:0', '/dev/nvme0n1'],
       ['8:16', '/dev/sdb'],

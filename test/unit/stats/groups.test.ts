@@ -137,7 +137,7 @@ describe('a complete cgroup of a v2 machine', () => {
     ['kernel_stack 24', 24],
     ['slab 27', 27],
     ['anon 1', undefined],
-  ])('adds up the memory of old kernels: %j', async (stat, kernel) => {
+  ])('adds up the parts of the kernel memory that old kernels report: %j', async (stat, kernel) => {
     write({ ...FILES, 'memory.stat': stat });
     expect((await group.detail())?.kernel).toBe(kernel);
   });
@@ -149,7 +149,7 @@ describe('a complete cgroup of a v2 machine', () => {
     });
   });
 
-  it('does not close during a read, and reads nothing afterwards', async () => {
+  it('reads nothing once it is closed', async () => {
     write(FILES);
     await group.usage();
     await group.close();
@@ -304,7 +304,7 @@ describe('parsing', () => {
   it.each([
     [2 ** 60, undefined],
     [2 ** 60 - 1024, 2 ** 60 - 1024],
-  ])('returns %d for %s', (value, most) => expect(limit(BigInt(value).toString())).toBe(most));
+  ])('reads the limit %d as %s', (value, most) => expect(limit(BigInt(value).toString())).toBe(most));
 
   it('accepts only digits in a number', () => {
     expect(['12', ' 12\n', '', '-1', '1.5', 'x1', '1x', undefined].map(number)).toEqual([

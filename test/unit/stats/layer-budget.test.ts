@@ -119,7 +119,7 @@ describe('LayerBudget', () => {
     try {
       const begin = performance.now();
       let size = 0;
-      /** The seconds that each measurement takes. */
+      /** The seconds after the start at which each layer is measured. */
       const at: Record<string, number[]> = { still: [], grows: [], dear: [], broken: [] };
       start({}, (id) => {
         at[id]!.push(Math.round((performance.now() - begin) / 1000));

@@ -51,7 +51,7 @@ const { signal } = new AbortController();
 const timestamp = new ReadingClock(() => TIME).now();
 
 describe('a visible layer', () => {
-  it('is measured by a walk, with the mount point of its images', async () => {
+  it('is measured by a walk, with the directory of the images as its mount point', async () => {
     expect(await source().measure(TARGET, signal)).toEqual({
       reading: { timestamp, mountpoint: data, usedBytes: 11, inodesUsed: 12 },
       costMs: 13,
@@ -63,8 +63,8 @@ describe('a visible layer', () => {
 
   it.each([
     ['elsewhere', () => `${data}/other`],
-    ['in a directory with a longer name', () => data.slice(0, -1)],
-    ['is not known yet', () => ''],
+    ['only the beginning of a name in its path', () => data.slice(0, -1)],
+    ['not known yet', () => ''],
   ])('keeps its own mount point if that of images is %s', async (_, imageDirectory) => {
     const measured = await source({ imageDirectory }).measure(TARGET, signal);
     expect(measured?.reading.mountpoint).toBe(layer);
@@ -143,7 +143,7 @@ describe('upperDirectory', () => {
 });
 
 describe('quotaUsage', () => {
-  it('reads both directories itself, because without a quota they have equal numbers', async () => {
+  it('finds no quota on an ordinary file system, so that the layer is walked', async () => {
     await writeFile(join(layer, 'file'), 'x');
     const measured = await source().measure(TARGET, signal);
     expect(measured?.reading.usedBytes).toBe(11);

@@ -33,9 +33,10 @@ describe('limit', () => {
     ['0\n', 0],
     ['67108864\n', 67_108_864],
   ])('of %j is %j', (text, value) => expect(limit(text)).toBe(value));
-
-  it('is undefined for a value that is not a plain number', () => expect(number('12 34')).toBeUndefined());
 });
+
+it('number is undefined for a text that is not a plain number', () =>
+  expect(number('12 34')).toBeUndefined());
 
 describe('pressure', () => {
   it('accepts the lack of the full line in cpu.pressure of old kernels', () => {

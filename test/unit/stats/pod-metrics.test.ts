@@ -34,7 +34,7 @@ const image = imageRecord({ repoTags: ['busybox:1'] });
 const pod = sandboxRecord();
 const app = containerRecord({ state: 'running', pid: 200, imageId: image.id, image: 'busybox:1' });
 
-/** Everything is empty unless a test sets it. */
+/** A source whose readings a test may replace. */
 class FakeSource implements UsageSource {
   readonly signals: (AbortSignal | undefined)[] = [];
   details = new Map<string, TargetDetail>([

@@ -10,7 +10,7 @@ const memory = (usage: number): UsageReading => ({
 });
 
 describe('the sum of a pod', () => {
-  it('omits values that some of its containers lack', () => {
+  it('adds up each value over the containers that have it', () => {
     const sums = new PodSums();
     const members = { a: cpu(5), b: memory(7), c: {}, d: cpu(9) };
     expect(sums.sum('pod', new Map(Object.entries(members)))).toEqual({

@@ -22,7 +22,7 @@ describe('parseNetDev', () => {
     expect(parseNetDev('')).toEqual([]);
   });
 
-  it('uses eth0 as the default, or else the first interface, and never loopback', () => {
+  it('returns interfaces of which toNetworkReading takes eth0 as the default, or else the first, and never loopback', () => {
     const all = parseNetDev(NET_DEV);
     const { defaultInterface, others } = toNetworkReading(all, Long.ONE);
     expect([defaultInterface?.name, ...others.map(({ name }) => name)]).toEqual(['eth0', 'net1']);
@@ -92,7 +92,7 @@ describe('PodSums of several ended containers', () => {
     expect(used({ pause: 1 })).toBe(101);
   });
 
-  it('forgets only what has ended with the pod', () => {
+  it('adds nothing for a container that ends after its pod was forgotten', () => {
     used({ pause: 1, a: 100 });
     sums.forget('pod');
     sums.end('a');

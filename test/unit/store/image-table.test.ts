@@ -25,7 +25,7 @@ describe('ImageTable', () => {
     { desc: 'ambiguous', prefix: 'aa', found: [ID.a, ID.b] },
     { desc: 'complete', prefix: ID.b, found: [ID.b] },
     { desc: 'unknown', prefix: 'bb', found: [] },
-  ])('byIdPrefix finds an image by a prefix: $desc', ({ prefix, found }) => {
+  ])('byIdPrefix finds the images with a prefix: $desc', ({ prefix, found }) => {
     const table = tableOf(image(ID.a, []), image(ID.b, []));
     expect(table.byIdPrefix(prefix).map(({ id }) => id)).toEqual(found);
   });
@@ -106,7 +106,7 @@ describe('ImageTable', () => {
       expect(table.isNewerThan(ID.a, table.ask())).toBe(false);
     });
 
-    it('but keeps images that are newer than a list without them', () => {
+    it('when a list that was requested later lacked the image, and only then', () => {
       const table = tableOf(image(ID.a, []));
       const first = table.ask();
       const second = table.ask();

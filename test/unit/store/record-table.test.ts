@@ -30,7 +30,7 @@ describe('RecordTable', () => {
     { desc: 'a text longer than the id', given: 'dd', found: undefined },
     { desc: 'the middle of an id', given: 'bc1', found: undefined },
     { desc: 'an empty text', given: '', found: undefined },
-  ])('resolve accepts or refuses $desc', ({ given, found }) =>
+  ])('resolve returns $found for $desc', ({ given, found }) =>
     expect(table.resolve(given, 'f')?.id).toBe(found),
   );
 
@@ -158,7 +158,7 @@ describe('ContainerTable', () => {
     expect([of('s1'), of('s2')]).toEqual([['b'], []]);
   });
 
-  it('returns the latest record of each', () => {
+  it('returns the latest record of each container of a sandbox', () => {
     const table = new ContainerTable();
     table.put(containerRecord({ id: 'a', sandboxId: 's' }));
     table.put(runningContainer({ id: 'a', sandboxId: 's' }));

@@ -26,7 +26,7 @@ const ANSWERS: Record<EngineState, string> = {
   unknown: 'may-run created',
 };
 
-it.each(Object.entries(ANSWERS))('%s: %s', (name, answers) => {
+it.each(Object.entries(ANSWERS))('a container in the state %s is or has: %s', (name, answers) => {
   const state = name as EngineState;
   const container = runningContainer({ state });
   const told = [

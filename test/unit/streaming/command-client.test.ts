@@ -34,7 +34,7 @@ describe('the end of outputs', () => {
     expect(getEventListeners(stalled.signal, 'abort')).toEqual([]);
   };
 
-  /** Returns whether the end has come. */
+  /** Returns a function that says whether the end has come. */
   function followed(end: Promise<void>): () => boolean {
     let isOver = false;
     void end.then(() => (isOver = true));
@@ -162,7 +162,7 @@ describe('statusText', () => {
     });
   });
 
-  it('was text in earlier versions, and empty for success', () => {
+  it('is text in earlier versions, and empty for success', () => {
     expect(statusText({ kind: 'exited', code: 0 }, 3)).toBe('');
     expect(statusText({ kind: 'exited', code: 7 }, 1)).toContain('7');
     expect(statusText({ kind: 'failed', message: 'no' }, 2)).toBe('no');

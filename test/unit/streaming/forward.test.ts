@@ -11,7 +11,7 @@ const V4 = channelProtocol('v4.channel.k8s.io')!;
 describe('a forwarded connection', () => {
   let data: Duplex;
   let error: PassThrough;
-  /** Returns the text that its client got on the error stream. */
+  /** The text that the client gets on the error stream. */
   let told: Promise<string>;
   let application: Duplex;
   let fromClient: PassThrough;

@@ -130,7 +130,7 @@ describe('a URL', () => {
     expect((await fetch(url.replace(/[^/]+$/, 'wrong'))).status).toBe(404);
   });
 
-  it('must be requested with a known upgrade', async () => {
+  it('must be requested with a known upgrade and a known protocol', async () => {
     const reply = await upgrade(server.execUrl(EXEC), { Upgrade: 'h2c' });
     expect(reply).toMatchObject({
       status: 400,
@@ -155,7 +155,7 @@ describe('a URL', () => {
     });
   });
 
-  it('accepts a list of protocols, and upgrades in capitals', async () => {
+  it('accepts a list of protocols, and the name of the upgrade in lower case', async () => {
     const reply = await upgrade(server.execUrl(EXEC), {
       ...{ Upgrade: 'spdy/3.1', 'X-Stream-Protocol-Version': 'v9.channel.k8s.io, v3.channel.k8s.io' },
     });
@@ -181,7 +181,7 @@ describe('versionOf', () => {
     ['v3.channel.k8s.io', 3],
     ['channel.k8s.io', 1],
     ['portforward.k8s.io', 1],
-  ])('%s is %d', (protocol, version) => expect(versionOf(protocol)).toBe(version));
+  ])('returns for %s the version %d', (protocol, version) => expect(versionOf(protocol)).toBe(version));
 });
 
 describe('a refusal', () => {

@@ -37,7 +37,7 @@ async function listen(more: Partial<StreamingOptions> = {}): Promise<StreamingSe
   return server;
 }
 
-describe('a client that stops', () => {
+describe('a client of the streaming server', () => {
   it('is disconnected when it opens no streams within the creation timeout', async () => {
     const { execUrl } = bound(await listen({ creationTimeoutMs: 50 }));
     const client = await SpdyClient.dial(execUrl(), 'v4.channel.k8s.io');
@@ -213,7 +213,7 @@ describe('a server with a certificate', () => {
     socket.destroy();
   });
 
-  it('does not answer plain HTTP, and distinguishes other requests as without a certificate', async () => {
+  it('does not answer plain HTTP, and answers 404 to a request with a wrong token', async () => {
     const { execUrl } = bound(await listen({ tls: await ownCertificate() }));
     const url = execUrl();
     await expect(upgradeToSpdy(url.replace('https', 'http'), 'v4.channel.k8s.io')).rejects.toThrow();
@@ -232,7 +232,7 @@ afterAll(async () => {
   if (certificate !== undefined) await rm(dirname((await certificate).certFile), { recursive: true });
 });
 
-/** The first test that needs the certificate makes it. */
+/** Returns the certificate of these tests, which the first call makes. */
 async function ownCertificate(): Promise<TlsFiles> {
   certificate ??= mkdtemp(join(tmpdir(), 'dockbridge-tls-')).then(async (directory) => selfSigned(directory));
   return certificate;

@@ -185,7 +185,7 @@ describe('a session of exec or attach', () => {
     expect(socket.calls).toEqual(['terminate']);
   });
 
-  it('ends at once if the URL was for port-forward', async () => {
+  it('ends at once if the client has opened the tunnel of a port-forward', async () => {
     await serveSession(parts, { kind: 'exec', request }, { kind: 'tunnel', socket: asWebSocket(socket) });
     expect([socket.calls, client]).toEqual([['terminate'], undefined]);
   });

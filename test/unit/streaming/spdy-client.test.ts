@@ -111,7 +111,7 @@ describe('a client of exec or attach over SPDY', () => {
     expect(client.gone.reason).toEqual(new Error('the client has disconnected'));
   });
 
-  it('of an old version gets nothing for a success, and text for a failure', async () => {
+  it('of version 2 gets a failure as text', async () => {
     const { client, streams } = await connected({ ...ALL, tty: false }, 2);
     const error = heard(streams.error);
     await until(() => streams.resize.destroyed, 'the refusal of sizes');

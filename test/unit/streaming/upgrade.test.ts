@@ -133,14 +133,17 @@ describe('a client of SPDY', () => {
     client.close();
   });
 
-  it.each(PROTOCOLS.slice(2))('of %s has no such stream, and is not awaited', async (protocol) => {
-    const client = await SpdyClient.dial(execUrl(true), protocol);
-    const [stray] = open(client, 'resize');
-    await until(() => stray!.destroyed, 'the refusal');
-    open(client, 'error', 'stdin', 'stdout');
-    await session.promise;
-    client.close();
-  });
+  it.each(PROTOCOLS.slice(2))(
+    'of %s has no stream for sizes, and its session does not wait for one',
+    async (protocol) => {
+      const client = await SpdyClient.dial(execUrl(true), protocol);
+      const [stray] = open(client, 'resize');
+      await until(() => stray!.destroyed, 'the refusal');
+      open(client, 'error', 'stdin', 'stdout');
+      await session.promise;
+      client.close();
+    },
+  );
 
   it.each([
     { protocol: PROTOCOLS[0]!, said: /^\{.*"reason":"ExitCode","message":"7"/ },

@@ -87,18 +87,21 @@ describe('exec over WebSocket', () => {
     expect(messages).toEqual(['1:', '3:{"metadata":{},"status":"Success"}']);
   });
 
-  it.each(['base64.channel.k8s.io', 'v4.base64.channel.k8s.io'])('%s', async (protocol) => {
-    const { socket, messages, closed } = await open(execUrl(), protocol);
-    const streams = await client.promise;
-    socket.send(`0${Buffer.from('in').toString('base64')}`);
-    const first = await firstOf(streams.stdin);
-    expect(first).toBe('in');
-    put(streams.stdout, 'out');
-    exitCode.resolve(0);
-    await closed;
-    expect(messages.slice(0, 2)).toEqual(['1', `1${Buffer.from('out').toString('base64')}`]);
-    expect(messages).toHaveLength(protocol.startsWith('v4') ? 3 : 2);
-  });
+  it.each(['base64.channel.k8s.io', 'v4.base64.channel.k8s.io'])(
+    'with %s has base64 in both directions',
+    async (protocol) => {
+      const { socket, messages, closed } = await open(execUrl(), protocol);
+      const streams = await client.promise;
+      socket.send(`0${Buffer.from('in').toString('base64')}`);
+      const first = await firstOf(streams.stdin);
+      expect(first).toBe('in');
+      put(streams.stdout, 'out');
+      exitCode.resolve(0);
+      await closed;
+      expect(messages.slice(0, 2)).toEqual(['1', `1${Buffer.from('out').toString('base64')}`]);
+      expect(messages).toHaveLength(protocol.startsWith('v4') ? 3 : 2);
+    },
+  );
 
   it('without any protocol uses the first version', async () => {
     const { messages, closed } = await open(execUrl());
@@ -116,7 +119,7 @@ describe('exec over WebSocket', () => {
     exitCode.resolve(0);
   });
 
-  it('holds at most a budget of data that the backend does not read', async () => {
+  it('holds a limited amount of data that the backend does not read', async () => {
     const { socket } = await open(execUrl(), 'v5.channel.k8s.io');
     const streams = await client.promise;
     const bytes = 64 * 1024 * 1024;
@@ -165,7 +168,7 @@ describe('exec over WebSocket', () => {
 });
 
 describe('port-forward over WebSocket channels', () => {
-  it('begins with the ports, and reports one on which nobody listens', async () => {
+  it('begins with the ports, and reports each on which nobody listens', async () => {
     const url = server.portForwardUrl({ sandboxId: 's', ports: [80, 443] });
     const { messages, closed } = await open(url, 'v4.channel.k8s.io');
     expect(await closed).toBe(1000);

@@ -31,7 +31,7 @@ it('a container that could not be inspected is inspected again until that succee
 });
 
 it.each([
-  { desc: 'the output of a torn start', call: 'salvage', state: NEVER_STARTED },
+  { desc: 'the output of a start that broke off', call: 'salvage', state: NEVER_STARTED },
   { desc: 'the log of an ended container', call: 'follow', state: ENDED },
 ])('$desc is copied in a later attempt, without another connection', async ({ call, state }) => {
   const room = syncRoom();
@@ -104,7 +104,7 @@ it('an Engine that cannot list its images still runs pods, and lists the images 
   await room.link.stop();
 });
 
-it('log positions that cannot be tidied up are only logged', async () => {
+it('a failure to remove log positions is only logged', async () => {
   const room = syncRoom();
   room.logs.retain = () => Promise.reject(new Error('EROFS: read-only file system'));
   room.logs.forget = () => Promise.reject(new Error('EROFS: read-only file system'));

@@ -108,7 +108,7 @@ describe('DiskUsage', () => {
     stop.abort();
   });
 
-  it('rests until the last moment of that time, and no longer', async () => {
+  it('rests for exactly twenty times the time of its work when images change', async () => {
     const { store, calls, stop } = measuring(after(1_000));
     await jest.advanceTimersByTimeAsync(1_000);
     store.images.put(imageRecord());
@@ -193,7 +193,7 @@ describe('DiskUsage', () => {
   });
 
   it.each<[string, EngineDiskUsage, object, boolean]>([
-    ['nothing', {}, { imageBytes: undefined, containerBytes: 0 }, false],
+    ['without any field', {}, { imageBytes: undefined, containerBytes: 0 }, false],
     ['without layers', { Containers: [{ SizeRw: 3 }] }, { imageBytes: undefined, containerBytes: 3 }, true],
     [
       'with more for containers than for images',
@@ -202,7 +202,7 @@ describe('DiskUsage', () => {
       true,
     ],
     [
-      'with both sizes in a store of its own',
+      'with both sizes, for images outside the containerd store',
       { LayersSize: 9, Containers: [{ SizeRw: 3 }] },
       { imageBytes: 9, containerBytes: 3 },
       false,

@@ -93,7 +93,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-it('a daemon claims the way and the Engine before it lists or follows anything', async () => {
+it('a daemon claims the endpoint and the Engine before it lists or follows anything', async () => {
   start();
   const info = gate();
   room.engine.gates.set('info', () => info.promise);
@@ -107,7 +107,7 @@ it('a daemon claims the way and the Engine before it lists or follows anything',
 });
 
 it.each([
-  ['the way', () => way],
+  ['the endpoint', () => way],
   ['the Engine', () => key()],
 ])(
   'a daemon waits while another one has claimed %s, logs that once, and serves when the claim is gone',
@@ -118,7 +118,7 @@ it.each([
     await until(isTaken);
     expect(room.link.state).toEqual({ ready: false, reason: REASON, word: 'EngineTaken' });
     const versions = room.engine.count('version');
-    // The daemon checks from time to time whether it is still the same Engine, but claims the way only when
+    // The daemon checks from time to time if it is still the same Engine, but claims the endpoint only when
     // it is free.
     if (what() === key()) await until(() => room.engine.count('version') > versions + 3);
     expect([room.engine.count('events'), room.engine.count('listContainers')]).toEqual([0, 0]);
@@ -225,13 +225,13 @@ it('a daemon releases all claims at the end', async () => {
   expect(held.has(way)).toBe(false);
 });
 
-it('the same socket is the same way under all its names', async () => {
+it('wayKey returns one key for all names of a socket, and different keys for different hosts', async () => {
   expect(await wayKey('unix:///var/run/x')).toBe(await wayKey('unix:///var/run/x'));
   expect(await wayKey('unix:///proc/self/../version')).toBe(await wayKey('unix:///proc/version'));
   expect(await wayKey('tcp://a:1')).not.toBe(await wayKey('tcp://a:2'));
 });
 
-describe('a daemon without others', () => {
+describe('OneDaemon', () => {
   const NEVER = new Promise<never>(() => undefined);
   const FACTS = { id: 'ENGINE', rootDir: '/var/lib/docker' } as EngineFacts;
   let told: unknown[];
@@ -264,7 +264,7 @@ describe('a daemon without others', () => {
       ...(times === undefined ? {} : { times }),
     });
   }
-  /** The result of a promise, as soon as it is known. */
+  /** Returns an object whose member gets the result of a promise. */
   const fate = (promise: Promise<unknown>): { now: unknown } => {
     const found: { now: unknown } = { now: 'pending' };
     promise.then(
@@ -284,7 +284,7 @@ describe('a daemon without others', () => {
     jest.useRealTimers();
   });
 
-  it('removes dead claims once, and claims the way at each connection', async () => {
+  it('removes dead claims once, and claims the endpoint at each connection', async () => {
     const one = daemon();
     await one.holdWay(stop.signal, onTaken);
     await one.holdWay(stop.signal, onTaken);
@@ -319,7 +319,7 @@ describe('a daemon without others', () => {
     expect(story.slice(2)).toEqual([`release ${way}`]);
   });
 
-  it('releases the way even if the release of the Engine fails', async () => {
+  it('releases the endpoint even if the release of the Engine fails', async () => {
     const released: string[] = [];
     const release = (one: string): Promise<void> => {
       released.push(one);
@@ -373,7 +373,7 @@ describe('a daemon without others', () => {
     expect(takes()).toHaveLength(1);
   });
 
-  it('waits for the way as long as necessary', async () => {
+  it('waits for the endpoint as long as necessary', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     taken.set(way, OTHER);
     const holding = fate(daemon().holdWay(stop.signal, onTaken));

@@ -188,7 +188,7 @@ describe('connecting', () => {
     expect([made.engine.count('events'), made.reason]).toEqual([1, 'Docker Engine has not answered yet']);
     onListed();
     await settle();
-    // A list names images by the known names.
+    // A list of containers names their images, so it waits for the list of images.
     expect(made.reason).toBe('Docker Engine has not answered yet');
     await jest.advanceTimersByTimeAsync(2_000);
     expect(made.reason).toBe('Docker Engine has not answered the inspects of all containers yet');
@@ -213,14 +213,14 @@ describe('connecting', () => {
     await until(() => made.link.state.ready);
   });
 
-  it('continues without images that cannot be awaited', async () => {
+  it('again does not report the inspects of the first list as missing', async () => {
     made.link.start();
     await until(() => made.count('resync') === 1);
     await until(() => made.link.state.ready);
     made.engine.stop();
     await until(() => !made.link.state.ready);
     made.engine.start();
-    // Known images stay known, without a step back to the first list.
+    // The records of the first connection stay valid, so no inspect counts as missing.
     const reasons = new Set<string>();
     made.resync = (_, onListed) => {
       onListed?.();
@@ -247,7 +247,7 @@ describe('connecting', () => {
     expect(made.told).toEqual([['error', 'Docker Engine is not available', { reason }]]);
   });
 
-  it('is tried again after 300 ms, and logs each reason once', async () => {
+  it('is tried again after 300 ms, and logs each new reason', async () => {
     made.way = () => Promise.reject(new Error('one'));
     made.link.start();
     await settle();
@@ -279,7 +279,7 @@ describe('connecting', () => {
 describe('an Engine that another daemon serves', () => {
   const TAKEN = { ready: false, reason: 'taken by another', word: 'EngineTaken' };
 
-  it('is refused while the claim waits, and each check is a step', async () => {
+  it('is not ready while the claim waits, and each check is a step of the loop', async () => {
     made.way = () => NEVER;
     made.link.start();
     await settle();
@@ -291,15 +291,21 @@ describe('an Engine that another daemon serves', () => {
   });
 
   it.each<[string, (made: Link) => void]>([
-    ['before', (one) => (one.way = () => Promise.reject(new EngineTaken('taken by another')))],
-    ['with its answer', (one) => (one.hold = () => Promise.reject(new EngineTaken('taken by another')))],
     [
-      'later',
+      'before the Engine is asked',
+      (one) => (one.way = () => Promise.reject(new EngineTaken('taken by another'))),
+    ],
+    [
+      'when the Engine has identified itself',
+      (one) => (one.hold = () => Promise.reject(new EngineTaken('taken by another'))),
+    ],
+    [
+      'after the connection',
       (one) =>
         (one.hold = () =>
           Promise.resolve({ displaced: Promise.reject(new EngineTaken('taken by another')) })),
     ],
-  ])('is left when it shows %s, which the claim has reported', async (_, arrange) => {
+  ])('is left, without an error in the log, when the claim fails %s', async (_, arrange) => {
     arrange(made);
     made.link.start();
     await until(() => made.reason === 'taken by another');
@@ -495,7 +501,7 @@ describe('waiting', () => {
     ['whenPodKnown', (link) => link.whenPodKnown(ID)],
     ['whenPodKnown by a short id', (link) => link.whenPodKnown('c1')],
     ['whenImagesSyncedOnce', (link) => link.whenImagesSyncedOnce()],
-  ])('%s is refused after two seconds, and ends with its caller', async (_, wait) => {
+  ])('%s is refused after two seconds, and leaves neither a waiter nor a timer', async (_, wait) => {
     expect(await endsAfter(2_000, wait(made.link))).toBe(NOT_YET);
     const waiters = Reflect.get(made.link, 'waiters') as Set<unknown>;
     expect([waiters.size, jest.getTimerCount()]).toEqual([0, 0]);
@@ -618,7 +624,7 @@ describe('the end', () => {
     expect(await waiting).toBe('UNAVAILABLE dockbridge is shutting down');
   });
 
-  it('keeps the facts for callers that ask in time', async () => {
+  it('comes after five seconds for a repeated question about the facts', async () => {
     await made.connect();
     made.engine.gates.set('info', () => gate().promise);
     const asking = rejectionOf(made.link.readFactsAgain(new AbortController().signal));

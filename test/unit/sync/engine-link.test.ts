@@ -216,7 +216,7 @@ describe('a ready link', () => {
     const calls = made.engine.calls.length;
     made.engine.emit(containerEvent('die', { exitCode: '4' }));
     await until(() => made.store.containers.get(CONTAINER_ID)?.exitCode === 4);
-    // A death costs one call (ADR 0005).
+    // The end of a container costs one call, its inspect (ADR 0005).
     expect(made.engine.calls.slice(calls)).toEqual([`inspectContainer ${CONTAINER_ID}`]);
     made.engine.emit(imageEvent);
     await until(() => made.engine.count('listImages') === 2);
@@ -397,7 +397,7 @@ describe('waiting', () => {
     }
   });
 
-  it('for a write includes an Engine that is just coming back', async () => {
+  it('for a write lasts until an Engine that comes back is connected', async () => {
     const made = await connected(room({ writePatience: 5_000 }));
     made.engine.stop();
     await isDown(made);

@@ -111,7 +111,7 @@ it('the watch ignores stops that wait for others, because containers decide how 
   expect(room.now(stops).trouble).toBeUndefined();
 });
 
-it('the watch distinguishes hanging networks from slow calls with one question', async () => {
+it('the watch distinguishes hanging networks from slow calls with one question at a time', async () => {
   const room = watch();
   const hung = { underWay: 1, slow: 1, oldestCallMs: 30_000, oldestCall: 'DELETE /containers/c' };
   expect(room.now(hung).trouble?.reason).toBe('DockerDaemonSlow');
@@ -125,7 +125,7 @@ it('the watch distinguishes hanging networks from slow calls with one question',
     /20\.10\.24 answers pings.*for 20 s.*moby#42545.*until dockerd is restarted/,
   );
   expect(room.questions).toBe(2);
-  // dockerd was restarted, so the question fails, and nothing is wrong.
+  // dockerd was restarted, so the question is answered, and nothing is wrong.
   room.answer();
   await settle();
   expect(room.now({}).trouble).toBeUndefined();
@@ -189,7 +189,7 @@ describe('the watch over several lanes', () => {
   });
   const { signal } = new AbortController();
 
-  it('adds up their calls, and names the oldest', () => {
+  it('adds up their calls except stops, and names the oldest', () => {
     loads = [
       { lane: 'image', slow: 1, oldestCallMs: 10_001, oldestCall: 'GET /a' },
       { lane: 'lifecycle', slow: 2, oldestCallMs: 18_600, oldestCall: 'GET /b' },
@@ -228,7 +228,7 @@ describe('the watch over several lanes', () => {
     ['a wait of thirty seconds', { lane: 'lifecycle', oldestWaitMs: 30_000 }],
     ['a wait for stops', { lane: 'stop', oldestWaitMs: 30_001 }],
     ['an old stop', { lane: 'stop', oldestCallMs: 10_001 }],
-  ])('does not report %s yet', (_, load) => {
+  ])('does not report %s', (_, load) => {
     loads = [{}, load];
     expect(made.trouble).toBeUndefined();
     made.look(signal);

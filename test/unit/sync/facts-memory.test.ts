@@ -53,7 +53,7 @@ it('the memory returns nothing for another endpoint, from before a boot, or of a
   }
 });
 
-it('a directory that cannot be written does not prevent serving', async () => {
+it('the memory stores nothing, and does not fail, if its directory is missing or is a file', async () => {
   await rm(directory, { recursive: true });
   await file().keep(FACTS);
   await writeFile(directory, '');
@@ -62,7 +62,7 @@ it('a directory that cannot be written does not prevent serving', async () => {
 });
 
 it.each(Object.keys(FACTS) as (keyof typeof FACTS)[])(
-  'the memory returns nothing without %s',
+  'the memory returns nothing if %s is missing or has another type, and accepts additional facts',
   async (name) => {
     await file().keep(FACTS);
     const path = join(directory, 'engine.json');

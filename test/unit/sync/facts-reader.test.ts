@@ -229,14 +229,14 @@ describe('the known facts about the Engine', () => {
     expect([store.engine, store.isEngineRecalled]).toEqual([FACTS, false]);
   });
 
-  it("are the Engine's failure if nothing else is known", async () => {
+  it('are missing, with the error of the Engine, if no earlier ones are known', async () => {
     const { usable } = read();
     answers[0]?.reject(new Error('broken'));
     await expect(usable).rejects.toThrow('broken');
     expect(told).toEqual([]);
   });
 
-  it('are not awaited by a lost connection', async () => {
+  it('are not awaited any more by a connection that is lost', async () => {
     recall.mockResolvedValue(OLD);
     const { usable } = read();
     waiting.abort(new Error('lost'));
@@ -387,7 +387,7 @@ describe('the known facts about the Engine', () => {
     expect(answers).toHaveLength(3);
   });
 
-  it('count as old from the second question on, which is logged', async () => {
+  it('count as old from the second question on, which is reported as a problem', async () => {
     expect(facts.trouble).toBeUndefined();
     store.engine = FACTS;
     read();

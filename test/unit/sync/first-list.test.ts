@@ -123,7 +123,7 @@ it('nothing is listed before the Engine has listed', async () => {
   expect(listContainers()).toHaveLength(2);
 });
 
-it('a limited number of inspects runs at a time, first those that somebody waits for', async () => {
+it('forty inspects run at a time, and the next are those that somebody waits for', async () => {
   const { answer } = begin(runningPod(MANY));
   await until(() => inspected().length === 40);
   await settle();
@@ -137,7 +137,7 @@ it('a limited number of inspects runs at a time, first those that somebody waits
   expect(inspected().at(-1)).toBe(asked);
   answer(asked);
   await status;
-  // Two of them, because the others hang and delay nobody.
+  // Two inspects were answered. The others hang, and delay nobody.
   expect(made.store.containers.size).toBe(2);
   expect(made.store.containers.get(asked)?.startedAt.isZero()).toBe(false);
   expect(listContainers()).toHaveLength(MANY);
@@ -158,7 +158,7 @@ it("a pod's status waits for its sandbox and all its containers, and for nothing
   expect(made.store.containers.ofSandbox(SANDBOX_ID)).toHaveLength(2);
 });
 
-it('a short id waits for all containers, because another may have it too', async () => {
+it('a call with a short id waits for all containers, because another id may begin with it too', async () => {
   const { answer, answerAll } = begin(runningPod(2));
   await made.link.whenListed('container');
   const status = made.link.whenContainerKnown(idOf(0).slice(0, 12));
@@ -212,7 +212,7 @@ it.each([
     desc: 'has another name, because its labels may be those of an image',
     container: ownContainerInspect({ name: 'renamed' }),
   },
-  { desc: 'has the label of another container', container: foreignLabel },
+  { desc: 'has labels that name two sandboxes', container: foreignLabel },
 ])('lists wait for the inspect of a container that $desc', async ({ container }) => {
   const { answer } = begin([...runningPod(MANY), container]);
   await until(() => made.store.listed.size === MANY + 2);

@@ -94,7 +94,7 @@ describe('handOverPods', () => {
     ]);
   });
 
-  it('reports the requests with the log and the sandbox', async () => {
+  it('gives the logs and the checkpoints the data of the container and of the sandbox', async () => {
     const sandbox = sandboxInspect();
     sandbox.HostConfig.Memory = 7;
     const room = roomWith(sandbox, containerInspect());
@@ -124,10 +124,10 @@ describe('handOverPods', () => {
   });
 
   it.each([
-    ['a paused container', { Status: 'paused' }, ['log done']],
-    ['a container that never started', CREATED_STATE, []],
-    ['a container that has ended', EXITED_STATE, []],
-  ])('links or leaves the log of %s', async (_, state, expected) => {
+    ['links the log of a paused container', { Status: 'paused' }, ['log done']],
+    ['leaves the log of a container that never started', CREATED_STATE, []],
+    ['leaves the log of a container that has ended', EXITED_STATE, []],
+  ])('%s', async (_, state, expected) => {
     const steps = await handedOver(roomWith(containerInspect({ state })), {
       letGo: () => Promise.resolve([]),
     });

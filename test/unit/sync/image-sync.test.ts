@@ -36,10 +36,10 @@ describe('the resync of images', () => {
   });
 
   it.each([
-    { desc: 'a lost tag', now: { ...A, RepoTags: [] } },
-    { desc: 'null for all names', now: { ...A, RepoTags: null, RepoDigests: null } },
+    { desc: 'lost its tag', now: { ...A, RepoTags: [] } },
+    { desc: 'null in place of names', now: { ...A, RepoTags: null, RepoDigests: null } },
     { desc: 'only <none>', now: { ...A, RepoTags: ['<none>:<none>'] } },
-  ])('$desc', async ({ now }) => {
+  ])('removes the name of an image that has $desc', async ({ now }) => {
     const { imageSync, engine, store } = roomWith(A);
     await imageSync.resync(signal);
     engine.images.set(A.Id, now);
@@ -221,7 +221,7 @@ describe('requestResync', () => {
 });
 
 describe('the first list of images', () => {
-  it('is awaited by callers that have time', async () => {
+  it('is awaited by callers until they leave', async () => {
     const { imageSync, engine } = roomWith(A);
     const listed = gate();
     engine.gates.set('listImages', () => listed.promise);

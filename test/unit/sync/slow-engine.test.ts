@@ -33,7 +33,7 @@ const hang = (method: string): void => void made.engine.gates.set(method, () => 
 const isReady = (): Promise<void> => until(() => made.link.state.ready, 'the link');
 
 describe('an Engine whose /info hangs', () => {
-  it('is asked once, reports why it is not ready, and has its containers listed meanwhile', async () => {
+  it('is asked once, is not ready for that reason, and has its containers listed meanwhile', async () => {
     const info = gate();
     made.engine.gates.set('info', () => info.promise);
     made.link.start();
@@ -208,7 +208,7 @@ it('the data of an event is requested again when the inspect failed', async () =
   await made.told(containerEvent('update'));
   expect(made.complaints).toEqual(['Cannot apply an event of Docker Engine: not now']);
   expect(made.store.containers.get(CONTAINER_ID)?.resources.memoryLimit.toString()).not.toBe('67108864');
-  // Each periodic comparison does this. Its list does not contain limits.
+  // Each periodic comparison inspects the container again, because its list does not contain limits.
   await made.resync.run(false, new AbortController().signal);
   expect(made.store.containers.get(CONTAINER_ID)?.resources.memoryLimit.toString()).toBe('67108864');
 });

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// sometimes is the condition of an entry whose test passes only by chance.
+// sometimes stands in the field "lifted by" of an entry whose test passes now and then.
 const sometimes = "sometimes"
 
 // Skip is one line of the list of skips: `test | where | lifted by | why`. A `*` in a test's name matches anything,
@@ -66,7 +66,7 @@ func holds(where string, conditions []string) bool {
 	return false
 }
 
-// LabelOf returns the name in the list of skips of a runtime with this name and version: an Engine's version up to the
+// LabelOf returns what the list of skips calls the runtime with this name and version: an Engine's version up to the
 // minor number, `containerd` up to containerd 1, and `containerd` with the major number from 2 on. Others have their name
 // and minor version, such as cri-o-1.34.
 func LabelOf(name, version string) string {

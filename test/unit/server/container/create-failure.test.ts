@@ -38,23 +38,28 @@ describe('a 404 of the Engine', () => {
       /^config\.linux\.security_context\.namespace_options\.target_id: No such container: c7/,
     ],
     ['plugin "nfs" not found', /^plugin "nfs" not found$/],
-  ])('%s', (text, says) => {
+  ])('with the text "%s" becomes an error that matches %s', (text, says) => {
     expect(explained(404, text)).toMatch(says);
   });
+});
 
-  it('is blamed on the object that its text names', () => {
-    expect(explained(409, 'No such image: app:1')).toBe('No such image: app:1');
-  });
+it('an error that is not a 404 is blamed on no object, whatever its text says', () => {
+  expect(explained(409, 'No such image: app:1')).toBe('No such image: app:1');
 });
 
 describe('a runtime that daemon.json no longer has', () => {
-  it.each(['unknown or invalid runtime name: kata', 'Unknown runtime specified kata'])('%s', (text) => {
-    expect(explained(400, text)).toBe(`pod_sandbox_id: ${text}`);
-    expect(explainSandboxRefusal(refusal(400, text))).toMatchObject({ message: `runtime_handler: ${text}` });
-  });
+  it.each(['unknown or invalid runtime name: kata', 'Unknown runtime specified kata'])(
+    'is blamed on the pod or the runtime handler for "%s"',
+    (text) => {
+      expect(explained(400, text)).toBe(`pod_sandbox_id: ${text}`);
+      expect(explainSandboxRefusal(refusal(400, text))).toMatchObject({
+        message: `runtime_handler: ${text}`,
+      });
+    },
+  );
 });
 
-it('a name conflict or a missing object is not blamed on a field because of its name', () => {
+it('a name conflict or a missing object is blamed on no field, even if a pod or network is named like one', () => {
   const taken = refusal(409, 'Conflict. The container name "/k8s_POD_label-hostname_x" is already in use');
   expect(explainSandboxRefusal(taken)).toBe(taken);
   const missing = refusal(404, 'network label-net not found');

@@ -76,7 +76,7 @@ describe('loadSeccompOptions', () => {
       why: /not a list/,
     },
     { desc: 'an empty file', path: () => file('empty.json', ''), why: /is not JSON/ },
-    { desc: 'a huge one', path: () => file('huge.json', `"${'x'.repeat(1 << 20)}"`), why: /larger than/ },
+    { desc: 'a huge file', path: () => file('huge.json', `"${'x'.repeat(1 << 20)}"`), why: /larger than/ },
     { desc: 'an endless file', path: () => '/dev/zero', why: /cannot be read/ },
     {
       desc: 'a pipe without a writer',
@@ -113,12 +113,12 @@ describeAsRoot('listHostDevices', () => {
   });
   afterAll(() => rm(dev, { recursive: true }));
 
-  it("nodeDevices finds device nodes at any depth, but not links, files and each container's own devices", async () => {
+  it("finds device nodes at any depth, but not links, files and each container's own devices", async () => {
     const found = (await listHostDevices(dev)).map((path) => path.slice(dev.length + 1)).sort();
     expect(found).toEqual(['deep/deeper/card0', 'kvm', 'loop0', 'net/tun']);
   });
 
-  it('nodeDevices returns none for an empty or missing directory', async () => {
+  it('returns none for a missing directory', async () => {
     expect(await listHostDevices(join(dev, 'absent'))).toEqual([]);
   });
 });

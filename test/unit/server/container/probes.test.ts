@@ -47,7 +47,7 @@ describe('Probes', () => {
     expect(warn).toHaveBeenCalledWith(expect.any(String), { container: 'p1', error: 'busy' });
   });
 
-  it('that a killed daemon left are removed, however young they are', async () => {
+  it('that a killed daemon left are removed, however young they are, and nothing else is', async () => {
     const left = {
       Id: 'left',
       Names: ['/dockbridge-probe-0123456789ab'],

@@ -99,7 +99,7 @@ describe('PodEvents', () => {
     ]);
   });
 
-  it('cost nothing without readers, and count the readers', () => {
+  it('are not published without readers, and count the readers', () => {
     const { store, events } = room();
     store.sandboxes.put(SANDBOX);
     expect(events.stats).toEqual({ published: 0, consumers: 0, cutOff: 0, backlog: 0 });

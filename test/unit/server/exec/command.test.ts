@@ -121,13 +121,16 @@ describe('the exit code of a command whose output has ended', () => {
     ['that has not started yet', { ...RUNNING, Pid: 0 }, true, [0, 7]],
     ['on another machine', RUNNING, false, [7]],
     ['whose pid belongs to another process by now', RUNNING, true, []],
-  ])('comes after a command %s', async (_, told, localEngine, members) => {
-    for (const pid of members) mockMembers.add(pid);
-    mockHolding.add(7).add(0);
-    const code = ask([told, exited(5)], localEngine);
-    await jest.advanceTimersByTimeAsync(20);
-    expect(await code).toBe(5);
-  });
+  ])(
+    'is waited for, and not reported as missing, for a command %s',
+    async (_, told, localEngine, members) => {
+      for (const pid of members) mockMembers.add(pid);
+      mockHolding.add(7).add(0);
+      const code = ask([told, exited(5)], localEngine);
+      await jest.advanceTimersByTimeAsync(20);
+      expect(await code).toBe(5);
+    },
+  );
 
   it('is no longer requested when the call ends', async () => {
     const call = new AbortController();

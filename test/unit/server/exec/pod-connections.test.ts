@@ -49,7 +49,7 @@ describe('a connection to a port of a pod', () => {
     return connectToPod(services, dialers, pod.id, port);
   };
 
-  it('is made in its network namespace, whose handle is open', async () => {
+  it("is made in the pod's network namespace, through a handle of the namespace", async () => {
     expect(await connect(80)).toBeInstanceOf(PassThrough);
     expect([asked, opened]).toEqual([[[pod.id, 80]], [expect.objectContaining({ fd: -1 })]]);
   });

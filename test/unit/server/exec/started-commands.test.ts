@@ -60,7 +60,7 @@ describe('started commands', () => {
     expect((await open()).left).toEqual([COMMAND]);
   });
 
-  it.each(['../x', '', EXEC.toUpperCase()])('are not recorded under the name %j', async (execId) => {
+  it.each(['../x', '', EXEC.toUpperCase()])('are not recorded under the invalid id %j', async (execId) => {
     const commands = await open();
     commands.note({ containerId: CONTAINER, execId })();
     commands.note({ containerId: execId, execId: EXEC })();
@@ -98,7 +98,7 @@ describe('started commands', () => {
     await until(() => warnings.length === 2, 'the next warning');
   });
 
-  it('of an observing daemon do not exist', () => {
+  it('of an observing daemon are not recorded', () => {
     const none = StartedCommands.none(logger);
     none.note(COMMAND)();
     expect([none.left, warnings]).toEqual([[], []]);

@@ -148,11 +148,11 @@ describe('a command of a client', () => {
     expect(heard.slice(0, 2)).toEqual(['question', 'end']);
     both.push(null);
     expect(await code).toBe(3);
-    // The other half is still open.
+    // Only the half that dockbridge reads has ended by itself.
     expect(both.destroyed).toBe(true);
   });
 
-  it('is forgotten if the Engine refuses its start, but not if it may have started', async () => {
+  it('is forgotten if the Engine refuses its start, and not recorded if the Engine refuses to create it', async () => {
     docker.startExec = () => Promise.reject(new EngineError('FAILED_PRECONDITION', 409, 'paused'));
     expect(await rejectionOf(begin())).toBe('FAILED_PRECONDITION paused');
     expect(forgotten).toEqual(['e']);
@@ -186,7 +186,7 @@ describe('a command of a client', () => {
     expect(connection.destroyed).toBe(true);
   });
 
-  it('is ended when its client has left during its start', async () => {
+  it('is disconnected when its client has left during its start', async () => {
     const starts = gate<Duplex>();
     docker.startExec = () => starts.promise;
     const code = begin();
@@ -197,7 +197,7 @@ describe('a command of a client', () => {
     expect(connection.destroyed).toBe(true);
   });
 
-  it('is ended when its client leaves', async () => {
+  it('is disconnected and forgotten when its client leaves', async () => {
     const code = begin();
     await settle();
     gone.abort(new Error('the client has left'));

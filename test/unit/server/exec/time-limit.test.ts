@@ -62,7 +62,7 @@ describe('the time limit of a command', () => {
     await settle();
   };
 
-  it('is not checked before it is up', async () => {
+  it('is not checked before it has passed', async () => {
     const end = watch();
     mockAge = LIMIT_MS;
     await pass(LIMIT_MS - 1);

@@ -33,7 +33,7 @@ describe('untilContainerEnds', () => {
     expect(signal.reason).toMatchObject({ code: 'FAILED_PRECONDITION' });
   });
 
-  it('fires with its caller', () => {
+  it('fires when the signal of its caller fires', () => {
     const { signal } = follow();
     caller.abort(new Error('gone'));
     expect(signal.reason).toEqual(new Error('gone'));

@@ -31,7 +31,7 @@ describe('the accounts of an image', () => {
     expect(read).toEqual(['probe of sha256:a /etc/passwd', 'probe of sha256:a /etc/group']);
   });
 
-  it.each(Object.keys(FILES))('are fewer without %s', async (missing) => {
+  it.each(Object.keys(FILES))('are only those of the other file without %s', async (missing) => {
     const { all } = accounts({ ...FILES, [missing]: undefined });
     const { users, groups } = await all.of('sha256:a', signal);
     expect([users.length, groups.length]).toEqual(missing === '/etc/passwd' ? [0, 1] : [1, 0]);

@@ -6,7 +6,7 @@ import { parseReference } from '../../../../src/translate/image/reference';
 import { fakeDocker } from '../../../fakes/fake-docker';
 import { gate, settle, until } from '../../support/async';
 
-it('few pulls at a time look for credentials of the node', async () => {
+it('at most four pulls at a time look for credentials of the node', async () => {
   const found = gate<undefined>();
   let looking = 0;
   const pulls = new ImagePulls({
@@ -31,7 +31,7 @@ it('few pulls at a time look for credentials of the node', async () => {
   expect(looking).toBe(20);
 });
 
-it('the deadline of a pull is the one in force at that moment', async () => {
+it('the deadline of a pull is the one in force when the pull begins', async () => {
   let ms = 60_000;
   const pulls = new ImagePulls({
     docker: fakeDocker({
@@ -132,7 +132,7 @@ describe('PullProgress', () => {
       unpacking: false,
     },
     {
-      desc: 'all have arrived, one is unpacked',
+      desc: 'all layers have arrived and one is unpacked',
       messages: [
         layer('1', 'Pulling from app'),
         layer('a', 'Already exists'),
@@ -142,11 +142,11 @@ describe('PullProgress', () => {
       unpacking: true,
     },
     {
-      desc: 'all are complete',
+      desc: 'all layers are complete',
       messages: [layer('a', 'Already exists'), layer('b', 'Pull complete')],
       unpacking: false,
     },
-  ])('says for $desc whether it is unpacking: $unpacking', ({ messages, unpacking }) => {
+  ])('reports unpacking as $unpacking when $desc', ({ messages, unpacking }) => {
     const progress = new PullProgress();
     for (const message of messages) progress.note(message);
     expect(progress.isUnpacking).toBe(unpacking);

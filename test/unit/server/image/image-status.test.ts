@@ -6,7 +6,10 @@ import { decoded } from '../../support/wire';
 
 const ID = `sha256:${engineId('a')}`;
 
-/** An image with two tags. One pod asked for the second tag, and another for a tag that has moved since. */
+/**
+ * Returns the name of an image with two tags. One pod asked for the second tag, and another for a tag that
+ * has moved since.
+ */
 async function nameOf(asked: { image: string; user_specified_image?: string }): Promise<string | undefined> {
   const store = new WritableStore();
   store.images.put(imageRecord({ id: ID, repoTags: ['app:1', 'app:2'], repoDigests: [] }));

@@ -78,7 +78,7 @@ describe('ListImages', () => {
     ['none', []],
     [tool.id, ['app-tool:1']],
     [tool.id.slice(7, 30), ['app-tool:1']],
-  ])('finds %s', async (asked, found) => expect(await names(asked)).toEqual(found));
+  ])('finds for %s the images %j', async (asked, found) => expect(await names(asked)).toEqual(found));
 
   it('finds an image by its latest tag, and the others of its repository, each once', async () => {
     const latest = imageRecord({ id: id('4'), repoTags: ['app:latest', 'app:4'], repoDigests: [] });
@@ -127,7 +127,7 @@ describe('ImageFsInfo', () => {
     expect(await info()).toEqual([bound, { ...shared, used_bytes: { value: 22 } }]);
   });
 
-  it('omits inodes that cannot be counted, and waits for the Engine', async () => {
+  it('omits inodes that cannot be counted, and is unavailable before the Engine has answered', async () => {
     services = { ...services, usedInodes: { of: () => Promise.resolve(undefined) } as never };
     for (const usage of await info()) expect(usage).not.toHaveProperty('inodes_used');
     store.engine = undefined;

@@ -22,7 +22,7 @@ function explain(reference: string, failure: unknown, manifests: Manifests, auth
     },
   });
   const pull = { reference: parseReference(reference, 'image'), auth, platform: 'linux/amd64' };
-  // This is shorter than the real limit, because a busy machine may take that long for an answer.
+  // This is longer than the real limit, because a busy machine may take that long for an answer.
   return explainPullFailure(docker, pull, failure, signal, 60_000);
 }
 
@@ -60,11 +60,14 @@ describe('a failed pull', () => {
       code: 'NOT_FOUND',
       says: /no variant for this node's platform, linux\/amd64/,
     },
-  ])('with $pull and the manifest $manifest is $code', async ({ pull, manifest, code, says }) => {
-    const error = await explain('r.io/app:1', engineError(pull), () => manifest);
-    expect(error).toMatchObject({ code, message: expect.stringMatching(says) as string });
-    expect(error.message.startsWith('r.io/app:1: ')).toBe(true);
-  });
+  ])(
+    'with the status $pull, and $manifest for the manifest, is $code',
+    async ({ pull, manifest, code, says }) => {
+      const error = await explain('r.io/app:1', engineError(pull), () => manifest);
+      expect(error).toMatchObject({ code, message: expect.stringMatching(says) as string });
+      expect(error.message.startsWith('r.io/app:1: ')).toBe(true);
+    },
+  );
 
   it('is blamed on the tag alone when the repository has another', async () => {
     const manifests: Manifests = (name) => (name === 'r.io/app:latest' ? {} : 404);
@@ -78,15 +81,18 @@ describe('a failed pull', () => {
     { status: 403, code: 'PERMISSION_DENIED', says: /denies access/ },
     { status: 404, code: 'UNAVAILABLE', says: /does not answer correctly/ },
     { status: 200, code: 'UNAVAILABLE', says: /does not answer correctly/ },
-  ])('is explained by the registry if the Engine has no status: $status', async ({ status, code, says }) => {
-    const { server, host } = await listening(status);
-    try {
-      const error = await explain(`${host}/app:1`, engineError(500), () => 500, { username: 'u' });
-      expect(error).toMatchObject({ code, message: expect.stringMatching(says) as string });
-    } finally {
-      await new Promise((resolve) => server.close(resolve));
-    }
-  });
+  ])(
+    'is explained by the status $status of the registry if the Engine gives no reason',
+    async ({ status, code, says }) => {
+      const { server, host } = await listening(status);
+      try {
+        const error = await explain(`${host}/app:1`, engineError(500), () => 500, { username: 'u' });
+        expect(error).toMatchObject({ code, message: expect.stringMatching(says) as string });
+      } finally {
+        await new Promise((resolve) => server.close(resolve));
+      }
+    },
+  );
 
   it('from a registry that nobody reaches is UNAVAILABLE', async () => {
     const { server, host } = await listening(200);
@@ -136,7 +142,7 @@ describe('a failed pull', () => {
         code: 'UNAVAILABLE',
         message: expect.stringMatching(/does not answer in time \(text of 500\)$/) as string,
       });
-      // 20 s with one question after the other.
+      // The limit of one second covers all questions. The rest is for a busy machine.
       expect(performance.now() - begunAt).toBeLessThan(10_000);
     } finally {
       server.closeAllConnections();

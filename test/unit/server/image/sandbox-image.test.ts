@@ -24,7 +24,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-/** On a node that cannot pull. */
+/** Returns the sandbox image of a node that cannot pull. */
 function offline(importImage: DockerClient['importImage'], tar = pauseTar, logger = silentLogger) {
   const store = new WritableStore();
   const parts = {

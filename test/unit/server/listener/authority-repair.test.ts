@@ -33,7 +33,7 @@ async function expectEcho(client: RawHttp2Client, message: Buffer, options?: Req
 
 describe.each([
   ['the raw socket path', undefined],
-  ['no :authority', null],
+  ['absent', null],
   ['the empty string', ''],
   ['a URL', 'unix:///run/x.sock'],
   ['a valid name', 'localhost'],
@@ -222,7 +222,7 @@ describe('hostile clients lose only their own connection', () => {
         ...Array<Buffer>(40_000).fill(frame(9, 0, 1, Buffer.alloc(0))),
       ]),
     ],
-  ])('%s', async (_name, bytes) => {
+  ])('when they send %s', async (_name, bytes) => {
     const [hostile, late, good] = [rawClient(), rawClient(), rawClient()];
     hostile.send(bytes);
     await hostile.closed;

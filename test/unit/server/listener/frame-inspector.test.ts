@@ -22,7 +22,9 @@ describe('the authority in header fields', () => {
     ['an empty one', [METHOD, field(':authority', '')], true],
     ['one with a valid beginning', [METHOD, field(':authority', 'a/')], true],
     ['trailers', [field('grpc-status', '0')], false],
-  ])('needs repair or not: %s', (_, fields, needed) => expect(needsRepair(fields)).toBe(needed));
+  ])('needs a repair unless it is valid or the fields are trailers: %s', (_, fields, needed) =>
+    expect(needsRepair(fields)).toBe(needed),
+  );
 
   it('is single after the repair, and trailers stay', () => {
     const more = [field(':path', '/x'), field('te', 'trailers')];

@@ -26,29 +26,29 @@ afterEach(() => rm(proc, { recursive: true }));
 
 describe('the socket that systemd passes', () => {
   it.each<[string, NodeJS.ProcessEnv, number | undefined]>([
-    ['one', { LISTEN_PID: '7', LISTEN_FDS: '1' }, 3],
-    ['several', { LISTEN_PID: '7', LISTEN_FDS: '3' }, 3],
-    ['none', { LISTEN_PID: '7', LISTEN_FDS: '0' }, undefined],
-    ['only one of the variables', { LISTEN_PID: '7', LISTEN_FDS: '1.5' }, undefined],
+    ['one descriptor', { LISTEN_PID: '7', LISTEN_FDS: '1' }, 3],
+    ['several descriptors', { LISTEN_PID: '7', LISTEN_FDS: '3' }, 3],
+    ['no descriptor', { LISTEN_PID: '7', LISTEN_FDS: '0' }, undefined],
+    ['a number with a fraction', { LISTEN_PID: '7', LISTEN_FDS: '1.5' }, undefined],
     ['nonsense', { LISTEN_PID: '7', LISTEN_FDS: 'x' }, undefined],
     ['variables for another process', { LISTEN_PID: '8', LISTEN_FDS: '1' }, undefined],
-    ['nothing', {}, undefined],
-  ])('is the first descriptor of %s', (_, env, fd) => expect(passedSocket(env, 7)).toBe(fd));
+    ['no variables', {}, undefined],
+  ])('is the first descriptor, if there is one: %s', (_, env, fd) => expect(passedSocket(env, 7)).toBe(fd));
 });
 
 describe('passedPath', () => {
   it.each([
-    ['a socket unit listens at', 'socket:[24680]', '/run/cri-dockerd.sock'],
+    ['is a socket with a name', 'socket:[24680]', '/run/cri-dockerd.sock'],
     ['has a space', 'socket:[123]', '/run/with a space.sock'],
     ['has no name', 'socket:[1234]', ''],
     ['belongs to another network namespace', 'socket:[99]', ''],
     ['is not a socket', '/dev/null', ''],
-  ])('returns the path of a descriptor that %s', async (_what, target, path) => {
+  ])('returns the path, or an empty text, of a descriptor that %s', async (_what, target, path) => {
     await symlink(target, join(proc, '7/fd/3'));
     expect(await passedPath(7, proc)).toBe(path);
   });
 
-  it('returns nothing for a process that has none or has ended', async () => {
+  it('returns an empty text for a process that has no passed socket or has ended', async () => {
     expect([await passedPath(7, proc), await passedPath(8, proc)]).toEqual(['', '']);
   });
 });

@@ -126,7 +126,7 @@ describe('the socket file', () => {
     successor.close();
   });
 
-  it("errors include the system's reason", async () => {
+  it('that cannot be created is reported with the error code of the system', async () => {
     await writeFile(path, '');
     await expect(listenerOn(join(path, 'x')).listen(fakeGrpcServer())).rejects.toMatchObject({
       code: 'EEXIST',
@@ -180,7 +180,7 @@ describe('socket activation', () => {
     );
   const descriptorOf = (server: Server): number =>
     (server as unknown as { _handle: { fd: number } })._handle.fd;
-  /** The parent has bound this socket and left its file in place. libuv would remove the file. */
+  /** Closes the socket in this process and leaves its file in place, which libuv would remove. */
   async function letGo(passed: Server): Promise<void> {
     await rename(path, `${path}.kept`);
     passed.close();

@@ -67,7 +67,7 @@ describe('CheckpointContainer', () => {
       context,
     );
 
-  it('writes to the location within its time limit', async () => {
+  it('writes to the location, within 120 s or the requested time', async () => {
     const asked: unknown[] = [];
     const docker = fakeDocker({
       checkpointContainer: async (id, into, name, timeoutMs) => {
@@ -104,7 +104,7 @@ describe('CheckpointContainer', () => {
     ['"experimental": true', () => (store.engine = { ...store.engine!, experimental: false })],
     ['"experimental": true', () => (store.engine = undefined)],
     ['CRIU (criu) is not installed', () => (mockHasCriu = false)],
-  ])('is not implemented if %s', async (why, change) => {
+  ])('is not implemented, with an error that contains: %s', async (why, change) => {
     change();
     const said = await rejectionOf(ask());
     expect(said).toMatch(/^UNIMPLEMENTED cannot checkpoint: /);
@@ -253,7 +253,7 @@ describe('the features of the Engine', () => {
     expect(grantable(store, ['CHOWN'])).toEqual(['CHOWN']);
   });
 
-  it('are described with the full names of options', () => {
+  it('are found only by the full names of the security options', () => {
     store.engine = { ...store.engine!, securityOptions: ['name=apparmor', 'name=seccomp,profile=builtin'] };
     expect(
       ['apparmor', 'seccomp', 'selinux', 'seccom', 'app'].map((name) => hasSecurityOption(store, name)),

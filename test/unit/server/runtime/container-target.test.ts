@@ -67,7 +67,7 @@ describe('CreateContainer', () => {
       linux: { security_context: { namespace_options: { pid: NamespaceMode.TARGET, target_id } } },
     });
 
-  it('shares the process namespace of a container of the pod, by any prefix of its id, and keeps the other options', async () => {
+  it('shares the process namespace of a container of the pod, by any prefix of its id, and only on request', async () => {
     expect(await inTarget(target.id.slice(0, 10))).toEqual({ container_id: ID });
     expect(bodies[0]?.HostConfig.PidMode).toBe(`container:${target.id}`);
     expect(store.containers.get(ID)?.metadata).toEqual({ name: 'debug', attempt: 2 });
@@ -94,7 +94,7 @@ describe('CreateContainer', () => {
     expect(bodies).toEqual([]);
   });
 
-  it('requires an image name', async () => {
+  it('requires an image that is on the node', async () => {
     expect(await rejectionOf(create({ image: null }))).toBe('INVALID_ARGUMENT config.image: is required');
     expect(await rejectionOf(create({ image: { image: 'none:1' } }))).toMatch(
       /^NOT_FOUND config\.image\.image: /,

@@ -70,7 +70,7 @@ describe('the record of a new container', () => {
     expect(store.containers.get(ID)).toBeUndefined();
   });
 
-  it('keeps what was learned of the container meanwhile', async () => {
+  it('keeps the state that dockbridge learns of while CreateContainer runs', async () => {
     const { store, life, create } = room();
     const busy = gate();
     const started = runningContainer({ id: ID, state: 'exited', pid: 0, finishedAt: FINISHED });
@@ -225,7 +225,7 @@ describe('makeMissingSources', () => {
       const mounts = [0, 1, 2, 3].map((mount) => mountOf(`/dead/${call}/${mount}`));
       const made = makeMissingSources(mounts, 'config.mounts', dead);
       await jest.advanceTimersByTimeAsync(5_000);
-      // The Engine reports what it sees.
+      // The call succeeds, because the Engine reports a missing source itself.
       await made;
     }
     expect(asked).toEqual(['/dead/0/0', '/dead/1/0']);

@@ -121,7 +121,7 @@ describe('a command that the Engine could not start', () => {
     await expect(run()).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
   });
 
-  it('for other reasons has an exit code that says so', async () => {
+  it('for another reason has the exit code of the Engine', async () => {
     const { run, stream } = room({ inspectContainer: () => Promise.resolve(containerInspect()) }, ABSENT);
     stream.end(engineFrame(1, 'no such file or directory'));
     expect(await run()).toMatchObject({ exitCode: 126 });
@@ -145,19 +145,22 @@ describe('a refused start', () => {
       message: /ended before its command/,
     },
     { desc: 'that runs', state: {}, code: 'UNKNOWN', message: /^no such luck$/ },
-  ])('with the 500 of Engine 20.10, in a container $desc', async ({ state, code, message }) => {
-    const { run, inspects } = room(
-      {
-        startExec: () => Promise.reject(new EngineError('UNKNOWN', 500, 'no such luck')),
-        inspectContainer: () => Promise.resolve(containerInspect({ state })),
-      },
-      NOT_STARTED,
-    );
-    await expect(run()).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string });
-    expect(inspects()).toBe(0);
-  });
+  ])(
+    'with the status 500 of Engine 20.10, in a container $desc, is answered with $code',
+    async ({ state, code, message }) => {
+      const { run, inspects } = room(
+        {
+          startExec: () => Promise.reject(new EngineError('UNKNOWN', 500, 'no such luck')),
+          inspectContainer: () => Promise.resolve(containerInspect({ state })),
+        },
+        NOT_STARTED,
+      );
+      await expect(run()).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string });
+      expect(inspects()).toBe(0);
+    },
+  );
 
-  it('with the 500 of Engine 20.10, in a container that is gone', async () => {
+  it('with the status 500 of Engine 20.10, in a container that is gone, is answered with FAILED_PRECONDITION', async () => {
     const { run } = room({
       startExec: () => Promise.reject(new EngineError('UNKNOWN', 500, 'is not running')),
       inspectContainer: () => Promise.reject(new EngineError('NOT_FOUND', 404, 'No such container')),

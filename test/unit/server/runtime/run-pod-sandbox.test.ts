@@ -103,7 +103,7 @@ describe('RunPodSandbox', () => {
     expect(calls).toEqual([]);
   });
 
-  it('creates a new sandbox for another attempt', async () => {
+  it('creates a new sandbox in addition to another attempt and to another pod of that name', async () => {
     store.sandboxes.put({ ...POD, metadata: { ...POD.metadata, attempt: 1 } });
     store.sandboxes.put({
       ...POD,
@@ -146,7 +146,7 @@ describe('RunPodSandbox', () => {
     expect(names().at(-1)).toBe('remove');
   });
 
-  it('marks a sandbox that it cannot remove', async () => {
+  it('marks a sandbox that it cannot remove as never ready', async () => {
     fail = { start: new Error('torn'), remove: new Error('stuck') };
     const mark = jest.spyOn(services.life, 'markNeverReady');
     await expect(ask()).rejects.toThrow('torn');

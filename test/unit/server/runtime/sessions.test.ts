@@ -49,7 +49,7 @@ describe('Exec', () => {
       decoded('ExecRequest', { container_id: running.id, cmd: ['sh', ''], ...STREAMS, ...more }),
     );
 
-  it('returns a URL for the container, the command and the streams, by any unique prefix', async () => {
+  it('returns a URL for the container, the command and the streams, by any unique prefix of the container id', async () => {
     const url = { url: 'http://127.0.0.1:1/exec' };
     expect(await ask({})).toEqual(url);
     expect(

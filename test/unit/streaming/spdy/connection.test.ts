@@ -217,7 +217,7 @@ describe('SpdyConnection', () => {
   it.each([
     ['an even stream number', words(2, 0)],
     ['stream 0', words(0, 0)],
-  ])('closes on a peer that opens %s', async (_, ids) => {
+  ])('disconnects a peer that opens %s', async (_, ids) => {
     const { near, far } = await socketPair();
     sockets.push(near, far);
     const done = new SpdyConnection(far, { role: 'server', onStream: () => undefined }).run();

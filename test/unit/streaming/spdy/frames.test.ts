@@ -22,7 +22,7 @@ function parse(bytes: Buffer, step = bytes.length): Frame[] {
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex');
 
 describe('frames', () => {
-  it('have the bytes that the draft gives them', () => {
+  it('have the bytes that the SPDY/3.1 draft specifies', () => {
     expect(controlFrame(FrameType.PING, 0, words(7))).toEqual(hex('80030006 00000004 00000007'));
     expect(controlFrame(FrameType.RST_STREAM, 0, words(3, 5))).toEqual(
       hex('80030003 00000008 00000003 00000005'),
@@ -69,7 +69,7 @@ describe('frames', () => {
 });
 
 describe('the dictionary', () => {
-  it('is SPDY/3, byte for byte', () => {
+  it('is that of SPDY/3, byte for byte', () => {
     expect(SPDY_DICTIONARY.length).toBe(1423);
     expect(createHash('sha256').update(SPDY_DICTIONARY).digest('hex')).toBe(
       '51d27341373f923f3cd88e1eb7162aeaa3723d7585ff2399201dc06498407f02',

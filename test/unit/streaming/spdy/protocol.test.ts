@@ -270,7 +270,7 @@ describe('a SPDY connection', () => {
     expect(failed).toHaveBeenCalledWith(expect.objectContaining({ message: 'the connection is closed' }));
   });
 
-  it('uses exactly the memory that it may before it pauses its peer', async () => {
+  it('pauses its peer only when the waiting data takes more than the limit of 1 MiB', async () => {
     open(1);
     await until(() => streams.length === 1, 'the stream');
     transport.said();

@@ -232,7 +232,7 @@ export function containerInspect(
   };
 }
 
-/** The same with dockbridge's own label, which contains all of a ListContainers element except the state. */
+/** A container of a pod with dockbridge's own label, which contains all of a ListContainers element except the state. */
 export function ownContainerInspect(
   over: Parameters<typeof containerInspect>[0] & { sandboxId?: string } = {},
 ): EngineContainerInspect {

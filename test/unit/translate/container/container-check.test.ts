@@ -116,7 +116,7 @@ describe('the log path', () => {
     expect(checkContainer(config, { ...SANDBOX, logDirectory: known }, podConfig).logPath).toBe(expected);
   });
 
-  it("may not be relative for cri-dockerd's sandbox", () => {
+  it("is refused in cri-dockerd's sandbox if the log directory of the request is relative", () => {
     const config = decoded('ContainerConfig', { ...MINIMAL, log_path: 'app/0.log' });
     const podConfig = decoded('PodSandboxConfig', { log_directory: '../p' });
     const check = () => checkContainer(config, { ...SANDBOX, logDirectory: '' }, podConfig);

@@ -225,7 +225,7 @@ describe('toContainerCreate', () => {
       given: context({ selinux_options: { type: 't' } }),
       expected: { SecurityOpt: ['no-new-privileges=false', 'label=type:t'] },
     },
-  ])('sets security options: $desc', ({ given, expected }) =>
+  ])('translates the security context: $desc', ({ given, expected }) =>
     expect(create(given).HostConfig).toMatchObject(expected),
   );
 
@@ -259,7 +259,7 @@ describe('toContainerCreate', () => {
     expect(host).not.toHaveProperty('ReadonlyPaths');
   });
 
-  it('refuses unknown capabilities even for a privileged container', () => {
+  it('refuses unknown and ambient capabilities even for a privileged container, whose dropped capabilities it ignores', () => {
     const sandbox = { ...SANDBOX, privileged: true };
     for (const capabilities of [{ add_capabilities: ['FLYING'] }, { add_ambient_capabilities: ['CHOWN'] }])
       expect(() => create(context({ privileged: true, capabilities }), { sandbox })).toThrow(/_capabilities/);
@@ -270,7 +270,7 @@ describe('toContainerCreate', () => {
     expect(host).not.toHaveProperty('CapDrop');
   });
 
-  it('uses the host network without a context in a pod on the host network', () => {
+  it("joins the pod's network and the host's UTS namespace, without a context in a pod on the host network", () => {
     const sandbox = { ...SANDBOX, namespaces: { ...SANDBOX.namespaces, network: NODE } };
     expect(create(MINIMAL, { sandbox }).HostConfig).toMatchObject({
       NetworkMode: 'container:s1',
@@ -278,7 +278,7 @@ describe('toContainerCreate', () => {
     });
   });
 
-  it('sets runtime, stop signal and terminal', () => {
+  it('sets the runtime, the stop signal, the terminal, and the whole cgroup parent for the driver cgroupfs', () => {
     const given = {
       ...MINIMAL,
       stop_signal: Signal.SIGNAL_SIGUSR1,
@@ -423,13 +423,16 @@ describe('two devices', () => {
     );
   });
 
-  it.each(['/', '//', '/dev/..'])('are not the root: %s', (container_path) => {
-    expect(two({ container_path })).toMatch(
-      /^INVALID_ARGUMENT config\.devices\[1\]\.container_path: .* is the root/,
-    );
-  });
+  it.each(['/', '//', '/dev/..'])(
+    'are refused if the second has the path %s, which is the root',
+    (container_path) => {
+      expect(two({ container_path })).toMatch(
+        /^INVALID_ARGUMENT config\.devices\[1\]\.container_path: .* is the root/,
+      );
+    },
+  );
 
-  it('may be one whose rights come in two parts', () => {
+  it('may be the same device, each with a part of its permissions', () => {
     const parts = [
       { ...DEVICE, permissions: 'r' },
       { ...DEVICE, permissions: 'w' },
@@ -450,7 +453,7 @@ describe('CDI devices', () => {
   });
 
   it.each(['', 'gpu', 'vendor.com/gpu', 'vendor.com=0', 'vendor.com/gpu=', 'a b/c=d'])(
-    'are not %p',
+    'may not have the name %p',
     (name) => {
       expect(codeAndField(() => devices({ CDI_devices: [{ name }] }))).toBe(
         'INVALID_ARGUMENT config.CDI_devices[0].name',

@@ -177,12 +177,15 @@ describe('containerFromInspect', () => {
       exitCode: 1,
       oomKilled: false,
     },
-  ])('$name', ({ name, state, started, finished, exitCode, oomKilled }) => {
-    const record = read(name)!;
-    expect(record).toMatchObject({ ...SHARED, state, exitCode, oomKilled });
-    expect([record.startedAt, record.finishedAt].map(String)).toEqual([started, finished]);
-    expect(record.error !== '').toBe(name === 'container-start-failed');
-  });
+  ])(
+    'reads the state, the times and the exit code of the recorded $name',
+    ({ name, state, started, finished, exitCode, oomKilled }) => {
+      const record = read(name)!;
+      expect(record).toMatchObject({ ...SHARED, state, exitCode, oomKilled });
+      expect([record.startedAt, record.finishedAt].map(String)).toEqual([started, finished]);
+      expect(record.error !== '').toBe(name === 'container-start-failed');
+    },
+  );
 
   it('reads an unrecognized state as unknown', () => {
     const inspect = recordedInspect('container-running');
@@ -204,7 +207,7 @@ describe('containerFromInspect', () => {
   ])('ignores a label of ours that is $desc', ({ text }) => {
     const inspect = recordedInspect('container-running');
     inspect.Config.Labels!['io.dockbridge.cri'] = text;
-    // Without this label the image's labels cannot be distinguished from ours.
+    // Without this label, dockbridge cannot tell the labels of the image from those of the request.
     const { labels, ...rest } = containerFromInspect(inspect)!;
     expect(labels).toEqual({ ...SHARED.labels, maintainer: 'image label' });
     expect(rest.metadata).toEqual(SHARED.metadata);
@@ -236,7 +239,7 @@ describe('containerFromInspect', () => {
     expect(containerFromInspect(inspect)?.mounts).toHaveLength(2);
   });
 
-  it('allows that all labels come from an image, as after `docker commit`, whose containers join no sandbox', () => {
+  it('ignores a container that has all labels from an image, as after `docker commit`, unless it joins its sandbox', () => {
     const inspect = { ...recordedInspect('container-running'), Name: '/quirky_noether' };
     expect(containerFromInspect(inspect)?.metadata.name).toBe('app');
     const HostConfig = { NetworkMode: 'bridge', IpcMode: 'private', PidMode: '' };
@@ -316,7 +319,7 @@ describe('createdContainer', () => {
     return Object.fromEntries(Object.entries(given).filter(([, part]) => part !== undefined));
   }
 
-  it('equals what the Engine would report', () => {
+  it("returns the same record as the Engine's answer for the container", () => {
     for (let round = 0; round < 300; round++) {
       const sandbox = sandboxRecord({ cgroupParent: '/kubepods.slice' });
       const image = imageRecord({ stopSignal: random.pick(['', 'SIGQUIT']) });
@@ -362,6 +365,13 @@ describe('createdContainer', () => {
     }
   });
 
+  it('refuses a body that is not ours', () => {
+    const body = { Image: 'x', Labels: {}, HostConfig: {} };
+    expect(() => createdContainer('c1', 'mine', body, imageRecord(), 0)).toThrow(/mine lacks our labels/);
+  });
+});
+
+describe('an untrusted label', () => {
   it.each([
     {
       desc: 'text for numbers',
@@ -376,7 +386,7 @@ describe('createdContainer', () => {
       kernel: { hugepages: { '../2MB': '1' }, unified: { '../memory.max': '1', 'cgroup.kill': '1' } },
     },
   ])(
-    'reads no user and no limits from a label with $desc, because anybody may write one',
+    'with $desc gives a container no user and no limits, because anybody may write a label',
     ({ user, kernel }) => {
       const inspect = recordedInspect('container-running');
       const labels = inspect.Config.Labels ?? {};
@@ -390,7 +400,7 @@ describe('createdContainer', () => {
   );
 
   it.each(['', '0', '-5', '1e18', '99999999999999999999', 5])(
-    'reads no creation time %p from a label, because the Engine has one',
+    'gives a container no creation time %p, because the Engine reports the time',
     (createdAt) => {
       const inspect = recordedInspect('container-running');
       const labels = inspect.Config.Labels ?? {};
@@ -400,11 +410,6 @@ describe('createdContainer', () => {
       expect(record?.createdAt).toEqual(containerFromInspect(inspect)?.createdAt);
     },
   );
-
-  it('refuses a body that is not ours', () => {
-    const body = { Image: 'x', Labels: {}, HostConfig: {} };
-    expect(() => createdContainer('c1', 'mine', body, imageRecord(), 0)).toThrow(/mine lacks our labels/);
-  });
 });
 
 describe('isDescribedByLabels', () => {
@@ -431,7 +436,11 @@ describe('isDescribedByLabels', () => {
       given: name,
       of: extraWith({ createdAt: '1700000001900000000', sandboxId: 'other' }),
     },
-    { desc: 'with another label', given: name, of: { ...whole, 'io.kubernetes.sandbox.id': 'other' } },
+    {
+      desc: 'whose label io.kubernetes.sandbox.id differs',
+      given: name,
+      of: { ...whole, 'io.kubernetes.sandbox.id': 'other' },
+    },
     { desc: 'without a creation time', given: name, of: extraWith({ createdAt: '' }) },
   ])('is false for a container $desc', ({ given, of }) => expect(isDescribedByLabels(given, of)).toBe(false));
 });

@@ -25,7 +25,7 @@ describe('toEngineSecurity', () => {
     expect(translate({})).toMatchObject({ MaskedPaths: [], ReadonlyPaths: [], Privileged: false });
   });
 
-  it("is the Engine's own privileged if the node has every capability", () => {
+  it("uses the Engine's own privileged mode if the node has every capability", () => {
     const host = translate({ privileged: true });
     expect(host).toMatchObject({
       Privileged: true,
@@ -36,7 +36,7 @@ describe('toEngineSecurity', () => {
     expect(host).not.toHaveProperty('MaskedPaths');
   });
 
-  it('is assembled if the node lacks a capability', () => {
+  it('assembles a privileged container from single options if the node lacks a capability', () => {
     expect(translate({ privileged: true }, LESS, true)).toMatchObject({
       Privileged: false,
       CapAdd: LESS,
@@ -73,7 +73,7 @@ describe('toEngineSecurity', () => {
       needed: false,
     },
     { desc: 'privileged on a node that lacks some', context: { privileged: true }, node: LESS, needed: true },
-  ])('adds host devices: $desc', ({ context, node, needed }) => {
+  ])('adds host devices for "$desc": $needed', ({ context, node, needed }) => {
     const given = context && decoded('LinuxContainerSecurityContext', context);
     expect(needsHostDevices(given, node)).toBe(needed);
   });
@@ -109,7 +109,8 @@ describe('knownToEngine', () => {
     expect(knownToEngine(node, '1.51')).toEqual(node);
   });
 
-  it('omits nothing from ALL', () => expect(knownToEngine(undefined, '1.41')).toBeUndefined());
+  it('returns undefined, which means every capability, unchanged', () =>
+    expect(knownToEngine(undefined, '1.41')).toBeUndefined());
 });
 
 describe('toEngineCapabilities', () => {
@@ -147,19 +148,19 @@ describe('toEngineCapabilities', () => {
       drop: ['KILL'],
     },
     {
-      desc: 'dropping one that the node lacks',
+      desc: 'a name to drop that the node lacks',
       given: { drop_capabilities: ['ALL', 'SYS_ADMIN'] },
       node: LESS,
       add: [],
       drop: ['ALL', 'SYS_ADMIN'],
     },
-  ])('$desc', ({ given, node, add, drop }) =>
+  ])('translates $desc', ({ given, node, add, drop }) =>
     expect(translate(given, node)).toEqual({ CapAdd: add, CapDrop: drop }),
   );
 
   it.each<{ desc: string; given: Given; error: string }>([
     {
-      desc: 'one that the node lacks',
+      desc: 'a capability that the node lacks',
       given: { add_capabilities: ['KILL', 'SYS_ADMIN'] },
       error: 'FAILED_PRECONDITION c.add_capabilities[1]',
     },

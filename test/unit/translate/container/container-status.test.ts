@@ -57,7 +57,7 @@ const ROWS: Row[] = [
     reason: 'StartError',
     times: 'creation',
   },
-  // The form in which cri-dockerd reported it.
+  // cri-dockerd reported a failed start in this form.
   {
     state: 'created',
     others: true,
@@ -182,7 +182,7 @@ describe('the container state', () => {
     ['removing', false],
     ['dead', true],
     ['created', true],
-  ] as [EngineState, boolean][])('in a list is computed: %s is %s', (state, listed) => {
+  ] as [EngineState, boolean][])('decides if a list includes the container: %s gives %s', (state, listed) => {
     expect(isListed(containerRecord({ state }))).toBe(listed);
   });
 });
@@ -193,7 +193,7 @@ function onTheWire(record: ContainerRecord) {
   );
 }
 
-describe('image names', () => {
+describe('the image name of a container', () => {
   const id = `sha256:${engineId('1')}`;
   const ref = `busybox@sha256:${engineId('d')}`;
   const named = imageRecord();
@@ -244,7 +244,7 @@ describe('image names', () => {
       image: nameless,
       name: id,
     },
-  ])('are $desc', ({ userSpecifiedImage, asked, image, name }) => {
+  ])('is $desc', ({ userSpecifiedImage, asked, image, name }) => {
     const record = containerRecord({ image: asked, userSpecifiedImage, imageId: id });
     for (const told of [toCriContainerStatus(record, image), toCriContainer(record, image)]) {
       expect(told.image).toEqual({
@@ -262,14 +262,14 @@ describe('image names', () => {
     ['busybox', ref],
     ['elsewhere/app:2', ref],
     ['', ref],
-  ])('of several repositories are those of "%s"', (userSpecifiedImage, image_ref) => {
+  ])('for the pod\'s name "%s" comes with the digest %s', (userSpecifiedImage, image_ref) => {
     const image = imageRecord({ repoDigests: [ref, `app@sha256:${engineId('e')}`] });
     const record = containerRecord({ image: id, userSpecifiedImage, imageId: id });
     expect(toCriContainer(record, image)).toMatchObject({ image_ref });
   });
 });
 
-describe('the other fields', () => {
+describe('the other fields of a container', () => {
   const mount = {
     containerPath: '/c',
     hostPath: '/h',

@@ -203,7 +203,7 @@ describe('the message of a failed start', () => {
       'out of memory: the memory limit is too low',
     ],
     [`${SHIM}OOM: the memory limit could be too low: unknown`, 'out of memory: the memory limit is too low'],
-  ])('%s', (text, meaning) => {
+  ])('for the text "%s" begins with: %s', (text, meaning) => {
     const told = explainStartError(text);
     expect(told.startsWith(meaning)).toBe(true);
     // The Engine's own text stays, so that people can search for it.
@@ -217,7 +217,7 @@ describe('the message of a failed start', () => {
     expect(explainStartError(`${NEWER}unknown version specified: unknown`)).toBe(
       'OCI runtime create failed: unknown version specified',
     );
-    // No field of the request is about the image, the node's programs or the pod's sysctls.
+    // None of these texts is about the image, the programs of the node or the sysctls of the pod.
     for (const other of [
       'failed to set up network: open /proc/sys/net/ipv6/conf/eth0/disable_ipv6: no such file or directory',
       'failed to set up network: write /proc/sys/net/ipv6/conf/eth0/disable_ipv6: invalid argument',
@@ -241,7 +241,7 @@ it.each([
   ['Cannot mkdir: /etc/passwd is not a directory', 'c.working_dir'],
   ['Duplicate mount point: /data/', 'c.mounts'],
   ['invalid mount config for type "bind": field Source must not be empty', 'c.mounts'],
-])('%s', (text, field) => {
+])('%s is blamed on the field %s', (text, field) => {
   expect(fieldOfRefusal(text, 'r', 'c.')).toBe(field);
 });
 
@@ -271,7 +271,7 @@ describe('the refusal of a sandbox', () => {
     ['nope is not an ip address', 'config.dns_config'],
     ['decoding seccomp profile failed: invalid character', 'config.linux.security_context.seccomp'],
     ['invalid --security-opt 2: "label:nope"', 'config.linux.security_context.selinux_options'],
-  ])('%s', (text, field) => {
+  ])('with %s is blamed on the field %s', (text, field) => {
     expect(fieldOfSandboxRefusal(text)).toBe(field);
   });
 

@@ -80,7 +80,7 @@ describe('requireWritable', () => {
       error: 'FAILED_PRECONDITION r.hugepage_limits',
     },
     {
-      desc: 'another machine',
+      desc: 'values for an Engine on another machine',
       wanted: RAW,
       node: { ...V2, localEngine: false },
       error: 'UNIMPLEMENTED r.unified',
@@ -90,7 +90,7 @@ describe('requireWritable', () => {
   );
 });
 
-it('kernelFiles returns the names of the cgroup version', () => {
+it('kernelFiles returns the file names of the given cgroup version', () => {
   expect(kernelFiles(HUGE, 1)).toEqual([
     { controller: 'hugetlb', file: 'hugetlb.2MB.limit_in_bytes', value: '4096' },
   ]);
@@ -100,7 +100,7 @@ it('kernelFiles returns the names of the cgroup version', () => {
   ]);
 });
 
-it('mergedKernelValues adds and replaces', () => {
+it('mergedKernelValues adds new values and replaces known ones', () => {
   const known = { ...HUGE, unified: { 'memory.high': '6', 'memory.low': '1' } };
   expect(mergedKernelValues(known, RAW)).toEqual({
     ...HUGE,
@@ -123,7 +123,7 @@ describe('lostValues', () => {
     expect(lostValues(values(wanted), values('8192'))).toEqual(NONE);
   });
 
-  it.each(['max', '9223372036854771712'])('includes huge page limits of %s', (now) => {
+  it.each(['max', '9223372036854771712'])('returns a huge page limit where the kernel has %s', (now) => {
     const current = { hugepages: { '2MB': now }, unified: {} };
     expect(lostValues(HUGE, current)).toEqual(HUGE);
     expect(lostValues(HUGE, { ...current, hugepages: { '2MB': '0' } })).toEqual(NONE);

@@ -27,7 +27,7 @@ describe('mounts', () => {
       given: { propagation: PROPAGATION_BIDIRECTIONAL, readonly: true },
     },
     { desc: 'relabelled', given: { selinux_relabel: true } },
-  ])('$desc: are read back as requested', ({ given }) => {
+  ])('are read back as requested: $desc', ({ given }) => {
     expect(records({ ...BIND, ...given }).map(mounts.toCriMount)).toEqual([
       {
         ...BIND,
@@ -56,7 +56,7 @@ describe('mounts', () => {
     });
   });
 
-  it('of the host ignore an image sub-path, which kubelet sends with every image volume', () => {
+  it('of the host ignore an image sub-path, which kubelet sends with every subPath in a pod that has an image volume', () => {
     const [plain] = records(BIND);
     expect(records({ ...BIND, image_sub_path: 'app.conf' })).toEqual([plain]);
     expect(records({ ...BIND, image: { image: '' }, image_sub_path: '../app.conf' })).toEqual([plain]);
@@ -174,7 +174,7 @@ const ROWS: { desc: string; given: Partial<MountRecord>; engine: object }[] = [
 ];
 
 describe('a bind mount', () => {
-  it.each(ROWS)('$desc', ({ given, engine }) => {
+  it.each(ROWS)('is translated: $desc', ({ given, engine }) => {
     expect(toEngineMounts([{ ...RECORD, ...given }], engineFeatures(), false, 'm')).toEqual({
       Mounts: [{ Type: 'bind', Source: '/srv/data', Target: '/data', ...engine }],
     });
@@ -210,7 +210,7 @@ describe('a bind mount with relabelling', () => {
     [{ readonly: true, recursiveReadOnly: true }, '/srv/data:/data:ro,Z'],
     [{ propagation: PROPAGATION_BIDIRECTIONAL }, '/srv/data:/data:rw,Z,rshared'],
     [{ propagation: PROPAGATION_HOST_TO_CONTAINER, readonly: true }, '/srv/data:/data:ro,Z,rslave'],
-  ])('takes the old form: %p', (given, bind) => {
+  ])('is written in the short syntax of Binds: %p', (given, bind) => {
     const plain = { ...RECORD, containerPath: '/other' };
     expect(toEngineMounts([plain, { ...relabelled, ...given }], engineFeatures(), true, 'm')).toEqual({
       Mounts: toEngineMounts([plain], engineFeatures(), true, 'm').Mounts,
@@ -238,7 +238,7 @@ describe('an image mount', () => {
     expect(Mounts?.[0]?.ImageOptions).toEqual({ Subpath: 'etc' });
   });
 
-  it('gives each mount of one image a name of its own', () => {
+  it('names its image differently from the other mounts of the same image', () => {
     const other = `sha256:${'f'.repeat(64)}`;
     const wanted = [imageMount(), imageMount(ID, 'a'), imageMount(other), imageMount(ID, 'b')];
     const { Mounts } = toEngineMounts(wanted, engineFeatures(), false, 'm');
@@ -254,7 +254,8 @@ describe('an image mount', () => {
         false,
         'm',
       ).Mounts ?? [];
-    // First the id with its algorithm, then 64 digits down to the last 32, which surely identify one image.
+    // First the id with its algorithm, then its digits, shortened one at a time from 64 to the first 32, which still
+    // identify one image.
     const sources = mounts(34).map(({ Source }) => Source);
     expect(new Set(sources).size).toBe(34);
     expect(sources.at(-1)).toBe(ID.slice('sha256:'.length).slice(0, 32));
@@ -299,7 +300,7 @@ describe('a bind mount of cri-dockerd or dockershim', () => {
   });
 
   it.each(['cache:/data', 'cache:/data:rw', '/data', '/data:rw'])(
-    'is read from the volume %s, wherever it is',
+    'is read from the volume %s, with the directory of the volume as its host path if the Engine reports one',
     (bind) => {
       const HostConfig = { Binds: [bind] };
       expect(fromEngineMounts({ HostConfig })).toEqual([{ ...PLAIN, hostPath: '' }]);

@@ -78,7 +78,7 @@ describe('toEngineResources', () => {
       given: { hugepage_limits: [{ page_size: '2MB' }, { page_size: '1GB', limit: 0 }] },
       engine: {},
     },
-  ])('$desc', ({ given, engine }) => expect(translate(given)).toEqual({ ...UNSET, ...engine }));
+  ])('translates: $desc', ({ given, engine }) => expect(translate(given)).toEqual({ ...UNSET, ...engine }));
 
   it.each<{ desc: string; given: Given; error: string }>([
     {
@@ -100,7 +100,7 @@ describe('toEngineResources', () => {
       error: 'INVALID_ARGUMENT r.memory_limit_in_bytes',
     },
     {
-      desc: 'an impossible OOM score',
+      desc: 'an OOM score that is too high',
       given: { oom_score_adj: 1001 },
       error: 'INVALID_ARGUMENT r.oom_score_adj',
     },
@@ -123,11 +123,16 @@ describe('toEngineResources', () => {
 
   it.each([
     { desc: 'for every container on cgroup v2', memory: 0, max: '0', got: 0 },
-    { desc: 'with some swap and no limit, which the Engine does not have', memory: 0, max: '4096', got: 0 },
-    { desc: 'with a limit: no swap', memory: 100, max: '0', got: 100 },
+    {
+      desc: 'with some swap and no memory limit, which the Engine cannot set',
+      memory: 0,
+      max: '4096',
+      got: 0,
+    },
+    { desc: 'with a limit and no swap', memory: 100, max: '0', got: 100 },
     { desc: 'with a limit and some swap', memory: 100, max: '50', got: 150 },
     { desc: 'with a limit and all swap', memory: 100, max: 'max', got: -1 },
-  ])("accepts kubelet's unified $desc", ({ memory, max, got }) => {
+  ])('accepts the unified values of kubelet $desc', ({ memory, max, got }) => {
     const unified = { 'memory.oom.group': '1', 'memory.swap.max': max };
     expect(translate({ unified, memory_limit_in_bytes: memory })).toMatchObject({
       Memory: memory,
@@ -236,7 +241,7 @@ describe('toEngineUpdate', () => {
       given: { memory_limit_in_bytes: 4096 },
       engine: { Memory: 4096 },
     },
-  ])('$desc', ({ given, current, engine }) => expect(update(given, current)).toEqual(engine));
+  ])('translates: $desc', ({ given, current, engine }) => expect(update(given, current)).toEqual(engine));
 });
 
 describe('the memory limits in force after an update', () => {
@@ -247,7 +252,7 @@ describe('the memory limits in force after an update', () => {
     { desc: 'both', update: { Memory: 2048, MemorySwap: 4096 }, memory: 2048, swap: 4096 },
     { desc: 'neither', update: { CpuShares: 512 }, memory: 1024, swap: 1024 },
     { desc: 'no update', update: undefined, memory: 1024, swap: 1024 },
-  ])('are those of the update: $desc', ({ update, memory, swap }) =>
+  ])('are those of the update, or else the former ones: $desc', ({ update, memory, swap }) =>
     expect(updatedMemory(known, update)).toEqual({ ...known, memoryLimit: memory, memorySwapLimit: swap }),
   );
 });
@@ -269,7 +274,7 @@ describe('toEngineCgroupParent', () => {
     { driver: 'cgroupfs', given: '', parent: '' },
     { driver: 'systemd', given: '/-.slice', parent: '-.slice' },
     { driver: 'none', given: '/a/b', parent: '/a/b' },
-  ])('$driver $given', ({ driver, given, parent }) =>
+  ])('translates "$given" for the driver $driver to "$parent"', ({ driver, given, parent }) =>
     expect(toEngineCgroupParent(given, driver, 'f')).toBe(parent),
   );
 

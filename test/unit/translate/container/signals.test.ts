@@ -34,7 +34,7 @@ describe('signals', () => {
     ['3', Signal.SIGNAL_SIGQUIT],
     ['0', Signal.SIGNAL_RUNTIME_DEFAULT],
     ['999', Signal.SIGNAL_RUNTIME_DEFAULT],
-  ])('%p is %d', (name, number) => expect(toCriSignal(name)).toBe(number));
+  ])('translate the name %p to the number %d', (name, number) => expect(toCriSignal(name)).toBe(number));
 
   it('have no Engine name for the default', () => expect(toEngineSignal(0, 'f')).toBe(''));
 

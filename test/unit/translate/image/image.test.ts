@@ -42,7 +42,7 @@ describe('imageFromInspect', () => {
       inspect: { Config: { Labels: null } },
       record: { repoTags: [], repoDigests: [], user: '', stopSignal: '', labels: {} },
     },
-  ])('$desc', ({ inspect, record }) => {
+  ])('reads $desc', ({ inspect, record }) => {
     expect(imageFromInspect({ Id: ID, Size: 5, ...inspect })).toEqual({
       id: ID,
       size: 5,
@@ -53,7 +53,7 @@ describe('imageFromInspect', () => {
 });
 
 describe('toVerboseInfo', () => {
-  it('is the OCI configuration with the fields that the image sets', () => {
+  it('returns the OCI configuration with the fields that the image sets', () => {
     const inspect = {
       Id: ID,
       Size: 5,
@@ -95,7 +95,7 @@ describe('toCriImage', () => {
     { desc: 'by digest', record: imageRecord({ repoTags: [] }), image: `busybox@sha256:${engineId('d')}` },
     { desc: 'by id', record: imageRecord({ repoTags: [], repoDigests: [] }), image: ID },
     { desc: 'as pods name it', record: imageRecord(), asked: 'app:2', image: 'app:2' },
-  ])('is named $desc', ({ record, asked, image }) =>
+  ])('names the image $desc', ({ record, asked, image }) =>
     expect(decodedImage(record, asked).spec?.image).toBe(image),
   );
 

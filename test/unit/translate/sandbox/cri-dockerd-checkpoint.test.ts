@@ -13,7 +13,7 @@ import { decoded } from '../../support/wire';
 
 type Port = [protocol: string, containerPort: number, hostPort: number, hostIp: string];
 
-/** The checksums that cri-dockerd's own code returned for these. */
+/** The checksums that cri-dockerd's own code returned for these ports. */
 const SUMS: [ports: Port[], hostNetwork: boolean, sum: number][] = [
   [[], false, 2305795928],
   [[], true, 12315789],
@@ -90,7 +90,7 @@ describe("cri-dockerd's checkpoint", () => {
     );
   });
 
-  it.each(['null', '7', '"v1"', '{}'])('is not %j', (text) => {
+  it.each(['null', '7', '"v1"', '{}'])('is not read from the text %j', (text) => {
     expect(decodeCheckpoint(text)).toBeUndefined();
   });
 

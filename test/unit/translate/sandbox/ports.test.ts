@@ -16,7 +16,7 @@ function published(everyAddress: readonly string[], given: readonly Given[]) {
 
 describe('toEnginePorts', () => {
   it.each<{ desc: string; given: Given[]; bindings: object }>([
-    { desc: 'none', given: [], bindings: {} },
+    { desc: 'no ports', given: [], bindings: {} },
     { desc: 'host port 0, which publishes nothing', given: [{ container_port: 80 }], bindings: {} },
     {
       desc: 'TCP',
@@ -56,7 +56,7 @@ describe('toEnginePorts', () => {
         ],
       },
     },
-  ])('$desc', ({ given, bindings }) => {
+  ])('translates $desc', ({ given, bindings }) => {
     const exposed = Object.fromEntries(Object.keys(bindings).map((key) => [key, {}]));
     expect(ports(...given)).toEqual({ ExposedPorts: exposed, PortBindings: bindings });
   });
@@ -112,8 +112,8 @@ describe('toEnginePorts', () => {
 
 describe('fromEnginePorts', () => {
   it.each([
-    { desc: 'with CNI', everyAddress: [''] },
-    { desc: 'with the Engine', everyAddress: ['0.0.0.0', '::'] },
+    { desc: 'by CNI', everyAddress: [''] },
+    { desc: 'by the Engine', everyAddress: ['0.0.0.0', '::'] },
   ])('reads back ports that were published $desc', ({ everyAddress }) => {
     const { PortBindings } = published(everyAddress, [
       { container_port: 80, host_port: 8080 },

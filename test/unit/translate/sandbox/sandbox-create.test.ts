@@ -256,7 +256,7 @@ describe('toSandboxCreate', () => {
       given: { metadata: { ...METADATA, name: 'a_b', namespace: 'c_d' } },
       handler: '',
     },
-  ])('is read back from the Engine unchanged: $desc', ({ given, handler }) => {
+  ])('makes a body that is read back from the Engine unchanged: $desc', ({ given, handler }) => {
     const config = decoded('PodSandboxConfig', given);
     const metadata = { ...METADATA, ...given.metadata };
     const body = create(given, { handler });
@@ -368,7 +368,7 @@ describe('checkSandbox', () => {
       given: context({ apparmor: { profile_type: SecurityProfileType.Localhost } }),
       error: 'INVALID_ARGUMENT config.linux.security_context.apparmor.localhost_ref',
     },
-  ])('has a create request that refuses $desc', ({ given, error }) =>
+  ])('leaves it to toSandboxCreate to refuse $desc', ({ given, error }) =>
     expect(codeAndField(() => create(given))).toBe(error),
   );
 

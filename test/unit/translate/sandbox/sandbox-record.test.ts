@@ -121,7 +121,7 @@ describe('sandboxFromInspect', () => {
     },
   );
 
-  it('takes a label of ours with another pod than the name as a label of the image', () => {
+  it('takes a label of ours as a label of the image if its pod differs from the pod in the name', () => {
     const inspect = recordedInspect('sandbox-running');
     const labels = inspect.Config.Labels!;
     const text = labels['io.dockbridge.cri'] ?? '';
@@ -134,7 +134,7 @@ describe('sandboxFromInspect', () => {
     });
   });
 
-  it('allows that all labels come from an image, whose container from `docker run` is foreign', () => {
+  it('ignores a container of `docker run` whose image has all labels of a sandbox', () => {
     const inspect = recordedInspect('sandbox-running');
     const HostConfig = { ...inspect.HostConfig, CpuShares: 0, LogConfig: { Type: 'json-file', Config: {} } };
     const run = { ...inspect, Name: '/quirky_noether', HostConfig };

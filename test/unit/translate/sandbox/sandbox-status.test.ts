@@ -47,7 +47,7 @@ describe('the network of a sandbox', () => {
       network: { ip: '', additional_ips: [] },
     },
     { desc: 'the host network', over: { namespaces: host, ips: [] }, network: null },
-  ])('$desc', ({ over, network }) => {
+  ])('is reported: $desc', ({ over, network }) => {
     expect(toCriSandboxStatus(sandboxRecord(over)).network).toEqual(network);
   });
 });

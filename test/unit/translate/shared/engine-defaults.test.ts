@@ -34,7 +34,7 @@ describe('everyAddress', () => {
   it('omits IPv6 if the node has none', () => {
     expect(everyAddress('bridge', false)).toEqual(['0.0.0.0']);
   });
-  it('keeps the requested address if CNI serves host ports', () => {
+  it('returns the empty address if CNI serves host ports', () => {
     expect(everyAddress('none', true)).toEqual(['']);
   });
 });

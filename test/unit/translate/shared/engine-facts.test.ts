@@ -57,7 +57,7 @@ describe('the features of an Engine', () => {
     const offered = (info: Partial<EngineInfo>, handler = '', api?: string): boolean =>
       featuresFor(facts(info, api), handler).recursiveReadOnly;
 
-    it('need runtime, kernel and Engine', () => {
+    it('need the support of the runtime, the kernel and the Engine', () => {
       const Runtimes = { runc: RUNC, crun: {} };
       expect(offered({ Runtimes })).toBe(true);
       expect(offered({ Runtimes }, '', '1.43')).toBe(false);
@@ -107,15 +107,20 @@ describe('a runtime handler', () => {
     expect(toEngineRuntime(handler, OLD, 'f')).toBe(handler);
   });
 
-  it.each(['io.containerd.runsc.v1', 'com.example.my-shim.v2', 'a.v1'])('%p is a shim', (handler) => {
-    expect(toEngineRuntime(handler, NEW, 'f')).toBe(handler);
-    expect(thrownBy(() => toEngineRuntime(handler, OLD, 'f'))).toMatch(
-      new RegExp(`^INVALID_ARGUMENT f: "${handler}" is a containerd shim, which needs Docker Engine 23\\.0`),
-    );
-  });
+  it.each(['io.containerd.runsc.v1', 'com.example.my-shim.v2', 'a.v1'])(
+    '%p is a shim, which needs API 1.42',
+    (handler) => {
+      expect(toEngineRuntime(handler, NEW, 'f')).toBe(handler);
+      expect(thrownBy(() => toEngineRuntime(handler, OLD, 'f'))).toMatch(
+        new RegExp(
+          `^INVALID_ARGUMENT f: "${handler}" is a containerd shim, which needs Docker Engine 23\\.0`,
+        ),
+      );
+    },
+  );
 
   it.each(['kata', '/usr/bin/shim.v1', '../a.v1', '.v1', 'a..v1', 'a.v1/', 'Docker'])(
-    '%p is unknown',
+    '%p is refused as unknown',
     (handler) => {
       expect(thrownBy(() => toEngineRuntime(handler, NEW, 'f'))).toMatch(
         /^INVALID_ARGUMENT f: .*crun, io\.containerd\.runc\.v2, runc.*daemon\.json/,

@@ -15,7 +15,9 @@ describe('matchesLabels', () => {
     { desc: 'a missing label', selector: { zone: '' }, matches: false },
     { desc: 'only a prefix of the value', selector: { app: 'we' }, matches: false },
     { desc: 'a name of Object.prototype', selector: { constructor: '' }, matches: false },
-  ])('$desc', ({ selector, matches }) => expect(matchesLabels(LABELS, selector)).toBe(matches));
+  ])('is $matches for $desc', ({ selector, matches }) =>
+    expect(matchesLabels(LABELS, selector)).toBe(matches),
+  );
 });
 
 describe('sandboxFilter', () => {
@@ -29,7 +31,7 @@ describe('sandboxFilter', () => {
     found: string[];
   }>([
     { desc: 'no filter', filter: null, found: both },
-    { desc: 'an empty one', filter: {}, found: both },
+    { desc: 'an empty filter', filter: {}, found: both },
     { desc: 'an id', filter: { id: 'abc1' }, found: ['abc1'] },
     { desc: 'a prefix', filter: { id: 'ab' }, found: both },
     { desc: 'an unknown id', filter: { id: 'x' }, found: [] },
@@ -46,7 +48,7 @@ describe('sandboxFilter', () => {
       filter: { id: 'ab', state: { state: 1 }, label_selector: LABELS },
       found: [],
     },
-  ])('$desc', ({ filter, found }) => {
+  ])('accepts $found for $desc', ({ filter, found }) => {
     const accept = sandboxFilter(filter && decoded('PodSandboxFilter', filter));
     expect([ready, stopped].filter(accept).map(({ id }) => id)).toEqual(found);
   });
@@ -70,7 +72,7 @@ describe('containerFilter', () => {
   it.each<{ desc: string; filter: Parameters<typeof decoded<'ContainerFilter'>>[1] | null; found: string[] }>(
     [
       { desc: 'no filter, which means all states except removal in progress', filter: null, found: listed },
-      { desc: 'an empty one', filter: {}, found: listed },
+      { desc: 'an empty filter', filter: {}, found: listed },
       { desc: 'an id prefix', filter: { id: 'aa' }, found: ['aa1', 'aa2'] },
       { desc: 'a sandbox', filter: { pod_sandbox_id: 's2' }, found: ['ab3', 'ab4'] },
       { desc: 'CREATED, which is 0', filter: { state: {} }, found: ['aa1'] },
@@ -84,7 +86,7 @@ describe('containerFilter', () => {
         found: ['aa2'],
       },
     ],
-  )('$desc', ({ filter, found }) => {
+  )('accepts $found for $desc', ({ filter, found }) => {
     const accept = containerFilter(filter && decoded('ContainerFilter', filter));
     expect(containers.filter(accept).map(({ id }) => id)).toEqual(found);
   });

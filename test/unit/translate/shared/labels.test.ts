@@ -123,7 +123,7 @@ describe('readExtra', () => {
     shadowed: { a: 'b' },
   };
 
-  it('returns what was written', () => {
+  it('returns the value that was written', () => {
     expect(readExtra({ [EXTRA_LABEL]: JSON.stringify(good) }, example)).toEqual(good);
   });
 
@@ -134,7 +134,7 @@ describe('readExtra', () => {
 
   it.each([
     { desc: 'no label', text: undefined },
-    { desc: 'empty', text: '' },
+    { desc: 'an empty text', text: '' },
     { desc: 'truncated JSON', text: JSON.stringify(good).slice(0, -5) },
     { desc: 'null', text: 'null' },
     { desc: 'a string', text: '"v"' },

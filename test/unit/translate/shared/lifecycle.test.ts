@@ -50,7 +50,7 @@ it.each<[string, AnyRecord, AnyRecord, string[]]>([
     { ...EXITED, startedAt: LATER },
     ['stopped', 'started', 'stopped'],
   ],
-])('has the right events for a container that %s', (_, before, now, events) => {
+])('lifecycleEvents returns the events of a container that %s', (_, before, now, events) => {
   expect(named(before, now)).toEqual(events);
 });
 
@@ -61,6 +61,6 @@ it.each<[string, AnyRecord, AnyRecord, string[]]>([
   ['is removed', STOPPED_SANDBOX, undefined, ['deleted']],
   ['is started again', STOPPED_SANDBOX, SANDBOX, ['started']],
   ['was restarted unseen', SANDBOX, { ...SANDBOX, pid: 101 }, ['stopped', 'started']],
-])('has the right events for a sandbox that %s', (_, before, now, events) => {
+])('lifecycleEvents returns the events of a sandbox that %s', (_, before, now, events) => {
   expect(named(before, now)).toEqual(events);
 });

@@ -20,13 +20,15 @@ describe('findSandbox and findContainer', () => {
     { desc: 'id', id: engineId('a1'), found: engineId('a1') },
     { desc: 'prefix', id: 'a2', found: engineId('a2') },
     { desc: "a container's id", id: engineId('c1'), found: undefined },
-  ])('look up a sandbox by $desc', ({ id, found }) => expect(findSandbox(store, id)?.id).toBe(found));
+  ])('look up a sandbox by $desc: $found', ({ id, found }) => expect(findSandbox(store, id)?.id).toBe(found));
 
   it.each([
     { desc: 'id', id: engineId('c1'), found: engineId('c1') },
     { desc: 'prefix', id: 'c2', found: engineId('c2') },
     { desc: "a sandbox's id", id: engineId('a1'), found: undefined },
-  ])('look up a container by $desc', ({ id, found }) => expect(findContainer(store, id)?.id).toBe(found));
+  ])('look up a container by $desc: $found', ({ id, found }) =>
+    expect(findContainer(store, id)?.id).toBe(found),
+  );
 
   it.each([
     { desc: 'no id', work: () => findSandbox(store, ''), error: 'INVALID_ARGUMENT pod_sandbox_id' },
@@ -86,7 +88,7 @@ describe('findImage', () => {
     { desc: 'a prefix with algorithm', name: 'sha256:ab10', found: app.id },
     { desc: 'an unknown tag', name: 'app:3', found: undefined },
     { desc: 'an unknown id', name: `sha256:${engineId('ff')}`, found: undefined },
-  ])('by $desc', ({ name, found }) => {
+  ])('by $desc returns $found', ({ name, found }) => {
     expect(findImage(store, name, 'f')?.id).toBe(found);
   });
 

@@ -10,7 +10,7 @@ const pod = { name: 'web-0', namespace: 'shop', uid: 'b1946ac9-2f1d', attempt: 2
 describe('container names in the Engine', () => {
   it("are cri-dockerd's", () => {
     expect(sandboxEngineName(pod)).toBe('k8s_POD_web-0_shop_b1946ac9-2f1d_2');
-    // The attempt is the container's own.
+    // The attempt in the name is that of the container, not that of the pod.
     expect(containerEngineName({ name: 'app', attempt: 5 }, pod)).toBe('k8s_app_web-0_shop_b1946ac9-2f1d_5');
     expect(uniqueEngineName('k8s_app_w_s_u_0', '0a1b2c3d')).toBe('k8s_app_w_s_u_0_0a1b2c3d');
   });

@@ -36,7 +36,7 @@ describe('toNamespaceModes', () => {
       of: 'sandbox',
       expected: modes({}),
     },
-  ])('$desc', ({ given, of, expected }) => {
+  ])('translates: $desc', ({ given, of, expected }) => {
     const options = given && decoded('NamespaceOption', given);
     expect(namespaces.toNamespaceModes(options, 'n', of)).toEqual(expected);
   });

@@ -36,7 +36,9 @@ describe('seccomp', () => {
       given: { privileged: true, seccomp: { profile_type: RuntimeDefault } },
       choice: { kind: 'unconfined' },
     },
-  ])('$desc', ({ given, choice }) => expect(containerSeccomp(container(given), 'c')).toEqual(choice));
+  ])('is set for a container: $desc', ({ given, choice }) =>
+    expect(containerSeccomp(container(given), 'c')).toEqual(choice),
+  );
 
   it.each([
     { desc: "nil means the Engine's default for a sandbox", given: {}, choice: { kind: 'engine-default' } },
@@ -108,7 +110,7 @@ describe('seccomp', () => {
 describe('seccompProfileFault', () => {
   const NAMES = ['ALLOW', 'ERRNO', 'KILL', 'KILL_PROCESS', 'KILL_THREAD', 'LOG', 'NOTIFY', 'TRACE', 'TRAP'];
 
-  it.each(NAMES.map((name) => `SCMP_ACT_${name}`))('accepts a profile of %s', (action) => {
+  it.each(NAMES.map((name) => `SCMP_ACT_${name}`))('accepts a profile with the action %s', (action) => {
     expect(seccompProfileFault({ defaultAction: action })).toBeUndefined();
     const syscalls = [{ names: ['read'], action }];
     expect(seccompProfileFault({ defaultAction: 'SCMP_ACT_ERRNO', syscalls })).toBeUndefined();
@@ -178,7 +180,7 @@ describe('apparmor', () => {
       deprecated: 'localhost/other',
       option: [],
     },
-  ])('$desc', ({ profile, deprecated, option: expected }) =>
+  ])('is set: $desc', ({ profile, deprecated, option: expected }) =>
     expect(option(profile, deprecated, true)).toEqual(expected),
   );
 
@@ -219,7 +221,7 @@ describe('apparmor', () => {
     expect(option({ profile_type: Unconfined }, '', false)).toEqual([]);
   });
 
-  it('names the missing profile', () => {
+  it('is refused, with the name of the profile, if AppArmor is off', () => {
     expect(thrownBy(() => option(null, 'localhost/mine', false))).toContain('"mine"');
   });
 });
@@ -238,7 +240,7 @@ describe('selinuxOptions', () => {
       given: { user: 'u', role: 'r', type: 't', level: 's0-s15:c0.c1023' },
       options: ['label=user:u', 'label=role:r', 'label=type:t', 'label=level:s0-s15:c0.c1023'],
     },
-  ])('$desc', ({ given, options }) =>
+  ])('returns the options of $desc', ({ given, options }) =>
     expect(selinuxOptions(given && decoded('SELinuxOption', given), 'c')).toEqual(options),
   );
 

@@ -21,12 +21,12 @@ describe('nanosFromEngineTime', () => {
     },
     { desc: 'all nines', time: '2023-11-14T22:13:20.999999999Z', nanos: '1700000000999999999' },
     {
-      desc: 'west of Greenwich, with half an hour',
+      desc: 'east of Greenwich, with a fraction',
       time: '2023-11-15T00:13:20.5+02:00',
       nanos: '1700000000500000000',
     },
     {
-      desc: 'west, with half an hour',
+      desc: 'west of Greenwich, with half an hour',
       time: '2023-11-14T18:43:20.000000007-03:30',
       nanos: '1700000000000000007',
     },

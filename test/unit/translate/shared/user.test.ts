@@ -38,7 +38,7 @@ describe('requestedUser', () => {
       given: { run_as_user: value(2 ** 31 - 1) },
       user: { user: '2147483647', group: undefined },
     },
-  ])('$desc', ({ given, user }) => expect(requestedUser(container(given), 'c')).toEqual(user));
+  ])('reads $desc', ({ given, user }) => expect(requestedUser(container(given), 'c')).toEqual(user));
 
   it.each<{ desc: string; given: ContainerContext; error: string }>([
     {
@@ -91,13 +91,13 @@ describe('toSandboxUser', () => {
     },
     { desc: 'a uid', given: { run_as_user: value(1) }, user: '1', groups: [] },
     {
-      desc: 'a uid and Strict, with an explicit group',
+      desc: 'a uid and Strict, which adds the explicit group 0',
       given: { run_as_user: value(1), supplemental_groups_policy: Strict },
       user: '1:0',
       groups: [],
     },
     { desc: 'only Strict', given: { supplemental_groups_policy: Strict }, user: undefined, groups: [] },
-  ])('$desc', ({ given, user, groups }) =>
+  ])('translates $desc', ({ given, user, groups }) =>
     expect(toSandboxUser(decoded('LinuxSandboxSecurityContext', given), 'c')).toEqual({ user, groups }),
   );
 
@@ -195,7 +195,7 @@ describe('toIdentity', () => {
       is: [1000, 1001, [1001, 1234]],
     },
     { desc: 'Strict with the image’s user', given: strict, image: 'root', is: [0, 0, [0]] },
-  ])('$desc', ({ given, image, is: [uid, gid, groups] }) =>
+  ])('computes the identity for $desc', ({ given, image, is: [uid, gid, groups] }) =>
     expect(identity(given, image)).toEqual({ uid, gid, groups }),
   );
 

@@ -39,7 +39,7 @@ describe('redaction', () => {
     ['an environment in JSON in JSON', `"{\\"Env\\":[\\"A=b\\",\\"PLAIN=${SECRET}\\"]}"`],
     ['a truncated environment', `{"Env":["A=b","PLAIN=${SECRET}`],
     ['an environment variable of Kubernetes', `{"env":[{"name":"A","value":"${SECRET}"}],"image":"i"}`],
-    ['a short option for a password', `DB_PASS=${SECRET}`],
+    ['a short word for a password', `DB_PASS=${SECRET}`],
     ['a PostgreSQL password', `PGPASS=${SECRET}`],
     ['a MySQL password', `MYSQL_PWD=${SECRET}`],
     ['a password in a DSN of keywords', `Server=h;Uid=u;Pwd=${SECRET};`],
@@ -219,5 +219,5 @@ it.each([
   ['https://h/v2/a@sha256:1', 'https://h/v2/a@sha256:1'],
 ])('shows %j as %j', (text, shown) => expect(replaceUserinfo(text, '***')).toBe(shown));
 
-it('replaces the value in its place without changing the rest', () =>
+it('inserts the replacement literally, even if it contains $1', () =>
   expect(replaceUserinfo('a://b@c', '$1')).toBe('a://$1@c'));

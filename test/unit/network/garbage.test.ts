@@ -43,7 +43,7 @@ describe('Cleanup', () => {
     cleanup.request('s1');
     await jest.advanceTimersByTimeAsync(0);
     expect(tried).toEqual(['s1']);
-    // A daemon that ends does not wait for this.
+    // The timer does not keep the daemon from ending.
     expect(timers.mock.results.map(({ value }) => (value as NodeJS.Timeout).hasRef())).toEqual([false]);
     timers.mockRestore();
     for (const seconds of [1, 2, 4, 8, 16, 32, 60, 60]) await isTriedAfter(1_000 * seconds);

@@ -1,7 +1,7 @@
 import { Awaiting } from '../../../src/harness/drive/awaiting';
 import { Bindings } from '../../../src/harness/drive/bindings';
 
-it('does not wait for hours for a state that came hours after the last change', async () => {
+it('Awaiting does not wait for hours for a state that came hours after the last change', async () => {
   const driven = { ms: 1, status: 'OK', response: { status: { id: 'live', state: 'CONTAINER_RUNNING' } } };
   const bindings = new Bindings();
   bindings.bind('tape', 'live');

@@ -233,7 +233,11 @@ describe('SpoolMode', () => {
 
   it.each([
     { desc: 'another status', body: BODY, status: 409 },
-    { desc: 'the refusal of a request without a log configuration', body: { ...BODY, HostConfig: {} }, status: 400 },
+    {
+      desc: 'the refusal of a request without a log configuration',
+      body: { ...BODY, HostConfig: {} },
+      status: 400,
+    },
   ])('does not retry after $desc', async ({ body, status }) => {
     const send = jest.fn(() => Promise.reject(refusal(status, 'no')));
     await expect(new SpoolMode(new LogWatch().logger).create(body, send)).rejects.toThrow(/no/);

@@ -172,7 +172,11 @@ describe('ContainerEvents', () => {
         event: { exitCode: '3' },
       },
       { desc: 'a known container without an exit code', known: [containerInspect()], event: {} },
-      { desc: 'a known container with an invalid exit code', known: [containerInspect()], event: { exitCode: 'x' } },
+      {
+        desc: 'a known container with an invalid exit code',
+        known: [containerInspect()],
+        event: { exitCode: 'x' },
+      },
     ])('of $desc leads to an inspect', async ({ known, event }) => {
       const { told, engine, container } = await roomOf(...known);
       engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
@@ -346,13 +350,16 @@ describe('ContainerEvents', () => {
     await held;
   });
 
-  it.each(['rename', 'update', 'something-new'])('inspects the container after the event %s', async (action) => {
-    const { told, engine, container } = await roomOf(containerInspect());
-    engine.containers.set(CONTAINER_ID, containerInspect({ name: 'k8s_app_web_shop_u_0_12345678' }));
-    await told(containerEvent(action));
-    expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
-    expect(container()?.engineName).toBe('k8s_app_web_shop_u_0_12345678');
-  });
+  it.each(['rename', 'update', 'something-new'])(
+    'inspects the container after the event %s',
+    async (action) => {
+      const { told, engine, container } = await roomOf(containerInspect());
+      engine.containers.set(CONTAINER_ID, containerInspect({ name: 'k8s_app_web_shop_u_0_12345678' }));
+      await told(containerEvent(action));
+      expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
+      expect(container()?.engineName).toBe('k8s_app_web_shop_u_0_12345678');
+    },
+  );
 
   it('ignores containers that do not belong to pods', async () => {
     const { told, engine } = await roomOf();

@@ -112,13 +112,16 @@ describe('the check of the Engine', () => {
     ['2026-01-01T00:00:41Z', 'warn', '30 s ahead of ours'],
     ['2026-01-01T00:02:11Z', 'fail', '120 s ahead of ours'],
     [undefined, 'warn', 'does not report its time'],
-  ])('judges an Engine whose clock says %s between 00:00:10 and 00:00:11 as %s', (SystemTime, level, words) => {
-    const at = (second: number): number => Date.parse(`2026-01-01T00:00:${second}Z`);
-    const answer = SystemTime === undefined ? {} : { SystemTime };
-    const finding = judgeClock({ answer, asked: at(10), answered: at(11) });
-    expect([finding.level, finding.found]).toEqual([level, expect.stringContaining(words)]);
-    if (level !== 'ok') expect(finding.cure).not.toBe('');
-  });
+  ])(
+    'judges an Engine whose clock says %s between 00:00:10 and 00:00:11 as %s',
+    (SystemTime, level, words) => {
+      const at = (second: number): number => Date.parse(`2026-01-01T00:00:${second}Z`);
+      const answer = SystemTime === undefined ? {} : { SystemTime };
+      const finding = judgeClock({ answer, asked: at(10), answered: at(11) });
+      expect([finding.level, finding.found]).toEqual([level, expect.stringContaining(words)]);
+      if (level !== 'ok') expect(finding.cure).not.toBe('');
+    },
+  );
 
   it.each([
     [{ present: 'pause:3', canImport: false }, /^ok: .*pause:3/],
@@ -233,7 +236,11 @@ describe("the check of dockbridge's socket", () => {
     ['a daemon that is ready', {}, /^ok: .*dockbridge 0.1.0, docker 28.5.2, RuntimeReady, mode 0660/],
     ['a missing socket', { mode: undefined }, /^fail: nothing listens.*→ Start dockbridge/],
     ['a regular file', { isSocket: false }, /^fail: .*not a socket → Remove it/],
-    ['a daemon that does not answer', { problem: 'UNAVAILABLE' }, /^fail: .*does not answer: UNAVAILABLE → Start dockbridge/],
+    [
+      'a daemon that does not answer',
+      { problem: 'UNAVAILABLE' },
+      /^fail: .*does not answer: UNAVAILABLE → Start dockbridge/,
+    ],
     ['another runtime', { version: '' }, /^fail: .*another runtime \(docker 28.5.2\).*→ Stop that runtime/],
     ['a mode that admits everyone', { mode: 0o666 }, /^fail: .*mode 0666: every user.*→ chmod 0660/],
     ['a mode that admits only root', { mode: 0o600 }, /^warn: .*mode 0600, not 0660 → chmod 0660/],
@@ -329,11 +336,14 @@ describe("cri-dockerd's units", () => {
     ['1:name=systemd:/system.slice/cri-docker.service\n0::/\n', 'cri-docker'],
     ['0::/system.slice/dockbridge.service\n', 'dockbridge'],
     ['0::/user.slice/user-0.slice/session-1.scope\n', ''],
-  ])('are distinguished by the control group of a process: %j belongs to the unit "%s"', async (text, unit) => {
-    await writeFile(join(directory, '7/cgroup'), text);
-    expect(await unitOf(7, directory)).toBe(unit);
-    expect(await unitOf(8, directory)).toBe('');
-  });
+  ])(
+    'are distinguished by the control group of a process: %j belongs to the unit "%s"',
+    async (text, unit) => {
+      await writeFile(join(directory, '7/cgroup'), text);
+      expect(await unitOf(7, directory)).toBe(unit);
+      expect(await unitOf(8, directory)).toBe('');
+    },
+  );
 });
 
 describe('the check of CNI', () => {
@@ -346,7 +356,11 @@ describe('the check of CNI', () => {
   const nothing = { config: undefined, file: '', problems: [] };
 
   it.each<[string, Partial<CniFacts>, RegExp]>([
-    ['a network whose plugins are all installed', {}, /^ok: network "net" \(CNI 1.0.0\) of \/c\/10.conflist: bridge, portmap/],
+    [
+      'a network whose plugins are all installed',
+      {},
+      /^ok: network "net" \(CNI 1.0.0\) of \/c\/10.conflist: bridge, portmap/,
+    ],
     ['a configuration that does not use CNI', { choice: 'no-op', found: nothing }, /^ok: .*bridge/],
     [
       'a missing plugin',

@@ -49,7 +49,12 @@ describe('the configuration of crictl', () => {
       /cannot read \/c.yaml: "runtime-endpoint" is not text/,
     ],
     ['nothing, because it is a list', { text: '- a' }, 'warn', /cannot read \/c.yaml: it is not a map/],
-    ['an unknown runtime, because systemd made the socket of dockbridge', { text: undefined, endpoint: 'fd://' }, 'ok', /^not compared/],
+    [
+      'an unknown runtime, because systemd made the socket of dockbridge',
+      { text: undefined, endpoint: 'fd://' },
+      'ok',
+      /^not compared/,
+    ],
   ])('leads to %s', (_what, more, level, found) => {
     const finding = judgeCrictl({ path: '/c.yaml', text: '', others: [OTHER], endpoint: OURS, ...more });
     expect([finding.level, finding.found]).toEqual([level, expect.stringMatching(found)]);

@@ -78,11 +78,17 @@ describe("kubelet's stats", () => {
     ],
     ['its command line', { args: [`--feature-gates=${GATE}=true`] }],
     ['all alpha gates', { configs: [config({ featureGates: { AllAlpha: true } })] }],
-  ])('work if the gate is switched on by %s', (_by, more) => expect(judgeStats(facts(more)).level).toBe('ok'));
+  ])('work if the gate is switched on by %s', (_by, more) =>
+    expect(judgeStats(facts(more)).level).toBe('ok'),
+  );
 
   it.each<[string, KubeletFacts, string]>([
     ['if the gate is off by default', facts(), 'KUBELET'],
-    ['if a file switches the gate off', facts({ configs: [config({ featureGates: { [GATE]: false } })] }), 'KUBELET'],
+    [
+      'if a file switches the gate off',
+      facts({ configs: [config({ featureGates: { [GATE]: false } })] }),
+      'KUBELET',
+    ],
     [
       'if this gate is off although all alpha gates are on',
       facts({ configs: [config({ featureGates: { AllAlpha: true, [GATE]: false } })] }),
@@ -140,7 +146,12 @@ describe("kubelet's endpoint", () => {
     ],
     ['dockershim', facts({ args: ['--container-runtime=docker'] }), 'fail', /built-in dockershim/],
     ['no endpoint of a running kubelet', facts(), 'fail', /containerd's/],
-    ['no endpoint in the files of a kubelet that does not run', facts({ isRunning: false }), 'warn', /names no runtime endpoint/],
+    [
+      'no endpoint in the files of a kubelet that does not run',
+      facts({ isRunning: false }),
+      'warn',
+      /names no runtime endpoint/,
+    ],
     ['no kubelet', none, 'ok', /no kubelet was found \(see kubelet-stats\)/],
     [
       'a file that cannot be read',

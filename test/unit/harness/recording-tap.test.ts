@@ -26,10 +26,13 @@ it.each<[CallClosed['by'], number | undefined, string]>([
   ['runtime', undefined, 'UNAVAILABLE'],
   ['proxy', undefined, 'UNAVAILABLE'],
   ['client', 8, 'CANCELLED'],
-])('a call that the %s ended with the HTTP/2 code %s is recorded as %s, as a client sees it', (by, reset, status) => {
-  tapOf().closed({ by, reset });
-  expect(entries.at(-1)).toMatchObject({ kind: 'end', by, status });
-});
+])(
+  'a call that the %s ended with the HTTP/2 code %s is recorded as %s, as a client sees it',
+  (by, reset, status) => {
+    tapOf().closed({ by, reset });
+    expect(entries.at(-1)).toMatchObject({ kind: 'end', by, status });
+  },
+);
 
 it.each([
   [940, 'CANCELLED'],

@@ -217,15 +217,18 @@ describe('checkpoints of sandboxes', () => {
     ['ENOENT', false],
     ['ENOTDIR', false],
     ['EISDIR', true],
-  ])("are made if reading dockershim's fails with %s, unless that is a real failure: %p", async (code, fails) => {
-    if (code === 'ENOTDIR') {
-      await mkdir(join(base, 'dockershim'));
-      await writeFile(oldDirectory(), '');
-    } else await mkdir(code === 'EISDIR' ? join(oldDirectory(), ID) : oldDirectory(), { recursive: true });
-    const ensuring = open({ mode: 'on' }).ensure(sandboxRecord(), PORTS);
-    if (fails) await expect(ensuring).rejects.toThrow(code);
-    else expect(await ensuring).toBe(true);
-  });
+  ])(
+    "are made if reading dockershim's fails with %s, unless that is a real failure: %p",
+    async (code, fails) => {
+      if (code === 'ENOTDIR') {
+        await mkdir(join(base, 'dockershim'));
+        await writeFile(oldDirectory(), '');
+      } else await mkdir(code === 'EISDIR' ? join(oldDirectory(), ID) : oldDirectory(), { recursive: true });
+      const ensuring = open({ mode: 'on' }).ensure(sandboxRecord(), PORTS);
+      if (fails) await expect(ensuring).rejects.toThrow(code);
+      else expect(await ensuring).toBe(true);
+    },
+  );
 
   it('cause one log line for each kind of trouble, and each trouble ends separately', async () => {
     const lines: unknown[] = [];

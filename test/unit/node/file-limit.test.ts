@@ -8,7 +8,7 @@ it.each([
   { limit: '1024', warned: 1024 },
   { limit: '1048576', warned: undefined },
   { limit: 'unlimited', warned: undefined },
-])('a limit of $limit open files causes a warning with the number $warned', async ({ limit, warned }) => {
+])('a limit of $limit open files is warned about only if it is low ($warned)', async ({ limit, warned }) => {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-limits-'));
   const path = join(directory, 'limits');
   await writeFile(

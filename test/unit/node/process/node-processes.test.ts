@@ -25,7 +25,9 @@ it.each([
   [['node', '/src/dockbridge/node_modules/.bin/jest'], undefined],
   [['node', 'server.js'], undefined],
   [[], undefined],
-])('the command line %j identifies the process %j', (words, found) => expect(asNodeProcess(5, words)).toEqual(found));
+])('the command line %j identifies the process %j', (words, found) =>
+  expect(asNodeProcess(5, words)).toEqual(found),
+);
 
 describe('the processes of this node', () => {
   let proc: string;

@@ -159,7 +159,7 @@ describe('the user of a container', () => {
     );
   });
 
-  it('of a pod’s sandbox has the same rules', async () => {
+  it('follows the same rules as the user of a sandbox', async () => {
     const security_context = {
       run_as_user: value(65535),
       supplemental_groups: [4321],
@@ -171,12 +171,12 @@ describe('the user of a container', () => {
     expect(identityIn(await output(test, probe, 'cat /proc/1/status'))).toEqual([65535, 0, [0, 4321]]);
   });
 
-  it('is among the features in Status', async () => {
+  it('can have a policy for its groups, as the features in Status say', async () => {
     const { features } = await test.client.call('Status', {});
     expect(features?.supplemental_groups_policy).toBe(true);
   });
 
-  it('costs one read of each image, which leaves nothing behind', async () => {
+  it('needs one probe container and two file reads for each image, and leaves no probe container behind', async () => {
     await test.restart();
     await test.synced();
     const first = await test.countEngineCalls(() => started({}));

@@ -49,7 +49,7 @@ async function hears(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise<void>((resolve) => (wake = resolve));
 }
 
-/** A daemon without an Engine that owes systemd a sign of life each second. */
+/** A daemon that has no Engine, and that owes systemd a sign of life each second. */
 function startDaemon(through: readonly string[] = []): Command {
   const place = (name: string): string => join(directory, name);
   return new Command(
@@ -121,7 +121,7 @@ it('the helper is started again after it was killed', async () => {
 });
 
 // Only on cgroup v1 does the controller have a hierarchy of its own.
-(existsSync(PIDS) ? it : it.skip)('gets through while the node cannot fork', async () => {
+(existsSync(PIDS) ? it : it.skip)('a sign of life reaches systemd while the node cannot fork', async () => {
   const group = join(PIDS, `dockbridge-notify-${process.pid}`);
   await mkdir(group);
   const daemon = startDaemon(['sh', '-c', `echo $$ >${group}/cgroup.procs; exec "$@"`, 'sh']);
@@ -130,7 +130,7 @@ it('the helper is started again after it was killed', async () => {
     // The limit is below the present number, so that no process can start even if some end.
     await writeFile(join(group, 'pids.max'), '1');
     await moreSigns(daemon, 12);
-    // The message could not be sent in the other way.
+    // The systemd-notify command could not send the message, because it needs a fork.
     await expect(
       run('sh', ['-c', `echo $$ >${group}/cgroup.procs; systemd-notify WATCHDOG=1; true`]),
     ).rejects.toThrow(/[Ff]ork/);
@@ -147,7 +147,7 @@ it("the helper refuses an address that no socket can have, and reports the socke
     ...silentLogger,
     info: (_: string, fields?: object) => void told.push(JSON.stringify(fields)),
   };
-  // Without systemd-notify.
+  // This PATH has no systemd-notify, so only the helper can send.
   const sign = async (address: string): Promise<boolean> => {
     const signs = new SignsOfLife(HELPER, logger, { PATH: directory, NOTIFY_SOCKET: address });
     try {

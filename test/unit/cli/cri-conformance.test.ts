@@ -39,7 +39,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-it('runs the suite next to the program with the endpoint, its kind and the options', async () => {
+it("conformance runs the suite next to the program with the endpoint, the runtime's name and the options", async () => {
   await putSuite(file('built'));
   expect(await run({ junit: 'j.xml', run: 'TestExec|TestPod', skips: 's.txt', output: 'json' })).toBe(0);
   expect((await args()).sort()).toEqual([
@@ -60,18 +60,18 @@ it.each([
   ['exit 2', 2],
   ['exit 127', 2],
   ['kill -9 $$', 2],
-])('exits after a suite that ends with `%s` with code %d', async (end, code) => {
+])('conformance turns the end `%s` of a suite into the exit code %d', async (end, code) => {
   await putSuite(file('built'), end);
   expect(await run()).toBe(code);
 });
 
-it('prefers a suite that the user names to all others', async () => {
+it('conformance prefers a suite that the user names to all others', async () => {
   await putSuite(file('built'), 'exit 1');
   await putSuite(file('mine'));
   expect(await run({ suite: file('mine') })).toBe(0);
 });
 
-it('prefers sources to the suite next to the program, and builds them', async () => {
+it('conformance prefers sources to the suite next to the program, and builds them', async () => {
   await putSuite(file('built'), 'exit 1');
   await mkdir(file('sources'));
   const script = 'mkdir -p "$1"; printf "#!/bin/sh\\nexit 0\\n" >"$1/suite"; chmod +x "$1/suite"\n';
@@ -83,14 +83,14 @@ it('prefers sources to the suite next to the program, and builds them', async ()
   expect(said).toEqual([]);
 });
 
-it('exits with 2 and says what is needed when the build fails', async () => {
+it('conformance exits with 2 and says what is needed when the build fails', async () => {
   await mkdir(file('sources'));
   await writeFile(join(file('sources'), 'build.sh'), 'exit 1\n');
   expect(await run()).toBe(2);
   expect(said.join('')).toContain('build.sh failed. It needs Go');
 });
 
-it('exits with 2 and says where to get a suite when there is none', async () => {
+it('conformance exits with 2 and says where to get a suite when there is none', async () => {
   expect(await run()).toBe(2);
   expect(said).toEqual([expect.stringContaining(`the conformance suite is not in ${file('built')}.`)]);
   expect(said[0]).toContain('"bash test/conformance/build.sh DIR" builds it');
@@ -99,7 +99,7 @@ it('exits with 2 and says where to get a suite when there is none', async () => 
   expect(said).toEqual([expect.stringContaining(`--suite: ${directory} has no program "suite"`)]);
 });
 
-it('exits with 2 when the suite cannot be started', async () => {
+it('conformance exits with 2 when the suite cannot be started', async () => {
   await putSuite(file('built'));
   await writeFile(join(file('built'), 'suite'), '#!/none\n');
   expect(await run()).toBe(2);
@@ -109,14 +109,17 @@ it('exits with 2 when the suite cannot be started', async () => {
 it.each([
   ['tcp://127.0.0.1:1', '--endpoint: "tcp://127.0.0.1:1" is not unix:///path'],
   ['unix:///run/none.sock', "unix:///run/none.sock does not answer CRI's Version"],
-])('refuses the endpoint %s with exit code 2 before it builds anything', async (endpoint, error) => {
-  await putSuite(file('built'));
-  expect(await run({ endpoint })).toBe(2);
-  expect(said).toEqual([expect.stringContaining(error)]);
-  await expect(args()).rejects.toThrow('ENOENT');
-});
+])(
+  'conformance refuses the endpoint %s with exit code 2 before it builds anything',
+  async (endpoint, error) => {
+    await putSuite(file('built'));
+    expect(await run({ endpoint })).toBe(2);
+    expect(said).toEqual([expect.stringContaining(error)]);
+    await expect(args()).rejects.toThrow('ENOENT');
+  },
+);
 
-it('exits with 2 when the runtime does not know runtime.v1', async () => {
+it('conformance exits with 2 when the runtime does not know runtime.v1', async () => {
   await putSuite(file('built'));
   cri.spoil = () => {
     throw new Refusal(grpc.status.UNIMPLEMENTED, 'unknown service runtime.v1.RuntimeService');
@@ -125,7 +128,7 @@ it('exits with 2 when the runtime does not know runtime.v1', async () => {
   expect(said.join('')).toContain('unknown service runtime.v1.RuntimeService');
 });
 
-it('passes a signal on to the suite and waits for its end', async () => {
+it('conformance passes a signal on to the suite and waits for its end', async () => {
   // The suite writes to a FIFO when it has started, and a reader waits for that.
   const fifo = file('fifo');
   await once(spawn('mkfifo', [fifo]), 'close');

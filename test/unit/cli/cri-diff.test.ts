@@ -36,20 +36,20 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** Side B without its StopPodSandbox. */
+/** Writes side B without its StopPodSandbox. */
 async function withoutStop(): Promise<void> {
   const whole: Observation = walk(B_RUN);
   const calls = whole.calls.filter(({ method }) => method !== 'StopPodSandbox');
   await writeTape(file('b.tape'), { ...whole, calls });
 }
 
-it('exits with 0 for tapes of runtimes that behave the same', async () => {
+it('diff exits with 0 for tapes of runtimes that behave the same', async () => {
   expect(await run()).toBe(0);
   expect(said).toEqual([]);
   expect(printed).toMatch(/\n0 differences in 0 of \d+ compared calls, 0 allowed by rules\n$/);
 });
 
-it('exits with 1 for a difference, which all reports contain', async () => {
+it('diff exits with 1 for a difference, which all reports contain', async () => {
   await withoutStop();
   expect(await run({ junit: file('out.xml'), output: 'json' })).toBe(1);
   expect(JSON.parse(printed)).toMatchObject({ differences: 1, a: { source: file('a.tape') } });
@@ -59,14 +59,14 @@ it('exits with 1 for a difference, which all reports contain', async () => {
   expect((await stat(file('out.xml'))).mode & 0o777).toBe(0o600);
 });
 
-it('still prints the report when a JUnit file cannot be written, but fails', async () => {
+it('diff still prints the report when a JUnit file cannot be written, but fails', async () => {
   await withoutStop();
   expect(await run({ junit: file('no/such/out.xml') })).toBe(2);
   expect(printed).toContain('1 difference ');
   expect(said.join('')).toContain('ENOENT');
 });
 
-it("adds the user's rules to its own", async () => {
+it("diff adds the user's rules to its own", async () => {
   await withoutStop();
   await writeFile(
     file('r.yaml'),
@@ -76,7 +76,7 @@ it("adds the user's rules to its own", async () => {
   expect(printed).toContain(`StopPodSandbox.@call, by ${file('r.yaml')} rules[0]: kubelet does it again`);
 });
 
-it('shows on the page each difference with the calls that it belongs to', () => {
+it('the page of a diff shows each difference with the calls that it belongs to', () => {
   const [a, b] = [walk(A_RUN), walk(B_RUN)];
   const calls = b.calls.filter(({ method }) => method !== 'StopPodSandbox');
   const comparison = compare(a, { ...b, calls }, rulesFor(a.runtime, b.runtime));
@@ -89,7 +89,7 @@ it('shows on the page each difference with the calls that it belongs to', () => 
   ]);
 });
 
-describe('with two endpoints', () => {
+describe('diff with two endpoints', () => {
   let a: FakeCri;
   let b: FakeCri;
   const steps = 'steps: [{run: web}, {status: web}, {stop: web}, {remove: web}, {list: pods}]';
@@ -139,7 +139,7 @@ it.each([
     async () => writeFile(file('r.yaml'), 'rules: [{path: Image.sise, as: ignore}]'),
     'rules[0].path: Image has no field sise',
   ],
-])('%s is 2', async (_, prepare, error) => {
+])('diff exits with 2 for %s', async (_, prepare, error) => {
   await writeFile(file('r.yaml'), 'rules: []');
   await prepare();
   expect(await run({ rules: file('r.yaml') })).toBe(2);
@@ -147,14 +147,14 @@ it.each([
   expect(printed).toBe('');
 });
 
-it('compares a truncated tape up to its last complete entry and reports the truncation', async () => {
+it('diff compares a truncated tape up to its last complete entry and reports the truncation', async () => {
   const text = await readFile(file('b.tape'), 'utf8');
   await writeFile(file('b.tape'), text.trimEnd().split('\n').slice(0, -1).join('\n') + '\n');
   expect(await run()).toBe(0);
   expect(said).toEqual([expect.stringContaining('not the end of a tape')]);
 });
 
-it('escapes the text of a tape before printing it to the terminal', async () => {
+it('diff escapes the text of a tape before printing it to the terminal', async () => {
   await writeFile(file('\u001b]0;title\u0007.tape'), 'hello\n');
   const end = await diff(file('\u001b]0;title\u0007.tape'), file('b.tape'), { output: 'text', image: [] });
   expect({ end, said: said.join('') }).toEqual({

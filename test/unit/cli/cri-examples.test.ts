@@ -75,7 +75,7 @@ it.each([...ofWorkflow, ...ofFiles].map((words) => [words.join(' '), words]))(
   },
 );
 
-it('the check refuses an unknown option and a missing required one', async () => {
+it('this check of the examples refuses an unknown option and a missing required one', async () => {
   await expect(accept(['cri', 'conformance', '--endpoint', 'unix:///a', '--junti', 'x'])).rejects.toThrow(
     "unknown option '--junti'",
   );

@@ -112,7 +112,7 @@ describe('dockbridge migrate plan', () => {
     ]);
   });
 
-  it('keeps what is in a file that it replaces and that no inventory reads', async () => {
+  it('shows in a patch the contents of a file that it replaces and no inventory reads, and backs it up', async () => {
     const hosts = '/etc/containerd/certs.d/docker.io/hosts.toml';
     await put(hosts, 'server = "https://mine"\n');
     await put('/etc/docker/daemon.json', '{"registry-mirrors": ["https://m.example"]}');

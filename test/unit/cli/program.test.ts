@@ -18,5 +18,5 @@ describe('an unknown command', () => {
     [['handover'], 'error: there is no command "handover"; did you mean hand-over?'],
     [['banana'], 'error: there is no command "banana"'],
     [['serve', 'doctr'], 'error: serve takes only options, but got "doctr"'],
-  ])('%j: %s', async (words, answer) => expect(await refused(...words)).toBe(answer));
+  ])('in %j is answered with %s', async (words, answer) => expect(await refused(...words)).toBe(answer));
 });

@@ -103,7 +103,7 @@ describe('the switch check of a pod', () => {
       network: 'Docker bridge',
       ips: ['172.17.0.5'],
     },
-  ])('on $desc', ({ host, network, ips }) => {
+  ])('shows the network and the addresses of a pod on $desc', ({ host, network, ips }) => {
     expect(only(facts({ containers: [sandbox(host)], networks: new Map() }))).toMatchObject({ network, ips });
   });
 
@@ -251,7 +251,7 @@ describe('the switch check of the node', () => {
   });
 });
 
-it('prints the notes as a table with the worst first', () => {
+it('the report of the switch check has a table of pods, and the worst notes first', () => {
   const given = facts({
     cniProblem: 'there is none',
     containers: [sandbox({ PortBindings: { '80/tcp': [{ HostIp: '', HostPort: '8080' }] } }), container()],

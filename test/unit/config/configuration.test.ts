@@ -141,7 +141,7 @@ describe('errors', () => {
       'config.yaml:1: there is no option "colour" (dockbridge config default lists them all)',
     ],
     [
-      '--config',
+      'the option --config as a key',
       'config: /x\n',
       'config.yaml:1: "config" is an option of the command line, not a key of a file',
     ],
@@ -294,7 +294,7 @@ describe('the valid part of broken files', () => {
       faults: [expect.stringMatching(/^config\.yaml:2: /)],
     }));
 
-  it('is everything when a file is missing', async () => {
+  it('comes from all other sources when a file is missing', async () => {
     const file = join(directory, 'none.yaml');
     const { settings, faults: found } = await loadDespiteFiles(
       { config: file, 'run-dir': '/r' },
@@ -307,7 +307,7 @@ describe('the valid part of broken files', () => {
   it.each([
     [{ 'cni-timeout': 'soon' }, {}, '--cni-timeout'],
     [{}, { DOCKBRIDGE_CNI_TIMEOUT: 'soon' }, 'DOCKBRIDGE_CNI_TIMEOUT'],
-  ])('is empty for %j %j', async (given, environment, name) => {
+  ])('is not used if a flag or a variable is invalid: %j %j', async (given, environment, name) => {
     await write({ 'config.yaml': 'no-such: 1\n' });
     const error = await rejectionOf(loadDespiteFiles(given, environment, place()));
     expect(error).toContain(name);

@@ -41,7 +41,8 @@ describe('the option table', () => {
   ])("has cri-dockerd's --%s", (name) => expect(names).toContain(name));
 });
 
-it('environmentName', () => expect(environmentName('log-level')).toBe('DOCKBRIDGE_LOG_LEVEL'));
+it('environmentName turns the name of an option into that of its variable', () =>
+  expect(environmentName('log-level')).toBe('DOCKBRIDGE_LOG_LEVEL'));
 
 describe('resolveSettings', () => {
   it.each([
@@ -64,8 +65,13 @@ describe('resolveSettings', () => {
       environment: { DOCKBRIDGE_LOG_LEVEL: 'x' },
       level: 'error',
     },
-    { desc: 'an unrelated variable', given: {}, environment: { LOG_LEVEL: 'debug' }, level: 'info' },
-  ])('$desc', ({ given, environment, level }) => {
+    {
+      desc: 'the default, and no unrelated variable',
+      given: {},
+      environment: { LOG_LEVEL: 'debug' },
+      level: 'info',
+    },
+  ])('uses $desc', ({ given, environment, level }) => {
     expect(resolveSettings(given, environment).logLevel).toBe(level);
   });
 
@@ -75,13 +81,13 @@ describe('resolveSettings', () => {
       'network-plugin': { text: 'no-op', from: 'file', place: 'config.yaml:1: network-plugin' },
     } as const;
     it.each([
-      ['alone', {}, {}, {}, 'cni'],
-      ['under --observe', { observe: 'true' }, {}, {}, 'cni'],
+      ['no other source', {}, {}, {}, 'cni'],
+      ['--observe', { observe: 'true' }, {}, {}, 'cni'],
       ['a file', {}, {}, file, 'no-op'],
       ['the environment', {}, { DOCKBRIDGE_NETWORK_PLUGIN: 'auto' }, file, 'auto'],
       ['an empty variable', {}, { DOCKBRIDGE_NETWORK_PLUGIN: '' }, {}, ''],
       ['a flag', { 'network-plugin': 'no-op' }, { DOCKBRIDGE_NETWORK_PLUGIN: 'auto' }, {}, 'no-op'],
-    ])('%s', (_desc, given, environment, files, expected) => {
+    ])('with %s', (_desc, given, environment, files, expected) => {
       expect(resolveSettings(given, { ...wrapper, ...environment }, files).networkPlugin).toBe(expected);
     });
 
@@ -154,7 +160,7 @@ describe('ignoredOptions', () => {
       environment: { DOCKBRIDGE_HAIRPIN_MODE: 'none' },
       names: ['hairpin-mode'],
     },
-  ])('$desc', ({ given, environment, names }) => {
+  ])('returns $names for $desc', ({ given, environment, names }) => {
     const ignored = ignoredOptions(given, environment);
     expect(ignored.map(({ name }) => name)).toEqual(names);
     expect(ignored.every(({ why }) => why !== '')).toBe(true);

@@ -121,7 +121,7 @@ const TABLES: Record<string, { parse: parsers.Parse<unknown>; good: Row[]; bad: 
 };
 
 describe.each(Object.entries(TABLES))('%s', (_, { parse, good, bad }) => {
-  it.each(good)('%p is %p', (given, value) => expect(parse(given, '--x')).toEqual(value));
+  it.each(good)('parses %p as %p', (given, value) => expect(parse(given, '--x')).toEqual(value));
 
   if (bad.length > 0) {
     it.each(bad)('refuses %p with an error that names the value and its source', (given) => {

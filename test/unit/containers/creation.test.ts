@@ -133,7 +133,7 @@ describe('a container that already has the wanted name and attempt', () => {
       [undefined, 1, false],
     ],
     [
-      'gets a second container next to it when it has been started',
+      'causes an error when it has been started',
       { state: 'running' as const },
       CONTENTS,
       [
@@ -148,8 +148,8 @@ describe('a container that already has the wanted name and attempt', () => {
   });
 });
 
-describe('a name that a foreign container has', () => {
-  it('is replaced by another name, always in the same way', async () => {
+describe('a name that another container has', () => {
+  it('is replaced by another name if that container is foreign, always by the same one', async () => {
     const names = async () => {
       const { run, calls } = engineThat([taken(), 'new'], [STRANGER]);
       expect(await run()).toBe('new');
@@ -233,7 +233,11 @@ describe('SpoolMode', () => {
 
   it.each([
     { desc: 'another status', body: BODY, status: 409 },
-    { desc: 'an error about the log of another driver', body: { ...BODY, HostConfig: {} }, status: 400 },
+    {
+      desc: 'the refusal of a request without a log configuration',
+      body: { ...BODY, HostConfig: {} },
+      status: 400,
+    },
   ])('does not retry after $desc', async ({ body, status }) => {
     const send = jest.fn(() => Promise.reject(refusal(status, 'no')));
     await expect(new SpoolMode(new LogWatch().logger).create(body, send)).rejects.toThrow(/no/);

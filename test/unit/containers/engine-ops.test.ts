@@ -18,7 +18,7 @@ it.each([
   ['20.10.24', 4],
   ['20.10.27', 30],
   ['28.5.2', 30],
-])('on %s, %i of thirty sandboxes end at the same time', async (engineVersion, atOnce) => {
+])('on Engine %s, %i of thirty sandboxes are torn down at the same time', async (engineVersion, atOnce) => {
   const store = new WritableStore();
   store.engineVersion = engineVersion;
   const teardowns = new Teardowns(store);
@@ -37,7 +37,7 @@ it.each([
   expect(begun).toBe(30);
 });
 
-it('keeps the place of an abandoned call until the Engine has answered', async () => {
+it('a teardown whose caller has gone keeps its place until the Engine has answered', async () => {
   const store = new WritableStore();
   store.engineVersion = '20.10.24';
   const teardowns = new Teardowns(store);
@@ -65,7 +65,7 @@ it('keeps the place of an abandoned call until the Engine has answered', async (
   expect(begun).toBe(8);
 });
 
-it('gives a retried sandbox one turn, and none to a caller that has gone', async () => {
+it('a sandbox whose teardown is retried has one turn, and a caller that has gone has none', async () => {
   const store = new WritableStore();
   store.engineVersion = '20.10.24';
   const teardowns = new Teardowns(store);
@@ -112,7 +112,7 @@ describe('an Engine that refuses', () => {
     );
   });
 
-  it('a stop causes an error, unless the container is gone and its record is updated', async () => {
+  it('a stop causes an error, unless the container is gone, whose record is then updated', async () => {
     const refreshed: string[] = [];
     const stop = (status: number): Promise<boolean> =>
       stopInEngine(
@@ -130,7 +130,7 @@ describe('an Engine that refuses', () => {
   });
 });
 
-it('drains the sessions of a container until the last of its stops and removals has ended', async () => {
+it('the sessions of a container are drained until the last of its stops and removals has ended', async () => {
   const sessions = new ContainerSessions();
   const [first, second] = [gate(), gate()];
   const early = sessions.join('c1');

@@ -75,7 +75,7 @@ describe('ContainerEvents', () => {
     });
   });
 
-  it('ends a start in a pod that is being stopped', async () => {
+  it('stops a container that starts in a pod that is being stopped', async () => {
     const { told, engine, store } = await roomOf(
       sandboxInspect(),
       containerInspect({ state: CREATED_STATE }),
@@ -158,7 +158,7 @@ describe('ContainerEvents', () => {
       expect([container()?.state, logs.calls]).toEqual(['exited', []]);
     });
 
-    it('after which the clock was set back still ends after the start', async () => {
+    it('with a time before the start, because the clock was set back, ends the container after its start', async () => {
       const { told, container } = await roomOf(containerInspect());
       await told(containerEvent('die', { exitCode: '0', timeNano: 1_600_000_000_000_000_000 }));
       expect(container()?.finishedAt.sub(container()!.startedAt).toNumber()).toBe(1);
@@ -171,8 +171,12 @@ describe('ContainerEvents', () => {
         known: [containerInspect({ state: CREATED_STATE })],
         event: { exitCode: '3' },
       },
-      { desc: 'an event without an exit code', known: [containerInspect()], event: {} },
-      { desc: 'an event with an invalid exit code', known: [containerInspect()], event: { exitCode: 'x' } },
+      { desc: 'a known container without an exit code', known: [containerInspect()], event: {} },
+      {
+        desc: 'a known container with an invalid exit code',
+        known: [containerInspect()],
+        event: { exitCode: 'x' },
+      },
     ])('of $desc leads to an inspect', async ({ known, event }) => {
       const { told, engine, container } = await roomOf(...known);
       engine.containers.set(CONTAINER_ID, containerInspect({ state: EXITED_STATE }));
@@ -223,7 +227,7 @@ describe('ContainerEvents', () => {
     it.each([
       { desc: 'before die', actions: ['oom', 'die'] },
       { desc: 'after die', actions: ['die', 'oom'] },
-    ])('$desc', async ({ actions }) => {
+    ])('is recorded $desc', async ({ actions }) => {
       const { told, engine, container } = await roomOf(containerInspect());
       for (const action of actions) await told(containerEvent(action, { exitCode: '137' }));
       expect(container()).toMatchObject({ state: 'exited', oomKilled: true, exitCode: 137 });
@@ -346,13 +350,16 @@ describe('ContainerEvents', () => {
     await held;
   });
 
-  it.each(['rename', 'update', 'something-new'])('asks the Engine: %s', async (action) => {
-    const { told, engine, container } = await roomOf(containerInspect());
-    engine.containers.set(CONTAINER_ID, containerInspect({ name: 'k8s_app_web_shop_u_0_12345678' }));
-    await told(containerEvent(action));
-    expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
-    expect(container()?.engineName).toBe('k8s_app_web_shop_u_0_12345678');
-  });
+  it.each(['rename', 'update', 'something-new'])(
+    'inspects the container after the event %s',
+    async (action) => {
+      const { told, engine, container } = await roomOf(containerInspect());
+      engine.containers.set(CONTAINER_ID, containerInspect({ name: 'k8s_app_web_shop_u_0_12345678' }));
+      await told(containerEvent(action));
+      expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`]);
+      expect(container()?.engineName).toBe('k8s_app_web_shop_u_0_12345678');
+    },
+  );
 
   it('ignores containers that do not belong to pods', async () => {
     const { told, engine } = await roomOf();

@@ -12,7 +12,7 @@ const known = ({ store }: SyncRoom): string[] => [...store.foreign.values()].map
 const IMAGE = foreign().Image;
 
 describe('foreign containers', () => {
-  it('are known from the list on, with their image and without an inspect', async () => {
+  it('are known as soon as they are listed, with their image and without an inspect', async () => {
     const room = syncRoom();
     room.engine.containers.set(ID, foreign());
     room.engine.containers.set(containerInspect().Id, containerInspect());

@@ -31,7 +31,7 @@ describe('the search for a container by its name', () => {
     slow.resolve();
   });
 
-  it('finds out nothing when the Engine fails, because the container may exist', async () => {
+  it('fails when the Engine fails, because the container may exist', async () => {
     const { life, engine } = roomWith(containerInspect());
     engine.gates.set('inspectContainer', () => Promise.reject(new EngineError('UNKNOWN', 500, 'broken')));
     expect(await rejectionOf(life.discover(NAME))).toBe('UNKNOWN broken');
@@ -85,7 +85,7 @@ describe('a mark on a sandbox', () => {
   });
 });
 
-it('reports whose log is behind, until the container is gone', async () => {
+it('life reports whose log is behind, until the container is gone', async () => {
   const { life, logs, engine } = roomWith(containerInspect({ state: EXITED_STATE }));
   logs.onDrain = () => Promise.reject(new Error('disk full'));
   await life.refresh(CONTAINER_ID);
@@ -96,7 +96,7 @@ it('reports whose log is behind, until the container is gone', async () => {
   expect([life.isLogBehind(CONTAINER_ID), [...life.logsBehind]]).toEqual([false, []]);
 });
 
-it('trusts an Engine that lost its containers and has them again, after a new connection', async () => {
+it('life trusts an Engine that lost its containers and has them again, after a new connection', async () => {
   const foreign = engineId('f0');
   const nobodys = { ...containerInspect({ id: foreign }), Config: { Image: 'db', Labels: null } };
   const { life, store } = roomWith(containerInspect(), sandboxInspect(), nobodys);
@@ -114,7 +114,7 @@ it('trusts an Engine that lost its containers and has them again, after a new co
   expect(sizes()).toEqual([1, 1, 1]);
 });
 
-it('returns the new record, or none, to the caller that settles an inspect', async () => {
+it('a caller that settles an inspect gets the new record, or none', async () => {
   const nobodys = { ...containerInspect({ id: engineId('f0') }), Config: { Image: 'db', Labels: null } };
   const { life, store } = roomWith(containerInspect(), sandboxInspect(), nobodys);
   const settled = (id: string) =>
@@ -125,7 +125,7 @@ it('returns the new record, or none, to the caller that settles an inspect', asy
   expect([store.containers.size, store.sandboxes.size, store.foreign.size]).toEqual([1, 1, 1]);
 });
 
-it('lets a watch over limits hold the container while it looks, and refresh its record', async () => {
+it('the watch over limits can hold a container while it looks, and refresh its record', async () => {
   const upkeep: Upkeep = new NoUpkeep();
   const holds: Parameters<Upkeep['watchLimits']>[1][] = [];
   upkeep.watchLimits = (...[, hold]: Parameters<Upkeep['watchLimits']>) => void holds.push(hold);

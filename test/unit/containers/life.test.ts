@@ -170,7 +170,7 @@ describe('limits that exist only in the kernel', () => {
     expect(recorded(made)).toEqual({ 'memory.high': '8192' });
   });
 
-  it('are checked once in a run, and not at all if a handler starts the container', async () => {
+  it('are not checked in a run that a handler started', async () => {
     const made = room(limited({ ...CREATED_STATE }));
     await made.life.refresh(CONTAINER_ID);
     made.engine.containers.set(CONTAINER_ID, limited());
@@ -207,7 +207,7 @@ describe('a SIGKILL', () => {
     { desc: 'that has no explanation', state: died, named: false, oomKilled: false },
     { desc: 'that the Engine explains', state: { ...died, OOMKilled: true }, named: false, oomKilled: true },
     { desc: 'that only the kernel explains', state: died, named: true, oomKilled: true },
-  ])('$desc', async ({ state, named, oomKilled }) => {
+  ])('$desc counts as an out-of-memory kill: $oomKilled', async ({ state, named, oomKilled }) => {
     const { life, store, killedForMemory } = roomWith(containerInspect({ state }));
     if (named) killedForMemory.add(CONTAINER_ID);
     await life.refresh(CONTAINER_ID);
@@ -248,7 +248,7 @@ describe('the log', () => {
       state: { FinishedAt: '2023-11-14T22:13:20.9Z' },
       calls: [`follow ${CONTAINER_ID}`],
     },
-  ])('$desc', async ({ state, calls }) => {
+  ])('of a container that is $desc', async ({ state, calls }) => {
     const { life, logs } = roomWith(containerInspect({ state }));
     await life.refresh(CONTAINER_ID);
     expect(logs.calls).toEqual(calls);
@@ -275,7 +275,7 @@ describe('the log', () => {
   });
 });
 
-describe('discover', () => {
+describe('life', () => {
   it.each([
     { desc: 'a container', inspect: containerInspect({ name: 'n' }), kind: 'container' },
     { desc: 'a sandbox', inspect: { ...sandboxInspect(), Name: '/k8s_POD_w_s_u_0' }, kind: 'sandbox' },

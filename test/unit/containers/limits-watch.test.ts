@@ -56,7 +56,7 @@ describe('the watch over limits', () => {
     await upkeep.limitsOf(record());
     return machine.read('memory.high') === '4096';
   };
-  /** The container runs, and its limits were checked once. */
+  /** Starts the container, and waits until its limits were checked once. */
   const running = async (): Promise<void> => {
     store.containers.put(record());
     await until(() => looks.length === 1);
@@ -155,7 +155,7 @@ describe('the watch over limits', () => {
     expect(looks).toHaveLength(2);
   });
 
-  it('ends alone when the kernel reports an error to it', async () => {
+  it('closes only itself when the kernel reports an error to it', async () => {
     await running();
     const watcher = watched.mock.results[0]?.value as FSWatcher;
     const closed = new Promise<void>((resolve) => void watcher.once('close', resolve));

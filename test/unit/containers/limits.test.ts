@@ -203,7 +203,7 @@ describe('huge page limits', () => {
     { desc: 'cgroup v1 with hugetlb', mounts: [v1('memory'), v1('hugetlb')], refusal: undefined },
     { desc: 'cgroup v1 without hugetlb', mounts: [v1('memory')], refusal: /^FAILED_PRECONDITION .*hugetlb/ },
     { desc: 'no cgroups', mounts: [], refusal: /^FAILED_PRECONDITION .*hugetlb/ },
-  ])('on a machine with $desc go to the right files', async ({ mounts, refusal }) => {
+  ])('on a machine with $desc are refused: $refusal', async ({ mounts, refusal }) => {
     const machine = new V2Machine(ID, 42, []);
     try {
       writeFileSync(join(machine.proc, 'self/mountinfo'), `${mounts.join('\n')}\n`);
@@ -280,7 +280,7 @@ describe('the limits of a running container', () => {
     expect(values()).toEqual(['1', '8192']);
   });
 
-  it('are the new ones when an update removes them', async () => {
+  it('are not written again when an update has removed them', async () => {
     await followed();
     await lock.run(ID, async () => {
       machine.write('memory.oom.group', '0\n');

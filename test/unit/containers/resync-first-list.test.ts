@@ -24,7 +24,7 @@ const OTHER_ID = engineId('c2');
  * inspected.
  */
 describe('containers of the first list', () => {
-  it('stay there until they have been inspected, one by one', async () => {
+  it('stay in it until they have been inspected, one by one', async () => {
     const { resync, engine, store } = roomWith(sandboxInspect(), containerInspect());
     const slow = gate();
     engine.gates.set(`inspectContainer ${SANDBOX_ID}`, () => slow.promise);

@@ -20,7 +20,7 @@ afterEach(() => rmSync(parent, { recursive: true }));
 
 const files = (): string[] => readdirSync(directory).sort();
 
-it('keeps a file for a sandbox from before its start until it is ready', async () => {
+it('UnfinishedSandboxes keeps a file for a sandbox from before its start until it is ready', async () => {
   const sandboxes = await UnfinishedSandboxes.open(directory, silentLogger);
   sandboxes.begin(FIRST);
   sandboxes.begin(SECOND);
@@ -32,7 +32,7 @@ it('keeps a file for a sandbox from before its start until it is ready', async (
   expect([files(), readdirSync(parent)]).toEqual([[], ['unfinished']]);
 });
 
-it('reads what an earlier daemon left, and ignores names that are not ids', async () => {
+it('UnfinishedSandboxes reads what an earlier daemon left, and ignores names that are not ids', async () => {
   mkdirSync(directory);
   for (const name of [FIRST, 'README', SECOND.slice(1)]) writeFileSync(join(directory, name), '');
   const sandboxes = await UnfinishedSandboxes.open(directory, silentLogger);
@@ -43,7 +43,7 @@ it('reads what an earlier daemon left, and ignores names that are not ids', asyn
   expect([sandboxes.ids, files()]).toEqual([[SECOND], [SECOND.slice(1), 'README']]);
 });
 
-it('remembers nothing beyond this process without a directory', async () => {
+it('UnfinishedSandboxes remembers nothing beyond this process without a directory', async () => {
   const sandboxes = UnfinishedSandboxes.inMemory(silentLogger);
   sandboxes.begin(FIRST);
   sandboxes.condemn(SECOND);
@@ -51,7 +51,7 @@ it('remembers nothing beyond this process without a directory', async () => {
   expect([sandboxes.ids, readdirSync(parent)]).toEqual([[SECOND], []]);
 });
 
-it('warns once while the directory cannot be written, and again after a success in between', async () => {
+it('UnfinishedSandboxes warns once while the directory cannot be written, and again after a success in between', async () => {
   const log = new LogWatch();
   const sandboxes = await UnfinishedSandboxes.open(directory, log.logger);
   const warnings = (): number => log.lines.filter(({ level }) => level === 'warn').length;
@@ -69,20 +69,20 @@ it('warns once while the directory cannot be written, and again after a success 
   expect(await tryIn('nothing')).toBe(2);
 });
 
-it('opens without the files that it cannot read, and logs that', async () => {
+it('UnfinishedSandboxes opens without the files that it cannot read, and logs that', async () => {
   writeFileSync(directory, '');
   const log = new LogWatch();
   const sandboxes = await UnfinishedSandboxes.open(directory, log.logger);
   expect([sandboxes.ids, log.lines.map(({ level }) => level)]).toEqual([[], ['warn']]);
 });
 
-it('creates its directory, and the parents, for the daemon alone', async () => {
+it('UnfinishedSandboxes creates its directory, and the parents, for the daemon alone', async () => {
   const below = join(directory, 'unfinished');
   await UnfinishedSandboxes.open(below, silentLogger);
   expect(statSync(below).mode & 0o777).toBe(0o700);
 });
 
-it('warns of the very first sandbox that cannot be recorded, with the reason', async () => {
+it('UnfinishedSandboxes warns of the very first sandbox that cannot be recorded, with the reason', async () => {
   const warn = jest.fn();
   const sandboxes = await UnfinishedSandboxes.open(directory, { ...silentLogger, warn });
   rmSync(directory, { recursive: true });
@@ -93,7 +93,7 @@ it('warns of the very first sandbox that cannot be recorded, with the reason', a
   ]);
 });
 
-it('removes the file of a condemned sandbox only when the sandbox is gone, and never a foreign one', async () => {
+it('UnfinishedSandboxes removes the file of a condemned sandbox only when the sandbox is gone, and never a foreign one', async () => {
   mkdirSync(directory);
   const sandboxes = await UnfinishedSandboxes.open(directory, silentLogger);
   writeFileSync(join(directory, SECOND), '');
@@ -107,7 +107,7 @@ it('removes the file of a condemned sandbox only when the sandbox is gone, and n
   expect([files(), sandboxes.has(FIRST)]).toEqual([[SECOND], false]);
 });
 
-it('leaves no file of a sandbox that becomes ready before its file is written', async () => {
+it('UnfinishedSandboxes leaves no file of a sandbox that becomes ready before its file is written', async () => {
   const sandboxes = await UnfinishedSandboxes.open(directory, silentLogger);
   const slow = gate();
   const write = fs.writeFile;
@@ -126,7 +126,7 @@ it('leaves no file of a sandbox that becomes ready before its file is written', 
   }
 });
 
-it('writes empty files and removes each only once, because a later one belongs to another daemon', async () => {
+it('UnfinishedSandboxes writes empty files and removes each only once, because a later one belongs to another daemon', async () => {
   const sandboxes = await UnfinishedSandboxes.open(directory, silentLogger);
   const path = join(directory, FIRST);
   sandboxes.begin(FIRST);
@@ -138,7 +138,7 @@ it('writes empty files and removes each only once, because a later one belongs t
   expect(files()).toEqual([FIRST]);
 });
 
-it('ignores that somebody has already removed a file', async () => {
+it('UnfinishedSandboxes ignores that somebody has already removed a file', async () => {
   const warn = jest.fn();
   const sandboxes = await UnfinishedSandboxes.open(directory, { ...silentLogger, warn });
   sandboxes.begin(FIRST);

@@ -90,7 +90,7 @@ describe('the limits of a container', () => {
     expect(machine.read('memory.high')).toBe('max\n');
   });
 
-  it('are released when the watch is closed', async () => {
+  it('are no longer watched when the watch is closed', async () => {
     const upkeep = new NodeUpkeep(silentLogger, machine.proc);
     const store = new WritableStore();
     const looks: Promise<void>[] = [];

@@ -76,7 +76,7 @@ describe('a lane', () => {
     expect(order.slice(3)).toEqual(['c1 third']);
   });
 
-  it('does not count a call that has become slow', async () => {
+  it('counts a call that has become slow against none of its places', async () => {
     const all = lanes(2, 5);
     for (const what of ['hung 1', 'hung 2', 'c', 'd']) begin(all, what);
     await until(() => order.length === 4);

@@ -31,7 +31,7 @@ beforeEach(() => {
   client = instrument(fake as unknown as DockerClient, (call) => calls.push(call));
 });
 
-it('passes arguments, result and `this` through, and reports the call', async () => {
+it('instrument passes arguments, result and `this` through, and reports the call', async () => {
   const options = { signal: new AbortController().signal };
   expect(await client.version(options)).toBe('this is right');
   expect(fake.seen).toEqual([[options]]);
@@ -39,19 +39,19 @@ it('passes arguments, result and `this` through, and reports the call', async ()
   expect(calls[0]!.seconds).toBeGreaterThanOrEqual(0);
 });
 
-it('reports a rejection and passes on the same error', async () => {
+it('instrument reports a rejection and passes on the same error', async () => {
   const error: unknown = await client.info().catch((thrown: unknown) => thrown);
   expect(error).toEqual(new Error('no'));
   expect(calls).toEqual([expect.objectContaining({ operation: 'info' })]);
   expect(calls[0]!.error).toBe(error);
 });
 
-it('turns a synchronous throw into a rejection', async () => {
+it('instrument turns a synchronous throw into a rejection', async () => {
   await expect(client.ping()).rejects.toThrow('thrown at once');
   expect(calls).toHaveLength(1);
 });
 
-it('reports a call only when it has ended', async () => {
+it('instrument reports a call only when it has ended', async () => {
   let end!: () => void;
   const slow = { ping: () => new Promise<void>((resolve) => (end = resolve)) } as unknown as DockerClient;
   const pending = instrument(slow, (call) => calls.push(call)).ping();
@@ -61,7 +61,7 @@ it('reports a call only when it has ended', async () => {
   expect(calls).toHaveLength(1);
 });
 
-it('leaves properties that are not methods unchanged', () => {
+it('instrument leaves properties that are not methods unchanged', () => {
   expect((client as unknown as Fake).option).toBe(7);
 });
 

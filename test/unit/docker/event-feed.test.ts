@@ -33,7 +33,7 @@ async function consume(answer: Answer): Promise<{ events: EngineEvent[]; end: un
   return { events, end };
 }
 
-it('requests only the events that change a record', async () => {
+it('the event feed requests only the events that change a record', async () => {
   engine.answers(chunks());
   await openEventFeed(client, never);
   const { path, query } = await engine.exchange();
@@ -46,7 +46,7 @@ it('requests only the events that change a record', async () => {
   expect(filters.event?.join(' ')).not.toMatch(/exec|health|attach|top|resize/);
 });
 
-it('is open as soon as the Engine has accepted the request, before any event', async () => {
+it('the event feed is open as soon as the Engine has accepted the request, before any event', async () => {
   engine.answers(({ response }) => {
     response.writeHead(200);
     response.flushHeaders();
@@ -57,12 +57,12 @@ it('is open as soon as the Engine has accepted the request, before any event', a
 it.each<[string, Answer, string]>([
   ['refuses', reply(500, { message: 'no events today' }), 'no events today'],
   ['drops the connection', drop, 'Docker Engine does not answer (ECONNRESET): is dockerd running?'],
-])('does not open when the Engine %s', async (_what, answer, message) => {
+])('the event feed does not open when the Engine %s', async (_what, answer, message) => {
   engine.answers(answer);
   await expect(openEventFeed(client, never)).rejects.toMatchObject({ message });
 });
 
-it('reports that the Engine ended the stream', async () => {
+it('the event feed reports that the Engine ended the stream', async () => {
   expect(await consume(chunks(LINE, LINE))).toEqual({
     events: [EVENT, EVENT],
     end: expect.objectContaining({
@@ -72,7 +72,7 @@ it('reports that the Engine ended the stream', async () => {
   });
 });
 
-it('delivers all events of a half-closed stream', async () => {
+it('the event feed delivers all events of a half-closed stream', async () => {
   // The Engine's FIN arrives without the end of the chunked body.
   const { events, end } = await consume(({ response, socket }) => {
     response.writeHead(200);
@@ -82,7 +82,7 @@ it('delivers all events of a half-closed stream', async () => {
   expect(end).toMatchObject({ code: 'UNAVAILABLE' });
 });
 
-it('ends with UNAVAILABLE when the stream is cut off', async () => {
+it('the event feed ends with UNAVAILABLE when the stream is cut off', async () => {
   const { events, end } = await consume(tear(200, LINE));
   expect(events).toEqual([EVENT]);
   expect(end).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringMatching(/ECONNRESET/) as string });
@@ -91,13 +91,16 @@ it('ends with UNAVAILABLE when the stream is cut off', async () => {
 it.each([
   ['is not JSON', '<html>\n'],
   ['is cut off', LINE.slice(0, 40)],
-])('ends when a line %s, because a resync makes up for the missed events', async (_what, garbage) => {
-  const { events, end } = await consume(chunks(LINE, garbage));
-  expect(events).toEqual([EVENT]);
-  expect(end).toMatchObject({ name: 'RuntimeError' });
-});
+])(
+  'the event feed ends when a line %s, because a resync makes up for the missed events',
+  async (_what, garbage) => {
+    const { events, end } = await consume(chunks(LINE, garbage));
+    expect(events).toEqual([EVENT]);
+    expect(end).toMatchObject({ name: 'RuntimeError' });
+  },
+);
 
-it('ends when a line never ends, without holding all of it', async () => {
+it('the event feed ends when a line never ends, without holding all of it', async () => {
   const piece = Buffer.alloc(1024 * 1024, 'x');
   let sent = 0;
   const { end } = await consume(({ response }) => {
@@ -116,14 +119,14 @@ it('ends when a line never ends, without holding all of it', async () => {
   expect(sent).toBeLessThan(40);
 });
 
-it('accepts events of 1 MiB, and characters that arrive byte by byte', async () => {
+it('the event feed accepts events of 1 MiB, and characters that arrive byte by byte', async () => {
   const large = { ...EVENT, Actor: { ID: 'x', Attributes: { label: '€'.repeat(350_000) } } };
   const bytes = Array.from(Buffer.from(LINE), (byte) => Buffer.from([byte]));
   const { events } = await consume(chunks(`${JSON.stringify(large)}\n`, ...bytes));
   expect(events).toEqual([large, EVENT]);
 });
 
-it('ends with its signal and closes the connection', async () => {
+it('the event feed ends with its signal and closes the connection', async () => {
   engine.answers(stall(200, LINE));
   const controller = new AbortController();
   const feed = await openEventFeed(client, controller.signal);
@@ -135,7 +138,7 @@ it('ends with its signal and closes the connection', async () => {
   ).closed;
 });
 
-it('does not open after its signal', async () => {
+it('the event feed does not open after its signal', async () => {
   engine.answers(hang);
   const controller = new AbortController();
   const opening = openEventFeed(client, controller.signal);

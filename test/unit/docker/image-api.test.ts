@@ -22,15 +22,22 @@ describe('inspectImage', () => {
     ['does not look for signatures', { ApiVersion: '1.52', MinAPIVersion: '1.44' }, UNVERSIONED],
     ['would look for signatures', { ApiVersion: '1.53', MinAPIVersion: '1.44' }, `/v1.52${UNVERSIONED}`],
     [
-      'supports only one older API version',
+      'supports only one version that does not look for signatures',
       { ApiVersion: '1.56', MinAPIVersion: '1.52' },
       `/v1.52${UNVERSIONED}`,
     ],
-    ['supports no version that old', { ApiVersion: '1.60', MinAPIVersion: '1.53' }, UNVERSIONED],
+    [
+      'supports only versions that look for signatures',
+      { ApiVersion: '1.60', MinAPIVersion: '1.53' },
+      UNVERSIONED,
+    ],
     ['does not report its API versions', {}, UNVERSIONED],
-  ])('requests no signatures from an Engine that %s', async (_, version, path) => {
-    expect(await pathAfter(version)).toBe(path);
-  });
+  ])(
+    'avoids the search for signatures, if it can be avoided, in an Engine that %s',
+    async (_, version, path) => {
+      expect(await pathAfter(version)).toBe(path);
+    },
+  );
 
   it('uses the API version of the Engine that answered last', async () => {
     expect(await pathAfter({ ApiVersion: '1.56', MinAPIVersion: '1.40' })).toBe(`/v1.52${UNVERSIONED}`);

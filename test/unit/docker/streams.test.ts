@@ -196,5 +196,7 @@ describe('firstTarEntry', () => {
     { path: '/etc/passwd', target: '/nix/passwd', at: '/nix/passwd' },
     { path: '/etc/passwd', target: 'passwd.real', at: '/etc/passwd.real' },
     { path: '/etc/passwd', target: '../../../../x', at: '/x' },
-  ])('reads a link $target', ({ path, target, at }) => expect(linkTarget(path, target)).toBe(at));
+  ])('resolves the link $target at $path to $at', ({ path, target, at }) =>
+    expect(linkTarget(path, target)).toBe(at),
+  );
 });

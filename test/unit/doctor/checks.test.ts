@@ -41,17 +41,17 @@ import { toFacts } from '../../../src/translate/shared/engine-facts';
 
 const doc = (name: string): string => readFileSync(join(__dirname, '../../..', name), 'utf8');
 
-/** Returns `level: finding → advice` for each line. */
+/** Returns `level: finding → advice` for each finding. */
 const told = (findings: Finding | readonly Finding[]): string[] =>
   [findings].flat().map(({ level, found, cure }) => `${level}: ${found} → ${cure}`);
 
-describe('docs/troubleshooting.md', () => {
-  // The later headings are alerts, which monitoring.test.ts compares with the rules.
+describe('the documentation of the checks', () => {
+  // The sections below "Alerts" explain alerts, not checks.
   const [checks = ''] = doc('docs/troubleshooting.md').split(/^## Alerts$/m);
   const sections = checks.split(/^### /m).slice(1);
   const headings = sections.map((section) => section.split('\n')[0]);
 
-  it('has a heading for each check, and no others', () =>
+  it('has a heading in docs/troubleshooting.md for each check, and no others', () =>
     expect([...headings].sort()).toEqual([...CHECKS.map(({ id }) => id), PROCESSES, POD].sort()));
 
   it.each(headings)('has a symptom, a cause and a cure for %s', (heading) => {
@@ -59,7 +59,7 @@ describe('docs/troubleshooting.md', () => {
     expect(section).toMatch(/\*\*Symptom:\*\*[^]*\*\*Cause:\*\*[^]*\*\*Cure:\*\*/);
   });
 
-  it.each(['README.md', 'docs/troubleshooting.md'])('has the snippet that the doctor shows for %s', (name) =>
+  it.each(['README.md', 'docs/troubleshooting.md'])('has in %s the snippet that the doctor shows', (name) =>
     expect(doc(name)).toContain(STATS_SNIPPET),
   );
 });
@@ -112,19 +112,22 @@ describe('the check of the Engine', () => {
     ['2026-01-01T00:00:41Z', 'warn', '30 s ahead of ours'],
     ['2026-01-01T00:02:11Z', 'fail', '120 s ahead of ours'],
     [undefined, 'warn', 'does not report its time'],
-  ])('compares the clocks, %s at 00:00:10 to 00:00:11: %s', (SystemTime, level, words) => {
-    const at = (second: number): number => Date.parse(`2026-01-01T00:00:${second}Z`);
-    const answer = SystemTime === undefined ? {} : { SystemTime };
-    const finding = judgeClock({ answer, asked: at(10), answered: at(11) });
-    expect([finding.level, finding.found]).toEqual([level, expect.stringContaining(words)]);
-    if (level !== 'ok') expect(finding.cure).not.toBe('');
-  });
+  ])(
+    'judges an Engine whose clock says %s between 00:00:10 and 00:00:11 as %s',
+    (SystemTime, level, words) => {
+      const at = (second: number): number => Date.parse(`2026-01-01T00:00:${second}Z`);
+      const answer = SystemTime === undefined ? {} : { SystemTime };
+      const finding = judgeClock({ answer, asked: at(10), answered: at(11) });
+      expect([finding.level, finding.found]).toEqual([level, expect.stringContaining(words)]);
+      if (level !== 'ok') expect(finding.cure).not.toBe('');
+    },
+  );
 
   it.each([
     [{ present: 'pause:3', canImport: false }, /^ok: .*pause:3/],
     [{ present: undefined, canImport: true }, /^ok: the first pod pulls registry\/pause.* after 30 s/],
     [{ present: undefined, canImport: false }, /^warn: .*no pod can start.* → docker pull registry\/pause/],
-  ])('reports the pause image %j', (given, text) =>
+  ])('reports on the pause image: %j', (given, text) =>
     expect(told(judgePauseImage({ configured: 'registry/pause:3', ...given }))).toEqual([
       expect.stringMatching(text),
     ]),
@@ -188,14 +191,14 @@ describe('the check of daemon.json', () => {
     );
 
   it.each<[string, Partial<DaemonJsonFacts>, RegExp]>([
-    ['nothing', {}, /^ok: /],
-    ['no file', { text: undefined }, /^ok: .* does not exist/],
+    ['no trouble', {}, /^ok: /],
+    ['a missing file', { text: undefined }, /^ok: .* does not exist/],
     [
-      'a buffer',
+      'a log buffer',
       { text: '{"log-opts":{"max-buffer-size":"4m"}}' },
       /^warn: log-opts.*→ Remove "max-buffer-size"/,
     ],
-    ['a buffer on the command line', { args: ['--log-opt', 'max-buffer-size=4m'] }, /^warn: log-opts/],
+    ['a log buffer on the command line', { args: ['--log-opt', 'max-buffer-size=4m'] }, /^warn: log-opts/],
     [
       'remapped users',
       { securityOptions: ['name=userns'] },
@@ -230,25 +233,29 @@ describe("the check of dockbridge's socket", () => {
     );
 
   it.each<[string, Partial<SocketFacts>, RegExp]>([
-    ['all', {}, /^ok: .*dockbridge 0.1.0, docker 28.5.2, RuntimeReady, mode 0660/],
-    ['nobody', { mode: undefined }, /^fail: nothing listens.*→ Start dockbridge/],
+    ['a daemon that is ready', {}, /^ok: .*dockbridge 0.1.0, docker 28.5.2, RuntimeReady, mode 0660/],
+    ['a missing socket', { mode: undefined }, /^fail: nothing listens.*→ Start dockbridge/],
     ['a regular file', { isSocket: false }, /^fail: .*not a socket → Remove it/],
-    ['silence', { problem: 'UNAVAILABLE' }, /^fail: .*does not answer: UNAVAILABLE → Start dockbridge/],
+    [
+      'a daemon that does not answer',
+      { problem: 'UNAVAILABLE' },
+      /^fail: .*does not answer: UNAVAILABLE → Start dockbridge/,
+    ],
     ['another runtime', { version: '' }, /^fail: .*another runtime \(docker 28.5.2\).*→ Stop that runtime/],
     ['a mode that admits everyone', { mode: 0o666 }, /^fail: .*mode 0666: every user.*→ chmod 0660/],
     ['a mode that admits only root', { mode: 0o600 }, /^warn: .*mode 0600, not 0660 → chmod 0660/],
     [
-      'trouble',
+      'a runtime that is not ready',
       { conditions: [{ type: 'RuntimeReady', status: false, reason: 'EngineTaken', message: 'by another' }] },
       /^fail: RuntimeReady is false: EngineTaken: by another → docs\/reliability.md/,
     ],
     [
-      'no network',
+      'a network that is not ready',
       { conditions: [{ type: 'NetworkReady', status: false, reason: 'No', message: 'none' }] },
       /^fail: NetworkReady.*→ See the result of the check cni/,
     ],
     [
-      'no network, which the check cni reports',
+      'no second problem if the check cni reports the network',
       {
         conditions: [{ type: 'NetworkReady', status: false, reason: 'No', message: 'none' }],
         isCniBroken: true,
@@ -256,7 +263,7 @@ describe("the check of dockbridge's socket", () => {
       /^ok: .*NetworkReady is false \(see cni\), mode 0660 → $/,
     ],
     [
-      'a reason while ready',
+      'a reason for concern while the runtime is ready',
       {
         conditions: [{ type: 'RuntimeReady', status: true, reason: 'DockerInfoHangs', message: 'since 9 s' }],
       },
@@ -268,7 +275,7 @@ describe("the check of dockbridge's socket", () => {
 describe('the check of cri-dockerd', () => {
   const theirs: NodeProcess = { name: 'cri-dockerd', pid: 9, args: [] };
   it.each<[string, Partial<CriDockerdFacts>, RegExp]>([
-    ['absent', {}, /^ok: /],
+    ['that neither runs nor is enabled', {}, /^ok: /],
     [
       'running next to dockbridge',
       { running: [theirs] },
@@ -289,7 +296,7 @@ describe('the check of cri-dockerd', () => {
       { enabled: ['/x/cri-docker.socket'] },
       /^warn: .*next boot: \/x\/cri-docker.socket → systemctl disable/,
     ],
-  ])('%s', (_desc, more, text) => {
+  ])('reports a cri-dockerd %s', (_desc, more, text) => {
     const facts = {
       running: [],
       dockbridgeRuns: true,
@@ -319,7 +326,7 @@ describe("cri-dockerd's units", () => {
     const link = await enable('cri-docker.service', 'ExecStart=/usr/bin/cri-dockerd');
     expect(await enabledUnits(directory, '')).toEqual([link]);
     expect(await enabledUnits(directory, 'dockbridge')).toEqual([link]);
-    // A drop-in starts dockbridge, or a link leads to dockbridge's unit.
+    // First a drop-in of this unit starts dockbridge, then the unit itself is dockbridge's.
     expect(await enabledUnits(directory, 'cri-docker')).toEqual([]);
     await enable('cri-docker.service', 'Description=dockbridge in its place');
     expect(await enabledUnits(directory, '')).toEqual([]);
@@ -329,11 +336,14 @@ describe("cri-dockerd's units", () => {
     ['1:name=systemd:/system.slice/cri-docker.service\n0::/\n', 'cri-docker'],
     ['0::/system.slice/dockbridge.service\n', 'dockbridge'],
     ['0::/user.slice/user-0.slice/session-1.scope\n', ''],
-  ])('are recognized by the control group %j', async (text, unit) => {
-    await writeFile(join(directory, '7/cgroup'), text);
-    expect(await unitOf(7, directory)).toBe(unit);
-    expect(await unitOf(8, directory)).toBe('');
-  });
+  ])(
+    'are distinguished by the control group of a process: %j belongs to the unit "%s"',
+    async (text, unit) => {
+      await writeFile(join(directory, '7/cgroup'), text);
+      expect(await unitOf(7, directory)).toBe(unit);
+      expect(await unitOf(8, directory)).toBe('');
+    },
+  );
 });
 
 describe('the check of CNI', () => {
@@ -346,7 +356,11 @@ describe('the check of CNI', () => {
   const nothing = { config: undefined, file: '', problems: [] };
 
   it.each<[string, Partial<CniFacts>, RegExp]>([
-    ['all', {}, /^ok: network "net" \(CNI 1.0.0\) of \/c\/10.conflist: bridge, portmap/],
+    [
+      'a network whose plugins are all installed',
+      {},
+      /^ok: network "net" \(CNI 1.0.0\) of \/c\/10.conflist: bridge, portmap/,
+    ],
     ['a configuration that does not use CNI', { choice: 'no-op', found: nothing }, /^ok: .*bridge/],
     [
       'a missing plugin',
@@ -359,13 +373,13 @@ describe('the check of CNI', () => {
       /^fail: CNI plugins "bridge", "portmap" are not in \/b .*they are in \/usr\/lib\/cni → Set cni-bin-dir: \[\/b, \/usr\/lib\/cni\]/,
     ],
     [
-      'no configuration',
+      'a missing configuration',
       { choice: 'cni', found: nothing },
       /^fail: there is no CNI configuration in \/c.*→ Install/,
     ],
-    ['plugins alone', { found: nothing }, /^fail: there is no CNI configuration/],
+    ['plugins without a configuration', { found: nothing }, /^fail: there is no CNI configuration/],
     [
-      'nothing',
+      'a node without CNI',
       { found: nothing, hasPlugins: false },
       /^warn: there is no CNI here.*→ Install.*--network-plugin=no-op/,
     ],
@@ -380,7 +394,7 @@ describe('the check of CNI', () => {
       /^warn: file ignored: \/c\/1.*→ .*10.conflist is used/,
     ],
     [
-      'no host ports',
+      'a network that publishes no host ports',
       { found: { ...found, config: bare } },
       /^warn: .*"portMappings".*→ Add the portmap plugin/,
     ],
@@ -429,7 +443,7 @@ describe('the report about a trial pod', () => {
     ]));
   it('mentions that kubelet may have caused the failure', () =>
     expect(judged('ExecSync', true)[0]).toMatch(/kubelet ends pods/));
-  it('says that there was no image', () =>
+  it('advises how to get an image that cannot be pulled', () =>
     expect(judged('image')).toEqual([
       expect.stringMatching(/^fail: image failed: no → Pull busybox by hand, or set --image/),
     ]));
@@ -485,7 +499,7 @@ describe('the check of the node', () => {
     expect(told(judgeDisks([disk]))).toEqual([expect.stringMatching(text)]);
   });
 
-  it('says what only root can see', () => {
+  it('warns if the doctor does not run as root', () => {
     expect(judgeRights(0).level).toBe('ok');
     expect(told(judgeRights(1000))).toEqual([expect.stringMatching(/^warn: .*user 1000.*→ Run it as root/)]);
   });

@@ -43,14 +43,19 @@ describe('the configuration of crictl', () => {
       /asks unix:\S+containerd/,
     ],
     [
-      'nothing',
+      'nothing, because its endpoint is not text',
       { text: 'runtime-endpoint: [1]' },
       'warn',
       /cannot read \/c.yaml: "runtime-endpoint" is not text/,
     ],
-    ['nothing, because of a list', { text: '- a' }, 'warn', /cannot read \/c.yaml: it is not a map/],
-    ['a socket of systemd', { text: undefined, endpoint: 'fd://' }, 'ok', /^not compared/],
-  ])('is %s', (_what, more, level, found) => {
+    ['nothing, because it is a list', { text: '- a' }, 'warn', /cannot read \/c.yaml: it is not a map/],
+    [
+      'an unknown runtime, because systemd made the socket of dockbridge',
+      { text: undefined, endpoint: 'fd://' },
+      'ok',
+      /^not compared/,
+    ],
+  ])('leads to %s', (_what, more, level, found) => {
     const finding = judgeCrictl({ path: '/c.yaml', text: '', others: [OTHER], endpoint: OURS, ...more });
     expect([finding.level, finding.found]).toEqual([level, expect.stringMatching(found)]);
     if (level === 'warn') expect(finding.cure).toContain(`runtime-endpoint: ${OURS}\n`);

@@ -11,7 +11,7 @@ const NOTHING = {} as Sources;
 const check = (id: string, run: () => Promise<readonly Finding[]>): Check => ({ id, run });
 
 describe('checks', () => {
-  it('that fail or hang lose only their own line', async () => {
+  it('that fail or hang affect only their own lines', async () => {
     const lines = await examine(
       [
         check('well', () => Promise.resolve([ok('fine')])),
@@ -60,7 +60,7 @@ describe('the report', () => {
     [[ok('a')], 0],
     [[ok('a'), warn('b', 'c')], 1],
     [[warn('b', 'c'), { level: 'fail' as const, found: 'd', cure: 'e' }], 2],
-  ])('with %j exits with %i', (findings, code) =>
+  ])('with the findings %j gives the exit code %i', (findings, code) =>
     expect(
       exitCodeOf(
         reportOf(
@@ -104,7 +104,7 @@ describe('the examined configuration', () => {
   it('is the one with which the running daemon was started', async () =>
     expect(await chosen({}, WATCHING, A)).toEqual([1, 'unix:///a', '/s', '/r']));
 
-  it('comes first from the command line', async () =>
+  it('prefers the options of the command line to those of the daemon', async () =>
     expect(await chosen({ 'container-runtime-endpoint': 'unix:///a', 'state-dir': '/t' }, A, B)).toEqual([
       1,
       'unix:///a',
@@ -112,7 +112,7 @@ describe('the examined configuration', () => {
       '/r',
     ]));
 
-  it('comes from the command line if it names another socket, or if no single daemon runs', async () => {
+  it('is that of the command line and the defaults if no daemon has the socket, or if several run', async () => {
     const endpoint = 'unix:///var/run/cri-dockerd.sock';
     expect(await chosen({ 'container-runtime-endpoint': 'unix:///c' }, A)).toEqual([
       undefined,
@@ -143,12 +143,12 @@ describe('the examined configuration', () => {
     const line = [expect.stringContaining(`${file}:2: there is no option "no-such"`)];
     const daemons = await servingDaemons([filed], () => Promise.resolve({}));
     expect((await chooseDaemon({}, {}, daemons)).faults.map(faultLine)).toEqual(line);
-    // If no daemon runs, it is the file with which one would start.
+    // If no daemon runs, the doctor reads the file with which one would start.
     expect((await chooseDaemon({ config: file }, {}, [])).faults.map(faultLine)).toEqual(line);
     await rm(directory, { recursive: true });
   });
 
-  it("includes what overrides the daemon's file, but not what the doctor was given", async () => {
+  it("names the values that override the daemon's file, but not the options of the doctor", async () => {
     const directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
     const file = join(directory, 'c.yaml');
     await writeFile(file, 'run-dir: /no\nstate-dir: /f\n');
@@ -170,7 +170,7 @@ describe('the examined configuration', () => {
       return [one?.pid, settings.endpoint, settings.stateDir];
     };
     const found = [6, 'unix:///run/cri-dockerd.sock', '/s'];
-    // This is cri-dockerd's default, under any name.
+    // /run and /var/run are one directory, so this is the default socket.
     expect(await choose({}, '/run/cri-dockerd.sock')).toEqual(found);
     const given = { 'container-runtime-endpoint': 'unix:///run/cri-dockerd.sock' };
     expect(await choose(given, '/run/cri-dockerd.sock')).toEqual(found);
@@ -178,6 +178,6 @@ describe('the examined configuration', () => {
     expect(await choose({ 'container-runtime-endpoint': 'fd://' }, '')).toEqual([6, 'fd://', '/s']);
   });
 
-  it('tolerates a daemon with unknown options', async () =>
+  it('is not that of a daemon with an invalid option', async () =>
     expect((await chosen({}, daemon(4, 'serve', '--cni-timeout=soon')))[0]).toBeUndefined());
 });

@@ -78,30 +78,36 @@ describe("kubelet's stats", () => {
     ],
     ['its command line', { args: [`--feature-gates=${GATE}=true`] }],
     ['all alpha gates', { configs: [config({ featureGates: { AllAlpha: true } })] }],
-  ])('work with the gate on by %s', (_by, more) => expect(judgeStats(facts(more)).level).toBe('ok'));
+  ])('work if the gate is switched on by %s', (_by, more) =>
+    expect(judgeStats(facts(more)).level).toBe('ok'),
+  );
 
   it.each<[string, KubeletFacts, string]>([
-    ['the default', facts(), 'KUBELET'],
-    ['a file', facts({ configs: [config({ featureGates: { [GATE]: false } })] }), 'KUBELET'],
+    ['if the gate is off by default', facts(), 'KUBELET'],
     [
-      'no alpha gates',
+      'if a file switches the gate off',
+      facts({ configs: [config({ featureGates: { [GATE]: false } })] }),
+      'KUBELET',
+    ],
+    [
+      'if this gate is off although all alpha gates are on',
       facts({ configs: [config({ featureGates: { AllAlpha: true, [GATE]: false } })] }),
       'KUBELET',
     ],
-    ['no kubelet', none, 'no kubelet is running here'],
-  ])('cause a loud warning with a snippet when the gate is off by %s', (_by, given, words) => {
+    ['if no kubelet runs', none, 'no kubelet is running here'],
+  ])('cause a warning with a snippet %s', (_by, given, words) => {
     const { level, found, cure } = judgeStats(given);
     expect([level, found]).toEqual(['warn', expect.stringContaining(words)]);
     expect(cure).toContain(`In ${FILE}:\n${STATS_SNIPPET}\n`);
     expect(cure).toContain('systemctl restart kubelet');
   });
 
-  it('name the missing part', () =>
+  it('cause a warning that names the missing data', () =>
     expect(judgeStats(facts()).found).toMatch(
       /pod network, process counts and container labels.*\/metrics\/cadvisor/,
     ));
 
-  it('switched off on the command line have to be changed there', () => {
+  it('that the command line switches off must be switched on there', () => {
     const given = facts({
       args: [`--feature-gates=${GATE}=false`],
       configs: [config({ featureGates: { [GATE]: true } })],
@@ -139,8 +145,13 @@ describe("kubelet's endpoint", () => {
       /run\/y/,
     ],
     ['dockershim', facts({ args: ['--container-runtime=docker'] }), 'fail', /built-in dockershim/],
-    ['none', facts(), 'fail', /containerd's/],
-    ['no socket in the files', facts({ isRunning: false }), 'warn', /names no runtime endpoint/],
+    ['no endpoint of a running kubelet', facts(), 'fail', /containerd's/],
+    [
+      'no endpoint in the files of a kubelet that does not run',
+      facts({ isRunning: false }),
+      'warn',
+      /names no runtime endpoint/,
+    ],
     ['no kubelet', none, 'ok', /no kubelet was found \(see kubelet-stats\)/],
     [
       'a file that cannot be read',
@@ -148,7 +159,7 @@ describe("kubelet's endpoint", () => {
       'warn',
       /not checked: \/x: gone/,
     ],
-  ])('is reported with %s', (_desc, given, level, found) => {
+  ])('is reported: %s', (_desc, given, level, found) => {
     const finding = judged(given);
     expect([finding.level, finding.found]).toEqual([level, expect.stringMatching(found)]);
     expect(finding.cure).toMatch(new RegExp(`--container-runtime-endpoint=${ENDPOINT}|Fix the file`));
@@ -166,7 +177,7 @@ describe("kubelet's endpoint", () => {
 describe('the cgroup driver', () => {
   it.each<[string, KubeletFacts, string, string]>([
     ['the same driver', facts({ configs: [config({ cgroupDriver: 'systemd' })] }), 'systemd', 'ok'],
-    ['the default driver of both', facts(), 'cgroupfs', 'ok'],
+    ["kubelet's default, which is the same", facts(), 'cgroupfs', 'ok'],
     [
       'another driver in the file',
       facts({ configs: [config({ cgroupDriver: 'systemd' })] }),
@@ -176,19 +187,19 @@ describe('the cgroup driver', () => {
     ['another driver in a flag', facts({ args: ['--cgroup-driver=cgroupfs'] }), 'systemd', 'fail'],
     ['another default', facts(), 'systemd', 'warn'],
     [
-      'another default driver that kubelet does not ask the runtime for',
+      'another default of a kubelet that does not ask the runtime for its driver',
       facts({ configs: [config({ featureGates: { KubeletCgroupDriverFromCRI: false } })] }),
       'systemd',
       'fail',
     ],
-    ['no known driver', none, 'systemd', 'ok'],
-  ])('%s', (_desc, given, driver, level) => {
+    ['no driver, because no kubelet is known', none, 'systemd', 'ok'],
+  ])('of the Engine is compared with %s', (_desc, given, driver, level) => {
     const finding = judgeDriver(given, driver);
     expect(finding.level).toBe(level);
     if (level !== 'ok') expect(finding.cure).toContain(`cgroupDriver: ${driver}`);
   });
 
-  it('of a node without kubelet is reported, and no change is advised where none is needed', () =>
+  it('of a node without kubelet is reported, with the setting that kubelet will need', () =>
     expect(judgeDriver(none, 'cgroupfs')).toMatchObject({
       found: 'the Engine uses cgroupfs; no kubelet was found to compare it with (see kubelet-stats)',
       cure: expect.stringMatching(/^Set "cgroupDriver: cgroupfs" in \S+\.$/) as string,
@@ -207,7 +218,7 @@ describe('the kubelet of a node', () => {
   const running = (...args: string[]): NodeProcess => ({ name: 'kubelet', pid: 7, args });
   const read = (...processes: NodeProcess[]) => readKubelet({ processes, root, proc: join(root, 'proc') });
 
-  it('that runs is read from its command line, in its own view of the files, with its drop-ins in order', async () => {
+  it('that runs is read as its command line says, from the files that it sees, with its drop-ins in order', async () => {
     await put('proc/7/root/etc/k.yaml', `${HEAD}cgroupDriver: systemd\nfeatureGates: {${GATE}: false}\n`);
     await put('proc/7/root/etc/k.d/20-b.conf', `${HEAD}featureGates: {${GATE}: true}\n`);
     await put('proc/7/root/etc/k.d/10-a.conf', `${HEAD}featureGates: {${GATE}: false}\n`);

@@ -17,7 +17,7 @@ type MutableCall = Omit<ObservedCall, 'request' | 'response' | 'messages' | 'sta
 
 const CONTAINERD = { name: 'containerd', version: '2.1.4' };
 
-/** Side B with a defect in it. */
+/** Returns side B with a defect in it. */
 function mutant(
   change: (calls: MutableCall[]) => MutableCall[] | undefined,
   options: RunOptions = B_RUN,
@@ -239,7 +239,7 @@ describe('the comparison finds a wrong runtime with', () => {
     expect(found[0]).toMatchObject({ path: 'ContainerStatus.status.log_path', a: '/log/0.log', b: '' });
   });
 
-  it('a container that is not listed, and one that stays listed', () => {
+  it('lists that lack the containers', () => {
     const empty = mutant((calls) => {
       for (const call of of(calls, 'ListContainers')) call.response.containers = [];
       return undefined;

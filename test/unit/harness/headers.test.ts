@@ -14,17 +14,17 @@ it.each([
   ['', undefined],
   ['123456789m', undefined],
   ['5x', undefined],
-])('the deadline %j is read', (text, ms) => {
+])('the deadline %j is read as %s', (text, ms) => {
   expect(deadlineMs(['grpc-timeout', text])).toBe(ms);
 });
 
-it('repeated fields stay repeated', () => {
+it('repeated header fields stay repeated', () => {
   expect(outgoing([':path', '/x', 'a', '1', 'b', '2', 'a', '3', 'a', '4'])).toEqual({
     ...{ ':path': '/x', a: ['1', '3', '4'], b: '2' },
   });
 });
 
-it('a field may have the name of a property of Object.prototype', () => {
+it('a header field may have the name of a property of Object.prototype', () => {
   expect(Object.entries(outgoing(['constructor', '1', 'valueof', '2']))).toEqual([
     ['constructor', '1'],
     ['valueof', '2'],

@@ -151,7 +151,7 @@ it('a link that a container makes in its mount leads to no other file', async ()
   expect(await readdir(precious)).toEqual([]);
 });
 
-it('compared paths are those of the tape, and everybody may write whatever the umask is', async () => {
+it('compared paths are those of the tape, and everybody may write to the mounts under any umask', async () => {
   const umask = process.umask(0o077);
   const modes: number[] = [];
   fake.onCall = async ({ method, request }) => {

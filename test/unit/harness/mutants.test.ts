@@ -94,7 +94,7 @@ const MUTANTS: readonly (readonly [what: string, spoil: Spoil, path: string])[] 
 describe.each([
   [DOCKER, CONTAINERD],
   [CONTAINERD, DOCKER],
-])('the replay of a tape of $name on the other runtime', (...runtimes) => {
+])('the replay of a tape of %j on the runtime %j', (...runtimes) => {
   const [runtimeA, runtimeB] = runtimes;
   let a: FakeCri;
   let b: FakeCri;

@@ -3,7 +3,7 @@ import { readPlan, type Rule } from '../../../src/harness/fault/fault-plan';
 
 const asked = (method: string, pod?: string, streams = false): Asked => ({ method, pod, streams });
 
-it('reads every kind of fault', () => {
+it('a plan may contain every kind of fault', () => {
   const plan = readPlan(`
 faults:
   - match: { method: RunPodSandbox, pod: "default/web-*", nth: 2 }
@@ -65,7 +65,7 @@ it.each([
   ['faults: [{hang: true, match: {methd: Status}}]', 'faults[0].match.methd: is unknown: is method meant?'],
   ['faults: [{hang: true, macth: {}}]', 'faults[0].macth: is unknown: is match meant?'],
   ['faults: [', 'the plan: is not YAML'],
-])('names the invalid key: %s', (text, why) => {
+])('the error about an invalid plan names the key: %s', (text, why) => {
   expect(() => readPlan(text)).toThrow(why);
 });
 
@@ -114,7 +114,7 @@ it('a new rule at the end of a plan does not change the effects of the others', 
   expect(draw([chance])).toEqual(draw([chance, rule({ probability: 0.9 }, 'duplicate')]));
 });
 
-it('faults that need a whole answer are refused for streams', () => {
+it('faults that need a whole answer are not injected into streams', () => {
   const stale: Rule = { ...rule({}), fault: { kind: 'stale', ms: 1 } };
   const dice = new Dice([stale], 1);
   expect(dice.draw(asked('GetContainerEvents', undefined, true))).toBeUndefined();

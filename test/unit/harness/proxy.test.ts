@@ -43,7 +43,7 @@ afterEach(async () => {
   await runtime.stop();
 });
 
-it('passes bytes in both directions, even if they are not CRI messages', async () => {
+it('the proxy passes bytes in both directions, even if they are not CRI messages', async () => {
   const request = Buffer.from([0xff, 0, 1, 2]);
   expect(await client.call('/some.other.Service/Method', request).answer).toEqual(request);
   expect(runtime.calls[0]?.path).toBe('/some.other.Service/Method');
@@ -51,13 +51,13 @@ it('passes bytes in both directions, even if they are not CRI messages', async (
   expect(ends).toEqual([{ by: 'runtime', reset: 0 }]);
 });
 
-it('passes messages of megabytes', async () => {
+it('the proxy passes messages of megabytes', async () => {
   const request = Buffer.alloc(3_000_000, 'abc');
   const answer = await client.call(VERSION, request).answer;
   expect(answer.equals(request)).toBe(true);
 });
 
-it('passes metadata unchanged, including binary and repeated fields', async () => {
+it('the proxy passes metadata unchanged, including binary and repeated fields', async () => {
   const metadata = new grpc.Metadata();
   metadata.add('traceparent', '00-abc');
   metadata.add('x-bin', Buffer.from([1, 2]));
@@ -70,7 +70,7 @@ it('passes metadata unchanged, including binary and repeated fields', async () =
   expect(of('grpc-timeout')).toEqual([expect.stringMatching(/^\d+[mSunMH]$/)]);
 });
 
-it('passes headers, trailers and the details of a status, and adds no field', async () => {
+it('the proxy passes headers, trailers and the details of a status, and adds no field', async () => {
   runtime.answer = ({ stream }) => {
     stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'x-head': ['a', 'b'] }, {
       waitForTrailers: true,
@@ -102,7 +102,7 @@ it('passes headers, trailers and the details of a status, and adds no field', as
   });
 });
 
-it('passes header fields and trailers that are longer, or more, than Node.js allows by default', async () => {
+it('the proxy passes header fields and trailers that are longer, or more, than Node.js allows by default', async () => {
   // nghttp2 allows 64 KiB for a field, and nine frames of 16 KiB.
   const long = 'x'.repeat(60_000);
   const many = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`x-${at}`, String(at)]));
@@ -131,7 +131,7 @@ it('passes header fields and trailers that are longer, or more, than Node.js all
   expect(headers).toContain('x-299');
 });
 
-it('passes a request without any bytes, even as the first one of a connection', async () => {
+it('the proxy passes a request without any bytes, even as the first one of a connection', async () => {
   const path = runtime.proxyEndpoint.slice('unix://'.length);
   const session = connect('http://localhost', { createConnection: () => connectSocket(path) });
   const stream = session.request({ ':method': 'POST', ':path': VERSION, te: 'trailers' });
@@ -142,7 +142,7 @@ it('passes a request without any bytes, even as the first one of a connection', 
   expect(trailers['grpc-status']).toBe('0');
 });
 
-it('passes an answer that consists of headers only unchanged', async () => {
+it('the proxy passes an answer that consists of headers only unchanged', async () => {
   runtime.answer = ({ stream }) =>
     stream.respond(
       { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '5', 'grpc-message': 'gone' },
@@ -154,7 +154,7 @@ it('passes an answer that consists of headers only unchanged', async () => {
   });
 });
 
-it('serves a client of Kubernetes 1.24, whose authority is the path of the socket', async () => {
+it('the proxy serves a client of Kubernetes 1.24, whose authority is the path of the socket', async () => {
   const old = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));
   old.greet();
   await old.settings;
@@ -163,7 +163,7 @@ it('serves a client of Kubernetes 1.24, whose authority is the path of the socke
   old.socket.destroy();
 });
 
-it('passes a cancellation to the runtime', async () => {
+it('the proxy passes a cancellation to the runtime', async () => {
   const cancelled = gate();
   runtime.answer = ({ stream }) => void once(stream, 'close').then(() => cancelled.resolve());
   const { call, answer } = client.call(VERSION, Buffer.alloc(0));
@@ -175,7 +175,7 @@ it('passes a cancellation to the runtime', async () => {
   expect(ends).toEqual([{ by: 'client', reset: 8 }]);
 });
 
-it('ends the call at the runtime when its deadline has passed', async () => {
+it('the proxy ends the call at the runtime when its deadline has passed', async () => {
   const ended = gate();
   runtime.answer = ({ stream }) => void once(stream, 'close').then(() => ended.resolve());
   const error = await client.failure(VERSION, Buffer.alloc(0), { deadline: Date.now() + 4_000 });
@@ -183,7 +183,7 @@ it('ends the call at the runtime when its deadline has passed', async () => {
   await ended.promise;
 });
 
-it('passes messages of a stream as they come, and the end of the stream', async () => {
+it('the proxy passes messages of a stream as they come, and the end of the stream', async () => {
   const answered = gate<Parameters<BareRuntime['answer']>[0]>();
   runtime.answer = (call) => answered.resolve(call);
   const stream = client.stream(EVENTS, Buffer.alloc(0));
@@ -203,14 +203,14 @@ it('passes messages of a stream as they come, and the end of the stream', async 
   expect((await failed)[0]).toMatchObject({ code: grpc.status.UNAVAILABLE, details: 'bye' });
 });
 
-it('passes a reset by the runtime with its code', async () => {
+it('the proxy passes a reset by the runtime with its code', async () => {
   runtime.answer = ({ stream }) => stream.close(11);
   const error = await client.failure(VERSION, Buffer.alloc(0));
   expect(error.code).toBe(grpc.status.RESOURCE_EXHAUSTED);
   expect(ends).toEqual([{ by: 'runtime', reset: 11 }]);
 });
 
-it('drops the clients of a runtime that dies, and connects the next call to the new runtime', async () => {
+it('the proxy drops the clients of a runtime that dies, and connects the next call to the new runtime', async () => {
   runtime.answer = () => runtime.die();
   const error = await client.failure(VERSION, Buffer.alloc(0));
   expect(error.code).toBe(grpc.status.UNAVAILABLE);
@@ -220,7 +220,7 @@ it('drops the clients of a runtime that dies, and connects the next call to the 
   expect(String(await answer)).toBe('back');
 });
 
-it('names a runtime that is not there', async () => {
+it('the proxy names a runtime that does not answer', async () => {
   const endpoint = `${runtime.proxyEndpoint}2`;
   const alone = new CriProxy({
     listen: endpoint,
@@ -242,7 +242,7 @@ it('names a runtime that is not there', async () => {
   );
 });
 
-it('fails a call that Node.js does not send, without a refusal that its client would retry forever', async () => {
+it('the proxy fails a call that Node.js does not send, without a refusal that its client would retry forever', async () => {
   const raw = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));
   raw.greet();
   await raw.settings;
@@ -256,7 +256,7 @@ it('fails a call that Node.js does not send, without a refusal that its client w
   expect(warnings).toEqual([expect.stringContaining(`${VERSION} cannot be passed on: `)]);
 });
 
-it('refuses a call that comes after the runtime has sent GOAWAY', () => {
+it('the proxy refuses a call that comes after the runtime has sent GOAWAY', () => {
   const stub = {
     ...{
       path: VERSION,
@@ -281,7 +281,7 @@ it('refuses a call that comes after the runtime has sent GOAWAY', () => {
   expect(warnings).toEqual([]);
 });
 
-it('leaves no socket when it is closed while it begins to listen', async () => {
+it('the proxy leaves no socket when it is closed while it begins to listen', async () => {
   await proxy.close();
   const listening = proxy.listen();
   await proxy.close();
@@ -291,14 +291,14 @@ it('leaves no socket when it is closed while it begins to listen', async () => {
   expect(String(await client.call(VERSION, Buffer.from('x')).answer)).toBe('x');
 });
 
-it('passes many calls at once on one connection', async () => {
+it('the proxy passes many calls at once on one connection', async () => {
   const words = Array.from({ length: 500 }, (_, at) => `call ${at}`);
   const answers = await Promise.all(words.map((word) => client.call(VERSION, Buffer.from(word)).answer));
   expect(answers.map(String)).toEqual(words);
   expect(runtime.sessions.size).toBe(1);
 });
 
-it('waits at its end until the end of every call was reported', async () => {
+it('the proxy waits at its end until the end of every call was reported', async () => {
   const begun = runtime.called();
   runtime.answer = () => undefined;
   const { answer } = client.call(VERSION, Buffer.alloc(0));
@@ -308,7 +308,7 @@ it('waits at its end until the end of every call was reported', async () => {
   await expect(answer).rejects.toMatchObject({ code: grpc.status.UNAVAILABLE });
 });
 
-it('closes even if a client does not read', async () => {
+it('the proxy closes even if a client does not read', async () => {
   const asked = gate<Parameters<BareRuntime['answer']>[0]>();
   runtime.answer = (call) => asked.resolve(call);
   const raw = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));

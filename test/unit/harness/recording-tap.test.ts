@@ -26,16 +26,19 @@ it.each<[CallClosed['by'], number | undefined, string]>([
   ['runtime', undefined, 'UNAVAILABLE'],
   ['proxy', undefined, 'UNAVAILABLE'],
   ['client', 8, 'CANCELLED'],
-])('a call that the %s ended with code %s is %s, as for a client', (by, reset, status) => {
-  tapOf().closed({ by, reset });
-  expect(entries.at(-1)).toMatchObject({ kind: 'end', by, status });
-});
+])(
+  'a call that the %s ended with the HTTP/2 code %s is recorded as %s, as a client sees it',
+  (by, reset, status) => {
+    tapOf().closed({ by, reset });
+    expect(entries.at(-1)).toMatchObject({ kind: 'end', by, status });
+  },
+);
 
 it.each([
   [940, 'CANCELLED'],
   [960, 'DEADLINE_EXCEEDED'],
   [1_010, 'DEADLINE_EXCEEDED'],
-])('a call with a deadline of a second that the client ends after %d ms is %s', (ms, status) => {
+])('a call with a deadline of a second that the client ends after %d ms is recorded as %s', (ms, status) => {
   jest.useFakeTimers();
   const tap = tapOf('grpc-timeout', '1000m');
   jest.advanceTimersByTime(ms);

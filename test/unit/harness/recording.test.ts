@@ -27,7 +27,7 @@ async function start(more: Partial<RecordOptions> = {}): Promise<void> {
     ...{ logger: silentLogger, startWorker: startSourceWorker, warn: (text) => void warnings.push(text) },
     ...more,
   });
-  // The data that the recording requests for the head of the tape.
+  // The recording has made calls for the head of the tape, which do not count here.
   runtime.calls.length = 0;
 }
 
@@ -140,7 +140,7 @@ it('the runtime answers pings, and handles the authority of an old client', asyn
   expect(ends(await tape())).toEqual([['Version', 'INTERNAL', 'runtime', 'reset with HTTP/2 code 1']]);
 });
 
-it('the tape has header fields that are longer and more than Node.js accepts by default', async () => {
+it('the tape has longer and more header fields than Node.js accepts by default', async () => {
   const long = 'x'.repeat(60_000);
   const many = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`x-${at}`, String(at)]));
   runtime.answer = (call) => runtime.reply(call, message(''), { 'grpc-message': long, 'grpc-status': '2' });

@@ -24,7 +24,7 @@ async function replayed(tape: string): Promise<Replayed> {
   });
 }
 
-it('leaves a pod of the same identity that another client makes meanwhile', async () => {
+it('the replay leaves a pod of the same identity that another client makes meanwhile', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   b.onCall = ({ method }) => {
     if (method === 'ExecSync')
@@ -36,9 +36,9 @@ it('leaves a pod of the same identity that another client makes meanwhile', asyn
 });
 
 it.each([
-  ['lost: its pod is removed', grpc.status.UNAVAILABLE, 0],
-  ['a refusal: an existing pod is reported and left', grpc.status.UNKNOWN, 1],
-])('handles an answer to RunPodSandbox that is %s', async (_, code, pods) => {
+  ['lost, the replay removes its pod', grpc.status.UNAVAILABLE, 0],
+  ['a refusal, the replay reports an existing pod and leaves it', grpc.status.UNKNOWN, 1],
+])('when the answer to RunPodSandbox is %s', async (_, code, pods) => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   b.spoil = ({ method }, answer) => {
     if (method === 'RunPodSandbox') throw new Refusal(code, 'spoilt');
@@ -54,7 +54,7 @@ it.each([
   );
 });
 
-it('reports a scratch directory that cannot be removed', async () => {
+it('the replay reports a scratch directory that cannot be removed', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   const remove = jest.spyOn(fs, 'rm').mockRejectedValueOnce(new Error('EBUSY'));
   try {

@@ -187,7 +187,7 @@ it('the replay waits for a state, and does not compare a state that is already o
   const tape = await lives(a, (id) => a.exit(id, 3));
   let asked = 0;
   b.onCall = ({ method, request }) => {
-    // The container runs when the replay asks for it, and ends at the fourth question.
+    // The container runs when the replay asks for it, and ends at the fourth poll.
     if (method === 'ContainerStatus' && ++asked === 4) b.exit(asText(request.container_id), 3);
   };
   const late = await replayed(tape);

@@ -76,7 +76,7 @@ const COMPARISON: Comparison = {
   rules: RULES,
 };
 
-it('text says what differs, and which rules had no effect', () => {
+it('the text report says what differs, and which rules had no effect', () => {
   expect(renderText(COMPARISON)).toBe(`A: a.tape (docker 29), 4 calls
 B: b&.tape (unknown runtime), 3 calls
 
@@ -105,7 +105,7 @@ Rules that were not needed:
 `);
 });
 
-it('JSON is complete, and has no control characters', () => {
+it('the JSON report is complete, and has no control characters', () => {
   const json = renderJson(COMPARISON);
   expect(json.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
   const { calls, rules, ...rest } = JSON.parse(json) as Record<string, unknown>;
@@ -117,7 +117,7 @@ it('JSON is complete, and has no control characters', () => {
   });
 });
 
-it('JUnit has a suite for each method and a case for each call, and is valid XML', () => {
+it('the JUnit report has a suite for each method and a case for each call, and is valid XML', () => {
   const xml = renderJunit(COMPARISON);
   expect(xml.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
   expect(xml).toContain(
@@ -136,7 +136,7 @@ it('JUnit has a suite for each method and a case for each call, and is valid XML
   expect(xml).toContain('b&amp;.tape');
 });
 
-it('JUnit keeps line ends in attributes, and drops half a surrogate pair', () => {
+it('the JUnit report keeps line ends in attributes, and drops half a surrogate pair', () => {
   const [call] = CALLS;
   const strange = { ...call!, pod: 'a\n\t\ud800"\u{1f600}\u0000' };
   expect(renderJunit({ ...COMPARISON, calls: [strange] })).toContain(

@@ -32,7 +32,7 @@ it.each([
     'rules[1].path CRI has no method or message ContainerStat: is ContainerStats meant?',
   ],
   [
-    'a field of a message',
+    'an unknown field of a message',
     rule('path: Image.sise, as: ignore, because: x'),
     'rules[1].path Image has no field sise: is size meant?',
   ],
@@ -42,12 +42,12 @@ it.each([
     'rules[1].path none of the messages there has a field nowhere_at',
   ],
   [
-    'a missing path',
+    'a path that lacks a step',
     rule("path: 'Image..size', as: ignore, because: x"),
     'rules[1].path "Image..size" is not a path',
   ],
   [
-    'only a method',
+    'a path of only a method',
     rule('path: StopContainer, as: ignore, because: x'),
     'rules[1].path "StopContainer" names no field',
   ],
@@ -57,7 +57,7 @@ it.each([
     'rules[1].as time applies to times in nanoseconds, but Image.size is something else',
   ],
   [
-    'a set of one',
+    'a set for a field that is no list',
     rule('path: Image.id, as: set, because: x'),
     'rules[1].as set applies to lists, but Image.id is something else',
   ],
@@ -72,12 +72,12 @@ it.each([
     'rules[1].only.c is unknown',
   ],
   [
-    'an unknown version',
+    'an invalid version',
     rule("path: Image.size, as: ignore, because: x, only: {b: 'docker ~ 3'}"),
     'rules[1].only.b "docker ~ 3" is not a runtime\'s name with optional versions',
   ],
   [
-    'unknown values',
+    'an invalid value',
     rule('path: Image.size, as: ignore, because: x, values: [[]]'),
     'rules[1].values[0] [] is not text, a number, true or false',
   ],
@@ -162,6 +162,6 @@ it.each([
   ['containerd = 2.1', '2.1.9', true],
   ['containerd <= 2.10', '2.9', true],
   ['docker', '1', false],
-])('compares %s with containerd %s: %s', (text, version, matches) => {
+])('the condition "%s" matches containerd %s: %s', (text, version, matches) => {
   expect(runtimeMatch(text, 'only.b')({ name: 'containerd', version })).toBe(matches);
 });

@@ -7,7 +7,7 @@ import { FakeCri } from './support/fake-cri';
 const POD =
   'pods: [{ metadata: { name: web }, containers: [{ metadata: { name: main }, image: { image: "busybox:1" } }] }]';
 
-it('reads the built-in scenarios', () => {
+it('the built-in scenario is valid, and has steps of nine kinds', () => {
   const { pods, steps } = readScenario(SMOKE);
   expect(pods.map(({ name, containers }) => [name, [...containers.keys()]])).toEqual([
     ['smoke', ['server', 'job']],
@@ -63,7 +63,7 @@ it.each([
   [`${POD}\nsteps: [{ status: web, within: 5 }]`, 'steps[0].within: 5 is not text'],
   [`${POD}\nsteps: [{ stop: web, timeout: -1 }]`, 'steps[0].timeout: -1 is not a number of seconds'],
   [`${POD}\nsteps: [{ list: pod }]`, 'steps[0].list: "pod" is not one of pods, containers'],
-])('refuses %s with its key in the error', (text, why) => {
+])('the invalid scenario %s is refused with its key in the error', (text, why) => {
   expect(() => readScenario(text)).toThrow(why);
 });
 

@@ -71,10 +71,10 @@ it.each<[string, Partial<CallFilter>, number[]]>([
   ['method', { method: '*Container' }, [2, 4]],
   ['pod', { pod: 'web-*' }, [1, 2, 4]],
   ['pod with its namespace', { pod: 'kube-system/*' }, []],
-  ['slow', { slowMs: 500 }, [1, 4]],
-  ['failed', { failed: true }, [4, 6]],
+  ['duration', { slowMs: 500 }, [1, 4]],
+  ['failure', { failed: true }, [4, 6]],
   ['all filters together', { pod: 'web-0', failed: true, slowMs: 1, method: 'Start*' }, [4]],
-])('filters by %s', async (_, filter, expected) => {
+])('show filters by %s', async (_, filter, expected) => {
   const { text } = await showTape(file, { ...ALL, ...filter }, 'json');
   const { calls, methods } = JSON.parse(text) as {
     calls: { n: number; method: string }[];

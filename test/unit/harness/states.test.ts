@@ -89,7 +89,7 @@ describe('a life goes forward', () => {
     expect(differences([status('CONTAINER_RUNNING'), end], [late, early, end])).toEqual([]);
   });
 
-  it('if another pod has the name', () => {
+  it('if another pod gets the name', () => {
     const pod = (id: string, state: string): Call => ({
       ...{ method: 'PodSandboxStatus', request: { pod_sandbox_id: id } },
       response: { status: { id, metadata: METADATA, state } },

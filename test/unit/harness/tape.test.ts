@@ -106,7 +106,7 @@ it.each([
       return end(lines, 'ContainerStatus', Buffer.concat([known, field]));
     },
   ],
-])('%s are hidden, the rest stays, and --unsafe-full keeps everything', (_, make) => {
+])('a tape hides %s and keeps the rest, and --unsafe-full keeps everything', (_, make) => {
   const text = make(new TapeLines(hide));
   expect(text).toContain('web:1');
   expect(text).toContain('hidden:');
@@ -171,7 +171,7 @@ it('an unreadable message loses neither the call nor the tape', () => {
 
 async function read(text: string): Promise<{ lines: TapeLine[]; problems: string[] }> {
   const pieces = (async function* () {
-    // In pieces that end at any byte.
+    // The pieces end at arbitrary bytes.
     for (let at = 0; at < text.length; at += 7) yield Buffer.from(text.slice(at, at + 7));
     await Promise.resolve();
   })();
@@ -229,7 +229,7 @@ it.each([
   { t: 1, n: 1, method: 5, message: {} },
   { t: '1', n: 1, method: 'Version' },
   { t: 1 },
-])('a line of a foreign tape is a problem: %j', async (line) => {
+])('an invalid line is a problem: %j', async (line) => {
   const { lines, problems } = await read(whole(JSON.stringify(line), END));
   expect(lines).toHaveLength(1);
   expect(problems[0]).toBe('2 is not a line of a tape');
@@ -287,7 +287,7 @@ async function linesOf(file: string): Promise<Record<string, unknown>[]> {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-it('writes the head, the entries and the end in this order', async () => {
+it('the recorder writes the head, the entries and the end in this order', async () => {
   const { recorder, file, said } = await open();
   for (let n = 1; n <= 1000; n++) write(recorder, n);
   expect(await recorder.finish()).toEqual({ lost: 0, bytes: (await stat(file)).size, isWhole: true });

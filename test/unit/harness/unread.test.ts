@@ -40,7 +40,7 @@ it('bytes that a tape hides or lacks are counted and not compared', () => {
   expect(found([stop(hidden)], [stop({ ...hidden, length: 9 })])).toHaveLength(1);
 });
 
-it('this also applies to polls between readable answers', () => {
+it('an unreadable or missing answer to one of several polls is a difference', () => {
   const ready = { status: { conditions: [{ type: 'RuntimeReady', status: true }] } };
   const a = [status(ready), status(ready)];
   expect(found(a, [status(ready), status(UNREAD), status(ready)])).toEqual([
@@ -60,7 +60,7 @@ it('an unreadable list does not make its items disappear', () => {
   ]);
 });
 
-it('a successful call has an answer on both sides', () => {
+it('an answer that only one side has is a difference', () => {
   expect(found([stop({})], [stop()])).toEqual(['StopContainer.@unknown: only A has an answer']);
   expect(found([stop()], [stop()])).toEqual([]);
 });

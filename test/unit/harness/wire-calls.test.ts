@@ -82,7 +82,7 @@ const HELLO: [Side, Buffer] = [
   Buffer.concat([PREFACE, frame(FrameType.SETTINGS, 0, 0, Buffer.alloc(0))]),
 ];
 
-it.each([1, 2, 9, 10, 100_000])('a call arrives in pieces of %i bytes', (size) => {
+it.each([1, 2, 9, 10, 100_000])('a call is read from pieces of %i bytes', (size) => {
   const pieces = piecesOf(HELLO, ['client', request(1)], ['runtime', answer(1)]);
   const { calls, entries, problems } = read(cut(pieces, () => size));
   expect(entries).toEqual([

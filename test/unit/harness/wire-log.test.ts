@@ -52,7 +52,7 @@ it('pieces of all connections are in order, with the time that they spent in the
   ]);
 });
 
-it('many bytes are passed on soon', () => {
+it('pieces are passed on as soon as they exceed about a mebibyte', () => {
   const tap = log.follow();
   for (let at = 0; at < 20; at++) tap.passing('client', Buffer.alloc(60_000));
   expect(written).toHaveLength(18);

@@ -11,12 +11,12 @@ describe('errors', () => {
     [errors.internal('m'), 'INTERNAL', 'm'],
     [errors.invalidArgument('config.a', 'is bad'), 'INVALID_ARGUMENT', 'config.a: is bad'],
     [errors.unsupported('config.a', 'not here'), 'UNIMPLEMENTED', 'config.a: not here'],
-  ])('%s', (error, code, message) => {
+  ])('such as %p have the code %s and the message %j', (error, code, message) => {
     expect(error).toBeInstanceOf(errors.RuntimeError);
     expect(error).toMatchObject({ name: 'RuntimeError', code, message });
   });
 
-  it('keeps the cause', () => {
+  it('keep their cause', () => {
     const cause = new Error('deeper');
     expect(errors.internal('m', { cause }).cause).toBe(cause);
   });
@@ -26,7 +26,9 @@ describe('errors', () => {
     { desc: 'another code', error: errors.internal(''), is: false },
     { desc: 'a foreign error with a code', error: { code: 'NOT_FOUND' }, is: false },
     { desc: 'undefined', error: undefined, is: false },
-  ])('hasCode: $desc', ({ error, is }) => expect(errors.hasCode(error, 'NOT_FOUND')).toBe(is));
+  ])('have the code in question according to hasCode ($is): $desc', ({ error, is }) =>
+    expect(errors.hasCode(error, 'NOT_FOUND')).toBe(is),
+  );
 
   it.each([
     [new Error('text'), 'text'],

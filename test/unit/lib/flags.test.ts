@@ -7,7 +7,9 @@ it.each([
   [['--network-plugin='], ''],
   [['--network-plugin', '--other'], ''],
   [['--network-plugins=x'], undefined],
-])('%j', (args, value) => expect(flagOf(args, 'network-plugin')).toBe(value));
+])('the arguments %j give --network-plugin the value %j', (args, value) =>
+  expect(flagOf(args, 'network-plugin')).toBe(value),
+);
 
 it('flagValues returns all values of a flag', () =>
   expect(flagsOf(['-H', 'unix:///a', '--x', '-H=tcp://b:1'], 'H')).toEqual(['unix:///a', 'tcp://b:1']));

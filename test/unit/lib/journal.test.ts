@@ -11,7 +11,7 @@ it.each([undefined, '', '9:4322', '8:4321', '9', 'x:y'])(
   (stream) => expect(isJournal(stream, file)).toBe(false),
 );
 
-it('the check reads descriptor 2', () => {
+it('the check examines standard error', () => {
   const { dev, ino } = fstatSync(2);
   expect(isJournal(`${dev}:${ino}`)).toBe(true);
 });

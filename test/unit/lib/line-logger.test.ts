@@ -23,7 +23,7 @@ const logAll = (logger: Logger) => {
 
 describe('createLineLogger', () => {
   it.each(LOG_LEVELS.map((level, index) => ({ level, expected: LOG_LEVELS.slice(0, index + 1) })))(
-    '$level writes $expected',
+    'at the level $level writes $expected',
     ({ level, expected }) => {
       expect(linesOf(level, logAll).map((line) => (line as { level: string }).level)).toEqual(expected);
     },

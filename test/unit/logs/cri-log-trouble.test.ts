@@ -98,7 +98,7 @@ describe('the CRI log of a container', () => {
     expect(room.texts(`${room.logPath}.old`)).toEqual(['one', 'two']);
   });
 
-  it('rejects if no file can be created, and continues when one can', async () => {
+  it('cannot be followed while no file can be created, and continues when one can', async () => {
     fs.writeFileSync(join(room.root, 'pods'), 'in the way');
     const logs = room.logs();
     docker.write('one');
@@ -110,7 +110,7 @@ describe('the CRI log of a container', () => {
     expect(room.texts()).toEqual(['one']);
   });
 
-  asRoot('survives a full disk: reports once, loses and doubles nothing', async () => {
+  asRoot('survives a full disk: the trouble is logged once, and no line is lost or repeated', async () => {
     const small = join(room.root, 'small');
     fs.mkdirSync(small);
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', small]);

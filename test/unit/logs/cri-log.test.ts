@@ -11,7 +11,7 @@ const noSpace = (): never => {
 describe('CriLog', () => {
   let root: string;
   let path: string;
-  /** Open files are recorded so that none stays open. */
+  /** The open files. After each test there must be none. */
   let open: Set<number>;
   let disk: LogDisk;
   let logs: CriLog[];

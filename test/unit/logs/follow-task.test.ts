@@ -207,7 +207,7 @@ describe('FollowTask', () => {
   describe('a drain', () => {
     beforeEach(() => (queue.isHeld = true));
 
-    /** Returns whether each drain has ended. Only what is due now is done before. */
+    /** Returns whether each drain has ended. Work that is due now is done first. */
     async function ended(...drains: Promise<void>[]): Promise<boolean[]> {
       const states = drains.map(() => false);
       drains.forEach((drain, index) => void drain.then(() => (states[index] = true)));
@@ -240,7 +240,7 @@ describe('FollowTask', () => {
       expect(follower.calls).toEqual(['step', 'step', 'commit', 'step']);
     });
 
-    it('waits for the end if the spool could not be read', async () => {
+    it('waits for the end of the spool if its size could not be read', async () => {
       follower.hasSpool = false;
       follower.chunks = 2;
       const drain = task.drain();

@@ -28,7 +28,7 @@ describe('a link to the spool in place of a log, as cri-dockerd leaves it', () =
   }
   const rotated = (stamp = '20261128-120000'): string => `${room.logPath}.${stamp}`;
   const isLink = (path = room.logPath): boolean => fs.lstatSync(path).isSymbolicLink();
-  /** Nothing was written to the disk. */
+  /** Returns the names in the directory of the log. */
   const names = (): string[] => fs.readdirSync(dirname(room.logPath)).sort();
 
   async function rotate(by = logs): Promise<void> {
@@ -93,7 +93,7 @@ describe('a link to the spool in place of a log, as cri-dockerd leaves it', () =
     expect(kept).toBeLessThan(51 * 1024 * 1024);
   });
 
-  it('has that line when Docker rotates, too', async () => {
+  it('is replaced by a log that says once that earlier output is missing, if Docker rotates', async () => {
     docker.close();
     docker = room.docker({ maxSize: 20 * 1024 * 1024, maxFile: 5 });
     const text = 'x'.repeat(16_000);
@@ -109,7 +109,7 @@ describe('a link to the spool in place of a log, as cri-dockerd leaves it', () =
     expect(kept).toBeLessThan(51 * 1024 * 1024);
   });
 
-  it('has that line when Docker compressed the rotated files', async () => {
+  it('is replaced by a log that says that earlier output is missing, if Docker has compressed it', async () => {
     fs.writeFileSync(`${room.spoolPath}.1.gz`, '');
     await logs.follow(room.source);
     await logs.drain('c1');

@@ -133,7 +133,7 @@ describe('the hand-over of a log', () => {
     expect(room.texts(keptAs)).toEqual(['one']);
   });
 
-  it('makes a link if there is no log, and keeps the link of another runtime', async () => {
+  it('makes a link if there is no log', async () => {
     docker.write('one');
     const logs = room.logs();
     expect(await logs.handOver(room.source)).toEqual({ changed: true, keptAs: '' });
@@ -154,7 +154,7 @@ describe('the hand-over of a log', () => {
     const logs = room.logs();
     await logs.follow(room.source);
     docker.write('one');
-    // Only an empty directory stands in the way of the link's draft.
+    // A directory stands in the way of the link's draft.
     fs.mkdirSync(`${room.logPath}.tmp`);
     expect(await rejectionOf(logs.handOver(room.source))).toMatch(/^INTERNAL .*cannot be replaced by a link/);
     expect(fs.lstatSync(room.logPath)).toMatchObject({ nlink: 1 });

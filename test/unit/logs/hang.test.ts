@@ -78,7 +78,7 @@ describeAsRoot('a log on a file system that hangs', () => {
 
   const hung = () => sourceOf('c2', join(room.root, 'disk/pod/app/0.log'));
 
-  it('a hanging disk delays no other log, is reported, and loses or repeats no line when it answers again', async () => {
+  it('delays no other log, is reported, and loses or repeats no line when the disk answers again', async () => {
     await disk.freeze();
     hanging.write('line 1');
     // The drain of this log waits for the hanging call until the hang is noticed.
@@ -109,7 +109,7 @@ describeAsRoot('a log on a file system that hangs', () => {
     expect(room.texts()).toEqual(['healthy', 'still healthy']);
   });
 
-  it('a hanging disk does not delay the end', async () => {
+  it('does not delay the end of the daemon', async () => {
     await disk.freeze();
     hanging.write('line 1');
     await logs.drain('c2');

@@ -88,7 +88,7 @@ describe('RecordTranslator', () => {
     }
   });
 
-  it('has written nothing of half a record', () => {
+  it('writes nothing of half a record', () => {
     const source = Buffer.from(record('hello\\n').slice(0, -5));
     const nothing = { consumed: 0, written: 0, records: 0, unreadable: 0 };
     expect(new RecordTranslator(source, Buffer.alloc(500)).run(source.length)).toEqual(nothing);

@@ -182,7 +182,7 @@ describe('SpoolCopy', () => {
     }
   }
 
-  it('does the same if there is at first a link to the spool in place of the log', async () => {
+  it('writes every line once if there is at first a link to the spool in place of the log', async () => {
     for (const kubelet of ['renames back', 'gone too', 'renames back late'] as const) {
       for (const moment of ['before', 'halfway', 'after'] as const) {
         for (let fatal = 1; fatal <= 24; fatal++) await tell([fatal], moment, kubelet, 'a link');
@@ -190,13 +190,16 @@ describe('SpoolCopy', () => {
     }
   });
 
-  it.each(['no log', 'a link'] as const)('survives repeated kills, from %s', async (beginning) => {
-    for (let seed = 1; seed <= 60; seed++) {
-      const fatals = Array.from({ length: 12 }, (_, i) => 1 + ((seed * 7919 + i * 104729) % 23));
-      const moment = (['before', 'halfway', 'after'] as const)[seed % 3]!;
-      for (const kubelet of ['renames back', 'gone too', 'renames back late'] as const) {
-        await tell(fatals, moment, kubelet, beginning);
+  it.each(['no log', 'a link'] as const)(
+    'writes every line once after repeated kills, beginning with %s',
+    async (beginning) => {
+      for (let seed = 1; seed <= 60; seed++) {
+        const fatals = Array.from({ length: 12 }, (_, i) => 1 + ((seed * 7919 + i * 104729) % 23));
+        const moment = (['before', 'halfway', 'after'] as const)[seed % 3]!;
+        for (const kubelet of ['renames back', 'gone too', 'renames back late'] as const) {
+          await tell(fatals, moment, kubelet, beginning);
+        }
       }
-    }
-  });
+    },
+  );
 });

@@ -34,7 +34,7 @@ describe('LinkedLogs', () => {
     expect(read()).toBe('late\n');
   });
 
-  it('keeps the log of a node that had cri mode as a rotated file, and replaces a link to another file', async () => {
+  it('keeps a log that cri mode wrote as a rotated file, and replaces a link to another file', async () => {
     fs.mkdirSync(dirname(room.logPath), { recursive: true });
     for (const text of ['old\n', 'of another switch\n']) {
       fs.rmSync(room.logPath, { force: true });
@@ -77,7 +77,7 @@ describe('LinkedLogs', () => {
     expect(fs.readdirSync(elsewhere)).toEqual([]);
   });
 
-  it('reports once why there is no log', async () => {
+  it('writes once into the log why there is no output', async () => {
     await logs.note(room.source, 'no log');
     await logs.note(room.source, 'no log');
     expect(room.texts()).toEqual(['dockbridge: no log']);
@@ -177,7 +177,7 @@ describe('LinkedLogs on a disk that hangs', () => {
         reason: 'LogsHang',
         message: expect.stringMatching(/does not answer \(container c1, c2\); no log is linked/) as string,
       });
-      // The test does not wait, so no timer is advanced.
+      // These calls fail at once, because no timer is advanced.
       for (const id of ['c1', 'c3'])
         await expect(follow(id)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
       await logs.forget('c1');

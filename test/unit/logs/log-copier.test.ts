@@ -116,7 +116,7 @@ describe('LogCopier', () => {
     expect(room.texts()).toEqual(expected);
   });
 
-  it('forgets and retains', async () => {
+  it('removes the position of a forgotten container, and keeps that of a retained one', async () => {
     const logs = room.logs();
     room.docker().write('one');
     await logs.follow(room.source);

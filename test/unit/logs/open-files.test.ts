@@ -67,7 +67,7 @@ describe('the files of one log', () => {
         await jest.advanceTimersByTimeAsync(30);
         await new Promise((resolve) => setImmediate(resolve));
       }
-      // The Engine's own descriptors, which belong to this process too.
+      // The fake Engine has its own descriptor in this process.
       expect(room.openFiles()).toEqual([room.spoolPath]);
       docker.write('two');
       await logs.drain('c1');
@@ -90,7 +90,7 @@ describe('the files of one log', () => {
     docker.write('one');
     await expect(logs.follow(room.source)).rejects.toMatchObject({ code: 'INTERNAL' });
     for (let retry = 0; retry < 5; retry++) await logs.drain('c1');
-    // The Engine's own descriptors, which belong to this process too.
+    // The fake Engine has its own descriptor in this process.
     expect(room.openFiles()).toEqual([room.spoolPath]);
   });
 });

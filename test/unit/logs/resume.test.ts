@@ -55,11 +55,11 @@ describe('the resume before any call', () => {
     ).toHaveLength(1);
   });
 
-  it('leaves the log of a container without output alone', async () => {
+  it('does not follow the log of a container without new output', async () => {
     expect(await followed(resumed())).toBe(0);
   });
 
-  it('leaves the log of a container without a spool alone', async () => {
+  it('does not follow the log of a container without a spool', async () => {
     docker.write('two');
     fs.rmSync(dirname(room.spoolPath), { recursive: true });
     expect(await followed(resumed())).toBe(0);
@@ -191,7 +191,7 @@ describe('the resume before any call', () => {
       expect(truncated).toHaveLength(1);
     });
 
-    it('are cut at the end of the spool', async () => {
+    it('are cut at the end of the spool if they are incomplete', async () => {
       fs.appendFileSync(room.logPath, 'half a line');
       await watched().drain('c1');
       expect(room.texts()).toEqual(['one', 'two']);
@@ -208,7 +208,7 @@ describe('the resume before any call', () => {
     });
   });
 
-  it('ends with retain', async () => {
+  it('no longer follows a container that retain does not name', async () => {
     docker.write('two');
     const logs = resumed();
     await logs.retain(new Set());
@@ -296,7 +296,7 @@ describe("kubelet's rename-back after a completed reopen", () => {
     expect(rest).toEqual(written.slice(-room.spooled().length));
   });
 
-  it('is not confused with an old log that someone copied elsewhere', async () => {
+  it('is not assumed if the new log still exists under another name', async () => {
     fs.renameSync(room.logPath, `${room.logPath}.kept`);
     putBack();
     docker.write('three');

@@ -90,7 +90,7 @@ describe("the copy of a container's spool", () => {
       docker.write(`line ${i}`);
       await room.until(() => room.content().includes(`line ${i}`));
     }
-    // Whether the copy polls, uses inotify or waits for either, it must see this.
+    // Whether the copy polls, uses inotify or waits for either, it must see this line.
     await logs.drain('c1');
     docker.write('after the silence');
     await room.until(() => room.content().includes('after the silence'));

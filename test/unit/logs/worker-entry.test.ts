@@ -4,7 +4,7 @@ import { WorkMarker } from '../../../src/logs/hang-watch';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom } from './support/log-room';
 
-/** The log of another container without any output. */
+/** The id of a container whose log is not followed. */
 const NOBODY = 'c2';
 
 describe("the worker's side of the log worker", () => {
@@ -103,7 +103,7 @@ describe("the worker's side of the log worker", () => {
     expect(room.texts()).toEqual([expect.stringContaining('nothing was kept')]);
   });
 
-  it('reports the error', async () => {
+  it('answers a failed call with its error', async () => {
     serve();
     expect(await ask({ method: 'reopen', containerId: NOBODY })).toEqual(
       reply({ error: { code: 'NOT_FOUND', message: `no log is followed for container ${NOBODY}` } }),

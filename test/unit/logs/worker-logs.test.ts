@@ -37,7 +37,7 @@ describe('WorkerLogs', () => {
     await room.dispose();
   });
 
-  it('does the same in a thread as in the process', async () => {
+  it('copies, reopens and forgets logs in a thread', async () => {
     const docker = room.docker();
     docker.write('one');
     await logs.follow(room.source);
@@ -73,7 +73,7 @@ describe('WorkerLogs', () => {
     expect(room.messages.filter(({ level }) => level === 'error')).toHaveLength(1);
   });
 
-  it('resumes by itself', async () => {
+  it('resumes saved logs before any call', async () => {
     const docker = room.docker();
     docker.write('one');
     await logs.follow(room.source);

@@ -81,11 +81,11 @@ describe('capability arguments', () => {
     ['kubernetes.io/ingress-bandwidth', true],
     ['kubernetes.io/egress-bandwidth', true],
     ['kubernetes.io/bandwidth', false],
-  ])('use the annotation %s to limit a pod: %s', (annotation, limits) => {
+  ])('take the annotation %s as a limit of bandwidth: %s', (annotation, limits) => {
     expect(limitsBandwidth({ [annotation]: 'whatever' })).toBe(limits);
   });
 
-  it('of a recorded pod are shown in words for people', () => {
+  it('of a recorded pod that no plugin serves are named in messages', () => {
     const config = parseNetworkList(JSON.stringify(listOf(['a'])));
     const portMappings = [{ hostPort: 80, protocol: 'TCP' }, 'odd', { hostPort: 53, protocol: 'udp' }];
     expect(unservedBy(config, { portMappings })).toEqual([

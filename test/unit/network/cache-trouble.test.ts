@@ -42,7 +42,7 @@ async function reopen(): Promise<void> {
 
 describe('a CNI cache that cannot be written', () => {
   it('fails the pod, gives the reason, and keeps no half-written file', async () => {
-    // The disk is full for this file.
+    // A write to /dev/full fails as on a full disk.
     await symlink('/dev/full', join(results(), '.net-c1-eth0.dockbridge'));
     expect(await rejectionOf(attach())).toMatch(
       /^UNAVAILABLE the CNI cache in .*results cannot be written \(ENOSPC\)/,
@@ -54,7 +54,7 @@ describe('a CNI cache that cannot be written', () => {
   });
 
   it('does not prevent a start if it has a half-written file that cannot be removed', async () => {
-    // Works as on a read-only disk: a directory cannot be removed as a file.
+    // A directory cannot be removed as a file, as nothing can on a read-only disk.
     await mkdir(join(results(), '.net-c2-eth0.dockbridge'));
     await reopen();
     await attach();
@@ -64,7 +64,7 @@ describe('a CNI cache that cannot be written', () => {
   });
 });
 
-it('a host port of a former --run-dir is free even if its network cannot be undone', async () => {
+it('a host port of a pod from a former --run-dir is free even if its network cannot be undone', async () => {
   const ports = [{ hostPort: 80, containerPort: 8080, protocol: 'tcp' as const, hostIp: '' }];
   const left = {
     ...{
@@ -81,7 +81,7 @@ it('a host port of a former --run-dir is free even if its network cannot be undo
   await writeFile(join(results(), 'net-x1-eth0'), JSON.stringify(left));
   await reopen();
   await attach(ports);
-  // A network that cannot be undone now may be undone later.
+  // The entry stays, because the network may be undone later.
   expect((await readdir(results())).sort()).toEqual(['net-c1-eth0', 'net-x1-eth0']);
 });
 

@@ -122,7 +122,7 @@ describe('the directory of handles', () => {
     ['auto', false, false],
     ['auto', true, true],
     ['bridge', true, false],
-  ])('is prepared for %s, with CNI installed %p: %p', async (choice, isInstalled, isPrepared) => {
+  ])('is prepared for the choice %s with CNI installed (%p): %p', async (choice, isInstalled, isPrepared) => {
     const prepare = jest.spyOn(node.namespaces, 'prepare');
     const empty = join(node.root, 'empty');
     const dirs = isInstalled ? {} : { confDir: empty, binDirs: [empty] };
@@ -167,7 +167,7 @@ describe('the network state of a pod', () => {
     expect(await network.stateOf(sandbox('d1'))).toEqual({ ready: true, ips: IPS });
   });
 
-  it("has the kernel's addresses if there is no entry, and is empty without any", async () => {
+  it("has the kernel's addresses if there is no entry, and is empty if the kernel has none", async () => {
     expect(await network.stateOf(sandbox('d1'))).toEqual({ ready: false, ips: [] });
     expect(network.heldSandboxes()).toEqual([]);
     kernel.mockResolvedValue(['10.9.0.9']);
@@ -175,7 +175,7 @@ describe('the network state of a pod', () => {
     expect([network.heldSandboxes(), network.rememberedIps('d1')]).toEqual([['d1'], []]);
   });
 
-  it('is the same if no handle can be made', async () => {
+  it("has the kernel's addresses even if no handle can be made", async () => {
     jest.spyOn(node.namespaces, 'hold').mockRejectedValue(new Error('EPERM'));
     kernel.mockResolvedValue(['10.9.0.9']);
     expect(await network.stateOf(sandbox('d1'))).toEqual({ ready: true, ips: ['10.9.0.9'] });
@@ -317,7 +317,7 @@ describe('an attachment', () => {
 });
 
 describe('a detach', () => {
-  it('undoes each entry with its own result, the last one first', async () => {
+  it('undoes each entry, with its plugins in reverse order and without guesses', async () => {
     await file('net-d1-eth0', entry('d1'));
     const lo = { cniVersion: '0.3.1', name: 'cni-loopback', plugins: [{ type: 'loopback' }] };
     const config = Buffer.from(JSON.stringify(lo)).toString('base64');
@@ -438,7 +438,7 @@ describe('a pod that vanished', () => {
     expect(story).toHaveLength(2);
   });
 
-  it('is held for as long as there is an entry, a file or a handle', async () => {
+  it('is held while it has an entry or a handle, and is freed together with its unreadable file', async () => {
     await file('net-d1-eth0', entry('d1'));
     await file('net-d2-eth0', 'damaged');
     await file('net-d4-eth0', entry('d4', { netns: '/run/netns/other' }));
@@ -453,7 +453,7 @@ describe('a pod that vanished', () => {
 });
 
 describe('the release of the network', () => {
-  it('releases and names only the held pods, and ends all clean-up', async () => {
+  it('returns the pods that were held, and ends all clean-up', async () => {
     await network.attach(sandbox('c1'), pod());
     await network.attach(sandbox('c2'), pod({ name: 'second' }));
     node.namespaces.lives.delete('c2');
@@ -497,7 +497,7 @@ describe('garbage', () => {
     );
   });
 
-  it('of other programs is recognized by their entries in the cache of CNI’s library', async () => {
+  it('does not include what other programs have recorded in the cache of CNI’s library', async () => {
     await mkdir(join(node.othersCacheDir, 'results'), { recursive: true });
     await writeFile(join(node.othersCacheDir, 'results/net-x1-eth0'), JSON.stringify(entry('x1')));
     await reopen();
@@ -545,7 +545,7 @@ describe('garbage', () => {
 });
 
 describe('network trouble', () => {
-  it("is read in the pod's turn, with the caller's arguments", async () => {
+  it("is the error of CHECK and the missing capabilities, read with the caller's signal", async () => {
     expect(await network.troubleOf({ id: 'c1' })).toBe('');
     await network.attach(sandbox('c1'), pod({ ports: [PORT] }));
     const { signal } = new AbortController();

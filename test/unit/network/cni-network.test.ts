@@ -22,7 +22,7 @@ afterEach(async () => {
   await node.remove();
 });
 
-/** A running sandbox, which is this process. Its namespace has a loopback interface. */
+/** A running sandbox whose process is this one. Its namespace has a loopback interface. */
 function sandbox(id: string, pid = process.pid): EngineContainerInspect {
   return { Id: id, State: { Pid: pid } } as EngineContainerInspect;
 }
@@ -60,7 +60,7 @@ async function expectNothingLeft(): Promise<void> {
 }
 
 describe('a network that is handed over', () => {
-  it('releases everything, adopts nothing, and frees no pod', async () => {
+  it('releases all handles, makes no new ones, and frees no pod', async () => {
     await network.attach(sandbox('c1'), pod());
     expect(await network.letGo()).toEqual(['c1']);
     expect([...node.namespaces.lives]).toEqual([]);
@@ -204,7 +204,7 @@ describe('a pod on a CNI network', () => {
     await settle();
     expect((await node.story()).slice(2)).toEqual([]);
     expect(network.heldSandboxes()).toEqual(['c1']);
-    // The next attempt comes by itself.
+    // The clean-up tries again by itself.
     node.namespaces.living.clear();
     await until(() => network.heldSandboxes().length === 0, 'the end of the cleanup');
     expect((await node.story()).slice(2)).toEqual(['DEL two', 'DEL one']);
@@ -273,8 +273,8 @@ describe('a pod on a CNI network', () => {
   });
 
   it.each([
-    ['the network publishes', { portMappings: true }],
-    ['nothing publishes', {}],
+    ['the network publishes ports', { portMappings: true }],
+    ['nothing publishes ports', {}],
   ])('is refused a host port that another pod has, if %s', async (_, capabilities) => {
     await node.configure(listOf(['one', { type: 'two', capabilities }]));
     await network.close();
@@ -341,7 +341,7 @@ describe('a pod of another runtime', () => {
     await expectNothingLeft();
   });
 
-  it('is not ready while an ADD of ours is unfinished, whatever other entries it has', async () => {
+  it('is not ready while its ADD is unfinished, whatever other entries it has', async () => {
     await file('cni-loopback-d1-eth0', { ...entry('cni-loopback', LOOPBACK_LIST), result: RESULT });
     await file('net-d1-eth0', entry('net', listOf(['one', 'two'])));
     await reopen();
@@ -453,7 +453,7 @@ describe('close', () => {
     await until(() => existsSync(join(node.root, 'calls.hangs')), `a hanging ${command}`);
     const started = Date.now();
     await network.close();
-    // Its time is up after 10 s.
+    // The plugin's time limit is 10 s.
     expect(Date.now() - started).toBeLessThan(5_000);
   });
 });
@@ -476,7 +476,7 @@ describe('an ADD that fails', () => {
       'CNI plugin "two" took longer than 2000 ms on ADD (--cni-timeout) and was killed',
     ],
     ['without an address', answer({ cniVersion: '1.0.0', ips: [] }), 'gave pod shop/web no address'],
-  ])('%s leaves nothing behind, and the error names the plugin', async (_, script, error) => {
+  ])('%s leaves nothing behind, and the error says why it failed', async (_, script, error) => {
     await node.plugin('two', `[ "$CNI_COMMAND" = DEL ] && exit; ${script}`);
     await network.close();
     // The limit is long enough for plugins that answer, even on a busy machine.
@@ -499,7 +499,7 @@ describe('an ADD that fails', () => {
     await expect(network.attach(sandbox('c1'), pod())).rejects.toThrow('CNI plugin "two"');
     expect(await cached()).toEqual(['net-c1-eth0']);
     await node.plugin('two', '');
-    // Nobody requests this: kubelet makes another sandbox.
+    // No caller requests this undo, because kubelet makes another sandbox instead.
     await until(() => network.heldSandboxes().length === 0, 'the second undo');
     await expectNothingLeft();
   });
@@ -551,7 +551,7 @@ describe('readiness', () => {
     expect(await cached()).toEqual(['second-c1-eth0']);
   });
 
-  it('waits for the pod CIDR if a plugin needs it, and passes on both families and later changes', async () => {
+  it('waits for the pod CIDR if a plugin needs it, and the plugin gets both families and later changes', async () => {
     await node.configure(listOf([{ type: 'one', capabilities: { ipRanges: true } }]));
     await becomes(false);
     expect(network.condition().message).toContain('pod CIDR');
@@ -566,7 +566,7 @@ describe('readiness', () => {
     expect((await node.calls())[1]?.input.runtimeConfig).toEqual({ ipRanges: [[{ subnet: '10.2.0.0/24' }]] });
   });
 
-  it('follows the STATUS of CNI 1.1', async () => {
+  it('ends when a plugin of CNI 1.1 fails its STATUS', async () => {
     await node.plugin(
       'one',
       `[ "$CNI_COMMAND" = STATUS ] && echo '{"code":50,"msg":"no leader"}' && exit 1; ${answer(RESULT)}`,
@@ -643,7 +643,7 @@ describe('garbage', () => {
     const gc = (await node.calls()).find(({ command }) => command === 'GC');
     expect(gc?.input['cni.dev/valid-attachments']).toEqual([
       { containerID: 'c1', ifname: 'eth0' },
-      // A pod whose entry was lost.
+      // This pod exists, but its entry was lost.
       { containerID: 'c9', ifname: 'eth0' },
     ]);
   });

@@ -30,7 +30,7 @@ describe('DirectoryWatch', () => {
     await until(() => changes > before, 'the file');
   });
 
-  it('polls at long intervals on a node without free watches', async () => {
+  it('polls every five seconds on a node without free watches', async () => {
     jest.spyOn(fs, 'watch').mockImplementation(() => {
       throw Object.assign(new Error('ENOSPC: System limit for number of file watchers'), { code: 'ENOSPC' });
     });
@@ -129,7 +129,7 @@ describe('DirectoryWatch', () => {
       expect(jest.getTimerCount()).toBe(0);
     });
 
-    it('watches the directory above a file of that name, up to the root', async () => {
+    it('watches the nearest directory above a path that is a file or does not exist', async () => {
       await writeFile(join(root, 'net.d'), '');
       await watch.start();
       const nowhere = new DirectoryWatch('/no/such/place', () => undefined);

@@ -10,7 +10,7 @@ describe("the Engine's bridge", () => {
     ['kubernetes.io/ingress-bandwidth', true],
     ['kubernetes.io/egress-bandwidth', true],
     ['kubernetes.io/other', false],
-  ])('reports that a pod with the annotation %s does without: %s', async (annotation, isTold) => {
+  ])('reports that it cannot apply the annotation %s of a pod: %s', async (annotation, isTold) => {
     const told: unknown[] = [];
     const counted: string[] = [];
     const logger = { warn: (message: string, fields?: object) => told.push({ message, ...fields }) };

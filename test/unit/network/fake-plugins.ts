@@ -37,7 +37,7 @@ export class FakeNode {
   }
 
   /**
-   * Installs a plugin that records each call in a file and then runs `script`. VERSION is answered for it.
+   * Installs a plugin that records each call in a file and then runs `script`. VERSION gets a fixed answer.
    * In the script, `$stdin` is the configuration and `$log` a file for notes.
    */
   async plugin(name: string, script: string, versions = ['0.3.1', '0.4.0', '1.0.0', '1.1.0']): Promise<void> {

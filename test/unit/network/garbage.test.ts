@@ -43,7 +43,7 @@ describe('Cleanup', () => {
     cleanup.request('s1');
     await jest.advanceTimersByTimeAsync(0);
     expect(tried).toEqual(['s1']);
-    // A daemon that ends does not wait for this.
+    // The timer does not keep the daemon from ending.
     expect(timers.mock.results.map(({ value }) => (value as NodeJS.Timeout).hasRef())).toEqual([false]);
     timers.mockRestore();
     for (const seconds of [1, 2, 4, 8, 16, 32, 60, 60]) await isTriedAfter(1_000 * seconds);
@@ -51,7 +51,7 @@ describe('Cleanup', () => {
     await isTriedAfter(60_000);
     expect(warn).toHaveBeenCalledTimes(9);
     expect(jest.getTimerCount()).toBe(0);
-    // The sandbox may vanish again, and then the attempt comes at once.
+    // A later request for the same sandbox is tried at once, and its retries start at one second again.
     failures = 1;
     cleanup.request('s1');
     await jest.advanceTimersByTimeAsync(0);
@@ -116,7 +116,7 @@ describe('GC by plugins', () => {
   const chainOf = (gc: PluginChain['gc']): PluginChain => ({ gc }) as unknown as PluginChain;
   const { signal } = new AbortController();
 
-  it('frees all but the attachments of this network and the pods without one', async () => {
+  it('keeps the recorded attachments of this network, and those of sandboxes that have no record', async () => {
     const gc = jest.fn<Promise<void>, Parameters<PluginChain['gc']>>(() => Promise.resolve());
     const filed = [entry('c1'), entry('c2', 'other'), entry('c3', 'net', 'net1')];
     await freeGarbage(chainOf(gc), config, { filed, lost: ['c4'] }, signal);

@@ -24,7 +24,7 @@ describe('host ports', () => {
     ['10.0.0.1', '10.0.0.2', false],
     ['0.0.0.0', '::', false],
     ['fd00::1', '0.0.0.0', false],
-  ])('of "%s" and "%s" conflict: %s', (one, other, conflict) => {
+  ])('of the addresses "%s" and "%s" conflict: %s', (one, other, conflict) => {
     const taken = {
       ...ATTACHMENT,
       config: '',
@@ -73,7 +73,7 @@ describe('host ports', () => {
     refusePortConflicts([], [taken({ portMappings: [mapping] })]);
   });
 
-  it('may be those of pods without an entry', () => {
+  it('of pods without an entry are known too', () => {
     const filed = taken({ portMappings: [mapping] });
     const pod = {
       name: 'db',
@@ -143,7 +143,7 @@ describe('host ports', () => {
       [entries, deleted, removed, told, failure] = [[], [], [], [], undefined];
     });
 
-    it('are free if nothing lives there, and are undone if an earlier dockbridge left them', async () => {
+    it('are free if no process lives in their namespace, and are undone if an earlier dockbridge left them', async () => {
       const ours = left('o1', { netns: '/handles/o1' });
       const elsewhere = left('x4', { capabilityArgs: { portMappings: [{ ...mapping, hostPort: 81 }] } });
       entries = [ours, left('x2'), left('x3', { netns: '/run/netns/cni-3' }), elsewhere];
@@ -169,7 +169,7 @@ describe('host ports', () => {
       ]);
     });
 
-    it('are taken while processes live there', async () => {
+    it('are taken while processes live in their namespace', async () => {
       entries = [left('x2', { netns: '/proc/self/ns/net', cniArgs: [] })];
       expect(await dead()).toEqual([]);
       expect(deleted).toEqual([]);

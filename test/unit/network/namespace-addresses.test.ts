@@ -67,7 +67,7 @@ net1\t0007010A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
     expect(holderByRoute('10.1.0.2', routes)).toBeUndefined();
   });
 
-  it('have no address before a leaf, and no incomplete one', () => {
+  it('give no address for an incomplete line', () => {
     expect(parseFibTrie('   /32 host LOCAL\n |-- 10.0.0.2\n  /24 host LOCAL\n')).toEqual([]);
     const address = 'fd000088000000000000000000000002';
     for (const bad of [`${address}0`, `0${address}`, address.slice(1), 'x'])
@@ -132,7 +132,7 @@ describe('the addresses of a process', () => {
     expect(await guessedResult(0, 'net1', '/ns')).toBeUndefined();
   });
 
-  it('include whether loopback is up', async () => {
+  it('show whether loopback is up', async () => {
     inNamespace(LOCAL('127.0.0.1'));
     expect(await isLoopbackUp(7)).toBe(true);
     inNamespace(LOCAL('10.1.0.2'));

@@ -119,19 +119,19 @@ describe('a network configuration', () => {
     ['false', false],
     [true, true],
     ['true', true],
-  ])('with the value %p is switched: %p', (value, on) => {
+  ])('with the value %p for disableCheck or disableGC switches that on: %p', (value, on) => {
     const { disableCheck, disableGc } = parsed(listOf(['a'], { disableCheck: value }));
     expect([disableCheck, disableGc]).toEqual([on, false]);
     expect(parsed(listOf(['a'], { disableGC: value })).disableGc).toBe(on);
   });
 
   it.each([
-    ['none', {}, '0.1.0'],
+    ['no version', {}, '0.1.0'],
     ['an empty version', { cniVersion: '' }, '0.1.0'],
     ['several versions and no single one', { cniVersions: ['0.3.1', '0.4.0', 7] }, '0.4.0'],
     ['several versions that are not a list', { cniVersion: '0.4.0', cniVersions: '1.0.0' }, '0.4.0'],
     ['a newer version next to older ones', { cniVersion: '1.0.0', cniVersions: ['0.3.1'] }, '1.0.0'],
-  ])('that names %s gets a version', (_, versions, version) => {
+  ])('that names %s (%j) gets the version %s', (_, versions, version) => {
     const { cniVersion: __, ...list } = listOf(['a']);
     expect(parsed({ ...list, ...versions }).cniVersion).toBe(version);
   });

@@ -149,7 +149,7 @@ describe('the network of a node', () => {
   it.each<[string, () => Promise<void>, () => string]>([
     ['a configuration', () => node.configure(listOf(['one'])), () => ''],
     [
-      'a broken one',
+      'a broken configuration',
       () => node.configure('{'),
       () => `no valid CNI configuration: ${join(node.confDir, '10-net.conflist')}: is not a JSON object`,
     ],
@@ -270,7 +270,7 @@ describe('the network of a node', () => {
       await settle();
       expect(chain.status).toHaveBeenCalledTimes(1);
       now += 1;
-      // The next caller gets the answer.
+      // A caller gets the last known state; the plugin's answer counts for later callers.
       for (let time = 0; time < 3; time++) expect(network.condition()).toEqual(READY);
       await until(() => !network.condition().ready, 'the word of the plugin');
       expect(network.condition()).toEqual(unready('no leader'));

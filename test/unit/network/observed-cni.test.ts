@@ -58,7 +58,7 @@ describe('findPodNetwork', () => {
 
   it.each([
     {
-      desc: 'one of the addresses is not there',
+      desc: 'the namespace lacks one of the addresses of the entry',
       filed: resultOf('10.1.0.2', '10.1.0.3'),
       networkName: 'net',
     },
@@ -87,7 +87,7 @@ describe('findPodNetwork', () => {
     { desc: 'its ADD is not finished', result: undefined, ips: ['10.1.0.2'], pid: 7 },
     { desc: 'the kernel has no address', result: resultOf('10.1.0.2'), ips: [], pid: 7 },
     { desc: 'the sandbox has no process', result: resultOf('10.1.0.2'), ips: ['10.1.0.2'], pid: 0 },
-  ])('is not ready while $desc', async ({ result, ips, pid }) => {
+  ])('reports a pod as not ready while $desc', async ({ result, ips, pid }) => {
     await file('net', result);
     kernel.mockResolvedValue(ips);
     expect(await find(pid)).toEqual({ ready: false, ips: [], source: 'namespace', networkName: 'net' });

@@ -117,7 +117,7 @@ describe('a chain of plugins', () => {
     expect(await node.story()).toHaveLength(2);
   });
 
-  it('supports STATUS and GC from 1.1 on', async () => {
+  it('runs STATUS and GC only for CNI 1.1, and no GC if disableGC is set', async () => {
     await node.plugin('one', '');
     const valid = [{ containerID: 'c1', ifname: 'eth0' }];
     await chain.status(network(['one']));
@@ -290,7 +290,7 @@ describe('the failure of a plugin', () => {
     ],
     ['without an answer', ':', 'UNKNOWN CNI plugin "bad" answered ADD with nothing'],
     ['with endless output', 'yes', 'UNKNOWN CNI plugin "bad" wrote more than 1048576 bytes on ADD'],
-  ])('%s', async (_, script, error) => {
+  ])('%s is reported with its cause', async (_, script, error) => {
     await node.plugin('bad', script);
     expect(await rejectionOf(add(['bad']))).toBe(error);
   });
@@ -328,7 +328,7 @@ describe('the failure of a plugin', () => {
     await until(() => /^gone|\) [ZX] /.test(stateOf()), 'the end of what it started');
   });
 
-  it('comes at the time limit of the moment', async () => {
+  it('comes at the time limit that applies when the plugin starts', async () => {
     await node.plugin('slow', 'sleep 1000');
     let ms = 60_000;
     chain = new PluginChain([node.binDir], () => ms);
@@ -356,7 +356,7 @@ describe('plugin versions', () => {
     );
   });
 
-  it('convert answers to the version of the network', async () => {
+  it('of answers are converted to the version of the network', async () => {
     await node.plugin(
       'new',
       answer({ ...RESULT, cniVersion: '1.1.0', routes: [{ dst: '::/0', mtu: 1400 }] }),
@@ -371,7 +371,7 @@ describe('plugin versions', () => {
   it.each([
     ['does not know VERSION', `echo '{"code":4,"msg":"Unknown CNI_COMMAND: VERSION"}'; exit 1`],
     ['says only that the version differs', `echo '{"code":1,"msg":"incompatible"}'; exit 1`],
-  ])('default to the first one if a plugin %s', async (_, script) => {
+  ])('are only 0.1.0 if a plugin %s', async (_, script) => {
     await program('old', script);
     await chain.validate(network(['old'], { cniVersion: '0.1.0' }));
     expect(await rejectionOf(chain.validate(network(['old'])))).toBe(

@@ -19,7 +19,7 @@ import { ATTACHMENT, FakeNamespaces, listOf, RESULT } from './fake-plugins';
 const POD = { name: 'web', namespace: 'shop', uid: 'u1', annotations: {}, ports: [], dns: undefined };
 const PORT = { hostPort: 80, containerPort: 8080, protocol: 'tcp' as const, hostIp: '' };
 const LOOPBACK_CONFIG = JSON.stringify({ name: 'cni-loopback', plugins: [{ type: 'loopback' }] });
-/** kubenet's entries have neither arguments nor a list. */
+/** kubenet's entries have neither arguments nor a list of plugins. */
 const KUBENET_LOOPBACK = JSON.stringify({ name: 'kubenet-loopback', type: 'loopback' });
 
 const entry = (networkName: string, over: Partial<CachedAttachment> = {}): CachedAttachment => ({
@@ -46,7 +46,7 @@ describe('the entry of a pod', () => {
     expect(nameOf([entry('net'), entry('begun', { result: undefined })], 'net')).toBe('begun');
   });
 
-  it('is that of the interface that every pod has', () => {
+  it('is that of eth0, the interface that every pod has', () => {
     const other = { ifName: 'net1', result: { ips: [{ address: '10.0.0.2/8' }] } };
     expect(nameOf([entry('other', other), entry('net')], 'other')).toBe('net');
     expect(nameOf([entry('begun', { ifName: 'net1', result: undefined }), entry('net')])).toBe('net');
@@ -72,7 +72,7 @@ describe('the entry of a pod', () => {
     ['of loopback', { config: LOOPBACK_CONFIG }, false],
     ['of kubenet’s loopback', { config: KUBENET_LOOPBACK }, false],
     ['with a damaged configuration', { config: '{' }, true],
-  ])('the entry %s belongs to the pod network: %p', (_, over, isOf) => {
+  ])('%s belongs to the pod network: %p', (_, over, isOf) => {
     expect(isOfPodNetwork(entry('net', over))).toBe(isOf);
   });
 });
@@ -104,7 +104,7 @@ describe('the arguments of a pod', () => {
     });
   });
 
-  it('for loopback are few', () => {
+  it('for loopback are empty', () => {
     expect(loopbackOf('s1', '/ns')).toEqual({
       ...{ containerId: 's1', networkName: 'cni-loopback', ifName: 'lo', netns: '/ns' },
       ...{ cniArgs: [], capabilityArgs: {} },

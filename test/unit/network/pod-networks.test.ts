@@ -63,7 +63,7 @@ describe('PodNetworks', () => {
     { choice: 'bridge', isInstalled: true, mode: 'bridge' },
     { choice: 'bridge', isInstalled: false, mode: 'bridge' },
   ])(
-    'uses $mode for the next pod if the choice is $choice and CNI is installed: $isInstalled',
+    'uses the network mode $mode for the next pod if the choice is $choice and CNI is installed: $isInstalled',
     ({ choice, isInstalled, mode }) => {
       cni.isInstalled = isInstalled;
       const network = nodePods(choice);
@@ -106,7 +106,7 @@ describe('PodNetworks', () => {
     { choice: 'auto', isOurs: true },
     { choice: 'cni', isOurs: true },
     { choice: 'bridge', isOurs: false },
-  ])('frees abandoned networks if CNI belongs to it: $choice', async ({ choice, isOurs }) => {
+  ])('frees abandoned CNI networks unless the choice excludes CNI: $choice', async ({ choice, isOurs }) => {
     const network = nodePods(choice);
     const existing = new Set(['s1']);
     expect(network.heldSandboxes()).toEqual(isOurs ? ['held'] : []);
@@ -188,7 +188,7 @@ describe('--network-plugin', () => {
       ['auto', 'none'],
       ['cni', 'none'],
       ['no-op', 'bridge'],
-    ])('with %s: %s', async (plugin, mode) => {
+    ])('for the value %s with the network mode %s', async (plugin, mode) => {
       for (const make of [choose, observe]) {
         const made = await make(plugin);
         expect([made.networkMode, made.condition()]).toEqual([
@@ -205,7 +205,7 @@ describe('--network-plugin', () => {
       expect(unserved).toEqual(['bandwidth']);
     });
 
-    it('that connect no pod if it only observes', async () => {
+    it('that connect no pod if the daemon only observes', async () => {
       const made = await observe('cni');
       expect(await rejectionOf(made.attach(inspectOf('none'), bandwidth as unknown as PodToAttach))).toMatch(
         /^FAILED_PRECONDITION /,

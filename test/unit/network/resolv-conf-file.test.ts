@@ -102,7 +102,7 @@ describe('resolv.conf of a sandbox', () => {
     },
     { desc: 'of another container', change: (inspect) => (inspect.Id = 'f'.repeat(64)) },
     { desc: 'of a sandbox that does not run', change: ({ State }) => (State.Pid = 0) },
-  ])('is left alone: $desc', async ({ change }) => {
+  ])('is written, but not a resolv.conf $desc', async ({ change }) => {
     change(sandbox);
     await keepResolvConf(sandbox);
     expect(text()).toBe(OTHER);
@@ -135,9 +135,9 @@ describe('resolv.conf of a sandbox', () => {
       { desc: 'a loopback address', own: 'nameserver 127.0.0.1\nsearch a.example\n' },
       { desc: 'comments, domain and sortlist', own: '# mine\ndomain a\nsortlist 10.0.0.0\nnameserver ::1\n' },
       { desc: 'no server', own: 'search a.example\n' },
-      { desc: 'an empty file', own: '' },
+      { desc: 'no text', own: '' },
       { desc: 'a stub and another server', own: 'nameserver 127.0.0.53\nnameserver 10.0.0.1\n' },
-    ])('is a copy of the node’s file: $desc', async ({ own }) => {
+    ])('is a copy of the node’s file with $desc', async ({ own }) => {
       writeFileSync(node.file, own);
       writeFileSync(path, OF_ENGINE);
       await keepResolvConf(sandbox, false, node);
@@ -204,14 +204,14 @@ describe('resolv.conf of a sandbox', () => {
     }
   });
 
-  it('after a start that dockbridge did not see is ours if it was written at the moment of the start', async () => {
+  it('is written after a start that dockbridge did not see, if it dates from the moment of the start', async () => {
     const started = Date.parse(sandbox.State.StartedAt) / 1000;
     utimesSync(path, started, started);
     await keepResolvConf(sandbox, true);
     expect(text()).toBe(WANTED);
   });
 
-  it('is read up to 64 KiB, and written in one call', async () => {
+  it('is compared if it has at most 64 KiB, and is written again if it has more', async () => {
     const fill = (bytes: number): void => writeFileSync(path, WANTED.padEnd(bytes, '\n'));
     fill(65_536);
     await keepResolvConf(sandbox);

@@ -193,7 +193,7 @@ describe('a CNI result', () => {
     expect(podIps({ ips }, 'eth0')).toEqual(['10.0.0.9', '10.0.0.2', 'fd00::9', 'fd00::2']);
   });
 
-  it('can consist of addresses alone', () => {
+  it('can be made from addresses alone', () => {
     const made = resultOf(['10.0.0.2', 'fd00::2'], 'net1', '/ns');
     expect(made).toEqual({
       cniVersion: '1.0.0',

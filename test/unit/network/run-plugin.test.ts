@@ -79,7 +79,7 @@ describe('one run of a plugin', () => {
     { closed: 'after a while', tries: 1, whose: 'nobody' },
     { closed: 'never', tries: 10, whose: 'a caller' },
   ])(
-    'waits, for $whose, for a binary that is being written and is closed $closed',
+    'for $whose waits for a binary that is being written and is closed $closed',
     async ({ closed, tries, whose }) => {
       const path = join(directory, 'plugin');
       writeFileSync(path, '#!/bin/sh\n', { mode: 0o755 });
@@ -157,7 +157,7 @@ describe('one run of a plugin', () => {
     expect(existsSync(started)).toBe(false);
   });
 
-  it('says why a program cannot be run, and reports other failures without a guess', async () => {
+  it('says why a program cannot be run, and passes on other errors unchanged', async () => {
     const path = join(directory, 'missing');
     const told = (await failure(run('cat', { path }))) as Error;
     expect(told).toEqual(failed('FAILED_PRECONDITION', told.message));
@@ -255,7 +255,7 @@ describe('the message of a failed plugin', () => {
       failed('CNI plugin "one" failed on DEL (code 11): busy', 'UNAVAILABLE', { pluginCode: 11 }),
     ],
     ['an invalid code', { code: '7', msg: 'broken' }, failed('CNI plugin "one" failed on DEL: broken')],
-  ])('is %s', (_, answer, expected) => {
+  ])('has %s', (_, answer, expected) => {
     expect(told({ stdout: JSON.stringify(answer), stderr: 'not this' })).toEqual(expected);
   });
 
@@ -272,7 +272,7 @@ describe('the message of a failed plugin', () => {
     );
   });
 
-  it('is the output that is not an answer', () => {
+  it('quotes an output that is not an answer', () => {
     const error = garbageAnswer('one', 'DEL', ' no\nJSON ');
     expect(partsOf(error)).toEqual(
       failed('CNI plugin "one" answered DEL with something that is not a JSON object: no JSON'),

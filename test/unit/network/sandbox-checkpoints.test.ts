@@ -65,7 +65,7 @@ describe('checkpoints of sandboxes', () => {
     expect(told).toEqual([]);
   });
 
-  it('are kept there if requested, and nowhere if switched off', async () => {
+  it('are kept in a new directory if requested, and nowhere if switched off', async () => {
     await open({ mode: 'on' }).write(ID, CHECKPOINT);
     expect(await textOf()).toBe(encodeCheckpoint(CHECKPOINT));
     await open({ mode: 'off' }).write(engineId('b2'), CHECKPOINT);
@@ -200,13 +200,13 @@ describe('checkpoints of sandboxes', () => {
     expect(await readdir(directory())).toEqual([ID]);
     await expect(checkpoints.ensure(sandboxRecord(), PORTS)).rejects.toThrow(/EISDIR/);
     expect(told).toEqual([expect.stringMatching(/^warn /)]);
-    // Nothing is known to be there.
+    // After the failure, no checkpoint counts as complete.
     await rm(join(directory(), ID), { recursive: true });
     await checkpoints.complete(sandboxRecord(), PORTS);
     expect(await textOf()).toBe(encodeCheckpoint(CHECKPOINT));
   });
 
-  it('are not made without a directory, unless the option requests it', async () => {
+  it('are not made without a directory, unless the option requests them', async () => {
     await expect(open().ensure(sandboxRecord(), PORTS, false)).resolves.toBe(false);
     expect(await readdir(base)).toEqual([]);
     await expect(open({ mode: 'off' }).ensure(sandboxRecord(), PORTS, false)).rejects.toThrow(/ENOENT/);
@@ -217,17 +217,20 @@ describe('checkpoints of sandboxes', () => {
     ['ENOENT', false],
     ['ENOTDIR', false],
     ['EISDIR', true],
-  ])('are made again if reading says %s, which is a failure: %p', async (code, fails) => {
-    if (code === 'ENOTDIR') {
-      await mkdir(join(base, 'dockershim'));
-      await writeFile(oldDirectory(), '');
-    } else await mkdir(code === 'EISDIR' ? join(oldDirectory(), ID) : oldDirectory(), { recursive: true });
-    const ensuring = open({ mode: 'on' }).ensure(sandboxRecord(), PORTS);
-    if (fails) await expect(ensuring).rejects.toThrow(code);
-    else expect(await ensuring).toBe(true);
-  });
+  ])(
+    "are made if reading dockershim's fails with %s, unless that is a real failure: %p",
+    async (code, fails) => {
+      if (code === 'ENOTDIR') {
+        await mkdir(join(base, 'dockershim'));
+        await writeFile(oldDirectory(), '');
+      } else await mkdir(code === 'EISDIR' ? join(oldDirectory(), ID) : oldDirectory(), { recursive: true });
+      const ensuring = open({ mode: 'on' }).ensure(sandboxRecord(), PORTS);
+      if (fails) await expect(ensuring).rejects.toThrow(code);
+      else expect(await ensuring).toBe(true);
+    },
+  );
 
-  it('cause one log line for each kind of trouble, and each trouble ends by itself', async () => {
+  it('cause one log line for each kind of trouble, and each trouble ends separately', async () => {
     const lines: unknown[] = [];
     const note =
       (level: string) =>

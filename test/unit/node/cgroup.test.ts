@@ -102,13 +102,13 @@ describe('isInContainer', () => {
     { desc: 'a part of our own cgroup path', pid: process.pid, id: '/', is: true },
     { desc: 'the id of a foreign container', pid: process.pid, id: 'f'.repeat(64), is: false },
     { desc: 'a pid that does not exist', pid: 2 ** 30, id: '/', is: false },
-  ])('$desc', async ({ pid, id, is }) => {
+  ])('returns $is for $desc', async ({ pid, id, is }) => {
     await expect(isInContainer(pid, id)).resolves.toBe(is);
   });
 });
 
 describe('cgroupMembers', () => {
-  // Tests of timeouts in real containers show that it finds them: exec-sync, streaming-sessions.
+  // The integration tests show that cgroupMembers finds the processes of a real container.
   it.each([
     { desc: 'has ended', pid: 2 ** 22 + 1 },
     { desc: 'belongs to another container', pid: process.pid },

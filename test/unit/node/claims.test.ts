@@ -101,7 +101,7 @@ describe('ProcessClaims', () => {
     return file;
   }
 
-  it("are written with the process's description as often as it likes, and removed", async () => {
+  it("are written once with the process's description, and removed", async () => {
     expect(await claims.take(KEY)).toBeUndefined();
     expect(await claims.take(KEY)).toBeUndefined();
     const own = await fileOf(process.pid);
@@ -147,7 +147,7 @@ describe('ProcessClaims', () => {
       [...Object.values(rest), await fileOf(process.pid, 'ee')].sort(),
     );
     expect(await claims.otherWith('dd')).toMatchObject({ words: `process ${other.pid}` });
-    // Nobody has claimed anything here.
+    // A missing directory has no claims to remove.
     await new ProcessClaims(join(root, 'none'), []).sweep();
   });
 

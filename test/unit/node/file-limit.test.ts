@@ -8,7 +8,7 @@ it.each([
   { limit: '1024', warned: 1024 },
   { limit: '1048576', warned: undefined },
   { limit: 'unlimited', warned: undefined },
-])('chooses the limit of open files for $limit', async ({ limit, warned }) => {
+])('a limit of $limit open files is warned about only if it is low ($warned)', async ({ limit, warned }) => {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-limits-'));
   const path = join(directory, 'limits');
   await writeFile(
@@ -37,6 +37,6 @@ it.each([
   ['Max open files            1024                 524288               files', 1024],
   ['Max open files            unlimited            unlimited            files', Infinity],
   ['Max processes             15530                15530                processes', undefined],
-])('reads the soft limit of %j', (line, limit) => {
+])('parseFileLimit reads the soft limit of %j', (line, limit) => {
   expect(parseFileLimit(`Limit  Soft Limit  Hard Limit  Units\n${line}\n`)).toBe(limit);
 });

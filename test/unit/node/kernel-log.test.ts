@@ -37,7 +37,7 @@ describe('KernelLog', () => {
     await log.close();
   });
 
-  it('returns nothing if the log cannot be read', async () => {
+  it('names no container if the log cannot be read', async () => {
     const log = new KernelLog(join(directory, 'absent'));
     expect(await log.killedForMemory(A)).toBe(false);
     await log.close();

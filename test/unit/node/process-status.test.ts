@@ -15,7 +15,7 @@ Seccomp:\t2
 Seccomp_filters:\t1
 `;
 
-it('processStatus reads the capabilities of a process', () => {
+it('processStatus reads the ids, capabilities and restrictions of a process', () => {
   expect(parseProcessStatus(STATUS)).toEqual({
     uids: [1000, 1001, 1002, 1003],
     gids: [2000, 2000, 2000, 2000],

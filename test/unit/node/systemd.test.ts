@@ -59,13 +59,13 @@ describe('notifySystemd', () => {
 
 describe('watchdogInterval', () => {
   it.each([
-    ["a quarter of systemd's limit", { WATCHDOG_USEC: '120000000', WATCHDOG_PID: '7' }, 30_000],
-    ['without a named process', { WATCHDOG_USEC: '120000000' }, 30_000],
-    ['inherited from another process', { WATCHDOG_USEC: '120000000', WATCHDOG_PID: '8' }, undefined],
+    ['a limit for this process', { WATCHDOG_USEC: '120000000', WATCHDOG_PID: '7' }, 30_000],
+    ['a limit without a named process', { WATCHDOG_USEC: '120000000' }, 30_000],
+    ['a limit for another process', { WATCHDOG_USEC: '120000000', WATCHDOG_PID: '8' }, undefined],
     ['a unit without WatchdogSec=', {}, undefined],
-    ['nonsense', { WATCHDOG_USEC: 'soon' }, undefined],
-    ['zero', { WATCHDOG_USEC: '0' }, undefined],
-  ])('%s', (_what, env, expected) => {
+    ['an invalid limit', { WATCHDOG_USEC: 'soon' }, undefined],
+    ['a limit of zero', { WATCHDOG_USEC: '0' }, undefined],
+  ])('for %s (%j) returns %s', (_what, env, expected) => {
     expect(watchdogInterval(env, 7)).toBe(expected);
   });
 });

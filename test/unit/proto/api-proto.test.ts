@@ -15,7 +15,7 @@ import { readTable, type Row } from './cri-table';
 const PACKAGE = 'runtime.v1';
 
 /**
- * The kind of each line of an API description. A line states one fact, so descriptions can be compared as
+ * Returns the rows of the API table as lines. A line states one fact, so descriptions can be compared as
  * sets.
  */
 function tableLines(rows: Row[]): string[] {

@@ -17,7 +17,7 @@ const generated = {
 };
 
 describe('enums', () => {
-  it('covers all eleven enums', () => {
+  it('are all eleven enums of the proto', () => {
     expect(Object.keys(enums).sort()).toEqual(Object.keys(generated).sort());
   });
 
@@ -26,7 +26,7 @@ describe('enums', () => {
     expect(ours[name]).toEqual(Object.fromEntries(Object.entries(values)));
   });
 
-  it('is assignable to and from the generated types', () => {
+  it('are assignable to and from the generated types', () => {
     const ours: enums.ContainerState = cri.ContainerState.CONTAINER_EXITED;
     const theirs: cri.ContainerState = enums.ContainerState.CONTAINER_EXITED;
     const stored: cri.IContainer = { state: ours };

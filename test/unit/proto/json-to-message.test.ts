@@ -102,7 +102,7 @@ function withoutUnknown(json: Json): Json {
   return Object.fromEntries(known.map(([name, value]) => [name, withoutUnknown(value)]));
 }
 
-it('accepts handwritten forms: numbers as numbers or text, enums by number, null as an absent field', () => {
+it('fromJson accepts handwritten forms: numbers as numbers or text, enums by number, null as an absent field', () => {
   const bytes = fromJson('CreateContainerRequest', {
     pod_sandbox_id: null,
     config: {
@@ -141,11 +141,11 @@ it.each<[string, Json, string]>([
   ['ContainerConfig', { tty: 'yes' }, 'tty: "yes" is neither true nor false'],
   ['VersionRequest', { [UNKNOWN]: 'a' }, '@unknown: "a" is not a list'],
   ['NoSuchThing', {}, 'NoSuchThing: the proto has no message NoSuchThing'],
-])('refuses %s and names the path: %j', (name, json, why) => {
+])('fromJson refuses %s and names the path: %j', (name, json, why) => {
   expect(() => fromJson(name, json)).toThrow(why);
 });
 
-it('keeps a map key called __proto__', () => {
+it('fromJson keeps a map key called __proto__', () => {
   const labels = Object.fromEntries([['__proto__', 'x']]);
   const bytes = fromJson('PodSandboxFilter', { label_selector: labels });
   expect(Object.entries(toJson('PodSandboxFilter', bytes).label_selector as object)).toEqual([

@@ -1,7 +1,7 @@
 import { UNKNOWN } from '../../../src/proto/fields';
 import { withoutUnknown } from '../../../src/proto/without-unknown';
 
-it('removes unknown fields at any depth, and keeps a label of that name', () => {
+it('withoutUnknown removes unknown fields at any depth, and keeps a label called @unknown', () => {
   const unknown = { [UNKNOWN]: ['AAAA'] };
   let dropped = 0;
   const config = {

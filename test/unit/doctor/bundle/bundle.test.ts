@@ -91,7 +91,7 @@ async function bundle(sources: BundleSources, file = join(directory, 'b.tar.gz')
   return file;
 }
 
-it('contains the data that a maintainer needs, and none of the planted secrets', async () => {
+it('a bundle contains the data that a maintainer needs, and none of the planted secrets', async () => {
   const file = await bundle(await planted());
   const { stdout: names } = await run('tar', ['-tzf', file]);
   const { stdout: all } = await run('tar', ['-xzOf', file]);
@@ -151,7 +151,7 @@ it('contains the data that a maintainer needs, and none of the planted secrets',
   expect(all).toMatch(/Not in this bundle:\n {2}status\.json: there is none/);
 });
 
-it('overwrites nothing, and leaves no file of a failed bundle', async () => {
+it('a bundle overwrites no file, and a discarded bundle leaves none', async () => {
   const file = join(directory, 'there');
   await writeFile(file, 'precious');
   expect(await rejectionOf(Archive.create(file))).toMatch(/^FAILED_PRECONDITION .*there exists already/);
@@ -170,7 +170,7 @@ describe('the collected data', () => {
     ...{ name, read, keeps },
   });
 
-  it('is limited for each file and in total', async () => {
+  it('is limited in size for each file and in total', async () => {
     const long = 'x'.repeat(3 << 20);
     const items = [
       item('head', () => Promise.resolve(`first${long}`)),
@@ -184,7 +184,7 @@ describe('the collected data', () => {
     expect(files[0]?.text).toContain('more-8: left out, because the bundle would be too large');
   });
 
-  it('lacks sources that fail or hang, with a reason that contains no secrets', async () => {
+  it('lacks sources that fail or hang, and gives a reason without secrets', async () => {
     const files = await collect(
       [
         item('bad', () => Promise.reject(new Error(`http://me:${TOKEN}@x is refused`))),

@@ -14,48 +14,48 @@ describe('redaction', () => {
     ['a token in a flag with =', `kubelet --token=${SECRET}`],
     ['a password as the value of a key', `db_password: ${SECRET}`],
     ['a secret in a variable', `exec AWS_SECRET_ACCESS_KEY=${SECRET} run`],
-    ['JSON in a log', `{"message":"pull","auth":"${SECRET}","x":1}`],
-    ['JSON in JSON', `{"body":"{\\"identitytoken\\":\\"${SECRET}\\"}"}`],
-    ['a header', `Authorization: Bearer ${SECRET}`],
-    ['a header for Basic authentication', `sent basic ${SECRET}`],
-    ['a header for registries', `X-Registry-Auth: ${SECRET}`],
+    ['a secret in JSON in a log', `{"message":"pull","auth":"${SECRET}","x":1}`],
+    ['a secret in JSON in JSON', `{"body":"{\\"identitytoken\\":\\"${SECRET}\\"}"}`],
+    ['a token in a header', `Authorization: Bearer ${SECRET}`],
+    ['the credentials of Basic authentication', `sent basic ${SECRET}`],
+    ['the credentials in a header for registries', `X-Registry-Auth: ${SECRET}`],
     ['a service account token', `got eyJhbGciOiJ.${SECRET}.x from it`],
     ['a quoted value with spaces', `password="one ${SECRET} two"`],
     [
-      'a container that kubelet cannot start',
+      'an environment variable of a container that kubelet cannot start',
       `Unhandled Error: container &Container{Name:app,Env:[]EnvVar{EnvVar{Name:A,Value:x,${SECRET},},},} start failed`,
     ],
-    ['a key', `-----BEGIN RSA PRIVATE KEY-----\n${SECRET}\n-----END RSA PRIVATE KEY-----`],
-    ['a truncated key', `-----BEGIN PRIVATE KEY-----\n${SECRET}`],
+    ['a private key', `-----BEGIN RSA PRIVATE KEY-----\n${SECRET}\n-----END RSA PRIVATE KEY-----`],
+    ['a truncated private key', `-----BEGIN PRIVATE KEY-----\n${SECRET}`],
     [
-      'a create request to dockerd',
+      'the environment in a create request to dockerd',
       `level=debug msg="form data: {\\"Cmd\\":[\\"run\\"],\\"Env\\":[\\"PLAIN=${SECRET}\\"]}"`,
     ],
     [
-      'a create request to a newer dockerd',
+      'the environment in a create request to a newer dockerd',
       `msg="handling POST request" form-data="{\\"Env\\":[\\"PLAIN=${SECRET}\\"]}" method=POST`,
     ],
     ['an environment in JSON', `{"Env":["A=[\\"x\\"]","PLAIN=a]${SECRET}"],"Cmd":[]}`],
     ['an environment in JSON in JSON', `"{\\"Env\\":[\\"A=b\\",\\"PLAIN=${SECRET}\\"]}"`],
     ['a truncated environment', `{"Env":["A=b","PLAIN=${SECRET}`],
     ['an environment variable of Kubernetes', `{"env":[{"name":"A","value":"${SECRET}"}],"image":"i"}`],
-    ['a short option for a password', `DB_PASS=${SECRET}`],
+    ['a password under a short word for it', `DB_PASS=${SECRET}`],
     ['a PostgreSQL password', `PGPASS=${SECRET}`],
     ['a MySQL password', `MYSQL_PWD=${SECRET}`],
     ['a password in a DSN of keywords', `Server=h;Uid=u;Pwd=${SECRET};`],
-    ['a DSN', `DATABASE_DSN=u:${SECRET}@tcp(db:3306)/x`],
+    ['a password in a DSN', `DATABASE_DSN=u:${SECRET}@tcp(db:3306)/x`],
     ['a WireGuard key', `psk: ${SECRET}`],
-    ['a kubeconfig key', `client-key-data: ${SECRET}`],
+    ['a client key in a kubeconfig', `client-key-data: ${SECRET}`],
     ['an IPsec key', `presharedKey=${SECRET}`],
-    ['a key in a configuration', `encryptionKey: "${SECRET}"`],
+    ['an encryption key in a configuration', `encryptionKey: "${SECRET}"`],
     ['an Azure signature', `GET https://h/layer?sv=1&sig=${SECRET}&x=1`],
     ['an S3 signature', `GET https://h/layer?X-Amz-Signature=${SECRET}&x=1`],
     ['a password for curl', `exec curl -u user:${SECRET} https://h/`],
     ['a quoted password for curl', `exec curl --user "user:a ${SECRET}" https://h/`],
     ['a password for curl in JSON', `"Cmd":["curl","-u","user:${SECRET}","https://h/"]`],
-    ['a URL whose password has an @', `proxy http://user:p@${SECRET}@proxy:3128/ is used`],
-    ["a URL whose password has a '", `proxy http://user:pa'${SECRET}@proxy:3128/ is used`],
-    ['a URL whose password has a ?', `proxy http://user:pa?${SECRET}@proxy:3128/ is used`],
+    ['a password with an @ in a URL', `proxy http://user:p@${SECRET}@proxy:3128/ is used`],
+    ["a password with a ' in a URL", `proxy http://user:pa'${SECRET}@proxy:3128/ is used`],
+    ['a password with a ? in a URL', `proxy http://user:pa?${SECRET}@proxy:3128/ is used`],
   ])('removes %s', (_, text) => {
     expect(text).toContain(SECRET);
     const redacted = redactText(text);
@@ -96,7 +96,7 @@ describe('redaction', () => {
     ]);
   });
 
-  // A pattern that starts a new search at each place takes minutes.
+  // A regular expression that starts a new search at each character would take minutes.
   it.each(
     [
       [
@@ -199,7 +199,7 @@ describe('redaction', () => {
     });
   });
 
-  it('hides values of flags, in the same word or in the next', () => {
+  it('hides the values of flags with secret names, in the same argument or in the next', () => {
     expect(
       redactArguments([
         '--token',
@@ -233,7 +233,7 @@ it.each([
   ['http://a b@c', 'http://a b@c'],
   ['unix:///run/a@b.sock', 'unix:///run/a@b.sock'],
   ['https://h/v2/a@sha256:1', 'https://h/v2/a@sha256:1'],
-])('shows %j as %j', (text, shown) => expect(replaceUserinfo(text, '***')).toBe(shown));
+])('replaceUserinfo turns %j into %j', (text, shown) => expect(replaceUserinfo(text, '***')).toBe(shown));
 
-it('replaces the value in its place without changing the rest', () =>
+it('replaceUserinfo inserts the replacement literally, even if it contains $1', () =>
   expect(replaceUserinfo('a://b@c', '$1')).toBe('a://$1@c'));

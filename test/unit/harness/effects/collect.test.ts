@@ -153,7 +153,7 @@ describe('a run of the scenario', () => {
     expect(notes).toEqual(['refused was refused: 3 INVALID_ARGUMENT: no such user']);
   });
 
-  it('has no effects if nothing starts', async () => {
+  it('fails if no container starts', async () => {
     const refused = new FakeRuntime({
       RunPodSandbox: () => {
         throw REFUSED;
@@ -200,7 +200,7 @@ describe('a run of the scenario', () => {
     ]);
   });
 
-  it('removes a container that it cannot stop', async () => {
+  it('removes a pod that it cannot stop', async () => {
     const left: string[] = [];
     const runtime = new FakeRuntime({
       StopPodSandbox: () => {

@@ -122,7 +122,7 @@ describe('an explanation', () => {
     expect(found([], ['new'])).toEqual(['devices: differs']);
   });
 
-  it('of the controllers covers those that both sides have', () => {
+  it('of the cgroup controllers covers only those that both sides have', () => {
     const of = (name: string, flags: string, controllers: string[]): SeenRuntime =>
       seen(name, '2.1', {
         'privileged/c': {

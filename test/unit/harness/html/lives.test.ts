@@ -21,7 +21,7 @@ function short({ t, of, id, state, by, exit_code, reason }: ReturnType<Lives['st
   return [t, of, id, state, by, exit_code, reason].filter((part) => part !== undefined).join(' ');
 }
 
-it('follows a pod by the answers to the calls that change it', () => {
+it('the page follows a pod by the answers to the calls that change it', () => {
   const { states } = livesOf([
     ...call(1, 1, 'RunPodSandbox', { config: {} }, { pod_sandbox_id: 'p' }),
     ...call(2, 2, 'CreateContainer', { pod_sandbox_id: 'p' }, { container_id: 'c' }),
@@ -42,7 +42,7 @@ it('follows a pod by the answers to the calls that change it', () => {
   ]);
 });
 
-it("accepts names of Object.prototype's properties as methods, events and states", () => {
+it("the page accepts names of Object.prototype's properties as methods, events and states", () => {
   const { states, lives } = livesOf([
     ...call(1, 1, 'constructor', { pod_sandbox_id: 'p', container_id: 'c' }),
     ...call(2, 2, 'ListContainers', {}, { containers: [{ id: 'c', state: 'constructor' }] }),
@@ -60,7 +60,7 @@ it("accepts names of Object.prototype's properties as methods, events and states
   expect({ states, events: lives.events(new Subjects()) }).toEqual({ states: [], events: [] });
 });
 
-it('a failed call changes nothing', () => {
+it('a failed call changes no state', () => {
   const { states } = livesOf([
     { n: 1, t: 0, method: 'StartContainer', request: { container_id: 'c' } },
     { n: 1, t: 1, method: 'StartContainer', status: 'UNKNOWN', ms: 1 },
@@ -68,7 +68,7 @@ it('a failed call changes nothing', () => {
   expect(states).toEqual([]);
 });
 
-it('follows containers by lists and statuses, whose first state is left out of JSON', () => {
+it('the page follows containers by lists and statuses, whose first state is left out of JSON', () => {
   const { states } = livesOf([
     ...call(1, 1, 'ListPodSandbox', {}, { items: [{ id: 'p' }, { id: 'q', state: 'SANDBOX_NOTREADY' }] }),
     ...call(2, 2, 'ListContainers', {}, { containers: [{ id: 'c' }] }),
@@ -87,7 +87,7 @@ it('follows containers by lists and statuses, whose first state is left out of J
     '1 sandbox p running answer',
     '1 sandbox q exited answer',
     '2 container c created answer',
-    // A list has no exit code, so it came from the later status.
+    // The exit code comes from the later status, because a list has none.
     '3 container c exited answer 137 OOMKilled',
   ]);
 });

@@ -64,7 +64,7 @@ async function written(): Promise<{ data: PageData; lines: TapeLine[][] }> {
   return { data, lines };
 }
 
-it("contains the calls and the tape's lines for each", async () => {
+it("a page contains the calls and the tape's lines for each", async () => {
   await writePage(page, [await tapeSource(tape, ALL)], [], template);
   const { data, lines } = await written();
   expect(data.differences).toEqual([]);
@@ -86,7 +86,7 @@ it('no text of a tape ends its element', async () => {
   for (const { text } of await elements()) expect(text).not.toContain('<');
 });
 
-it('contains the messages of only the requested calls', async () => {
+it('a page contains the messages of only the requested calls', async () => {
   await writePage(page, [await tapeSource(tape, { ...ALL, failed: true })], [], template);
   const { data, lines } = await written();
   expect(data.runs[0]!.calls).toMatchObject([{ n: 2, lines: [0, 1] }]);
@@ -95,7 +95,7 @@ it('contains the messages of only the requested calls', async () => {
   expect(data.runs[0]!.states).toHaveLength(1);
 });
 
-it('splits long runs into many elements', async () => {
+it('a page splits long runs into many elements', async () => {
   const long = 'x'.repeat(300_000);
   const calls = [1, 2, 3, 4, 5].flatMap((n) => [
     { n, t: n, method: 'Status', request: { long } },
@@ -110,7 +110,7 @@ it('splits long runs into many elements', async () => {
   );
 });
 
-it('shows two runs and their differences', async () => {
+it('a page shows two runs and their differences', async () => {
   const call = {
     n: 7,
     t: 1,
@@ -145,7 +145,7 @@ it('shows two runs and their differences', async () => {
   expect(lines[1]).toHaveLength(5);
 });
 
-it('is readable by its owner only, and overwrites nothing', async () => {
+it('a page is readable by its owner only, and overwrites no file', async () => {
   const source = await tapeSource(tape, ALL);
   await writePage(page, [source], [], template);
   expect((await stat(page)).mode & 0o777).toBe(0o600);
@@ -154,7 +154,7 @@ it('is readable by its owner only, and overwrites nothing', async () => {
   expect(await readFile(page, 'utf8')).toBe(before);
 });
 
-it('removes an unfinished page', async () => {
+it('an unfinished page is removed', async () => {
   const source: PageSource = {
     ...(await tapeSource(tape, ALL)),
     lines: () => {
@@ -165,7 +165,7 @@ it('removes an unfinished page', async () => {
   await expect(stat(page)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
-it('requires a regular file as the tape, because it reads the tape twice', async () => {
+it('a page requires a regular file as the tape, because the tape is read twice', async () => {
   await expect(tapeSource('/dev/null', ALL)).rejects.toThrow(
     '/dev/null: a page can only be made from a regular file',
   );

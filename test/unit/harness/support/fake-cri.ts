@@ -43,8 +43,8 @@ const same = (bytes: Buffer): Buffer => bytes;
 const bare = (id: string): string => id.replace(/^sha256:/, '');
 
 /**
- * A runtime in memory with enough of CRI for replays and scenarios, over a real socket. A container whose
- * command is `true` ends as soon as somebody has seen it. All others run until they are stopped.
+ * A runtime in memory with enough of CRI for replays and scenarios, over a real socket. Containers
+ * run until they are stopped or until the test ends them.
  */
 export class FakeCri {
   readonly calls: FakeCall[] = [];
@@ -127,7 +127,7 @@ export class FakeCri {
     await rm(this.directory, { recursive: true, force: true });
   }
 
-  /** Ends a container by itself. */
+  /** Ends a container as if its process had ended. */
   exit(id: string, exitCode = 0): void {
     const container = this.containers.get(id);
     if (container?.state !== 'CONTAINER_RUNNING') return;

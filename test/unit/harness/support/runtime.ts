@@ -129,7 +129,7 @@ export async function startProxy(
 
 const same = (bytes: Buffer): Buffer => bytes;
 
-/** Returns a client of raw bytes that uses grpc-js. */
+/** A client of raw bytes that uses grpc-js. */
 export class BytesClient {
   private readonly client: grpc.Client;
 

@@ -12,7 +12,7 @@ describe('abortable', () => {
     expect(seen).toBe(outcome);
   });
 
-  it('rejects for an earlier abort and removes its listener', async () => {
+  it('rejects at an abort, and removes its listener', async () => {
     const controller = new AbortController();
     const remove = jest.spyOn(controller.signal, 'removeEventListener');
     const waiting = abortable(gate().promise, controller.signal);

@@ -9,7 +9,7 @@ describe('forEachLimited', () => {
     { desc: 'more items than the limit', items: 20, limit: 4, most: 4 },
     { desc: 'one at a time', items: 5, limit: 1, most: 1 },
     { desc: 'no items', items: 0, limit: 4, most: 0 },
-  ])('$desc', async ({ items, limit, most }) => {
+  ])('runs all items, at most $most at once: $desc', async ({ items, limit, most }) => {
     const [seen, running] = [[] as number[], { now: 0, most: 0 }];
     await forEachLimited(
       Array.from({ length: items }, (_, index) => index),
@@ -86,7 +86,7 @@ describe('Semaphore', () => {
     expect(await semaphore.run(() => Promise.resolve('again'))).toBe('again');
   });
 
-  it('alone: runs when all others have ended, and keeps them waiting', async () => {
+  it('runs lone work when all other work has ended, and makes later work wait', async () => {
     const semaphore = new Semaphore(2);
     const [first, alone] = [gate(), gate()];
     const entered: string[] = [];
@@ -115,7 +115,7 @@ describe('Semaphore', () => {
     expect(entered).toEqual(['first', 'second', 'alone', 'third', 'fourth', 'again']);
   });
 
-  it('alone: nothing waits for a caller that has given up', async () => {
+  it('makes nothing wait for lone work whose caller has given up', async () => {
     const semaphore = new Semaphore(1);
     const first = gate();
     const holder = semaphore.run(() => first.promise);

@@ -91,9 +91,9 @@ describe('a header block', () => {
   it.each([
     ['plain', 0, 'text', 'text'],
     ['padded', Flag.PADDED, '\x03textpad', 'text'],
-    ['with priority', Flag.PRIORITY, '12345text', 'text'],
-    ['with padding and priority', Flag.PADDED | Flag.PRIORITY, '\x0312345textpad', 'text'],
-    ['that is only padding', Flag.PADDED, '\x03pad', ''],
+    ['sent with priority', Flag.PRIORITY, '12345text', 'text'],
+    ['sent with padding and priority', Flag.PADDED | Flag.PRIORITY, '\x0312345textpad', 'text'],
+    ['only padding', Flag.PADDED, '\x03pad', ''],
   ])('is extracted when it is %s', (_, flags, payload, text) => {
     const block = blockOf(flags | Flag.END_HEADERS | Flag.END_STREAM, Buffer.from(payload));
     expect([block.complete, block.endStream, block.streamId, block.missing]).toEqual([true, true, 3, 0]);
@@ -169,14 +169,14 @@ describe('header fields', () => {
     expect(() => new HeaderDecoder().decode(empty(most + 1))).toThrow(ProtocolError);
   });
 
-  it('are encoded as in RFC 7541, with and without an index', () => {
+  it('are decoded as RFC 7541 says, with and without an index', () => {
     const decoder = new HeaderDecoder();
     const decode = (hex: string): HeaderField[] =>
       decoder
         .decode(Buffer.from(hex.replaceAll(' ', ''), 'hex'))
-        // The entries of the static table are longer.
+        // Entries of the static table have more properties.
         .map(({ name, value }) => ({ name, value }));
-    // Static; literal with indexing; never indexed; without indexing, with an indexed name.
+    // The fields are static, literal with indexing, never indexed, and not indexed under an indexed name.
     expect(decode('83 400161 0162 10 0163 0164 01 0165')).toEqual([
       METHOD,
       field('a', 'b'),

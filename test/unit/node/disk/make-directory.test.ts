@@ -54,7 +54,7 @@ describe('a missing directory', () => {
       path: 'a'.repeat(300),
       why: /ENAMETOOLONG$/,
     },
-  ])('that is $what is not created', async ({ prepare, path, why }) => {
+  ])('$what is not created', async ({ prepare, path, why }) => {
     await prepare();
     const before = await readdir(root);
     await expect(makeDirectory(join(root, path))).rejects.toThrow(why);

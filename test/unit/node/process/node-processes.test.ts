@@ -25,7 +25,9 @@ it.each([
   [['node', '/src/dockbridge/node_modules/.bin/jest'], undefined],
   [['node', 'server.js'], undefined],
   [[], undefined],
-])('recognizes a process by %j', (words, found) => expect(asNodeProcess(5, words)).toEqual(found));
+])('the command line %j identifies the process %j', (words, found) =>
+  expect(asNodeProcess(5, words)).toEqual(found),
+);
 
 describe('the processes of this node', () => {
   let proc: string;
@@ -77,7 +79,7 @@ describe('the processes of this node', () => {
     expect(await found()).toEqual([7, 8]);
   });
 
-  it('are in our PID namespace', async () => {
+  it('are those in our PID namespace', async () => {
     await add('7', 'net:[1]', DAEMON, { spaces: { pid: 'pid:[1]' } });
     await add('8', 'net:[1]', DAEMON, { spaces: { pid: 'pid:[2]' } });
     await add('9', 'net:[1]', ['/usr/bin/kubelet'], { spaces: { pid: 'pid:[2]' } });

@@ -74,16 +74,16 @@ describe('killProcessTree', () => {
       count: 3,
     },
     {
-      desc: 'one that ignores SIGTERM',
+      desc: 'a process that ignores SIGTERM',
       script: 'trap "" TERM HUP INT; echo $$; while :; do sleep 66; done',
       count: 1,
     },
     {
-      desc: 'a name with spaces and parentheses',
+      desc: 'a process whose name has spaces and parentheses',
       script: `exec "${DIR}/a) Z (b"`,
       count: 1,
     },
-  ])('$desc', async ({ script, count }) => {
+  ])('kills $desc', async ({ script, count }) => {
     const pids = await startTree(script, count);
     leftovers.push(...pids);
     expect(await aliveOf(pids)).toEqual(pids);
@@ -91,7 +91,7 @@ describe('killProcessTree', () => {
     expect(await aliveOf(pids)).toEqual([]);
   });
 
-  it('kills and counts no process outside the tree', async () => {
+  it('kills and counts only processes that belong to the container', async () => {
     const [root, child] = (await startTree('echo $$; sleep 68 & echo $!; wait', 2)) as [number, number];
     leftovers.push(root, child);
     await expect(killProcessTree(root, (pid) => Promise.resolve(pid === child))).resolves.toBe(true);

@@ -1,7 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { collectEffects } from '../../src/harness/effects/collect';
-import { compareEffects, type EffectComparison, type EffectRow } from '../../src/harness/effects/compare-effects';
+import {
+  compareEffects,
+  type EffectComparison,
+  type EffectRow,
+} from '../../src/harness/effects/compare-effects';
 import type { SeenRuntime } from '../../src/harness/effects/effect';
 import { KNOWN } from '../../src/harness/effects/known';
 import type { ScenarioPod } from '../../src/harness/effects/effect-scenario';

@@ -51,7 +51,11 @@ const IMPORTS: readonly Probe[] = [
   ['src/fresh/probe.ts', "import '../lib/json';", 'src/fresh has no row'],
   ['src/cli/probe.ts', "import 'dockerode';", 'Only src/docker may import dockerode'],
   ['src/daemon.ts', "import '@opentelemetry/core';", 'Only src/tracing may import @opentelemetry'],
-  ['src/server/probe.ts', "import 'yaml';", 'Only src/config, src/doctor, src/harness, src/migrate may import yaml'],
+  [
+    'src/server/probe.ts',
+    "import 'yaml';",
+    'Only src/config, src/doctor, src/harness, src/migrate may import yaml',
+  ],
   [
     'src/sync/probe.ts',
     "import { RecordTable } from '../store/record-table';",

@@ -208,7 +208,7 @@ export function effectsScenario(scratch: string): readonly ScenarioPod[] {
         {
           name: 'read',
           config: {
-            // Of the devices that every node has, this is one that containers cannot open by default.
+            // Every node has this device, and containers cannot open it by default.
             devices: [{ container_path: '/dev/effects-kmsg', host_path: '/dev/kmsg', permissions: 'r' }],
           },
         },

@@ -3,11 +3,13 @@ import type { ImagesCommand } from './migrate/images';
 import type { InventoryCommand } from './migrate/inventory';
 import type { PlanCommand } from './migrate/plan';
 
-/** Adds the commands of `dockbridge migrate`, which take a node from Docker Engine to containerd or CRI-O and back. */
+/** Adds the commands of `dockbridge migrate`, which prepare the move of a node from Docker Engine to containerd or CRI-O. */
 export function addMigrateCommands(program: Command): void {
   const migrate = program
     .command('migrate')
-    .description('move this node from Docker Engine to containerd or CRI-O, and back (docs/migrating.md)');
+    .description(
+      'prepare the move of this node from Docker Engine to containerd or CRI-O (docs/migrating.md)',
+    );
   addInventory(migrate);
   addPlan(migrate);
   addImages(migrate);
@@ -108,7 +110,10 @@ function addImages(migrate: Command): void {
         'Exit code 0: all images are there; 1: an image failed; 2: the command could not begin',
     )
     .requiredOption('--to <URL>', "the target's socket, such as unix:///run/containerd/containerd.sock")
-    .option('--used', 'images of the containers of pods, running or ended (default)', false)
+    .option(
+      '--used',
+      'images of the containers of pods, running or ended; chosen if no other choice is given',
+    )
     .option('--only-local', 'images that are in no registry that the Engine knows', false)
     .option('--all', 'all images that have a name', false)
     .option('--dry-run', 'only print what would be done with each image', false)

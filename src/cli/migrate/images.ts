@@ -23,7 +23,7 @@ import { nextEndSignal } from '../end-process';
 export interface ImagesCommand {
   readonly to: string;
   readonly dockerEndpoint: string;
-  readonly used: boolean;
+  readonly used?: boolean;
   readonly onlyLocal: boolean;
   readonly all: boolean;
   readonly dryRun: boolean;

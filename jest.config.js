@@ -32,5 +32,9 @@ module.exports = {
     { ...common, ...withEngine, displayName: 'bench', testMatch: ['<rootDir>/test/bench/**/*.bench.ts'] },
   ],
   testTimeout: 60_000,
-  reporters: ['default', ...(process.env.JEST_RESULTS ? ['<rootDir>/scripts/jest-results.cjs'] : [])],
+  reporters: [
+    'default',
+    '<rootDir>/scripts/jest-still-open.cjs',
+    ...(process.env.JEST_RESULTS ? ['<rootDir>/scripts/jest-results.cjs'] : []),
+  ],
 };

@@ -76,7 +76,7 @@ export class ImageTable {
   /**
    * Removes an image.
    * @param asked the number of the question whose answer lacks the image, so that an answer to a later question can still
-   * put it. Without this number, the image is certainly gone.
+   * put it. It is omitted when the image is certainly gone.
    */
   delete(id: string, asked?: number): void {
     this.touch(id, asked);

@@ -39,7 +39,10 @@ const CREATION_TIMEOUT_MS = 30_000;
 const STALL_TIMEOUT_MS = 15 * 60_000;
 /** How long one forwarded connection may delay the other connections of its client. */
 const STUCK_MS = 30_000;
-/** Limit for connections that are not sessions. They are about to become sessions, or are being refused. */
+/**
+ * How many connections may be open in addition to the limit of sessions. They are about to become sessions, or are being
+ * refused.
+ */
 const MORE_CONNECTIONS = 100;
 /** How long a client may take to send its request. */
 const REQUEST_MS = 30_000;

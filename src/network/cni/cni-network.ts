@@ -198,11 +198,11 @@ export class CniNetwork implements NodeCni {
     return existing.has(containerId) || !this.loaded.has(containerId) || !this.isOurs(entry);
   }
 
-  /** Fails while a process uses the pod's address, which no other pod may get before that. The caller tries again. */
+  /** Fails while a process uses the pod's address, because no other pod may get this address yet. The caller tries again. */
   private async detachVanished(id: string): Promise<void> {
     if ((await this.inUse()).has(id))
       throw failedPrecondition(
-        'processes are still running in it, although the Engine does not know the pod',
+        'processes are still running in the network namespace of a pod that the Engine does not know',
       );
     await this.detach(id, 0);
   }
@@ -273,7 +273,7 @@ export class CniNetwork implements NodeCni {
         throw internal(`CNI network "${config.name}" gave pod ${pod.namespace}/${pod.name} no address`);
       this.tellUnserved(config, entry, pod);
     } catch (error) {
-      // No plugin has run yet, so only the handle needs to be undone.
+      // If no plugin has run yet, only the handle needs to be undone.
       if (!begun) await this.cache.remove(entry).catch(() => undefined);
       await this.undo(id, pid);
       throw error;

@@ -105,7 +105,8 @@ export interface PluginRun {
 }
 
 /**
- * Runs a plugin once, in a process group of its own, and kills what remains of the group at the end.
+ * Runs a plugin once, in a process group of its own. The whole group is killed if the plugin takes too long, writes too much
+ * or is aborted.
  * @returns the plugin's standard output.
  * @throws CniPluginError naming the plugin when it fails, writes too much or takes too long; the signal's reason when it was
  * aborted.

@@ -12,8 +12,8 @@ import { familiarName, type ImageReference } from '../../translate/image/referen
 import { explainPullFailure } from './pull-failure';
 
 /**
- * Limit of concurrent pulls in the Engine, which loads three layers at a time for all pulls together. Further pulls wait
- * without a deadline.
+ * Limit of concurrent pulls in the Engine, which downloads three layers at a time for all pulls together. Further pulls
+ * wait without a deadline.
  */
 const MAX_PULLS = 32;
 /** Limit of concurrent look-ups of the node's credentials. It is low, because each look-up may start a process. */
@@ -67,7 +67,7 @@ export class ImagePulls {
   }
 }
 
-/** Returns a hash of credentials, because a heap dump or an error may show the keys of a map. */
+/** Returns a hash of credentials for the key of a map. A heap dump or an error may show such keys. */
 function fingerprint(auth: EngineAuth | undefined): string {
   return createHash('sha256')
     .update(JSON.stringify(auth ?? null))
@@ -103,9 +103,9 @@ export class SharedMovement {
 
 /**
  * Pulls an image as long as bytes or statuses change, however slowly.
- * @throws UNAVAILABLE if nothing has changed for the deadline. The deadline is ten times as long once all layers are
- * downloaded. While the layers wait behind those of other pulls, it is twice as long, and the progress of any pull
- * counts.
+ * @throws UNAVAILABLE if nothing has changed until the deadline has passed. The deadline is ten times as long after all
+ * layers are downloaded. While the layers wait behind those of other pulls, it is twice as long, and the progress of any
+ * pull counts.
  */
 export async function pullWhileItMoves(
   docker: DockerClient,

@@ -432,7 +432,7 @@ describe('a pod that vanished', () => {
     await until(() => told.length === 1);
     expect(told[0]?.[2]).toEqual({
       ...{ sandbox: 'c1', inMs: 1_000 },
-      error: 'processes are still running in it, although the Engine does not know the pod',
+      error: 'processes are still running in the network namespace of a pod that the Engine does not know',
     });
     expect(await network.livingSandboxes()).toEqual(new Set(['c1']));
     expect(story).toHaveLength(2);

@@ -26,8 +26,8 @@ export class ImageTable {
   }
 
   /**
-   * Returns a number that the caller takes before asking the Engine. When the answer arrives, `isNewerThan` compares this
-   * number with the image's last change. It grows with every question and every change.
+   * Returns a number that the caller notes before it asks the Engine. When the answer arrives, `isNewerThan` compares this
+   * number with the image's last change. The number grows with every question and every change.
    */
   ask(): number {
     return ++this.changes;

@@ -62,7 +62,7 @@ export interface SandboxRecord extends EngineContainerRecord {
   readonly networkMode: string;
   /** Whether the pod's network is set up. False until the setup ends, after the pod's stop, and if the setup failed. */
   readonly networkReady: boolean;
-  /** Whether a stop or removal of the pod has begun. From then on, nothing starts in the pod, even if that call fails. */
+  /** Whether a stop or removal of the pod has begun. From then on, nothing starts in the pod, even if the stop fails. */
   readonly stopping: boolean;
   readonly namespaces: NamespaceModes;
   readonly hostname: string;

@@ -30,7 +30,7 @@ export interface ClientStreams {
   readonly stdout: Writable | undefined;
   readonly stderr: Writable | undefined;
   readonly sizes: TerminalSizes;
-  /** Fires when the client has disconnected, was idle for too long, or the server closes. */
+  /** Fires when the client has disconnected, has been idle or has read nothing for too long, or when the server closes. */
   readonly gone: AbortSignal;
 }
 

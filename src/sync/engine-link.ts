@@ -49,7 +49,7 @@ export interface EngineLinkParts {
 export class EngineLink {
   private readonly dated = new DatedLinkState({ ready: false, reason: 'Docker Engine has not answered yet' });
   private synced = false;
-  /** Whether every container of the Engine is in `store.listed` or in a table of the store. */
+  /** Whether every container of the Engine is in one of the store's tables, `store.listed` included. */
   private listed = false;
   /** Whether the listed containers are being inspected. */
   private inspecting = false;

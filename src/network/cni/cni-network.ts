@@ -71,7 +71,7 @@ export class CniNetwork implements NodeCni {
   private held = new Set<string>();
   /** Pods of this network that are not in the cache, with the facts that the Engine and the kernel report about them. */
   private readonly unfiled = new Map<string, UnfiledPod>();
-  /** Pods that were in the cache at the start. Only these may be gone; pods that were added later exist. */
+  /** Pods that were in the cache at the start. Only these can be garbage, because pods that were added later exist. */
   private loaded: ReadonlySet<string> = new Set();
   private orphansGone: Promise<boolean> = Promise.resolve(true);
   private tidy: Promise<void> = Promise.resolve();
@@ -259,7 +259,7 @@ export class CniNetwork implements NodeCni {
     let begun = false;
     try {
       // The preparations for ADD run in parallel, because the handle costs a fork. `put` follows the check for port conflicts
-      // without an await in between. So if two pods want the same port, one of them sees the other's.
+      // without an await in between. So if two pods want the same port, one of them sees the other's entry.
       const [, , loopbackUp] = await allSettled([
         this.cache.put(entry),
         this.handles.hold(id, pid),

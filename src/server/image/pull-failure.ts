@@ -84,8 +84,8 @@ async function explain(
   if (told === 404) return because('NOT_FOUND', await whatIsMissing(reference, ask), told);
   const known = told ?? (await registryStatus);
   signal.throwIfAborted();
-  // A registry answers 401 to any anonymous request. Unless the Engine also got an answer, 401 says nothing about the
-  // request's credentials.
+  // A registry that requires credentials answers 401 to any anonymous request. Unless the Engine also got an answer in
+  // time, 401 says nothing about the credentials of the pull.
   const status = told === undefined && known === 401 && limit.aborted ? undefined : known;
   switch (status) {
     case 401:

@@ -38,9 +38,9 @@ const PROBE_MS = 250;
 const MAX_ID = 2 ** 31 - 1;
 
 /**
- * SPDY/3.1 framing over any duplex stream. It knows nothing about the content of the streams. Send windows are not
- * honoured, because the only peers, which use Go's spdystream, never open them. The transport's own back-pressure limits
- * both directions.
+ * SPDY/3.1 framing over any duplex stream. It knows nothing about the content of the streams. Send windows are ignored,
+ * because all peers use Go's spdystream, which never enlarges them. The transport's own back-pressure limits both
+ * directions.
  */
 export class SpdyConnection {
   private readonly streams = new Map<number, SpdyStream>();

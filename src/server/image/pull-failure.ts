@@ -24,9 +24,9 @@ type Ask = (name: string) => Promise<Answer>;
 
 /**
  * Finds the cause of a failed pull: name, tag, platform, credentials, rights or network (ADR 0014). The cause is decided
- * by three HTTP statuses, because each of them may be 500 for any failure: that of the Engine's request for the manifest,
- * that of the pull, and that of the registry's own answer. It is never decided by an error's text. The text differs
- * between Engines and registries and is only passed on.
+ * by three HTTP statuses: that of the Engine's request for the manifest, that of the pull, and that of the registry's own
+ * answer. Three are needed, because each of them may be 500 for any failure. The texts of errors differ between Engines and
+ * registries, so they are only passed on and never decide.
  */
 export async function explainPullFailure(
   docker: DockerClient,

@@ -125,10 +125,7 @@ describe('the network of a node', () => {
       [
         'warn',
         'Ignoring an invalid CNI configuration',
-        {
-          reason: `${join(node.confDir, '00-broken.conflist')}: is not a JSON object`,
-          path: join(node.confDir, '10-net.conflist'),
-        },
+        { reason: `${join(node.confDir, '00-broken.conflist')}: is not a JSON object` },
       ],
       ['info', 'CNI network is ready', { network: 'net' }],
     ]);

@@ -78,7 +78,10 @@ describe('a pull', () => {
     jest.advanceTimersByTime(10 * DEADLINE - 1);
     expect(await isOver(failed)).toBe(false);
     jest.advanceTimersByTime(1);
-    expect(await failed).toMatchObject({ code: 'UNAVAILABLE' });
+    expect(await failed).toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining('made no progress for 600 s') as string,
+    });
   });
 
   describe('that waits behind others', () => {
@@ -109,7 +112,10 @@ describe('a pull', () => {
       jest.advanceTimersByTime(2 * DEADLINE - 1);
       expect(await isOver(second.failed)).toBe(false);
       jest.advanceTimersByTime(1);
-      expect(await second.failed).toMatchObject({ code: 'UNAVAILABLE' });
+      expect(await second.failed).toMatchObject({
+        code: 'UNAVAILABLE',
+        message: expect.stringContaining('made no progress for 180 s') as string,
+      });
     });
 
     it('is cancelled after the plain deadline once one of its layers has its turn', async () => {

@@ -60,7 +60,7 @@ describe('ControlSocket', () => {
     expect(await rejectionOf(asked())).toBe('INTERNAL the Engine is away');
   });
 
-  it('does not exist when no daemon runs', async () => {
+  it('cannot be asked to hand over when no daemon listens', async () => {
     expect(await askToHandOver(path())).toBeUndefined();
   });
 

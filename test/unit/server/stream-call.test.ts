@@ -127,7 +127,7 @@ describe('wrapStream', () => {
     expect(await read()).toEqual(['UNAVAILABLE no Engine']);
   });
 
-  it('sends headers before any message once the handler is at work', async () => {
+  it('sends headers as soon as the handler runs, before any message', async () => {
     let begun = false;
     const go = gate();
     handler = () => {
@@ -144,7 +144,7 @@ describe('wrapStream', () => {
     expect(await read(call)).toEqual(['a', 'OK OK']);
   });
 
-  it('fires the signal of a waiting handler and ends it when the client cancels', async () => {
+  it('ends a waiting handler by its signal when the client cancels', async () => {
     const seen = gate<unknown>();
     handler = (_, { signal }) =>
       (async function* () {
@@ -177,8 +177,8 @@ describe('wrapStream', () => {
         }
       })();
     const stalled = await StalledClient.open(server.socketPath, RUNTIME_SERVICE.StreamContainers.path);
-    // Another client of the same server gets a thousand messages meanwhile, which takes longer than the
-    // stalled client's would.
+    // In the meantime another client of the same server receives a thousand messages. This takes longer than
+    // sending as many to the stalled client would.
     const call = open();
     let taken = 0;
     await new Promise((resolve) => call.on('data', () => taken++).on('end', resolve));

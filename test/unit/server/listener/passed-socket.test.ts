@@ -54,7 +54,7 @@ describe('passedPath', () => {
 });
 
 describe('listensAt', () => {
-  it('compares with our own path under any of its names', async () => {
+  it('returns true for our own path under any of its names, and otherwise the path of the socket', async () => {
     await symlink('socket:[24680]', join(proc, 'self/fd/4'));
     expect(await listensAt(4, '/var/run/cri-dockerd.sock', proc)).toBe(true);
     expect(await listensAt(4, '/run/dockbridge.sock', proc)).toBe('/run/cri-dockerd.sock');

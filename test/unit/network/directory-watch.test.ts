@@ -110,7 +110,7 @@ describe('DirectoryWatch', () => {
       expect(watches.map(({ path, options }) => [path, options])).toEqual([[root, { persistent: false }]]);
       expect(jest.getTimerCount()).toBe(0);
       const timers = jest.spyOn(globalThis, 'setTimeout');
-      // A burst is one change, and keeps no process alive.
+      // A burst of events is one change, and its timer keeps no process alive.
       for (let time = 0; time < 3; time++) watches[0]?.poke();
       expect(timers.mock.results.map(({ value }) => (value as NodeJS.Timeout).hasRef())).toEqual([false]);
       timers.mockRestore();
@@ -154,7 +154,7 @@ describe('DirectoryWatch', () => {
     it.each([
       ['ENOENT', 50],
       ['ENOSPC', 5_000],
-    ])('checks again after a failure with %s in %d ms', async (code, ms) => {
+    ])('after a failure with %s, checks again after %d ms', async (code, ms) => {
       failing(code);
       await watch.start();
       await isToldAfter(ms);

@@ -307,7 +307,7 @@ it('the replay says which calls it cannot replay', async () => {
   ]);
 });
 
-it('an image given by name stays a name', async () => {
+it('the replay names an image by the name that the tape gives', async () => {
   const image = { image: 'busybox:1', user_specified_image: 'busybox:1' };
   const tape = await recorded(a, async (call) => walk(call, 'web', { image }));
   await replayed(tape);

@@ -50,7 +50,7 @@ function differences(a: readonly Call[], b: readonly Call[]): Difference[] {
 
 const LIFE = ['CONTAINER_CREATED', 'CONTAINER_RUNNING', 'CONTAINER_EXITED', 'NOT_FOUND'].map(status);
 
-describe('a life that goes back is a difference, even if both sides went through the same states:', () => {
+describe('a life that goes back is a difference, whatever the other side has seen:', () => {
   it('a container that is not found and is alive again later', () => {
     const b = [status('CONTAINER_RUNNING'), status('NOT_FOUND'), ...LIFE.slice(1)];
     expect(differences(LIFE, b)).toContainEqual({

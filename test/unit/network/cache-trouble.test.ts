@@ -53,7 +53,7 @@ describe('a CNI cache that cannot be written', () => {
     expect(await readdir(results())).toEqual(['net-c1-eth0']);
   });
 
-  it('does not prevent a start if it has a half-written file that cannot be removed', async () => {
+  it('does not keep dockbridge from starting if it has a half-written file that cannot be removed', async () => {
     // Removing this directory as a file fails, as removing any file fails on a read-only disk.
     await mkdir(join(results(), '.net-c2-eth0.dockbridge'));
     await reopen();

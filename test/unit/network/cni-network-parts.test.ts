@@ -132,7 +132,7 @@ describe('the directory of handles', () => {
     await other.close();
   });
 
-  it('does not prevent a start if it cannot be prepared', async () => {
+  it('does not keep dockbridge from starting if it cannot be prepared', async () => {
     jest.spyOn(node.namespaces, 'prepare').mockRejectedValue(new Error('EROFS'));
     await reopen();
     expect(told).toEqual([

@@ -260,7 +260,7 @@ describe('a pod on a CNI network', () => {
     expect(await cached()).toEqual(['net-stranger-eth0']);
   });
 
-  it('whose sandbox vanished is freed as soon as the plugins can', async () => {
+  it('whose sandbox vanished is freed as soon as its plugins succeed', async () => {
     await network.attach(sandbox('c1'), pod());
     await node.plugin(
       'two',

@@ -40,7 +40,7 @@ describe('DirectoryWatch', () => {
       jest.advanceTimersByTime(4_999);
       expect([jest.getTimerCount(), changes]).toEqual([1, 0]);
       jest.advanceTimersByTime(1);
-      await until(() => changes === 1, 'the look');
+      await until(() => changes === 1, 'the poll');
       expect(jest.getTimerCount()).toBe(1);
       watch.close();
       expect(jest.getTimerCount()).toBe(0);
@@ -70,10 +70,10 @@ describe('DirectoryWatch', () => {
     await mkdir(join(root, 'new'));
     await rename(join(root, 'net.d'), join(root, 'old'));
     await rename(join(root, 'new'), join(root, 'net.d'));
-    await until(() => changes > before, 'the exchange');
+    await until(() => changes > before, 'the replacement');
     before = changes;
     await writeFile(join(root, 'net.d/10.conf'), '{}');
-    await until(() => changes > before, 'the file in the new one');
+    await until(() => changes > before, 'the file in the new directory');
   });
 
   describe('with watches that the test controls', () => {

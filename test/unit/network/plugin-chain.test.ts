@@ -53,7 +53,7 @@ describe('a chain of plugins', () => {
     expect((await node.calls()).at(-1)?.input).not.toHaveProperty('prevResult');
   });
 
-  it('stops a DEL at the first failure, because later resources may still be in use', async () => {
+  it('stops a DEL at the first failure, because that plugin may still use what the plugins before it provide', async () => {
     await node.plugin('one', '');
     await node.plugin('two', 'exit 3');
     expect(await rejectionOf(chain.del(network(['one', 'two']), ATTACHMENT, undefined))).toBe(

@@ -52,7 +52,7 @@ describe('ControlSocket', () => {
     expect(await asked()).toEqual([STEP, { ...STEP, outcome: 'failed' }]);
   });
 
-  it('reports a failure as a failure', async () => {
+  it('passes the error of a failed hand-over on to the caller', async () => {
     await open(async function* () {
       yield STEP;
       await Promise.reject(new Error('the Engine is away'));

@@ -98,12 +98,15 @@ describe('wrapStream', () => {
       },
       ['a', 'NOT_FOUND no such thing'],
     ],
-  ])('answers the code of the error when the handler throws after it %s', async (_, throwing, expected) => {
-    handler = throwing;
-    expect(await read()).toEqual(expected);
-    expect(reports).toMatchObject([{ code: 'NOT_FOUND' }]);
-    expect(getEventListeners(closing.signal, 'abort')).toEqual([]);
-  });
+  ])(
+    'answers with the code of the error when the handler throws after it %s',
+    async (_, throwing, expected) => {
+      handler = throwing;
+      expect(await read()).toEqual(expected);
+      expect(reports).toMatchObject([{ code: 'NOT_FOUND' }]);
+      expect(getEventListeners(closing.signal, 'abort')).toEqual([]);
+    },
+  );
 
   it('answers INTERNAL for a bug, and logs it', async () => {
     handler = () => {

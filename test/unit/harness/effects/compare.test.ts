@@ -41,7 +41,7 @@ describe('two runtimes', () => {
     expect(counts).toEqual({ same: 2, explained: 0, differs: 0 });
   });
 
-  it('differ in values, in rows of one side only, and in members of sets, and equal rows are joined', () => {
+  it('differ in values, in rows of one side only, and in members of sets, with one row for equal containers', () => {
     const a = { uid: '0', umask: '0022', caps: ['A', 'B'] };
     const b = { uid: '1', caps: ['B', 'C', 'D'] };
     const { rows, counts } = compareEffects(

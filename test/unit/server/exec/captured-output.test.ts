@@ -42,7 +42,7 @@ describe('CapturedOutput', () => {
     }
   });
 
-  it('silently drops output that no CRI message could carry', () => {
+  it('silently drops output that does not fit into a CRI message', () => {
     const mebibyte = Buffer.alloc(1 << 20, 'x');
     const output = new CapturedOutput(new OutputBudget());
     for (let index = 0; index < 20; index++) {

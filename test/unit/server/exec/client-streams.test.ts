@@ -207,7 +207,7 @@ describe('ClientOutput', () => {
     await output.put(2, PIECE, open);
   });
 
-  it("shares the memory of all sessions, except for each session's own part", async () => {
+  it('has memory of its own, and beyond that shares a limit with all sessions', async () => {
     const all = new Backlog(LIMITS);
     const hurried = AbortSignal.abort();
     const outputs = [1, 2, 3].map(() => new ClientOutput(slowClient(), hurried, all));

@@ -35,7 +35,7 @@ describe('started commands', () => {
     await until(() => found === count, `${count} files`);
   }
 
-  it('are recorded until they end as files in a directory that only root may read', async () => {
+  it('are recorded as files in a directory that only root may read, until they end', async () => {
     const commands = await open();
     expect([commands.left, (await stat(directory)).mode & 0o777]).toEqual([[], 0o700]);
     const forget = commands.note(COMMAND);

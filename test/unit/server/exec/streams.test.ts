@@ -162,7 +162,7 @@ describe('a command of a client', () => {
     expect([calls, forgotten]).toEqual([[], ['e']]);
   });
 
-  it('fails because its container has ended if the Engine no longer knows the command', async () => {
+  it('fails if the Engine no longer knows it, and the error says that the container has ended', async () => {
     docker.inspectExec = () => Promise.reject(new EngineError('NOT_FOUND', 404, 'no such exec'));
     const code = begin();
     await settle();

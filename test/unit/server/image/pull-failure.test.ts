@@ -69,7 +69,7 @@ describe('a failed pull', () => {
     },
   );
 
-  it('is blamed on the tag alone when the repository has another', async () => {
+  it('is blamed on the tag alone when the repository has another tag', async () => {
     const manifests: Manifests = (name) => (name === 'r.io/app:latest' ? {} : 404);
     expect((await explain('r.io/app:1', engineError(404), manifests)).message).toMatch(
       /r\.io\/app has no tag 1 /,
@@ -116,7 +116,7 @@ describe('a failed pull', () => {
     }
   });
 
-  it('from a registry that accepts connections and never answers is explained after one second for all questions', async () => {
+  it('from a registry that accepts connections but never answers is explained after one second in total', async () => {
     const knocked = gate();
     const server = createServer().on('connection', () => knocked.resolve());
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

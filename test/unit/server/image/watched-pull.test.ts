@@ -90,7 +90,7 @@ describe('a pull', () => {
       return { first: first!, second: second! };
     };
 
-    it('waits for as long as those move, however long', async () => {
+    it('waits for as long as the others move, however long', async () => {
       const { first, second } = two();
       for (let bytes = 0; bytes < 10; bytes++) {
         jest.advanceTimersByTime(DEADLINE - 1);

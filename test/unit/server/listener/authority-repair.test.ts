@@ -147,7 +147,7 @@ describe('clients of all kinds', () => {
     for (const client of modern) client.close();
   });
 
-  it('may be idle, because grpc-js answers their pings before any call', async () => {
+  it('may be idle, and grpc-js answers their pings even before their first call', async () => {
     const client = rawClient();
     client.greet();
     await client.ping();

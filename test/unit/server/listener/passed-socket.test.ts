@@ -43,7 +43,7 @@ describe('passedPath', () => {
     ['has no name', 'socket:[1234]', ''],
     ['belongs to another network namespace', 'socket:[99]', ''],
     ['is not a socket', '/dev/null', ''],
-  ])('returns the path, or an empty text, of a descriptor that %s', async (_what, target, path) => {
+  ])('returns the path, or an empty text, for a descriptor that %s', async (_what, target, path) => {
     await symlink(target, join(proc, '7/fd/3'));
     expect(await passedPath(7, proc)).toBe(path);
   });

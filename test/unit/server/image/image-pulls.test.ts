@@ -83,7 +83,7 @@ describe('simultaneous pulls of one image', () => {
     expect(await engineCalls(undefined, undefined)).toEqual([undefined]);
   });
 
-  it('are separate if their password or user differs or one has none', async () => {
+  it('are separate if their users or passwords differ, or if one has no credentials', async () => {
     const other = { ...ANN, password: 'b' };
     const given = await engineCalls(ANN, BOB, other, undefined);
     expect(given).toHaveLength(4);

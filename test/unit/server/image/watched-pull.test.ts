@@ -40,7 +40,7 @@ function pulling(
   return { end, done, failed, say: (message: EngineProgress) => say(message) };
 }
 
-/** A cancelled pull is rejected in the turn of its timer. Returns whether that has happened. */
+/** Returns whether the pull has failed. A cancelled pull fails in the turn of its timer. */
 const isOver = (failed: Promise<unknown>): Promise<boolean> =>
   Promise.race([failed.then(() => true), jest.advanceTimersByTimeAsync(0).then(() => false)]);
 
@@ -93,7 +93,7 @@ describe('a pull', () => {
       return { first: first!, second: second! };
     };
 
-    it('waits for as long as those move, however long', async () => {
+    it('waits for as long as the others move, however long', async () => {
       const { first, second } = two();
       for (let bytes = 0; bytes < 10; bytes++) {
         jest.advanceTimersByTime(DEADLINE - 1);
@@ -104,7 +104,7 @@ describe('a pull', () => {
       expect(await second.failed).toBeUndefined();
     });
 
-    it('is cancelled after one that stalls', async () => {
+    it('is cancelled later than the stalled pull that it waits for', async () => {
       const { first, second } = two();
       first.say(at('Downloading', 1));
       jest.advanceTimersByTime(DEADLINE);

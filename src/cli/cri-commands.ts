@@ -208,7 +208,7 @@ function proxied(command: Command): Command {
 function busybox(): Option {
   return new Option(
     '--busybox <REF>',
-    'with --effects: the image of the containers; a runtime that lacks it pulls it',
+    'for effects and diff --effects: the image of the containers; a runtime that lacks the image pulls it',
   ).default(BUSYBOX);
 }
 

@@ -95,7 +95,7 @@ async function judgedPod(
   return judgePod({ ...trial, kubeletRuns: processes.some(({ name }) => name === 'kubelet') });
 }
 
-/** Runs one pod through CRI, and removes it in any case. */
+/** Runs one pod through CRI, and removes it even if a step fails. */
 async function tryPod(endpoint: string, image: string): Promise<Omit<PodTrial, 'kubeletRuns'>> {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
   const client = new CriClient(endpoint);
@@ -103,7 +103,7 @@ async function tryPod(endpoint: string, image: string): Promise<Omit<PodTrial, '
     client.call(method, request, Math.min(ms ?? CALL_MS, CALL_MS));
   let failure: PodTrial['failure'];
   const onFailure = (step: string, error: unknown): void => {
-    // Only the first failure counts. Later failures come from removing things that were never created.
+    // Only the first failure counts. Later failures come from removing the pod and may be its consequences.
     failure ??= { step, message: messageOf(error) };
   };
   try {

@@ -231,7 +231,7 @@ function calls({ calls: { inFlight, oldest, engine: lanes } }: StatusReport): st
     inFlight === 0 ? 'No CRI call is in flight.' : `CRI calls in flight: ${inFlight}, the slowest first`,
     ...table(shown),
     ...(more > 0 ? [`  and ${more} more`] : []),
-    lanes.length === 0 ? 'No call of the Engine is in flight.' : 'Calls of the Engine, by kind',
+    lanes.length === 0 ? 'No call to the Engine is in flight.' : 'Calls to the Engine, by kind',
     ...table(ofEngine),
   ];
 }

@@ -38,7 +38,7 @@ export function byHand(becomes: string, advice: string): Outcome {
   return { severity: 'change', becomes, advice, isPlanned: false };
 }
 
-/** A setting whose effect is lost, which concerns some nodes. */
+/** A setting whose effect is lost, which matters only on some nodes. */
 export function lost(becomes: string, advice: string): Outcome {
   return { severity: 'review', becomes, advice, isPlanned: false };
 }

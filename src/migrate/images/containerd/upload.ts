@@ -20,7 +20,7 @@ export interface UploadOf {
   readonly size: number;
 }
 
-/** One blob on its way into containerd's content store. Requests are pipelined, because each waits for an answer. */
+/** One blob on its way into containerd's content store. A request does not wait for the answers to those before it. */
 export class Upload {
   private readonly answers: AsyncIterator<content.WriteContentResponse>;
   private waiting = 0;

@@ -140,7 +140,7 @@ describe('the name of the Node', () => {
 describe('the step clean-up', () => {
   const [command = ''] = stepOf(planFor(), 'clean-up').commands;
 
-  /** Runs the command with programs that only say how they were called. */
+  /** Runs the command with functions in place of the programs, which only print how they were called. */
   async function run(aptStatus: number): Promise<string> {
     const fakes = `
       dpkg-query() { echo "installed docker-ce"; echo "config-files docker.io"; return 1; }
@@ -177,7 +177,7 @@ describe('the settings of the kernel that only dockerd made', () => {
     ]);
   });
 
-  it('get no file when one of the node has them', () => {
+  it('get no file when files of the node already set them', () => {
     const text = Object.keys(sysctls).map((name) => `${name}=1\n`);
     expect(textsOf({ '/etc/sysctl.d/k8s.conf': text.join(''), '/etc/modules': 'br_netfilter\n' })).toEqual(
       [],
@@ -195,7 +195,7 @@ describe('a containerd that the Engine shares', () => {
     expect(stepOf(planFor(), 'images').check[0]).toContain('crictl');
   });
 
-  it('restarts with its old files when the steps are taken back', () => {
+  it('restarts with its old files when the steps are undone', () => {
     const undo = [...planFor(shared).steps].reverse().flatMap((one) => one.undo);
     const restart = undo.indexOf('systemctl restart containerd.service');
     expect(restart).toBeGreaterThan(undo.findIndex((one) => one.includes('/etc/containerd/config.toml')));

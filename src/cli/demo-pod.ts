@@ -24,7 +24,7 @@ const CONTAINERS = [
 ];
 
 /**
- * Runs one pod and prints what happens to it. Removes the pod even if a step fails.
+ * Runs one pod and prints what happens to it. Removes the pod even if an earlier step fails.
  * @returns the duration of each step in ms.
  */
 export async function runDemoPod(

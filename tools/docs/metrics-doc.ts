@@ -21,9 +21,9 @@ authentication, so do not use other interfaces than loopback. dockbridge logs a 
 not serve the pages there, and serves the node all the same.
 [monitoring.md](monitoring.md) has alerts, a dashboard, and how to scrape.
 
-\`/healthz\` answers 200 when the Engine is connected and can run pods, was read completely, and no log hangs. Otherwise it answers 503, with a line for each
-check that says why it fails. A missing CNI configuration does not make this check fail, because NetworkReady reports it, and pods on the host's
-network need no CNI. The condition RuntimeReady differs from this page in one point: it stays true while a log hangs.
+\`/healthz\` answers 200 if the Engine is connected and can run pods, dockbridge has read the Engine completely, and no log hangs. Otherwise it
+answers 503. Each check has a line, which also says why the check fails. A missing CNI configuration makes no check fail, because NetworkReady
+reports it, and pods on the host's network need no CNI. The condition RuntimeReady differs from this page in one point: it stays true while a log hangs.
 
 \`/metrics/cadvisor\` has what kubelet's page of the same name should have for the pods of a Docker node: cAdvisor's container metrics, with
 its names, labels and units. Seconds have fractions here. Scrape this page instead of kubelet's. kubelet can also ask for the

@@ -51,7 +51,7 @@ const SHIPPERS: readonly (readonly [directory: string, depth: number])[] = [
 /** The units of Docker, containerd and the CRI runtimes on top of Docker, and links to units elsewhere. These are not searched. */
 const OWN_UNITS =
   /\/(docker\.(service|socket)|cri-dockerd?\.(service|socket)|dockbridge\.service|containerd\.service)(\.d\/|$)|\.(wants|requires)\//;
-/** A call of the command, the path of the socket, or a unit that needs Docker's. `docker.io/…` is the name of a registry. */
+/** Matches a call of docker, the socket's path, or a dependency on a unit of Docker, but not `docker.io/…`, which is a registry. */
 const CALLS_DOCKER =
   /(^|[\s;&|('"`$/])(docker-compose(?!\.)|docker(?=\s+[-a-z])|docker\.sock(?!\w))|^(Requires|Wants|After|BindsTo|PartOf)\s*=.*\bdocker\.(service|socket)/;
 /** The inventory's theme `kubelet` examines these units. */
@@ -157,7 +157,7 @@ const LOG_DIRECTORIES = [
 ];
 const CONFIG_MAP = '/volumes/kubernetes.io~configmap/';
 
-/** Lists the files of ConfigMaps in containers that also see the logs of other pods: these are log shippers. */
+/** Lists the files of the ConfigMaps of log shippers. A container is one if it also mounts a directory with logs of all pods. */
 async function configMaps(node: NodeRoot, containers: readonly NodeContainer[]): Promise<string[]> {
   const sources = containers
     .map(({ Mounts }) => (Mounts ?? []).map(({ Source = '' }) => Source))

@@ -8,9 +8,9 @@ const UNCOMPRESSED = 3;
 
 /** What images need on the target, in bytes. Layers that several images share count once. */
 export interface Estimate {
-  /** What moves to the target, which stores it. */
+  /** The bytes that move to the target, which stores them. */
   readonly moved: number;
-  /** What the target needs in addition when it unpacks the images for their first containers. */
+  /** The additional bytes that the target needs when it unpacks the images for their first containers. */
   readonly unpacked: number;
 }
 

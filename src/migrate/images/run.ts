@@ -34,7 +34,7 @@ export interface Watching {
   readonly onOutcome: (outcome: Outcome) => void;
 }
 
-/** Decides for all images when CRI-O is the target. Changes nothing on it. */
+/** Decides how each image gets to CRI-O. Changes nothing there. */
 export async function decideAllForCrio(
   images: readonly ChosenImage[],
   kind: EngineKind,
@@ -94,7 +94,7 @@ async function unlessUnreachable<T>(answer: Promise<T>): Promise<T | undefined> 
   }
 }
 
-/** Decides for all images. Changes nothing on the target. */
+/** Decides how each image gets to the target. Changes nothing there. */
 export async function decideAll(
   images: readonly ChosenImage[],
   engine: EngineSide,

@@ -30,7 +30,7 @@ export async function thisOwner(selection: Selection): Promise<Owner> {
 }
 
 /**
- * Creates a lease, which keeps what a command has written from containerd's garbage collector until an image record leads to it.
+ * Creates a lease. It protects what a command has written from containerd's garbage collector until an image record leads to it.
  * If nobody deletes the lease, it ends after 24 hours.
  */
 export async function createLease(

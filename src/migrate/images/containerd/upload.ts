@@ -60,7 +60,7 @@ export class Upload {
     }
   }
 
-  /** How many bytes the store has. When this is the blob's size from the beginning, no bytes need to be sent. */
+  /** How many bytes the store has. If an upload begins with the blob's size, no bytes need to be sent. */
   get offset(): number {
     return this.at;
   }
@@ -73,7 +73,7 @@ export class Upload {
   }
 
   /**
-   * Makes the content available. Containerd compares digest and size first.
+   * Makes the content available. containerd first compares digest and size with those that `open` got.
    * @returns the digest.
    * @throws when they differ. The upload is then removed, so that the next one begins anew.
    */

@@ -140,7 +140,7 @@ describe('the name of the Node', () => {
 describe('the step clean-up', () => {
   const [command = ''] = stepOf(planFor(), 'clean-up').commands;
 
-  /** Runs the command with functions in place of the programs, which only print how they were called. */
+  /** Runs the command with programs that only say how they were called. */
   async function run(aptStatus: number): Promise<string> {
     const fakes = `
       dpkg-query() { echo "installed docker-ce"; echo "config-files docker.io"; return 1; }

@@ -255,7 +255,7 @@ export class Daemon {
     return watchdog;
   }
 
-  /** Resolves once all pods, containers and images of the Engine have been read. */
+  /** Resolves when all pods, containers and images of the Engine have been read. */
   async whenSynced(signal?: AbortSignal): Promise<void> {
     await this.engineSide.link.whenReady(signal);
   }

@@ -33,7 +33,7 @@ export const CONFIG_PLACE: ConfigPlace = {
   directory: '/etc/dockbridge/config.d',
 };
 
-/** The values from the command line, the environment and the files, with the mistakes in any of them. */
+/** The values from the files, and the mistakes in the files, the command line and the environment. */
 export interface ReadConfiguration {
   /** The files that were read, in order. */
   readonly files: readonly string[];

@@ -76,7 +76,7 @@ export class LogCopier implements ContainerLogs {
         });
         this.holdsFiles(containerId);
       } catch (error) {
-        // `follow` will meet and report the same error. The other containers must not wait until then.
+        // `follow` will meet the same error and report it. The other containers' logs are resumed now.
         const fields = { container: containerId, error: messageOf(error) };
         this.parts.logger.warn('Cannot resume a container log', fields);
       }

@@ -8,8 +8,8 @@ import { containerState } from '../translate/container/container-status';
 import type { Metrics } from './series';
 
 /**
- * Time limit in ms for the log worker's counters. The worker answers within milliseconds unless it is stuck; a scrape then
- * omits its counters.
+ * Time limit in ms for the log worker's counters. The worker usually answers within milliseconds. If it is stuck, a scrape omits its
+ * counters.
  */
 const LOGS_PATIENCE_MS = 2_000;
 
@@ -129,7 +129,7 @@ function setTotal(metric: Counter, total: number): void {
   metric.inc(total);
 }
 
-/** Sets the numbers of sandboxes and containers in each state. States without any are set to 0. */
+/** The numbers of sandboxes and containers in each state. States without any have the number 0. */
 export interface StateCounts {
   readonly sandboxes: { readonly ready: number; readonly notready: number };
   /** Counts by state. The states have CRI's names in lower case: created, running, exited, unknown. */

@@ -103,7 +103,7 @@ export interface DeviceIo {
   readonly writes: number;
 }
 
-/** The values that cAdvisor's metrics need besides usage. A value is undefined when the machine does not report it. */
+/** The values that cAdvisor's metrics need in addition to usage. A value is undefined when the machine does not report it. */
 export interface DetailReading {
   readonly usage: UsageReading;
   readonly userNanos?: Long | undefined;

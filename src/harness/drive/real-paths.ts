@@ -25,7 +25,7 @@ export interface RealPath {
 }
 
 /**
- * Returns the path to mount if it is one of the above, exists, and no link in it leads elsewhere.
+ * Returns the path to mount if it is in one of the directories or files above, exists, and no link in it leads out of them.
  * @returns undefined if a scratch file or directory must replace the path.
  */
 export async function realPath(hostPath: string): Promise<RealPath | undefined> {

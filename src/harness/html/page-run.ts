@@ -19,7 +19,7 @@ export interface PageSource {
 
 /**
  * Reads a tape: the calls that pass the filter, and all states and events.
- * @throws INVALID_ARGUMENT if it is not a regular file, because the tape is read twice; otherwise the errors of `readCalls`.
+ * @throws INVALID_ARGUMENT if `file` is not a regular file, because the tape is read twice; otherwise the errors of `readCalls`.
  */
 export async function tapeSource(file: string, filter: CallFilter): Promise<PageSource> {
   if (!(await stat(file)).isFile())

@@ -17,7 +17,7 @@ import {
 } from './options';
 import { overriddenValues, type Override } from './overrides';
 
-/** The maximum size of a file in bytes. A file with all options and their comments has a twentieth of it. */
+/** The maximum size of a file in bytes. A file with all options and their comments has less than 10 KB. */
 const MAX_FILE_BYTES = 1024 * 1024;
 const EXTENSION = '.yaml';
 

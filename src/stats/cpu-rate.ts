@@ -27,8 +27,8 @@ interface Point {
 }
 
 /**
- * Computes CPU usage from two readings. Several clients read at different intervals (kubelet every 10 s, a scraper in between),
- * so the older reading is replaced only once the newer reading is far enough from it.
+ * Computes CPU usage from two readings. Several clients read at different intervals (kubelet every 10 s, a scraper in between).
+ * A reading that comes less than 0.5 s after the newer one therefore replaces neither of the two.
  */
 export class CpuRate {
   private older: Point | undefined;

@@ -176,7 +176,7 @@ export interface TargetDetail extends DetailReading {
 }
 
 /**
- * Returns the current time in nanoseconds since the epoch, but never the same number twice, because crictl and kubelet treat
+ * Returns the current time in nanoseconds since the epoch, but never the same number twice in a row, because crictl and kubelet treat
  * two readings with equal timestamps as one.
  */
 export class ReadingClock {

@@ -44,8 +44,9 @@ export class EventStream {
   }
 
   /**
-   * Waits for at most `waitMs`, and then ends the stream. If the client ended the recorded stream, waits until as many events of the
-   * replayed pods and containers have arrived as were recorded, and returns the recorded status. Otherwise waits for the stream's own end.
+   * Waits for at most `waitMs`, and then ends the stream. If the runtime ended the recorded stream, waits for the endpoint to end this one.
+   * Otherwise waits until as many events of the replayed pods and containers have arrived as were recorded. The returned status is then
+   * the recorded one, unless the endpoint has ended the stream.
    */
   async end(call: RecordedCall, waitMs: number): Promise<Driven> {
     const wanted = (call.messages ?? []).filter(

@@ -86,7 +86,7 @@ export async function replay(source: string, tape: RecordedTape, options: Replay
       () => undefined,
       (error: unknown) => error,
     );
-    // Pods and images of running calls can be removed only when their ids are known.
+    // What a running call creates can be removed only after the call has ended.
     await waitAtMost('what is still running', END_MS, run.settled()).catch(() => undefined);
     if (failure !== undefined) throw failure as Error;
     const left = [...(await own.remove()), ...(await scratch.remove())];

@@ -8,7 +8,7 @@ import { realPath, type RealPath } from './real-paths';
 
 /** Paths in a container at which a mount is a file, even if its host path does not exist on this machine. */
 const FILES_INSIDE = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf', '/dev/termination-log'];
-/** kubelet's host path of a termination message, `…/containers/NAME/1a2b3c4d`. A container can have it at any path. */
+/** kubelet's host path of a termination message, `…/containers/NAME/1a2b3c4d`. A container can have this file at any path. */
 const TERMINATION = /\/containers\/[^/]+\/[0-9a-f]{8}$/;
 const FILE_NAME = /\.(conf|cfg|json|ya?ml|toml|crt|pem|key|sock|lock|txt|env|ini|sh|token)$/;
 
@@ -18,7 +18,7 @@ const ALL_MAY_FILE = 0o666;
 const NAME_LENGTH = 32;
 
 /**
- * The scratch directory, whose contents replace paths of the host in the requests of a replay. Each path on the tape gets its own file or
+ * The scratch directory, whose contents replace paths of the host in the requests of a replay or scenario. Each such path gets its own file or
  * directory. None of them is inside another, because creating one inside another could follow a link that a container has made.
  */
 export class Scratch {

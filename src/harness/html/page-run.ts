@@ -9,7 +9,7 @@ import { TapeCalls } from '../tape/tape-calls';
 import { Lives } from './page-lives';
 import type { PageRun } from './page-data';
 
-/** The source of a run that a page shows. Only the index is in memory. The messages are read line by line when the page is written. */
+/** The source of a run that a page shows. The messages of a tape are not kept in memory, but read line by line when the page is written. */
 export interface PageSource {
   readonly run: Omit<PageRun, 'calls'>;
   readonly calls: readonly ShownCall[];

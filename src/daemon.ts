@@ -59,7 +59,7 @@ export interface DaemonOverrides extends EngineSideOverrides {
   readonly pauseTar?: string;
   /** Path of the built program that connects inside a pod. */
   readonly dialHelper?: string;
-  /** Time limit in ms of the questions after a failed pull. A busy test machine needs more than the default. */
+  /** Time limit in ms for finding out why a pull failed. A busy test machine needs more than the default. */
   readonly pullQuestionsMs?: number | undefined;
 }
 

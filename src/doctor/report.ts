@@ -54,7 +54,7 @@ function render({ level, check, found, cure, link }: Line, width: number): strin
 }
 
 function sentence({ ok, warn, fail }: DoctorReport['summary']): string {
-  if (fail > 0) return `Something does not work: ${fail} failures, ${warn} warnings, ${ok} ok.`;
-  if (warn > 0) return `The node works, but problems are likely: ${warn} warnings, ${ok} ok.`;
+  if (fail > 0) return `Something does not work. Failures: ${fail}, warnings: ${warn}, ok: ${ok}.`;
+  if (warn > 0) return `The node works, but problems are likely. Warnings: ${warn}, ok: ${ok}.`;
   return `No problems found: ${ok} ok.`;
 }

@@ -123,7 +123,7 @@ export async function askLogs(logs: MetricSources['logs']): Promise<LogCounters 
   return asked && waitAtMost('The log counters', LOGS_PATIENCE_MS, asked).catch(() => undefined);
 }
 
-/** Sets a counter whose total is counted elsewhere. prom-client can only increase a counter, so this adds the difference. */
+/** Sets a counter whose total is counted elsewhere. prom-client can only increase a counter, so this resets the counter and adds the total. */
 function setTotal(metric: Counter, total: number): void {
   metric.reset();
   metric.inc(total);

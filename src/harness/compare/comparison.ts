@@ -46,7 +46,7 @@ export interface ComparedCall {
 }
 
 export interface CallSide {
-  /** The number of the first call, and its time in seconds since the start. */
+  /** The number of the first call, and its time in seconds since the observation began. */
   readonly n: number;
   readonly t: number;
   /** The total duration of these calls. */

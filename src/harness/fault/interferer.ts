@@ -141,7 +141,7 @@ export class Interferer {
     deliver(call, answer);
   }
 
-  /** Waits. @param ms undefined waits until the call ends. @returns whether the client still waits for an answer. */
+  /** Waits for `ms`; if undefined, until the call ends. @returns whether the client still waits for an answer. */
   async #waited({ stream, tap }: IncomingCall, ms: number | undefined): Promise<boolean> {
     const gone = new AbortController();
     const { signal } = this.#stopping;

@@ -83,7 +83,7 @@ describe('the report', () => {
         '                and that',
         '                docs/troubleshooting.md#cni',
         '',
-        'The node works, but problems are likely: 1 warnings, 1 ok.',
+        'The node works, but problems are likely. Warnings: 1, ok: 1.',
         '',
       ].join('\n'),
     );

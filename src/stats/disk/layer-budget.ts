@@ -31,8 +31,8 @@ interface Entry {
 
 /**
  * Decides when to measure which writable layer. Containers that have just started come first. After that, a changing layer is
- * measured every 10 s, and an unchanged layer down to every 2 min. A layer that takes a long time to measure is measured less often. Containers that have
- * ended are not measured anymore. Their last reading stays until they are removed.
+ * measured every 10 s, and an unchanged layer less and less often, down to every 2 min. A layer that takes a long time to measure is
+ * measured less often. Containers that have ended are not measured anymore. Their last reading stays until they are removed.
  */
 export class LayerBudget {
   private readonly entries = new Map<string, Entry>();

@@ -148,7 +148,7 @@ describe('what pods see of the Engine', () => {
     expect(unusual(withContainers(podContainer('agent', 'main', { mounts: [source] })))).toEqual([expected]);
   });
 
-  it('says nothing of mounts next to these', () => {
+  it('reports no mounts of neighbouring paths', () => {
     const mounts = ['/var/log', '/run/xtables.lock', '/var/lib/dockershim', '/var/lib/docker-data'];
     expect(unusual(withContainers(podContainer('agent', 'main', { mounts })))).toEqual([]);
   });
@@ -244,7 +244,7 @@ describe('registries', () => {
 describe('images', () => {
   const local = image('sha256:app', { RepoDigests: [] });
 
-  it('wants images carried that only the Engine has', () => {
+  it('requires a change for images that only the Engine has', () => {
     const more = { engine: engine({ images: [local], containers: [podContainer('web', 'main')] }) };
     expect(unusual(more)).toEqual(['change local-image']);
     expect(places('local-image', more)).toEqual(['image app:1']);
@@ -266,13 +266,13 @@ describe('images', () => {
     expect(unusual({ engine: engine({ images, containers: [sandbox] }) })).toEqual(['change pause-image']);
   });
 
-  it('wants the pause image that the bridge was given', () => {
+  it('wants the pause image that cri-dockerd was given', () => {
     const args = ['--pod-infra-container-image=r.example/pause:3.9'];
     const programs = [{ name: 'cri-dockerd' as const, pid: 5, args }];
     expect(unusual({ processes: { programs, socketClients: [] } })).toEqual(['change pause-image']);
   });
 
-  it("cannot tell local images in the Engine's containerd store", () => {
+  it("asks for a look if the Engine's containerd store hides which images are local", () => {
     const { info } = engine();
     const store = {
       ...info,
@@ -373,7 +373,7 @@ describe('containerd', () => {
     expect(places('containerd-cri-off', more)).toEqual(['/etc/containerd/config.toml:2']);
   });
 
-  it('promises for CRI that is turned off what a plan does with any such file', () => {
+  it('says that the plan turns CRI on and keeps a copy of the file', () => {
     const text = 'version = 3\nroot = "/x"\ndisabled_plugins = ["cri"]\n';
     const [found] = takeInventory(
       plainNode({ files: files({ ...CNI, '/etc/containerd/config.toml': text }) }),
@@ -381,7 +381,7 @@ describe('containerd', () => {
     expect(found?.advice).toContain('The plan turns CRI on and keeps a copy of the file.');
   });
 
-  it('reports a configuration that is no TOML, with the line', () => {
+  it('reports a configuration that is not TOML, with the line', () => {
     const more = { files: files({ ...CNI, '/etc/containerd/config.toml': 'version = 3\nroot = \n' }) };
     expect(unusual(more)).toEqual(['change containerd-config']);
     expect(places('containerd-config', more)).toEqual(['/etc/containerd/config.toml:2']);
@@ -403,8 +403,8 @@ describe('containerd', () => {
     ]);
   });
 
-  it("takes a containerd of which nothing is known for the node's", () => {
-    // dockerd has this file on any containerd.
+  it('assumes that a containerd of which nothing is known belongs to the node', () => {
+    // dockerd makes this directory with any containerd.
     expect(severities({ directories: { '/run/docker/containerd': ['daemon/'] } })).toEqual(['review']);
   });
 });
@@ -421,12 +421,12 @@ describe('the machine', () => {
     expect(places('ulimits', more)).toEqual([`${path}:2`, 'container main of pod default/web']);
   });
 
-  it('says nothing of limits that containerd 2 gives, too', () => {
+  it('reports no limits that containerd 2 gives, too', () => {
     const running = podContainer('web', 'main', { OpenFiles: { soft: '1024', hard: '524288' } });
     expect(unusual(withContainers(running))).toEqual([]);
   });
 
-  it('reports settings of the kernel that no file makes', () => {
+  it('reports settings of the kernel that are in no file', () => {
     const host = { ...plainNode().host, sysctls: { 'net.ipv4.ip_forward': '1' } };
     expect(unusual({ host })).toEqual(['change sysctl']);
     expect(

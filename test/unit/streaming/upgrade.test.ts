@@ -38,7 +38,10 @@ afterEach(() => {
 const execUrl = (tty: boolean): string =>
   server.execUrl({ containerId: 'c', command: ['x'], stdin: true, stdout: true, stderr: false, tty });
 
-/** Sends a request together with the data after the upgrade, as a client may that knows the answer. */
+/**
+ * Sends a request together with the data that follows the upgrade. A client may do so if it does not wait for
+ * the answer.
+ */
 async function dialWith(url: string, headers: readonly string[], early: Buffer): Promise<Socket> {
   const { port, pathname } = new URL(url);
   const socket = connect({ host: '127.0.0.1', port: Number(port) });

@@ -1,6 +1,6 @@
 import { createProgram } from '../../../src/cli/program';
 
-/** The command line's answers to words that it refuses. */
+/** Returns the first line with which the command line refuses these words. */
 async function refused(...words: string[]): Promise<string> {
   const said: string[] = [];
   const program = createProgram();

@@ -36,7 +36,7 @@ function impatient(ms: number): DockerodeClient {
 
 const CREATE_BODY = { Image: 'x', HostConfig: {} } as Parameters<DockerClient['createContainer']>[1];
 
-/** Every call, with arguments that would change the path if they were not escaped. */
+/** Calls of the client. Some arguments would change the path if they were not escaped. */
 const CALLS: Record<
   string,
   [call: (docker: DockerClient, signal?: AbortSignal) => Promise<unknown>, request: string]
@@ -211,6 +211,14 @@ describe('answers', () => {
   });
 });
 
+it('a call uses the time limit that is set when it begins', async () => {
+  let ms = 30_000;
+  const docker = new DockerodeClient({ endpoint: engine.endpoint, requestTimeoutMs: () => ms });
+  engine.answers(hang);
+  ms = 100;
+  await expect(docker.info()).rejects.toThrow(/100 ms/);
+});
+
 describe('containers', () => {
   it('are created with name and body, and the id is returned', async () => {
     engine.answers(reply(201, { Id: 'abc', Warnings: [] }));
@@ -226,14 +234,6 @@ describe('containers', () => {
     await client.startContainer('id');
     await client.stopContainer('id', 5);
     expect((await engine.exchange(1)).query.get('t')).toBe('5');
-  });
-
-  it('use the time limit that is set at the moment of the call', async () => {
-    let ms = 30_000;
-    const docker = new DockerodeClient({ endpoint: engine.endpoint, requestTimeoutMs: () => ms });
-    engine.answers(hang);
-    ms = 100;
-    await expect(docker.info()).rejects.toThrow(/100 ms/);
   });
 
   it('may take their grace period in addition to the time limit when they stop', async () => {

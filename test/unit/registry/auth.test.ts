@@ -44,7 +44,7 @@ describe('toEngineAuth', () => {
     },
     { desc: 'an identity token', auth: { identity_token: 'i' }, engine: { identitytoken: 'i' } },
     { desc: 'a registry token', auth: { registry_token: 'r' }, engine: { registrytoken: 'r' } },
-  ])('$desc', ({ auth, engine }) => {
+  ])('translates $desc', ({ auth, engine }) => {
     expect(toEngineAuth(decoded('AuthConfig', auth))).toEqual(engine);
   });
 

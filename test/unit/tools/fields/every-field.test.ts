@@ -90,7 +90,7 @@ describe('every field of a request', () => {
     const value = VALUES[keyOf(place)] ?? sample(place.way.at(-1)!);
     return differentFields(place.root, requestFor(place), requestFor(place, value));
   };
-  /** Fields that distinguish objects, or belong to no object of their own. */
+  /** Returns whether the field is part of a new object's contents, and not of its identity. */
   const isContent = ({ root, way }: Place): boolean =>
     root !== 'UpdateContainerResourcesRequest' &&
     !way.some(
@@ -136,7 +136,7 @@ describe('every field of a request', () => {
     expect(fieldsThatDiffer(place)).toEqual([]);
   });
 
-  it('of sandbox_config has no effect on a container, except for those in its row', () => {
+  it('below sandbox_config has no effect on a container, except for those that its row names', () => {
     const [row] = FIELDS.filter(
       ({ parent, name }) => parent === 'CreateContainerRequest' && name === 'sandbox_config',
     );

@@ -21,7 +21,7 @@ import { V2Machine } from './support/v2-machine';
 const ID = engineId('c1');
 const VALUES = { hugepages: { '2MB': '4096' }, unified: { 'memory.high': '5', 'memory.oom.group': '1' } };
 
-describe('kernel values on cgroup v2', () => {
+describe('kernel values', () => {
   let machine: V2Machine;
   beforeEach(() => {
     machine = new V2Machine(ID, 42, ['hugetlb.2MB.max', 'memory.high', 'memory.oom.group']);

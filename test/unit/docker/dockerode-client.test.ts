@@ -247,7 +247,7 @@ describe('containers', () => {
     expect(engine.exchanges).toHaveLength(1);
   });
 
-  it('have a removal that is under way awaited', async () => {
+  it('count as removed only when a removal that is already under way has ended', async () => {
     const gone = reply(404, { message: 'No such container' });
     engine.answers(reply(409, { message: 'removal of container id is already in progress' }), hang, gone);
     const removal = client.removeContainer('id');
@@ -267,7 +267,7 @@ describe('containers', () => {
     await expect(client.removeContainer('id')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
   });
 
-  it('are removed successfully if the wait begins too late, and the wait ends if it hangs', async () => {
+  it('are removed successfully if they go before the wait begins, and the wait ends at the time limit', async () => {
     engine.answers(reply(409, {}), reply(404, { message: 'No such container' }), reply(409, {}), hang);
     await client.removeContainer('id');
     await expect(impatient(100).removeContainer('id')).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });

@@ -7,7 +7,7 @@ import { LogRoom } from './support/log-room';
 const numbered = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, i) => `line ${from + i}`);
 
-describe('a link to the spool in place of a log, as cri-dockerd leaves it', () => {
+describe("cri-dockerd's link to the spool in place of a log", () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
   let logs: LogCopier;
@@ -152,7 +152,7 @@ describe('a link to the spool in place of a log, as cri-dockerd leaves it', () =
   });
 });
 
-describe('our log after a hand-over, which is a link', () => {
+describe('our log that a hand-over has made a link', () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
   const handedOver = (): string => `${room.logPath}.20261128-100000`;

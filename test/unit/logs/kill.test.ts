@@ -174,7 +174,7 @@ describe('SpoolCopy', () => {
 
   for (const kubelet of ['renames back', 'is gone too', 'renames back late'] as const) {
     for (const moment of ['before', 'halfway', 'after'] as const) {
-      it(`writes every line once after a kill at any change (${moment}), if kubelet ${kubelet}`, async () => {
+      it(`writes every line once after a kill at any change (moment: ${moment}), if kubelet ${kubelet}`, async () => {
         for (let fatal = 1; ; fatal++) {
           const { deaths } = await tell([fatal], moment, kubelet);
           if (deaths === 0) break;

@@ -49,7 +49,7 @@ describe('toEngineAuth', () => {
   });
 
   it.each([base64('secret'), '%%%'])(
-    'refuses auth without a colon, and does not repeat the secret',
+    'refuses auth that is not base64 of user:password, without repeating it: %s',
     (auth) => {
       const message = thrownBy(() => toEngineAuth(decoded('AuthConfig', { auth })));
       expect(message).toBe('INVALID_ARGUMENT auth.auth: is not base64 of user:password');

@@ -40,7 +40,7 @@ const KNOWS = JSON.stringify({
 });
 
 describe('RegistryCredentials', () => {
-  it('are read from other files after other files are named', async () => {
+  it('are read from the new files when the list of files changes', async () => {
     let files = [await config('other', '{"auths":{}}')];
     const credentials = new RegistryCredentials(() => files, silentLogger);
     expect(await credentials.find(IMAGE, signal)).toBeUndefined();
@@ -213,5 +213,5 @@ describe('registryHost', () => {
     ['http://r.io/path', 'r.io'],
     ['index.docker.io', 'docker.io'],
     ['https://index.docker.io/v1/', 'docker.io'],
-  ])('%s is %s', (address, host) => expect(registryHost(address)).toBe(host));
+  ])('of %s is %s', (address, host) => expect(registryHost(address)).toBe(host));
 });

@@ -122,7 +122,7 @@ describe('a client of the streaming server', () => {
     (await execOverSpdy(execUrl())).client.close();
   });
 
-  it('loses its oldest connection when it has more than the session limit plus a hundred', async () => {
+  it('loses its oldest connection when it has more connections than the session limit plus a hundred', async () => {
     const { execUrl } = bound(await listen({ placeLimits: { all: 2, each: 2 } }));
     const { port } = new URL(execUrl());
     const dial = async (): Promise<Socket> => {

@@ -62,7 +62,7 @@ describe('deleteLeases', () => {
     ['all', 'used', true],
     ['only-local', 'used', true],
   ] as const)(
-    'after an interrupted --%s, a successful --%s keeps its lease: %s',
+    'after an interrupted --%s, a successful --%s keeps the lease of the interrupted command: %s',
     async (theirs, own, kept) => {
       expect(await isKept({ ...other, selection: theirs }, own)).toBe(kept);
     },

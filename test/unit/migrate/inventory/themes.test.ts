@@ -31,7 +31,7 @@ const withContainers = (...containers: ReturnType<typeof container>[]): Partial<
   engine: engine({ containers }),
 });
 
-describe('the kind of the node', () => {
+describe('the inventory of the kind of the node', () => {
   it('forbids the move of a node whose kubelet is a container', () => {
     expect(unusual(withContainers(container('kubelet'), container('kube-proxy')))).toEqual([
       'block kubelet-in-docker',
@@ -72,7 +72,7 @@ describe('the kind of the node', () => {
   });
 });
 
-describe('the network', () => {
+describe('the inventory of the network', () => {
   it('forbids the move without CNI', () => {
     expect(unusual({ files: {} })).toEqual(['block no-cni']);
   });
@@ -83,7 +83,7 @@ describe('the network', () => {
     expect(places('no-cni', broken)).toEqual(['/etc/cni/net.d/10-a.conflist']);
   });
 
-  it('wants a version, which containerd needs', () => {
+  it('requires a change of a network without a version, because containerd needs one', () => {
     const unnamed = CONFLIST.replace('"cniVersion":"1.0.0",', '');
     expect(unusual({ files: files({ '/etc/cni/net.d/10-pods.conflist': unnamed }) })).toEqual([
       'change cni-version',
@@ -134,7 +134,7 @@ describe('the network', () => {
   });
 });
 
-describe('what pods see of the Engine', () => {
+describe('the inventory of what pods see of the Engine', () => {
   it.each([
     ['/var/run/docker.sock', 'change docker-sock-pod'],
     ['/run/docker.sock', 'change docker-sock-pod'],
@@ -184,7 +184,7 @@ describe('what pods see of the Engine', () => {
   });
 });
 
-describe('what uses Docker outside of pods', () => {
+describe('the inventory of what uses Docker outside of pods', () => {
   it('forbids the move while other containers and a swarm are there', () => {
     const { info } = engine();
     const swarm = engine({
@@ -206,7 +206,7 @@ describe('what uses Docker outside of pods', () => {
   });
 });
 
-describe('registries', () => {
+describe('the inventory of registries', () => {
   it('reports certificates, credential helpers, files of the bridge, and a proxy', () => {
     const { info } = engine();
     const more: Partial<NodeFacts> = {
@@ -241,7 +241,7 @@ describe('registries', () => {
   });
 });
 
-describe('images', () => {
+describe('the inventory of images', () => {
   const local = image('sha256:app', { RepoDigests: [] });
 
   it('requires a change for images that only the Engine has', () => {
@@ -307,7 +307,7 @@ describe('images', () => {
   });
 });
 
-describe('kubelet', () => {
+describe('the inventory of kubelet', () => {
   const kubelet = plainNode().kubelet!;
   const bridge = { value: 'unix:///run/cri-dockerd.sock', from: 'flag' };
 
@@ -345,12 +345,12 @@ describe('kubelet', () => {
     expect(places('kubelet-instance-config', more)).toEqual(['/var/lib/kubelet/instance-config.yaml:2']);
   });
 
-  it('forbids the move when its configuration is broken', () => {
+  it("forbids the move when kubelet's configuration is broken", () => {
     const problems = ['/var/lib/kubelet/config.yaml: is not a KubeletConfiguration'];
     expect(unusual({ kubelet: { ...kubelet, problems } })).toEqual(['block kubelet-config']);
   });
 
-  it('forbids the move when its cgroup driver is not that of the Engine', () => {
+  it("forbids the move when kubelet's cgroup driver is not that of the Engine", () => {
     expect(unusual({ kubelet: { ...kubelet, cgroupDriver: { value: 'cgroupfs', from: 'flag' } } })).toEqual([
       'block cgroup',
     ]);
@@ -364,7 +364,7 @@ describe('kubelet', () => {
   });
 });
 
-describe('containerd', () => {
+describe('the inventory of containerd', () => {
   it('reports CRI that is turned off, with the line', () => {
     const more = {
       files: files({ ...CNI, '/etc/containerd/config.toml': '# stub\ndisabled_plugins = ["cri"]\n' }),
@@ -396,7 +396,7 @@ describe('containerd', () => {
     ['/run/containerd/containerd.sock', 'review'],
     ['unix:///var/run/containerd/containerd.sock', 'review'],
     ['/var/run/docker/containerd/containerd.sock', 'ok'],
-  ])('tells whose containerd is at %s', (Address, expected) => {
+  ])("knows whether the containerd at %s is Docker's own", (Address, expected) => {
     const { info } = engine();
     expect(severities({ engine: engine({ info: { ...info, Containerd: { Address } } }) })).toEqual([
       expected,
@@ -409,7 +409,7 @@ describe('containerd', () => {
   });
 });
 
-describe('the machine', () => {
+describe('the inventory of the machine', () => {
   it('reports limits of open files that containerd 2 does not give', () => {
     const running = podContainer('web', 'main', { OpenFiles: { soft: '1048576', hard: '1048576' } });
     const path = '/usr/lib/systemd/system/docker.service';
@@ -483,8 +483,8 @@ describe('the machine', () => {
   });
 });
 
-describe("Docker's configuration", () => {
-  it('forbids the move when it is broken, and names the line', () => {
+describe("the inventory of Docker's configuration", () => {
+  it('forbids the move when daemon.json is broken, and names the line', () => {
     const more = {
       files: files({ ...CNI, '/etc/docker/daemon.json': '{\n  "debug": true,\n  "bip" "x"\n}\n' }),
     };
@@ -499,7 +499,7 @@ describe("Docker's configuration", () => {
     ['{\n"a": 1,\n}', 3],
     ['{\n"a": 1', 2],
     ['{\n\n"a": tru\n}', 3],
-  ])('finds the line of the mistake in %j', (text, line) => {
+  ])('finds the line of the mistake, if there is one, in %j', (text, line) => {
     expect(jsonProblem(text)?.line).toBe(line);
   });
 });

@@ -13,7 +13,7 @@ export interface Exchange {
   readonly headers: IncomingMessage['headers'];
   readonly body: string;
   readonly socket: Socket;
-  /** Absent for an upgrade, where the socket is the answer. */
+  /** Absent for an upgrade, whose answer goes through the socket. */
   readonly response: ServerResponse;
   /** Resolves when the client has gone or the whole answer was sent. */
   readonly closed: Promise<void>;
@@ -65,7 +65,7 @@ export class EngineServer {
     return `unix://${this.path}`;
   }
 
-  /** The number of open connections that a client has left. */
+  /** The number of open connections. */
   get connections(): number {
     return this.sockets.size;
   }

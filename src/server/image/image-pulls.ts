@@ -117,6 +117,7 @@ export async function pullWhileItMoves(
   const onAbort = (): void => controller.abort(signal.reason);
   const progress = new PullProgress();
   let timer: NodeJS.Timeout | undefined;
+  let progressAt = performance.now();
   const onTimer = (): void => {
     const queuedUntil = movement.at + progressDeadlineMs * QUEUE_PATIENCE;
     const restMs = progress.isQueued ? queuedUntil - performance.now() : 0;
@@ -126,7 +127,8 @@ export async function pullWhileItMoves(
   const giveUp = (): void =>
     controller.abort(
       unavailable(
-        `${name}: the pull was cancelled because it made no progress for ${progressDeadlineMs / 1000} s ` +
+        // A pull that unpacks or is queued has more time than the option says.
+        `${name}: the pull was cancelled because it made no progress for ${shortSeconds(performance.now() - progressAt)} s ` +
           `(--image-pull-progress-deadline); ${progress.describe()}`,
       ),
     );
@@ -141,6 +143,7 @@ export async function pullWhileItMoves(
   const onProgress = (message: EngineProgress): void => {
     if (!progress.note(message)) return;
     movement.note();
+    progressAt = performance.now();
     wind();
   };
   wind();
@@ -152,6 +155,11 @@ export async function pullWhileItMoves(
     movement.note();
     signal.removeEventListener('abort', onAbort);
   }
+}
+
+/** Returns milliseconds as seconds with two digits, such as 0.052, 3 or 61. */
+function shortSeconds(ms: number): number {
+  return Number((ms / 1000).toPrecision(2));
 }
 
 /** Statuses of a downloaded layer that the Engine is still processing. */
@@ -204,10 +212,10 @@ export class PullProgress {
     );
   }
 
-  /** Returns a text for an error, such as `2 of 5 layers were complete`. */
+  /** Returns a text for an error, such as `layers complete: 2 of 5`. */
   describe(): string {
     if (this.layers.size === 0) return 'no layer had begun';
     const done = [...this.layers.values()].filter(({ status }) => DONE.has(status)).length;
-    return `${done} of ${this.layers.size} layers were complete`;
+    return `layers complete: ${done} of ${this.layers.size}`;
   }
 }

@@ -28,7 +28,7 @@ export function withRecordedGroups(live: JsonObject, recorded: JsonObject): Json
 
 /** Turns requests of a tape into requests for an endpoint. */
 export class Requests {
-  /** How many hidden values were replaced or left out. */
+  /** How many hidden values were replaced. */
   hidden = 0;
   /** How many requests had fields that the proto does not know. These fields were left out. */
   unknown = 0;

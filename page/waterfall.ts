@@ -18,7 +18,7 @@ export interface WaterfallEvents {
   onSelected(call: PageCall, isOpened: boolean): void;
 }
 
-/** Shows the calls of one run over time. Only the rows and the time in view are drawn, so that drawing takes no longer for a long run. */
+/** Shows the calls of one run over time. Only the rows and the time in view are drawn, so that a long run is drawn as fast as a short one. */
 export class Waterfall {
   readonly element: HTMLElement;
   readonly #canvas = element('canvas');

@@ -55,6 +55,6 @@ function refuseKubeletsSocket(endpoint: string): void {
   if (isTaken)
     throw invalidArgument(
       '--container-runtime-endpoint',
-      `"${endpoint}" is a socket on which kubelet expects its runtime: with --observe, give a socket of its own, or none for the default`,
+      `"${endpoint}" is a socket on which kubelet expects its runtime: with --observe, give another socket, or omit the option to use the default`,
     );
 }

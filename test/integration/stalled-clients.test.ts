@@ -180,6 +180,9 @@ describe('a container that is removed, or a pod that is stopped,', () => {
         'stdin',
         'stdout',
       ]);
+      // The server may close the connection before the streams have ended.
+      for (const stream of [session.stdin, session.stdout, session.error])
+        stream.on('error', () => undefined);
       session.stdin.write(Buffer.alloc(32 * MEBIBYTE));
       await untilBlocked(id);
     }

@@ -8,7 +8,7 @@ import { startPrivateEngine } from './support/engine';
 import { expectFailure } from './support/grpc';
 import { containerConfig, createContainer, FOREVER, runPod, startedContainer, stateOf } from './support/pods';
 
-it('the three checkpoint calls say why there are no checkpoints on an Engine that is not experimental', async () => {
+it('the three checkpoint calls are refused on an Engine that is not experimental, each with its reason', async () => {
   const test = await TestDaemon.start();
   try {
     const pod = await runPod(test);

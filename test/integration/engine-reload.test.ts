@@ -41,7 +41,7 @@ const add = (...names: string[]): Promise<void> =>
     runtimes: Object.fromEntries(names.map((name) => [name, { path: join(directory, 'runtime') }])),
   });
 
-it('a runtime that is added to daemon.json serves pods as soon as dockerd has read it, and Status has it', async () => {
+it('a runtime in daemon.json serves pods and is in Status once dockerd has read the file, until it is removed', async () => {
   const test = await start();
   await expectFailure(runWith(test, 'late'), 'INVALID_ARGUMENT', /^runtime_handler: "late" is not among/);
   expect(await handlers(test)).not.toContain('late');
@@ -78,7 +78,7 @@ it('a pod keeps its runtime when the default of daemon.json changes, even for ne
   }
 });
 
-it('a runtime whose event was lost is found before a pod is refused', async () => {
+it('a runtime is found when a pod requests it, even if the event about the runtime was lost', async () => {
   const test = await start({
     // The daemon receives no events of the Engine about itself.
     wrapDocker: (client) =>

@@ -52,7 +52,7 @@ describe('RunPodSandbox', () => {
     expect(createdMs).toBeLessThanOrEqual(Date.now() + 1000);
   });
 
-  it('returns more in a verbose status', async () => {
+  it('makes a sandbox whose verbose status has more data', async () => {
     const id = await runPod(test);
     const plain = await test.client.call('PodSandboxStatus', { pod_sandbox_id: id });
     expect(plain.info).toEqual({});
@@ -60,7 +60,7 @@ describe('RunPodSandbox', () => {
     expect(JSON.parse(info.info ?? '')).toMatchObject({ pid: (await inspect(id)).State.Pid });
   });
 
-  it('returns labels and annotations byte for byte, even after a restart', async () => {
+  it('keeps labels and annotations byte for byte, even after a restart', async () => {
     const labels = {
       app: 'web',
       empty: '',
@@ -175,7 +175,7 @@ describe('RunPodSandbox', () => {
     ).toBe('79\n1');
   });
 
-  // systemd has only slices.
+  // With systemd, only a slice can be a parent.
   it.each([...(CGROUP_VERSION === 1 ? ['/pod1'] : []), '.slice', '.slice/'])(
     'puts sandbox and containers below cgroup_parent …%s',
     async (end) => {
@@ -223,7 +223,7 @@ describe('RunPodSandbox', () => {
     expect((await inspect(container)).HostConfig.Runtime).toBe('runc');
   });
 
-  describe('namespaces', () => {
+  describe('with namespace options', () => {
     type Kind = 'pid' | 'ipc' | 'net';
     const own = (kind: Kind): Promise<string> => readlink(`/proc/self/ns/${kind}`);
     const namespace = (id: string, kind: Kind): Promise<string> =>
@@ -241,7 +241,7 @@ describe('RunPodSandbox', () => {
         }),
       );
 
-    it('are shared in the mode POD, where the pod has its own', async () => {
+    it('makes the containers share the namespaces of the pod in the mode POD', async () => {
       const options = { network: NamespaceMode.POD, pid: NamespaceMode.POD, ipc: NamespaceMode.POD };
       const pod = await runPod(test, withNamespaces(options));
       const [one, two] = await Promise.all([
@@ -256,7 +256,7 @@ describe('RunPodSandbox', () => {
       expect((await sandboxStatus(test, pod)).linux?.namespaces?.options).toMatchObject(options);
     });
 
-    it('isolate processes with pid=CONTAINER, and show them to a TARGET container', async () => {
+    it('isolates processes with pid=CONTAINER, and shows them to a TARGET container', async () => {
       const options = { pid: NamespaceMode.CONTAINER };
       const pod = await runPod(test, withNamespaces(options));
       const [one, two] = await Promise.all([
@@ -271,7 +271,7 @@ describe('RunPodSandbox', () => {
       expect((await sandboxStatus(test, pod)).linux?.namespaces?.options?.pid).toBe(NamespaceMode.CONTAINER);
     });
 
-    it('refuse a TARGET that is absent, stopped or in another pod', async () => {
+    it('makes a pod that refuses a TARGET that is absent, stopped or in another pod', async () => {
       const [pod, other] = await Promise.all([runPod(test), runPod(test)]);
       const stranger = await containerWith(other, 'stranger', undefined);
       const stopped = await containerWith(pod, 'stopped', undefined);
@@ -284,7 +284,7 @@ describe('RunPodSandbox', () => {
       await expectFailure(target(stranger), 'FAILED_PRECONDITION', /target_id.* is not running in this pod/);
     });
 
-    it("are the node's in the mode NODE", async () => {
+    it("uses the node's namespaces in the mode NODE", async () => {
       const options = { network: NamespaceMode.NODE, pid: NamespaceMode.NODE, ipc: NamespaceMode.NODE };
       const pod = await runPod(test, {
         ...withNamespaces(options),
@@ -299,7 +299,7 @@ describe('RunPodSandbox', () => {
       expect(status.linux?.namespaces?.options).toMatchObject(options);
     });
 
-    it('give a container without namespace options the host network of its pod', async () => {
+    it('gives a container without namespace options the host network of its pod', async () => {
       const pod = await runPod(test, withNamespaces({ network: NamespaceMode.NODE }));
       expect(await namespace(await containerWith(pod, 'main', undefined), 'net')).toBe(await own('net'));
     });

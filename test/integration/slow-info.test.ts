@@ -54,7 +54,7 @@ describe('an Engine that does not answer /info', () => {
     await runPod('late');
   });
 
-  it('to the next daemon is served with its earlier facts', async () => {
+  it('to the next daemon is used with its earlier facts', async () => {
     daemon = await ChildDaemon.start([], proxy.dockerHost);
     const before = await runPod('before');
     await daemon.kill9();
@@ -63,7 +63,7 @@ describe('an Engine that does not answer /info', () => {
     const after = await runPod('after');
     const { items } = await daemon.client.call('ListPodSandbox', {});
     expect(items.map(({ id }) => id).sort()).toEqual([before, after].sort());
-    // The driver may have changed, and kubelet asks once.
+    // The cgroup driver may have changed, and kubelet asks for it only once.
     await expectFailure(daemon.client.call('RuntimeConfig', {}), 'UNAVAILABLE', /cgroup driver/);
     await proxy.until(({ hanging }) => hanging.length === 2);
     expect(await runtimeReady()).toMatchObject({

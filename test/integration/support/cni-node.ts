@@ -107,7 +107,7 @@ export class CniNode {
     await writeFile(join(this.binDir, name), text, { mode: 0o755 });
   }
 
-  /** A bridge network with the usual plugins of a node. */
+  /** Returns a bridge network with the usual plugins of a node. */
   network(ranges: readonly string[], { ipam = {}, version = '1.0.0' } = {}): object {
     return {
       cniVersion: version,

@@ -13,7 +13,7 @@ const WINDOW_MS = Number(process.env.SIZING_MS ?? 30_000);
 const SECOND_MS = 1_000;
 const STATS_EVERY = 10;
 
-it('memory, descriptors and processor time by the number of idle containers', async () => {
+it('memory, descriptors and processor time are measured for some numbers of idle containers', async () => {
   const daemon = await ChildDaemon.start();
   let made = 0;
   try {

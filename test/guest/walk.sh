@@ -33,8 +33,8 @@ eventually answers
 lives_on one "$container" "$pid"
 crictl exec "$container" true || wrong 'exec fails'
 
-echo 'systemctl restart docker, without'
-# If the key were missing, a running dockerd would keep its setting.
+echo 'systemctl restart docker, without live-restore'
+# The file sets the key to false, because a running dockerd keeps its setting if the key is missing.
 echo '{ "live-restore": false }' >/etc/docker/daemon.json
 systemctl reload docker
 lost() { docker info --format '{{.LiveRestoreEnabled}}' | grep -q false; }
@@ -45,7 +45,7 @@ eventually ended
 is state "$(state "$container")" CONTAINER_EXITED
 whole one
 is 'processes of the pod' "$(pgrep -cf 'while :; do echo line' || true)" 0
-# kubelet does this next.
+# kubelet would now make the next pod.
 read -r other second < <(make_pod two)
 is 'state of the next pod' "$(state "$second")" CONTAINER_RUNNING
 grows two
@@ -54,7 +54,7 @@ no_pods
 # kubelet has to remove the slice, because systemd keeps a slice that was not stopped.
 empty() { ! grep -q 'populated 1' /sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podone.slice/cgroup.events; }
 eventually empty
-is 'notices that systemd did not take' "$(journalctl -b -u dockbridge --no-pager | grep -c 'Cannot notify systemd' || true)" 0
+is 'messages that systemd did not accept' "$(journalctl -b -u dockbridge --no-pager | grep -c 'Cannot notify systemd' || true)" 0
 # Restores the node.
 echo '{ "live-restore": true }' >/etc/docker/daemon.json
 systemctl reload docker

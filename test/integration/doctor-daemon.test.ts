@@ -32,7 +32,7 @@ async function examined(check: string, { endpoint }: ChildDaemon): Promise<Line[
   return checks.filter((line) => line.check === check);
 }
 
-it('open-files fails when the daemon has nearly all files open that it may open', async () => {
+it('open-files fails when the daemon has almost as many files open as it may', async () => {
   const running = await start();
   const { length } = await readdir(`/proc/${running.pid}/fd`);
   await promisify(execFile)('prlimit', ['--pid', String(running.pid), `--nofile=${length}:${length}`]);

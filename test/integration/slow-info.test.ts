@@ -32,7 +32,7 @@ describe('an Engine that does not answer /info', () => {
     return (await daemon.client.call('RunPodSandbox', { config })).pod_sandbox_id;
   };
 
-  it('because the first question was lost is asked again, and the node is served', async () => {
+  it('because the first request was lost gets another request, and the node is served', async () => {
     proxy.obey(onCalls(INFO, HANG, 1));
     daemon = await ChildDaemon.start([], proxy.dockerHost);
     expect(await runtimeReady()).toMatchObject({ status: true, reason: '', message: '' });
@@ -54,7 +54,7 @@ describe('an Engine that does not answer /info', () => {
     await runPod('late');
   });
 
-  it('to the next daemon is used with its earlier facts', async () => {
+  it('to the next daemon is used with the facts that it reported earlier', async () => {
     daemon = await ChildDaemon.start([], proxy.dockerHost);
     const before = await runPod('before');
     await daemon.kill9();

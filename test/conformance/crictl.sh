@@ -106,7 +106,7 @@ output=$(printf 'echo I am on $(hostname) with $(tty); exit\n' |
 shows
 sees 'I am on walk with /dev/pts/'
 echo "\$ echo 'echo hello' | crictl attach -i ${shell:0:13}"
-# The client that attaches to the shell ends the shell with `exit`, which also ends the connection.
+# `exit` ends the shell, and with it the container and the attach.
 output=$({ echo 'echo hello from the shell'; sleep 2; echo exit; } | crictl attach -i "$shell") || wrong 'attach failed'
 shows
 sees '^hello from the shell$'
@@ -121,7 +121,7 @@ sees '^line 1$' '^line 5$'
 types ps -a --name counter
 sees 'Exited +counter'
 
-# --- what it uses
+# --- resource usage
 types stats
 sees "^${web:0:13} +web +[0-9.]+ +[0-9.]+[kM]?B"
 types statsp

@@ -78,7 +78,7 @@ it('a pod keeps its runtime, even for new containers, when the default runtime i
   }
 });
 
-it('a pod runs with a new runtime even if the event about the Engine’s reload was lost', async () => {
+it("a pod runs with a new runtime even if the event about the Engine's reload was lost", async () => {
   const test = await start({
     // dockbridge receives no events of the type `daemon`, with which the Engine reports its own reload.
     wrapDocker: (client) =>

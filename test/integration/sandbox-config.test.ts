@@ -213,7 +213,7 @@ describe('RunPodSandbox', () => {
     expect(await score(await started('best-effort', 1000))).toBe(1000);
   });
 
-  it('reports the requested runtime for the pod, and uses it for the pod’s containers', async () => {
+  it("reports the requested runtime for the pod, and uses it for the pod's containers", async () => {
     const { pod_sandbox_id: pod } = await test.client.call('RunPodSandbox', {
       config: podConfig(test),
       runtime_handler: 'runc',

@@ -30,7 +30,7 @@ it('the three checkpoint calls are refused on an Engine that is not experimental
   }
 });
 
-// The test starts an Engine of its own, which takes long on a busy machine.
+// The test starts an Engine of its own, which takes a long time on a busy machine.
 jest.setTimeout(240_000);
 
 it("CheckpointContainer makes a checkpoint on an experimental Engine with CRIU, or passes CRIU's error on, and the container runs on", async () => {

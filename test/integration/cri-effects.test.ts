@@ -99,7 +99,7 @@ describe('cri effects on one runtime', () => {
     });
   });
 
-  it('refuses a scenario of which no container starts', async () => {
+  it('fails for a scenario in which no container starts', async () => {
     const security = { run_as_username: 'nobody-knows-this-user' };
     await expect(collect({ name: 'none', containers: [{ name: 'first', security }] })).rejects.toThrow(
       /no container of the scenario started: first was refused: .*nobody-knows-this-user/,

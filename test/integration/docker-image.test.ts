@@ -36,7 +36,7 @@ let engine: PrivateEngine;
 let env: NodeJS.ProcessEnv;
 
 /**
- * Builds an image of Debian's packages and of the additions in `more`, because no registry can be reached.
+ * Builds an image from Debian's packages and the additions of `more`, because the test reaches no registry.
  */
 async function makeBase(
   name: string,
@@ -122,7 +122,7 @@ const compose = async (...words: string[]): Promise<string> => {
   }
 };
 
-/** compose returns when the container has started. The daemon in it needs a moment to serve. */
+/** Repeats a call until it succeeds, because compose returns before the daemon in the container serves. */
 async function answerOf<T>(call: () => Promise<T>): Promise<T> {
   const end = Date.now() + 120_000;
   for (;;) {
@@ -201,7 +201,7 @@ describe('the trial image next to an Engine', () => {
       expect(Buffer.from(stdout).toString()).toBe('hello\n');
       const { stats } = await client.call('ContainerStats', { container_id });
       expect(Number(stats?.memory?.working_set_bytes?.value)).toBeGreaterThan(0);
-      // The mounts of the pod's layers are visible in the daemon's container.
+      // The daemon can measure the layer only if it sees the pod's mounts in its own container.
       await expectFilled(client, container_id);
       const { url } = await client.call('PortForward', { pod_sandbox_id, port: [] });
       const forwarder = await SpdyClient.dial(url, 'portforward.k8s.io');

@@ -39,7 +39,7 @@ async function linesOf(check: string, { args = [], env = {}, through = [] }: Giv
   const place = (name: string): string => join(directory, name);
   const command = new Command(
     [
-      // On a busy machine, an answer takes long.
+      // On a busy machine, an answer takes a long time.
       ...['doctor', '-o', 'json', '--timeout', '40s', '--docker-endpoint', sharedDockerHost()],
       ...['--container-runtime-endpoint', `unix://${place('none.sock')}`, '--state-dir', place('state')],
       ...['--cni-conf-dir', place('net.d'), '--network-plugin', 'no-op', ...args],

@@ -23,7 +23,7 @@ afterEach(async () => {
 const start = async (...args: string[]): Promise<ChildDaemon> => (daemon = await ChildDaemon.start(args));
 
 async function examined(check: string, { endpoint }: ChildDaemon): Promise<Line[]> {
-  // On a busy machine, an answer takes long.
+  // On a busy machine, an answer takes a long time.
   const args = ['doctor', '-o', 'json', '--timeout', '40s', '--container-runtime-endpoint', endpoint];
   const command = new Command(args);
   await command.exit();

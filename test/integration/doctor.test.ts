@@ -64,7 +64,7 @@ interface Examined {
 }
 
 async function examine(...args: string[]): Promise<Examined> {
-  // On a busy machine, an answer takes long.
+  // On a busy machine, an answer takes a long time.
   const command = new Command(['doctor', '-o', 'json', '--timeout', '40s', ...args]);
   const code = await command.exit();
   expect(command.stderr).toBe('');

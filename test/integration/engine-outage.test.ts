@@ -37,7 +37,7 @@ const WRITE_MS = 30_000;
 const LOST = 'Docker Engine is not available';
 const IS_OLD = ['', '20.10'].includes(process.env.DOCKBRIDGE_TEST_ENGINE ?? '');
 
-// The test starts and stops Engines, which takes long on a busy machine.
+// The test starts and stops Engines, which takes a long time on a busy machine.
 jest.setTimeout(300_000);
 
 /** The limit that writes have outside tests. Many writes are refused here, and each waits this long. */

@@ -56,7 +56,7 @@ describe('ExecSync', () => {
     expect([...bytes.stdout]).toEqual([0, 255, 13, 10]);
   });
 
-  it('reports a missing command by its exit code', async () => {
+  it('reports a missing command with the exit code 126 or 127', async () => {
     const { exit_code } = await call(['/no/such/program']);
     expect([126, 127]).toContain(exit_code);
   });
@@ -75,7 +75,7 @@ describe('ExecSync', () => {
   });
 
   it('accumulates no zombies in a container whose first process reaps none', async () => {
-    // In a pod with a shared PID namespace, the pause process reaps.
+    // In a pod with a shared PID namespace, the pause process would reap zombies.
     const namespace_options = { pid: NamespaceMode.CONTAINER };
     const config = containerConfig('reapless', 'exec tail -f /dev/null', {
       linux: { security_context: { namespace_options } },

@@ -12,7 +12,7 @@ import { Incumbent } from './support/incumbent';
 
 const TICKER = 'n=0; while :; do echo "line $n"; n=$((n+1)); usleep 20000; done';
 
-// Up to four processes start one after the other, with a pod's CNI, which takes long on a busy machine.
+// Up to four processes start one after the other, with a pod's CNI, which takes a long time on a busy machine.
 jest.setTimeout(300_000);
 
 let node: CniNode;

@@ -225,7 +225,7 @@ describe('the tarball', () => {
   });
 
   it('removes the files of an installation that failed midway', async () => {
-    // One command's path cannot be written, because a directory of its name with a file in it is there.
+    // install.sh cannot copy the command, because a directory has the name of its temporary file.
     const obstacle = join(root, 'usr/bin/dockbridge.new/dockbridge');
     await mkdir(obstacle, { recursive: true });
     await writeFile(join(obstacle, 'file'), '');

@@ -82,7 +82,7 @@ describe('stats of containers', () => {
     expect(Number(after.cpu?.usage_nano_cores?.value) / 1e9 / share).toBeCloseTo(1, 0);
   });
 
-  it('of 64 resident MiB and 10 MB of page cache do not count the cache in the working set', async () => {
+  it('of a container with 64 resident MiB and 10 MB of page cache do not count the cache in the working set', async () => {
     // tail keeps the text that it may have to print. The file is read once, so its page cache is inactive.
     const script = `head -c 10000000 /dev/zero > /cached; sync; cat /cached > /dev/null;
       { head -c ${64 * MIB} /dev/zero; touch /full; sleep 1000; } | tail -c ${64 * MIB}`;

@@ -67,7 +67,7 @@ describe('lists as streams', () => {
     expect(chosen?.pod_sandboxes.map(({ id }) => id)).toEqual([pods[1]]);
   });
 
-  it('of stats return the same as the lists of stats', async () => {
+  it('of stats and metrics have the same pods, containers and names as the lists', async () => {
     const { client } = test;
     const labels = { name: 'counted' };
     const pod = await runPod(test, podConfig(test, { labels }));

@@ -71,7 +71,7 @@ async function holdings(): Promise<{ descriptors: number; timers: number; childr
 }
 
 describe('tokens', () => {
-  it('return 404 when they are wrong or used, and URLs are absolute and on loopback', async () => {
+  it('in absolute URLs on loopback lead to 404 if they are wrong, belong to another call, or were used before', async () => {
     const url = await execUrl('true');
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/exec\/[\w-]{22}$/);
     const wrong = url.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
@@ -86,7 +86,7 @@ describe('tokens', () => {
     expect(await upgradeToSpdy(once, 'v4.channel.k8s.io')).toMatchObject({ status: 404 });
   });
 
-  it('of clients with only unknown protocols are refused with the list of known protocols', async () => {
+  it('are refused for a client without a known protocol, which gets the list of known ones if it offered any', async () => {
     expect(await upgradeToSpdy(await execUrl('true'), 'v9.channel.k8s.io')).toMatchObject({
       status: 403,
       headers: {
@@ -151,7 +151,7 @@ describe('a client that leaves', () => {
     // The data is more than all buffers on the way hold.
     session.stdin.write(Buffer.alloc(32 * MEBIBYTE));
     const socket = session.client.socket as Socket;
-    await until(() => socket.writableNeedDrain, 5_000, 'the way is full');
+    await until(() => socket.writableNeedDrain, 5_000, 'all buffers on the way are full');
     // The flow stops for good, not only for a moment.
     await new Promise<void>((resolve) => {
       const watch = setInterval(() => {
@@ -179,7 +179,7 @@ describe.each(['SPDY', 'WebSocket'])('a flood of output over %s that nobody read
     const url = await execUrl('exec yes 0123456789012345678901234567890123456789');
     let leave: () => void;
     if (wire === 'SPDY') {
-      // Nobody reads the stream, and the memory of our framing for it must be limited too.
+      // Nobody reads the stream. The memory that our own framing in the client keeps for it must be limited too.
       const session = await execOverSpdy(url);
       leave = () => session.client.close();
     } else {
@@ -291,8 +291,8 @@ describe('port-forward', () => {
 });
 
 /**
- * A thousand commands take half a minute, or ten minutes on a busy machine. The test checks what they
- * leave.
+ * A thousand commands take half a minute, or ten minutes on a busy machine. The tests check what the
+ * commands leave behind, not their speed.
  */
 const LONG_MS = 900_000;
 

@@ -13,7 +13,7 @@ const TAKEN = 'Another dockbridge serves this Docker Engine; waiting for it to e
 const TICKER =
   'n=0; while :; do for i in 0 1 2 3 4 5 6 7 8 9; do echo "line $n"; n=$((n+1)); done; usleep 20000; done';
 
-// Up to four processes start one after the other, which takes long on a busy machine.
+// Up to four processes start one after the other, which takes a long time on a busy machine.
 jest.setTimeout(300_000);
 
 let proxy: EngineProxy;

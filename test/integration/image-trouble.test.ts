@@ -155,7 +155,7 @@ describe('failed pulls', () => {
     const silent = createServer((socket) => socket.on('error', () => socket.destroy()));
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const host = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
-    // This test uses the usual limits of the deadline, and of the questions that follow a failed pull.
+    // This test uses the usual limits of the deadline, and of the requests that follow a failed pull.
     const usual = await TestDaemon.start({ pullQuestionsMs: undefined });
     try {
       const begunAt = performance.now();
@@ -172,7 +172,7 @@ describe('failed pulls', () => {
       );
       const answeredAt = performance.now();
       expect(engineGaveUpAt).toBeGreaterThan(begunAt);
-      // Asked one after the other, the questions took 20 s. The Engine's pull takes 15 to 25 s.
+      // One after the other, these requests took 20 s. The Engine's pull takes 15 to 25 s.
       expect(answeredAt - engineGaveUpAt).toBeLessThan((engineGaveUpAt - begunAt) / 2);
     } finally {
       silent.close();

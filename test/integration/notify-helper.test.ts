@@ -49,7 +49,7 @@ async function hears(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise<void>((resolve) => (wake = resolve));
 }
 
-/** A daemon that has no Engine, and that owes systemd a sign of life each second. */
+/** A daemon that has no Engine, and must send systemd a sign of life each second. */
 function startDaemon(through: readonly string[] = []): Command {
   const place = (name: string): string => join(directory, name);
   return new Command(

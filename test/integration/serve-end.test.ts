@@ -51,7 +51,7 @@ describe('the end of serve', () => {
     beforeEach(async () => (proxy = await EngineProxy.start(sharedDockerHost())));
     afterEach(() => proxy.stop());
 
-    /** Starts a daemon that has connected. Every later Engine call hangs, and one is under way. */
+    /** Starts a daemon, and waits until it has connected. Every later Engine call hangs, and one is in progress. */
     async function hungDaemon(): Promise<{ command: Command; client: CriClient }> {
       const command = start(['serve', ...basics(), '--docker-endpoint', proxy.dockerHost]);
       await command.says('Connected to Docker Engine');

@@ -6,7 +6,7 @@ import { expectFailure } from './support/grpc';
 const INFO = /^GET (\/v[\d.]+)?\/info$/;
 const HANG = { kind: 'hang', when: 'before' } as const;
 
-// A busy machine takes its time, but not as long as an Engine call that hangs may take.
+// This is longer than a busy machine needs, and shorter than an Engine call that hangs may take.
 jest.setTimeout(110_000);
 
 describe('an Engine that does not answer /info', () => {

@@ -17,7 +17,7 @@ import { median, print, timed } from './measure';
 
 const run = promisify(execFile);
 const MB = 1_000_000;
-/** The sizes of the images in MB. Twenty images of 10 to 500 MB have 2.6 GB, which takes a small machine long. */
+/** The sizes of the images in MB. Twenty images of 10 to 500 MB have 2.6 GB, which takes a small machine a long time. */
 const SIZES = (process.env.BENCH_IMAGES_MB ?? '10,20,40,80,160,320').split(',').map(Number);
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? '2');
 const TOTAL = SIZES.reduce((sum, size) => sum + size, 0);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh: runs the conformance suite and the old clients against one runtime, and prints one table. Exits with 1 if a spec
 # failed.
-#   ENDPOINT=unix://…  a runtime that already runs on this machine; ENGINE then only selects entries of skips.txt
+#   ENDPOINT=unix://…  a runtime that already runs on this machine; ENGINE then selects entries of skips.txt and labels the table
 #   ENGINE=…           otherwise: the runtime that node.sh starts
 #   ARGS=…             for `go test`, such as ARGS='-run TestExec'
 #   RECORD=FILE        records all calls with `dockbridge cri record` on the node that node.sh starts, and FILE is the tape
@@ -22,7 +22,7 @@ elif [ -z "${NODE_WORK:-}" ]; then
 fi
 
 suite() {
-  # A spec mostly waits, so more specs run at a time than there are processors.
+  # A spec mostly waits, so several run at the same time even on a machine with few processors.
   # shellcheck disable=SC2086 # several arguments
   "$go" test -json -count=1 -timeout 15m -parallel 8 ${ARGS:-} . || true # the report shows failures
   # shellcheck disable=SC2016,SC2086 # the inner shell's; several arguments

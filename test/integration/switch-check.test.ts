@@ -136,7 +136,7 @@ it('switch check reports the effect of a switch on each pod, changes nothing, an
   expect(new Set(engine.calls.map(({ method }) => method))).toEqual(new Set(['GET']));
 });
 
-it('switch check warns of a pod without a cache entry, and of new pods without a network', async () => {
+it('switch check reports a pod without a cache entry, and that new pods would have no network', async () => {
   const pod = await run(onCni, 'cni-pod');
   const entry = join(node.cacheDir, 'results', `test-net-${pod}-eth0`);
   await rename(entry, `${directory}/entry`);

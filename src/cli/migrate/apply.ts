@@ -1,4 +1,4 @@
-import { applyPlan, linesForPerson, remainsOf } from '../../migrate/apply/apply';
+import { applyPlan, linesForPerson, pendingSteps, remainsOf } from '../../migrate/apply/apply';
 import { changesOf, presentFiles, type Change } from '../../migrate/apply/changed';
 import type { PlanOnDisk } from '../../migrate/apply/read-plan';
 import { Refused } from '../../migrate/apply/refused';
@@ -26,8 +26,10 @@ export async function apply(options: ApplyCommand, overrides: PlanCommandOverrid
   return withPlan('apply', options, overrides, async (plan, tools) => {
     const { drained, skip } = options;
     const until = options.step === undefined ? undefined : stepNumber(plan, options.step);
-    const present = await (overrides.present ?? presentFiles)(plan);
-    refuseChanges(plan, tools, changesOf(plan, tools.journal, present), options.acceptChange);
+    if (pendingSteps(plan, until, tools).length > 0) {
+      const present = await (overrides.present ?? presentFiles)(plan);
+      refuseChanges(plan, tools, changesOf(plan, tools.journal, present), options.acceptChange);
+    }
     const result = await applyPlan(plan, { until, drained, skip }, tools);
     if (result === 'drain') return askForDrain(plan, options);
     const isComplete = until === undefined || until >= plan.steps.length;

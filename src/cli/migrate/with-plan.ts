@@ -82,7 +82,8 @@ async function withJournal(
   work: (plan: PlanOnDisk, tools: StepTools) => Promise<number>,
 ): Promise<number> {
   const journal = await Journal.open(plan.directory, plan.sha256);
-  const { systemctl } = options;
+  // The commands run in the directory of the plan.
+  const systemctl = options.systemctl.includes('/') ? resolve(options.systemctl) : options.systemctl;
   const dockbridge = overrides.dockbridge ?? [process.execPath, ...process.execArgv, process.argv[1] ?? ''];
   try {
     await untilLastCommandEnds(journal, signal, say);

@@ -5,6 +5,8 @@ import { JOURNAL } from './journal';
 import { Refused } from './refused';
 
 const OTHERS_WRITE = 0o022;
+/** What a plan may hold is secret, too. */
+const OTHERS = 0o077;
 
 /**
  * Makes sure that nobody but root can have written the plan, whose commands run as root.
@@ -32,5 +34,10 @@ export async function checkPlace(directory: string): Promise<string> {
         `${path} is a link, or can be written by others, who could change what runs as root. If you trust its content: chmod go-w ${path}`,
       );
   }
+  const { mode } = await lstat(place);
+  if ((mode & OTHERS) !== 0)
+    throw new Refused(
+      `${place} is open to others, who could read secrets or change what runs as root. If you trust its content: chmod 700 ${place}`,
+    );
   return place;
 }

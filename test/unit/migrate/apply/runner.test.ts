@@ -72,7 +72,7 @@ describe('BashRunner', () => {
   it('ends all processes of a command', async () => {
     const interrupt = new AbortController();
     const pids: number[] = [];
-    const outcome = await run('sleep 60 & echo $!; wait', {
+    const outcome = await run(`sh -c 'trap "" INT; echo $$; exec sleep 60' & wait`, {
       signal: interrupt.signal,
       onLine: (line) => {
         pids.push(Number(line));
@@ -102,9 +102,9 @@ describe('LineReader', () => {
   it('keeps no more than the end of long output', () => {
     let shown = 0;
     const reader = new LineReader(() => shown++);
-    for (let at = 0; at < 100; at++) reader.add(reader, Buffer.alloc(1 << 20, 'x'));
+    for (let at = 0; at < 20; at++) reader.add(reader, Buffer.alloc(1 << 20, 'x'));
     reader.add(reader, Buffer.from('\nlast\n'));
-    expect(shown).toBeGreaterThan(20_000);
+    expect(shown).toBeGreaterThan(5_000);
     expect(reader.tail.length).toBeLessThan(3 << 20);
     expect(reader.tail.endsWith('\nlast\n')).toBe(true);
   });

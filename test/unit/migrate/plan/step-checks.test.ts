@@ -82,6 +82,23 @@ describe('the steps that are left to a person', () => {
   });
 });
 
+describe('the kubelet', () => {
+  it('is disabled as long as it has no runtime, forward and backward', () => {
+    const enabled: boolean[] = [];
+    const note = (commands: readonly string[]) => {
+      for (const command of commands)
+        if (/^systemctl (enable|disable) .*kubelet/.test(command)) enabled.push(command.includes('enable'));
+    };
+    const { steps } = planFor();
+    for (const { commands } of steps) note(commands);
+    for (const { undo } of [...steps].reverse()) note(undo);
+    expect(enabled).toEqual([false, true, false, true]);
+    const ids = steps.map(({ id }) => id);
+    const order = ['stop-kubelet', 'remove-pods', 'stop-engine', 'edit-kubelet', 'start-kubelet'];
+    expect(ids.filter((id) => order.includes(id))).toEqual(order);
+  });
+});
+
 describe('the units that stop', () => {
   const check = stepOf(planFor(), 'stop-engine').check[0]!;
   const judged = (output: string) => judge(check, { exitCode: 3, problem: '', output }) === '';

@@ -73,21 +73,25 @@ async function run(
 const exists = async (id: string) => (await readFile(join(scratch, id), 'utf8').catch(() => '')) !== '';
 const states = () => Promise.all(['a', 'b'].map(exists));
 
-it('a real apply and rollback that are killed again and again never overlap and come to their end', async () => {
-  const directory = await writePlan();
-  const began = performance.now();
-  expect(await run(['apply', '--plan', directory])).toMatchObject({ code: 0 });
-  const ms = performance.now() - began;
-  for (let kill = 1; kill <= KILLS; kill++) {
-    const command = kill % 2 === 0 ? 'apply' : 'rollback';
-    // At another moment each time, from the start of the process to its end.
-    await run([command, '--plan', directory], (ms * kill) / KILLS);
-    const after = await run([command, '--plan', directory]);
-    expect(after).toMatchObject({ code: 0 });
-    expect(await states()).toEqual(Array.from({ length: 2 }, () => command === 'apply'));
-  }
-  // A command that outlived its parent ended before the next one began.
-  const lines = (await readFile(join(scratch, 'log'), 'utf8')).trimEnd().split('\n');
-  for (const [at, line] of lines.entries())
-    expect(`${at}: ${line}`).toBe(`${at}: ${at % 2 === 0 ? 'begin' : 'end'}`);
-}, PATIENCE_MS);
+it(
+  'a real apply and rollback that are killed again and again never overlap and come to their end',
+  async () => {
+    const directory = await writePlan();
+    const began = performance.now();
+    expect(await run(['apply', '--plan', directory])).toMatchObject({ code: 0 });
+    const ms = performance.now() - began;
+    for (let kill = 1; kill <= KILLS; kill++) {
+      const command = kill % 2 === 0 ? 'apply' : 'rollback';
+      // At another moment each time, from the start of the process to its end.
+      await run([command, '--plan', directory], (ms * kill) / KILLS);
+      const after = await run([command, '--plan', directory]);
+      expect(after).toMatchObject({ code: 0 });
+      expect(await states()).toEqual(Array.from({ length: 2 }, () => command === 'apply'));
+    }
+    // A command that outlived its parent ended before the next one began.
+    const lines = (await readFile(join(scratch, 'log'), 'utf8')).trimEnd().split('\n');
+    for (const [at, line] of lines.entries())
+      expect(`${at}: ${line}`).toBe(`${at}: ${at % 2 === 0 ? 'begin' : 'end'}`);
+  },
+  PATIENCE_MS,
+);

@@ -1,5 +1,5 @@
-// Writes the program's own files to a directory, as packages have them: one JavaScript file for each thread and helper, each with
-// its source map.
+// Writes the program's own files to a directory, as packages have them: one JavaScript file for the command line, one for the
+// daemon, one for all other commands, and one for each thread and helper, each with its source map.
 //
 //   bundle.mjs DIRECTORY ABOUT   ABOUT gets two files: `licences`, the texts of all packages whose code is in DIRECTORY, and
 //                                `packages.json`, a list of these packages
@@ -18,6 +18,8 @@ const [directory, about] = process.argv.slice(2);
 /** Maps each output to its source. The outputs' names are fixed, because main.js finds the other files by their relative paths. */
 const ENTRIES = {
   main: 'src/main.ts',
+  serve: 'src/cli/serve.ts',
+  commands: 'commands',
   'worker-entry': 'src/logs/worker-entry.ts',
   'disk/worker-entry': 'src/stats/disk/worker-entry.ts',
   'tape/worker-entry': 'src/harness/tape/worker-entry.ts',
@@ -35,6 +37,61 @@ const installedPages = {
     }),
 };
 
+/**
+ * The daemon is a file of its own, because Node.js keeps the text of each file that it has loaded in memory
+ * (docs/adr/0081-small-at-rest.md). Each `import('./NAME.js')` in these files of src/cli becomes a look-up in serve.js or
+ * commands.js. It becomes `require`, because Node.js keeps the text twice after `import()`.
+ */
+const COMMAND_LINE = ['program', 'cri-commands', 'migrate-commands'];
+const commandLine = COMMAND_LINE.map((name) => join(root, `src/cli/${name}.ts`));
+const imported = commandLine.flatMap((file) => [
+  ...readFileSync(file, 'utf8').matchAll(/import\('(\.\/[^']+)\.js'\)/g),
+]);
+const commands = [...new Set(imported.map(([, name]) => name))].filter((name) => name !== './serve');
+
+const separateFiles = {
+  name: 'separate-files',
+  setup: (builder) => {
+    const resolveDir = join(root, 'src/cli');
+    builder.onResolve({ filter: /^commands$/ }, ({ kind, path }) =>
+      kind === 'entry-point' ? { path, namespace: 'commands' } : undefined,
+    );
+    builder.onLoad({ filter: /.*/, namespace: 'commands' }, () => ({
+      contents: `module.exports = {${commands.map((name) => `'${name}.js': () => require('${name}')`).join()}};`,
+      resolveDir,
+    }));
+    builder.onResolve({ filter: /^\.\// }, ({ kind, path, importer }) =>
+      kind === 'dynamic-import' && commandLine.includes(importer)
+        ? { path, namespace: 'command' }
+        : undefined,
+    );
+    builder.onLoad({ filter: /.*/, namespace: 'command' }, ({ path }) => ({
+      contents:
+        path === './serve.js'
+          ? `module.exports = require('./serve.js');`
+          : `module.exports = require('./commands.js')['${path}']();`,
+    }));
+    builder.onResolve({ filter: /.*/, namespace: 'command' }, ({ path }) => ({ path, external: true }));
+  },
+};
+
+/** What src/docker/load-dockerode.ts postpones is left out of packages. */
+const withoutUnusedParts = {
+  name: 'without-unused-parts',
+  setup: (builder) => {
+    builder.onLoad({ filter: /\/docker-modem\/lib\/ssh\.js$/ }, async () => ({
+      contents: await readFile(join(root, 'packaging/no-ssh.cjs'), 'utf8'),
+    }));
+    builder.onLoad({ filter: /\/dockerode\/lib\/(session|buildkit)\.js$/ }, async () => ({
+      contents: await readFile(join(root, 'packaging/no-buildkit.cjs'), 'utf8'),
+    }));
+    builder.onLoad({ filter: /\/src\/docker\/load-dockerode\.ts$/ }, () => ({
+      contents: `exports.loadDockerode = () => require('dockerode');`,
+      resolveDir: join(root, 'src/docker'),
+    }));
+  },
+};
+
 const { metafile } = await build({
   absWorkingDir: root,
   entryPoints: Object.entries(ENTRIES).map(([out, source]) => ({ in: source, out })),
@@ -44,8 +101,7 @@ const { metafile } = await build({
   // main.js loads these files at run time, when it starts a thread or traces calls.
   external: ['./worker-entry', './disk/worker-entry', './tape/worker-entry', './open-telemetry.js'],
   target: 'node20.19',
-  plugins: [installedPages],
-  alias: { ssh2: join(root, 'packaging/no-ssh.cjs') },
+  plugins: [separateFiles, withoutUnusedParts, installedPages],
   sourcemap: true,
   // Stack traces and logs show the names of classes.
   keepNames: true,
@@ -68,7 +124,9 @@ writeFileSync(main, readFileSync(main, 'utf8').replace(/^#!/, '//'));
 for (const output of Object.keys(metafile.outputs).filter((path) => path.endsWith('.map'))) {
   const path = resolve(root, output);
   const map = JSON.parse(readFileSync(path, 'utf8'));
-  map.sources = map.sources.map((source) => relative(root, resolve(dirname(path), source)));
+  map.sources = map.sources.map((source) =>
+    /^commands?:/.test(source) ? source : relative(root, resolve(dirname(path), source)),
+  );
   writeFileSync(path, JSON.stringify(map));
 }
 

@@ -52,6 +52,16 @@ describe('dataRootRemoval', () => {
     expect(dataRootRemoval('/docker', { ...facts, host }, []).removed).not.toContain('/docker');
   });
 
+  it.each([['--root-dir=/var/lib/docker/kubelet'], ['--root-dir', '/var/lib/docker/kubelet']])(
+    "keeps kubelet's directory, which %s names",
+    (...args) => {
+      const kubelet = { ...nodeFacts().kubelet!, arguments: args };
+      expect(dataRootRemoval('/var/lib/docker', { ...nodeFacts(), kubelet }, []).kept).toEqual([
+        '/var/lib/docker/kubelet',
+      ]);
+    },
+  );
+
   it('deletes nothing when the data-root is the root directory', () => {
     expect(dataRootRemoval('/', nodeFacts(), []).removed).toEqual([]);
   });

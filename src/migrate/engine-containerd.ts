@@ -1,7 +1,7 @@
 import { flagOf } from '../lib/flags';
 import { parseObject, text } from '../lib/json';
 import type { NodeFacts } from './facts';
-import { daemonJsonOf } from './inventory/settings';
+import { daemonJsonOf } from './engine-settings';
 
 /** The containerd of the node, which becomes the target. */
 export const NODE_CONTAINERD = '/run/containerd/containerd.sock';

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { parse, type TomlTable } from 'smol-toml';
 import { rowOf } from '../../src/migrate/mapping/table';
 import { baseSpec } from '../../src/migrate/plan/base-spec';
-import { DROP_IN, MAIN, METRICS } from '../../src/migrate/plan/containerd';
+import { DROP_IN, MAIN, METRICS } from '../../src/migrate/plan/containerd-main';
 import { makePlan } from '../../src/migrate/plan/plan';
 import { daemonJson, dockerdKeys } from '../unit/migrate/mapping/dockerd-keys';
 import { KUBELET_FILES, nodeFacts } from '../unit/migrate/plan/node-facts';

@@ -47,6 +47,7 @@ export function nodeFacts({
     directories: { '/run/docker/containerd': ['containerd.sock'], ...directories },
     unreadable: [],
     credentials: {},
+    executables: [],
     processes: { programs: [], socketClients: [] },
     engine: {
       endpoint: 'unix:///var/run/docker.sock',

@@ -1,6 +1,6 @@
 import { isAbsolute, join } from 'node:path';
-import type { OciRuntime } from './mapping/target-settings';
-import { RUNC } from './mapping/target-settings';
+import type { Target } from './mapping/row';
+import { RUNC, type OciRuntime } from './mapping/target-settings';
 
 /** systemd's search path for services. */
 const PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
@@ -12,6 +12,12 @@ export const CONMON_PLACES = [
   '/usr/local/bin/conmon',
   '/usr/libexec/podman/conmon',
 ];
+
+/** Where the programs of the targets are. */
+export const PROGRAMS: Readonly<Record<Target, readonly string[]>> = {
+  containerd: ['/usr/bin/containerd', '/usr/local/bin/containerd'],
+  'cri-o': ['/usr/bin/crio', '/usr/local/bin/crio'],
+};
 
 /** Returns where the program of a runtime may be, the best place first. The Engine looks for a plain name in its PATH. */
 export function runtimePlaces(runtime: OciRuntime): string[] {
@@ -32,5 +38,5 @@ export function programOf({ path, type, options }: OciRuntime): string {
 
 /** Returns all places where the inventory looks for programs. */
 export function wantedPrograms(runtimes: readonly OciRuntime[]): string[] {
-  return [...CONMON_PLACES, ...runtimes.flatMap(runtimePlaces)];
+  return [...Object.values(PROGRAMS).flat(), ...CONMON_PLACES, ...runtimes.flatMap(runtimePlaces)];
 }

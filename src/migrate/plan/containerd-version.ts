@@ -10,3 +10,12 @@ export const OLDEST_CONTAINERD: Readonly<Record<2 | 3, Release>> = { 2: [1, 7], 
 export function isAtLeast([major, minor]: Release, [wantedMajor, wantedMinor]: Release): boolean {
   return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
 }
+
+/** `containerd github.com/containerd/containerd/v2 2.1.4 …`, `containerd containerd.io v2.2.0 …` */
+const versionOf = (release: string): string => String.raw`containerd .*?\sv?(${release})\.[\s\S]*`;
+
+/** What `containerd --version` prints for these releases and newer ones. */
+export const VERSION_PATTERNS: Readonly<Record<2 | 3, string>> = {
+  2: versionOf(String.raw`1\.[7-9]\d*|1\.[1-6]\d+|[2-9]\.\d+|[1-9]\d+\.\d+`),
+  3: versionOf(String.raw`2\.[1-9]\d*|[3-9]\.\d+|[1-9]\d+\.\d+`),
+};

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { flagOf } from '../../lib/flags';
 import { REMOVED } from '../../doctor/bundle/redact';
+import { engineNamespaces } from '../engine-containerd';
 import type { NodeFacts } from '../facts';
 import type { Finding } from '../finding';
 import { unsetKernelSettings } from '../kernel-settings';
@@ -22,6 +23,7 @@ import { crioRuntimes } from './crio-runtimes';
 import { kernelFiles } from './kernel';
 import { CRICTL, ENV_FILE, INSTANCE_CONFIG, kubeletEdits } from './kubelet';
 import { withPermissions, type Permissions, type PlannedFile } from './node-file';
+import { isInstalled, packageTool, ranBefore } from './packages';
 import { presentFindings } from './present-settings';
 import { dockerProxy, proxyFindings } from './proxy';
 import { sha256 } from './sha256';
@@ -160,7 +162,7 @@ export function makePlan(input: PlanInput): Plan {
       unit,
       endpoint: ENDPOINTS[target],
       oldEndpoint: oldEndpoint === '' ? 'unix:///var/run/cri-dockerd.sock' : oldEndpoint,
-      oldUnits: units.stopped,
+      oldUnits: units,
       node: quoted(nodeName(facts)),
       files,
       keepDocker: input.keepDocker,
@@ -170,6 +172,11 @@ export function makePlan(input: PlanInput): Plan {
       hasKubelet: facts.kubelet !== undefined,
       kubeletConfig: facts.kubelet?.configFile ?? '',
       mainPath: node.mainPath,
+      packageTool: packageTool(facts),
+      isInstalled: isInstalled(facts, target),
+      ranBefore: ranBefore(facts, unit),
+      configVersion: containerd?.main.version ?? 3,
+      engineNamespaces: input.keepDocker ? [] : engineNamespaces(facts),
       dataRoot: dataRootRemoval(dockerRoot === '' ? '/var/lib/docker' : dockerRoot, facts, [
         targetRoot(target, facts),
       ]),

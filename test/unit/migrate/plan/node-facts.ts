@@ -25,7 +25,11 @@ export function nodeFacts({
   directories = {},
   facts = {},
 }: FakeNode = {}): NodeFacts {
-  const texts = { ...files, ...(daemonJson === undefined ? {} : { '/etc/docker/daemon.json': daemonJson }) };
+  const texts = {
+    '/etc/os-release': 'ID=debian\n',
+    ...files,
+    ...(daemonJson === undefined ? {} : { '/etc/docker/daemon.json': daemonJson }),
+  };
   return {
     v: 1,
     root: '/',

@@ -143,28 +143,6 @@ describe('the name of the Node', () => {
   });
 });
 
-describe('the step clean-up', () => {
-  const [command = ''] = stepOf(planFor(), 'clean-up').commands;
-
-  /** Runs the command with programs that only say how they were called. */
-  async function run(aptStatus: number): Promise<string> {
-    const fakes = `
-      dpkg-query() { echo "installed docker-ce"; echo "config-files docker.io"; return 1; }
-      apt-get() { echo "apt-get $*"; return ${aptStatus}; }
-      rm() { echo "rm $*"; }
-    `;
-    return (await shell('bash', ['-c', `${fakes}\n${command}\ntrue`])).stdout;
-  }
-
-  it('removes the packages that are installed, and then the data', async () => {
-    expect(await run(0)).toBe('apt-get remove docker-ce\nrm -rf --one-file-system /var/lib/docker\n');
-  });
-
-  it('deletes nothing when the packages stay', async () => {
-    expect(await run(100)).toBe('apt-get remove docker-ce\n');
-  });
-});
-
 describe('the settings of the kernel that only dockerd made', () => {
   const sysctls = { 'net.ipv4.ip_forward': '1', 'net.bridge.bridge-nf-call-iptables': '1' };
   const host = { ...nodeFacts().host, sysctls };

@@ -20,7 +20,20 @@ const ids = [
   [...readFileSync(file, 'utf8').matchAll(/finding\(\s*[^,]+,\s*'([a-z0-9-]+)'/g)].map(([, id = '']) => id),
 );
 
+/** The sections to which findings lead. */
+const sections = readdirSync(join(ROOT, 'src/migrate'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .flatMap((name) => [
+    ...readFileSync(join(ROOT, 'src/migrate', name), 'utf8').matchAll(/docs\/migrating\.md#([a-z-]+)/g),
+  ])
+  .map(([, section = '']) => section);
+
 describe('docs/migrating.md', () => {
+  it.each([...new Set(sections)])('has the section %s, to which a finding leads', (section) => {
+    expect(headings).toContain(section);
+    expect(sections).toEqual(expect.arrayContaining(['bridge-unit', 'target-settings', 'already-moved']));
+  });
+
   it('is compared with the ids of all themes', () => {
     expect(ids).toEqual(expect.arrayContaining(['no-docker', 'docker-sock-pod', 'kubelet-endpoint', 'disk']));
     expect(new Set(ids).size).toBeGreaterThan(40);

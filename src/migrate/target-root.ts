@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { text, type JsonObject } from '../lib/json';
+import { importedPaths } from './containerd-imports';
 import { dataParent } from './data-place';
 import { containerdConfigPath, engineContainerd } from './engine-containerd';
 import { mergedSettings } from './engine-settings';
@@ -30,9 +31,9 @@ export function targetParent(
 export function targetRoot(target: Target, facts: RootFacts): string {
   const isShared = target === 'containerd' && engineContainerd(facts).isShared;
   const parent = targetParent(mergedSettings(facts), isShared, facts.host.disks);
-  return target === 'containerd'
-    ? containerdRoot(parent, facts.files[containerdConfigPath(facts)]?.text)
-    : crioRoot(parent);
+  if (target === 'cri-o') return crioRoot(parent);
+  const given = givenRoot(containerdConfigPath(facts), facts);
+  return given === '' ? join(parent || '/var/lib', 'containerd') : given;
 }
 
 /** Returns the places of all targets. */
@@ -40,20 +41,18 @@ export function targetRoots(facts: RootFacts): string[] {
   return TARGETS.map((target) => targetRoot(target, facts));
 }
 
-/**
- * Returns containerd's root.
- * @param mainConfig its configuration, whose `root` stays. One that is no TOML counts as none.
- */
-export function containerdRoot(parent: string, mainConfig = ''): string {
-  return rootIn(mainConfig) ?? join(parent || '/var/lib', 'containerd');
+/** Returns the `root` of containerd's configuration, which stays; '' for none. A file that is no TOML counts as empty. */
+function givenRoot(mainPath: string, { files }: RootFacts): string {
+  const main = parsed(files[mainPath]?.text);
+  const imported = importedPaths(mainPath, main, Object.keys(files)).map((path) => parsed(files[path]?.text));
+  return [main, ...imported].map(({ root }) => text(root)).findLast((root) => root !== '') ?? '';
 }
 
-function rootIn(config: string): string | undefined {
+function parsed(toml = ''): JsonObject {
   try {
-    const { root } = parse(config);
-    return typeof root === 'string' && root !== '' ? root : undefined;
+    return parse(toml);
   } catch {
-    return undefined;
+    return {};
   }
 }
 

@@ -1,6 +1,6 @@
-import { dirname, join } from 'node:path';
 import { parse, stringify, type TomlTable } from 'smol-toml';
 import { isObject, text as textOf, type JsonObject } from '../../lib/json';
+import { importedPaths } from '../containerd-imports';
 import { targetFile, type PlannedFile } from './node-file';
 import { CERTS_D } from './registries';
 
@@ -39,8 +39,8 @@ export interface MainFile {
   /** Its `bin_dir` for CNI plugins; '' when it has none. */
   readonly binDir: string;
   readonly hasBinDirs: boolean;
-  /** Its directory of CNI configurations; '' when it names none. */
-  readonly confDir: string;
+  /** The directory of CNI configurations, and the file that names it; undefined when none does. */
+  readonly confDir?: { readonly path: string; readonly value: string };
   /** What containerd reads now, in its order, with the paths of the files. */
   readonly present: readonly ReadFile[];
 }
@@ -69,6 +69,9 @@ export function mainFile(node: PresentConfig, origin: string, imported: string):
   for (const one of present) refuseOldRegistries(one.path, one.config);
   const cni = present.map(({ config }) => cniOf(config));
   const last = (key: string): string => cni.map((one) => textOf(one[key])).findLast(isSet) ?? '';
+  const confDir = present
+    .map((one) => ({ path: one.path, value: textOf(cniOf(one.config).conf_dir) }))
+    .findLast(({ value }) => isSet(value));
   return {
     file: {
       path,
@@ -82,14 +85,14 @@ export function mainFile(node: PresentConfig, origin: string, imported: string):
     registryPath: present.map(({ config }) => textOf(registryOf(config).config_path)).findLast(isSet) ?? '',
     binDir: last('bin_dir'),
     hasBinDirs: cni.some((one) => strings(one.bin_dirs).length > 0),
-    confDir: last('conf_dir'),
+    ...(confDir === undefined ? {} : { confDir }),
     present,
   };
 }
 
 function freshFile(file: PlannedFile): MainFile {
   return {
-    ...{ file, version: 3, hasRoot: false, registryPath: '', binDir: '', hasBinDirs: false, confDir: '' },
+    ...{ file, version: 3, hasRoot: false, registryPath: '', binDir: '', hasBinDirs: false },
     present: [],
   };
 }
@@ -106,25 +109,11 @@ function isSet(value: string): boolean {
   return value !== '';
 }
 
-/** Finds the files that the main file imports. containerd takes a relative path for one next to the main file. */
+/** Returns the files that the main file imports, without those of a plan. */
 function importedFiles({ mainPath, importable = {} }: PresentConfig, main: TomlTable): ReadFile[] {
-  const patterns = strings(main.imports).map((one) =>
-    patternOf(one.startsWith('/') ? one : join(dirname(mainPath), one)),
-  );
-  return Object.keys(importable)
-    .filter((path) => ![DROP_IN, METRICS, mainPath].includes(path))
-    .filter((path) => patterns.some((pattern) => pattern.test(path)))
-    .sort()
+  return importedPaths(mainPath, main, Object.keys(importable))
+    .filter((path) => ![DROP_IN, METRICS].includes(path))
     .map((path) => ({ path, config: parsed(path, importable[path] ?? '') }));
-}
-
-/** Translates a pattern of Go's filepath.Glob, without its character classes. */
-function patternOf(glob: string): RegExp {
-  const source = glob
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '[^/]*')
-    .replaceAll('?', '[^/]');
-  return new RegExp(`^${source}$`);
 }
 
 function cniOf({ plugins }: TomlTable): JsonObject {

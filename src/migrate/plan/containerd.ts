@@ -65,7 +65,7 @@ export function containerdPlan(settings: TargetSettings, node: TargetNode, origi
   const hasOneBinDir = main.version === 2 || main.binDir !== '';
   const current = containerdConfig(settings, node, {
     ...{ registryPath: main.registryPath, hasRoot: main.hasRoot, hasBinDirs: main.hasBinDirs },
-    hasConfDir: main.confDir !== '',
+    hasConfDir: main.confDir !== undefined,
     ...(hasOneBinDir ? { binDir: binDirFor(main.binDir, node) } : {}),
   });
   const config = main.version === 2 ? asVersion2(current) : current;

@@ -16,14 +16,7 @@ export function presentFindings(
 ): Finding[] {
   const evidence = [
     ...(main === undefined ? [] : conflicts(main, dropIn)),
-    ...(main === undefined || main.confDir === '' || main.confDir === node.cniConfDir
-      ? []
-      : [
-          {
-            where: main.present.at(-1)?.path ?? '',
-            what: `conf_dir = "${main.confDir}" stays; the present runtime reads ${node.cniConfDir}`,
-          },
-        ]),
+    ...otherConfDir(main?.confDir, node.cniConfDir),
     ...replacedFiles(files.filter(({ path }) => path !== node.mainPath)),
   ];
   if (evidence.length === 0) return [];
@@ -38,6 +31,12 @@ export function presentFindings(
       link: 'docs/migrating.md#target-settings',
     },
   ];
+}
+
+function otherConfDir(ours: MainFile['confDir'], bridges: string): Evidence[] {
+  if (ours === undefined || ours.value.replace(/\/+$/, '') === bridges) return [];
+  const { path, value } = ours;
+  return [{ where: path, what: `conf_dir = "${value}" stays; the present runtime reads ${bridges}` }];
 }
 
 function conflicts({ present }: Pick<MainFile, 'present'>, dropIn: JsonObject): Evidence[] {

@@ -68,14 +68,19 @@ describe('dataRootRemoval', () => {
 });
 
 describe('the step clean-up', () => {
-  it("keeps the root that containerd's configuration names below the data-root", () => {
-    const main = 'version = 3\nroot = "/data/docker/ctrd"\n';
+  it.each([
+    ['configuration', { '/etc/containerd/config.toml': 'version = 3\nroot = "/data/docker/ctrd"\n' }],
+    [
+      'imported file',
+      {
+        '/etc/containerd/config.toml': 'version = 3\noom_score = 1\nimports = ["conf.d/*.toml"]\n',
+        '/etc/containerd/conf.d/50-root.toml': 'version = 3\nroot = "/data/docker/ctrd"\n',
+      },
+    ],
+  ])("keeps the root that containerd's %s names below the data-root", (_, files) => {
     const engine = { ...nodeFacts().engine!, info: { DockerRootDir: '/data/docker' } as never };
     const { steps } = makePlan({
-      facts: nodeFacts({
-        files: { ...KUBELET_FILES, '/etc/containerd/config.toml': main },
-        facts: { engine },
-      }),
+      facts: nodeFacts({ files: { ...KUBELET_FILES, ...files }, facts: { engine } }),
       findings: [],
       target: 'containerd',
       version: '1',

@@ -27,7 +27,7 @@ const settingsOf = ({ findings }: Plan) =>
 describe('settings that containerd has already', () => {
   it('stay when they name the directories of CNI', () => {
     const plan = planFor({
-      [MAIN]: `version = 3\noom_score = 1\n${CNI}bin_dirs = ["/custom"]\nconf_dir = "/etc/cni/net.d"\n`,
+      [MAIN]: `version = 3\noom_score = 1\n${CNI}bin_dirs = ["/custom"]\nconf_dir = "/etc/cni/net.d/"\n`,
     });
     expect(cniOf(plan)).toEqual({});
     expect(settingsOf(plan)).toEqual([]);

@@ -66,6 +66,7 @@ function namespaceRemoval(namespace: string): string[] {
     `${ctr} containers ls -q | xargs -r ${ctr} containers rm`,
     `${ctr} images ls -q | xargs -r ${ctr} images rm --sync`,
     `${ctr} leases ls -q | xargs -r ${ctr} leases rm --sync`,
-    `ctr namespaces rm ${quoted(namespace)}`,
+    // Many nodes have no plugins of Docker, and no namespace for them.
+    `! ctr namespaces ls -q | grep -qx ${quoted(namespace)} || ctr namespaces rm ${quoted(namespace)}`,
   ];
 }

@@ -78,7 +78,7 @@ export async function effectsAt(
     let isLeft = false;
     const seen = await collectEffects(client, {
       ...{ source: side, image: busybox, signal, scratchRoot: resolve(scratch) },
-      onPod: (pod) => say(name, `${side}: pod ${pod} is examined`),
+      onPod: (pod) => say(name, `${side}: pod ${pod} is done`),
       onNote: (note) => say(name, `${side}: ${note}`),
       onLeft: (what) => {
         isLeft = true;

@@ -1,6 +1,6 @@
 import { applyPlan, linesForPerson, pendingSteps, remainsOf } from '../../migrate/apply/apply';
 import { changesOf, presentFiles, type Change } from '../../migrate/apply/changed';
-import type { PlanOnDisk } from '../../migrate/apply/read-plan';
+import { checkSources, type PlanOnDisk } from '../../migrate/apply/read-plan';
 import { Refused } from '../../migrate/apply/refused';
 import type { StepTools } from '../../migrate/apply/run-step';
 import { DRAIN } from '../../migrate/plan/cluster-steps';
@@ -27,6 +27,7 @@ export async function apply(options: ApplyCommand, overrides: PlanCommandOverrid
     const { drained, skip } = options;
     const until = options.step === undefined ? undefined : stepNumber(plan, options.step);
     if (pendingSteps(plan, until, tools).length > 0) {
+      await checkSources(plan);
       const present = await (overrides.present ?? presentFiles)(plan);
       refuseChanges(plan, tools, changesOf(plan, tools.journal, present), options.acceptChange);
     }

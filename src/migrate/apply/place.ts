@@ -11,13 +11,13 @@ const OTHERS = 0o077;
 /**
  * Makes sure that nobody but root can have written the plan, whose commands run as root.
  * @returns the directory of the plan as an absolute path without links.
- * @throws Refused.
+ * @throws Refused; Error when the directory cannot be opened.
  */
 export async function checkPlace(directory: string): Promise<string> {
   const uid = process.geteuid?.();
   if (uid !== 0) throw new Refused('the steps of a plan need root: run the command with sudo');
   const place = await realpath(directory).catch((error: unknown) => {
-    throw new Refused(
+    throw new Error(
       `${directory} cannot be opened (${errnoOf(error) ?? 'unknown error'}): name the directory that \`dockbridge migrate plan --out\` has made`,
     );
   });

@@ -278,6 +278,8 @@ describe('the refusal of apply', () => {
     await writeFile(join(fake.plan, 'files', fake.path('conf')), 'evil');
     expect(await fake.apply()).toBe(3);
     expect(fake.stderr).toContain('was changed since the plan was made');
+    // The way back does not need these files.
+    expect(await fake.rollback()).toBe(0);
   });
 
   it('names a plan that was changed after its first step', async () => {
@@ -288,7 +290,7 @@ describe('the refusal of apply', () => {
     expect(fake.stderr).toContain('plan.json was changed after a part of the plan was done');
   });
 
-  it('writes nothing into the directory of the plan', async () => {
+  it('writes nothing into the directory of a plan of another node', async () => {
     await fake.write(steps(), FILES, { hostname: 'n2' });
     await fake.apply();
     expect((await readdir(fake.plan)).sort()).toEqual(['files', 'plan.json']);

@@ -29,7 +29,7 @@ const NODE = {
 /** Compares a node that differs from NODE. A file that is undefined is not there. */
 function changes(node: Record<string, string | undefined>, states: Record<string, StepState> = {}): string[] {
   const present = new Map<string, string>();
-  for (const [path, hash] of Object.entries({ ...NODE, ...node }))
+  for (const [path, hash] of Object.entries<string | undefined>({ ...NODE, ...node }))
     if (hash !== undefined) present.set(path, hash);
   const progress = {
     stateOf: (id: string) => states[id] ?? 'open',

@@ -47,15 +47,19 @@ describe('parsePlan', () => {
   });
 
   it.each(Object.keys(json()).filter((key) => key !== 'v'))('names the missing key %s', (key) => {
-    expect(parse((value) => delete value[key])).toThrow(`plan.json: ${key} is missing`);
+    expect(parse((value) => Reflect.deleteProperty(value, key))).toThrow(`plan.json: ${key} is missing`);
   });
 
   it.each(Object.keys(json().steps[0]!))('names the missing key %s of a step', (key) => {
-    expect(parse((value) => delete value.steps[1]![key])).toThrow(`plan.json: steps[1].${key} is missing`);
+    expect(parse((value) => Reflect.deleteProperty(value.steps[1]!, key))).toThrow(
+      `plan.json: steps[1].${key} is missing`,
+    );
   });
 
   it.each(Object.keys(json().files[0]!))('names the missing key %s of a file', (key) => {
-    expect(parse((value) => delete value.files[1]![key])).toThrow(`plan.json: files[1].${key} is missing`);
+    expect(parse((value) => Reflect.deleteProperty(value.files[1]!, key))).toThrow(
+      `plan.json: files[1].${key} is missing`,
+    );
   });
 
   it.each<[string, (value: Loose) => void]>([

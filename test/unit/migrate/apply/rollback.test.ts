@@ -123,8 +123,8 @@ class Killer {
 
   constructor(private readonly at: number) {
     const kill = (): void => this.kill();
-    const write = Reflect.get(Journal.prototype, 'write') as typeof writeOf;
-    const run = Reflect.get(BashRunner.prototype, 'run') as typeof runOf;
+    const write = original(Journal.prototype, 'write') as Write;
+    const run = original(BashRunner.prototype, 'run') as Run;
     this.spies = [
       jest.spyOn(Journal.prototype, 'write').mockImplementation(async function (this: Journal, ...args) {
         kill();
@@ -147,8 +147,13 @@ class Killer {
     throw new Killed('killed');
   }
 }
-declare function writeOf(this: Journal, ...args: Parameters<Journal['write']>): Promise<void>;
-declare function runOf(this: BashRunner, ...args: Parameters<BashRunner['run']>): Promise<Outcome>;
+type Write = (this: Journal, ...args: Parameters<Journal['write']>) => Promise<void>;
+type Run = (this: BashRunner, ...args: Parameters<BashRunner['run']>) => Promise<Outcome>;
+
+/** The method of a class, which the tests call for an object of it. */
+function original(prototype: object, name: string): unknown {
+  return Object.getOwnPropertyDescriptor(prototype, name)?.value;
+}
 
 describe('a kill', () => {
   beforeEach(() => fake.write(steps(), FILES));

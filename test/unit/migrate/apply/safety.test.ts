@@ -69,7 +69,7 @@ describe('exclusively', () => {
       const name = (await processName(other.pid!))!;
       await writeFile(join(scratch, [KEY, ...name.split(' ')].join('.')), 'dockbridge migrate rollback\n');
       await expect(exclusively('apply', () => Promise.resolve(1), scratch)).rejects.toThrow(
-        'another one changes this node already (dockbridge migrate rollback)',
+        'another apply or rollback is running on this node: dockbridge migrate rollback',
       );
     } finally {
       other.kill();

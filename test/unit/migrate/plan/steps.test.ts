@@ -4,27 +4,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { judge } from '../../../../src/migrate/apply/judge';
-import type { Target } from '../../../../src/migrate/mapping/row';
 import { checkLine } from '../../../../src/migrate/plan/check';
-import { makePlan, type Plan, type PlanInput } from '../../../../src/migrate/plan/plan';
+import type { Plan } from '../../../../src/migrate/plan/plan';
 import { KUBELET_FILES, nodeFacts, type FakeNode } from './node-facts';
+import { planFor, stepOf } from './plan-for';
 
 const shell = promisify(execFile);
-
-function planFor(node: FakeNode = {}, target: Target = 'containerd', more: Partial<PlanInput> = {}): Plan {
-  return makePlan({
-    facts: nodeFacts(node),
-    findings: [],
-    target,
-    version: '1',
-    accepted: [],
-    keepDocker: false,
-    originals: new Map(),
-    ...more,
-  });
-}
-
-const stepOf = ({ steps }: Plan, id: string) => steps.find((one) => one.id === id)!;
 
 describe('the step backup', () => {
   let scratch: string;
@@ -84,54 +69,6 @@ describe('the step backup', () => {
     expect(archiveOf(second)).not.toBe(archiveOf(first));
     expect(archiveOf(planFor())).toBe(archiveOf(first));
     expect(stepOf(first, 'edit-kubelet').undo[0]).toContain(archiveOf(first));
-  });
-});
-
-describe('the step install', () => {
-  const check = stepOf(planFor(), 'install').check[0]!;
-  const judged = (output: string) => judge(check, { exitCode: 0, problem: '', output }) === '';
-
-  it.each([
-    ['containerd github.com/containerd/containerd/v2 2.1.4~ds1 2.1.4~ds1-1\n', true],
-    ['containerd github.com/containerd/containerd/v2 v2.2.0 1c4457e00facac03\n', true],
-    ['containerd containerd.io v2.10.1 abc\n', true],
-    ['containerd github.com/containerd/containerd/v2 2.0.5 abc\n', false],
-    ['containerd containerd.io 1.7.25 bcc810d6b9066471\n', false],
-    ['containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+b1\n', false],
-    ['bash: containerd: command not found\n', false],
-  ])('judges %s as %s', (output, isNewEnough) => expect(judged(output)).toBe(isNewEnough));
-
-  it('is left out when the check succeeds, and may be repeated', () => {
-    expect(stepOf(planFor(), 'install')).toMatchObject({
-      isDoneWhenChecked: true,
-      commands: [expect.stringMatching(/^apt-get install --yes --no-remove .* containerd$/) as string],
-    });
-  });
-});
-
-describe('the steps that are left to a person', () => {
-  it('are the last ones: the reboot and the removal of Docker', () => {
-    for (const keepDocker of [false, true]) {
-      const { steps } = planFor({}, 'containerd', { keepDocker });
-      expect(steps.slice(-2).map(({ id }) => id)).toEqual(['reboot', 'clean-up']);
-      expect(steps.map(({ isManual }) => isManual).lastIndexOf(false)).toBe(steps.length - 3);
-      expect(steps.filter(({ isManual }) => isManual)).toHaveLength(2);
-    }
-  });
-});
-
-describe('the units that stop', () => {
-  const check = stepOf(planFor(), 'stop-engine').check[0]!;
-  const judged = (output: string) => judge(check, { exitCode: 3, problem: '', output }) === '';
-
-  it('are each inactive, failed or unknown afterwards', () => {
-    expect(check.command).toBe(
-      'systemctl is-active cri-docker.service cri-docker.socket docker.service docker.socket',
-    );
-    expect(judged('inactive\nunknown\nfailed\ninactive\n')).toBe(true);
-    expect(judged('inactive\ninactive\ninactive\n')).toBe(false);
-    expect(judged('inactive\ninactive\nactive\ninactive\n')).toBe(false);
-    expect(judged('deactivating\ninactive\ninactive\ninactive\n')).toBe(false);
   });
 });
 

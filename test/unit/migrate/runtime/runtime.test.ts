@@ -5,7 +5,11 @@ import { podsOf, removePods } from '../../../../src/migrate/runtime/remove-pods'
 import type { CriClient } from '../../../../src/server/client/cri-client';
 
 type Client = Pick<CriClient, 'call'>;
-type Request = Readonly<Record<string, unknown>>;
+interface Request {
+  readonly container_id?: string;
+  readonly pod_sandbox_id?: string;
+  readonly filter?: { readonly pod_sandbox_id?: string };
+}
 
 /** A runtime that answers with what `answer` returns, and records the calls. */
 function fakeRuntime(answer: (method: string, request: Request) => unknown): {
@@ -30,8 +34,7 @@ describe('removePods', () => {
   it('stops the containers, then the pod, and removes it, with etcd last', async () => {
     const { cri, calls } = fakeRuntime((method, { filter }) => {
       if (method === 'ListPodSandbox') return { items };
-      const { pod_sandbox_id } = (filter ?? {}) as { pod_sandbox_id?: string };
-      return method === 'ListContainers' ? { containers: [{ id: `c${pod_sandbox_id ?? ''}` }] } : {};
+      return method === 'ListContainers' ? { containers: [{ id: `c${filter?.pod_sandbox_id ?? ''}` }] } : {};
     });
     const removed: string[] = [];
     expect(await removePods(cri, ({ name }) => removed.push(name))).toEqual([]);

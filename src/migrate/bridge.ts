@@ -14,6 +14,13 @@ export function bridges({ processes }: Pick<NodeFacts, 'processes'>): ProgramFac
   return (processes?.programs ?? []).filter(({ name }) => name === 'cri-dockerd' || name === 'dockbridge');
 }
 
+/** Returns the units of the running bridges, each service with the socket of the same name, whether that exists or not. */
+export function bridgeUnits(facts: Pick<NodeFacts, 'processes'>): string[] {
+  return bridges(facts).flatMap(({ unit = '' }) =>
+    unit === '' ? [] : [unit, unit.replace(/\.service$/, '.socket')],
+  );
+}
+
 /** Returns an option of the bridge. A flag wins over the environment and the files. */
 export function bridgeOption(
   facts: Pick<NodeFacts, 'processes' | 'bridgeOptions'>,

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { flagOf } from '../../lib/flags';
 import { REMOVED } from '../../doctor/bundle/redact';
+import { bridgeUnits } from '../bridge';
 import { engineNamespaces } from '../engine-containerd';
 import type { NodeFacts } from '../facts';
 import type { Finding } from '../finding';
@@ -132,6 +133,7 @@ export function makePlan(input: PlanInput): Plan {
     endpointFrom: facts.kubelet?.endpoint.from ?? '',
     endpoint: ENDPOINTS[target],
     unit,
+    bridgeUnits: bridgeUnits(facts),
     logs: settings,
     origin,
   });

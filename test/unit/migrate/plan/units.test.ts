@@ -1,6 +1,9 @@
 import type { ProgramFacts } from '../../../../src/migrate/facts';
+import { takeInventory } from '../../../../src/migrate/inventory/inventory';
+import { makePlan } from '../../../../src/migrate/plan/plan';
 import { oldUnits } from '../../../../src/migrate/plan/units';
-import { nodeFacts } from './node-facts';
+import { plainNode } from '../support/node-facts';
+import { KUBELET_FILES, nodeFacts } from './node-facts';
 
 interface Given {
   readonly files: readonly string[];
@@ -96,5 +99,25 @@ describe('oldUnits', () => {
     );
     expect(stopped).toEqual(['cri-docker.service']);
     expect(enabled).toEqual([]);
+  });
+});
+
+describe("kubelet's unit", () => {
+  it('loses its dependency on a bridge in a unit of another name', () => {
+    const dropIn = '/etc/systemd/system/kubelet.service.d/10-runtime.conf';
+    const programs = [{ name: 'cri-dockerd' as const, pid: 1, args: [], unit: 'my-cri.service' }];
+    const facts = nodeFacts({
+      files: { ...KUBELET_FILES, [dropIn]: '[Unit]\nRequires=my-cri.service my-cri.socket other.service\n' },
+      facts: { processes: { programs, socketClients: [] } },
+    });
+    const rest = { target: 'containerd', version: '1', accepted: [], keepDocker: false } as const;
+    const { files } = makePlan({ ...rest, facts, findings: [], originals: new Map() });
+    expect(files.find(({ path }) => path === dropIn)?.text).toBe(
+      '[Unit]\nRequires=containerd.service other.service\n',
+    );
+    const { processes, files: present } = facts;
+    expect(takeInventory(plainNode({ processes: processes!, files: present })).map(({ id }) => id)).toContain(
+      'kubelet-unit',
+    );
   });
 });

@@ -154,7 +154,7 @@ function addApply(migrate: Command): void {
     .addOption(
       repeatable(
         '--skip <STEP>',
-        'leave out the step with this id, because you did it by hand or do without it; may be repeated',
+        'leave out this step, which you name by its number or id, because you did it by hand or do without it; may be repeated',
       ),
     )
     .addHelpText(
@@ -183,7 +183,7 @@ function addRollback(migrate: Command): void {
     'the first step to take back, by its number or id: the node is then as before this step; by default all',
   );
   command
-    .addOption(repeatable('--skip <STEP>', 'do not take back the step with this id; may be repeated'))
+    .addOption(repeatable('--skip <STEP>', 'do not take back this step; may be repeated'))
     .action(async (options: PlanCommandOptions) => {
       process.exitCode = await (await import('./migrate/rollback.js')).rollback(options);
     });

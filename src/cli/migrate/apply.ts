@@ -7,6 +7,7 @@ import { DRAIN } from '../../migrate/plan/cluster-steps';
 import {
   DRAIN_FIRST,
   say,
+  skippedSteps,
   stepNumber,
   withPlan,
   type PlanCommandOptions,
@@ -24,7 +25,8 @@ export interface ApplyCommand extends PlanCommandOptions {
  */
 export async function apply(options: ApplyCommand, overrides: PlanCommandOverrides = {}): Promise<number> {
   return withPlan('apply', options, overrides, async (plan, tools) => {
-    const { drained, skip } = options;
+    const { drained } = options;
+    const skip = skippedSteps(plan, options);
     const until = options.step === undefined ? undefined : stepNumber(plan, options.step);
     if (pendingSteps(plan, until, tools).length > 0) {
       await checkSources(plan);

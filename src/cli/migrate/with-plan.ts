@@ -35,19 +35,20 @@ export interface PlanCommandOverrides {
   readonly present?: (plan: PlanOnDisk) => Promise<ReadonlyMap<string, string>>;
 }
 
-export const FAILED = 1;
-export const REFUSED = 3;
+type PlanCommandName = 'apply' | 'rollback';
+
+const FAILED = 1;
+const REFUSED = 3;
 export const DRAIN_FIRST = 4;
 /** What a shell reports for a program that SIGINT has ended. */
 const INTERRUPTED = 130;
 
 /**
  * Reads the plan, makes sure that nobody else works on the node, and runs `work`.
- * @param name `apply` or `rollback`.
  * @returns the exit code: that of `work`, or 1 when a step failed, 3 when the plan is refused, 130 when the user has ended the command.
  */
 export async function withPlan(
-  name: string,
+  name: PlanCommandName,
   options: PlanCommandOptions,
   overrides: PlanCommandOverrides,
   work: (plan: PlanOnDisk, tools: StepTools) => Promise<number>,
@@ -56,8 +57,6 @@ export async function withPlan(
   try {
     const directory = await checkPlace(options.plan);
     const plan = await readPlan(directory, overrides.hostname);
-    const unknown = options.skip.find((id) => !plan.steps.some((step) => step.id === id));
-    if (unknown !== undefined) throw new Error(`--skip ${unknown}: the plan has no such step`);
     const kubeconfig = await readable(options.kubeconfig);
     const what = `dockbridge migrate ${name} --plan ${directory}`;
     return await exclusively(
@@ -67,7 +66,8 @@ export async function withPlan(
     );
   } catch (error) {
     process.stderr.write(`dockbridge migrate ${name}: ${messageOf(error)}\n`);
-    if (error instanceof StepFailed || error instanceof Interrupted) process.stderr.write(nextSteps(options));
+    if (error instanceof StepFailed || error instanceof Interrupted)
+      process.stderr.write(nextSteps(name, options));
     if (error instanceof Interrupted) return INTERRUPTED;
     return error instanceof Refused ? REFUSED : FAILED;
   }
@@ -100,13 +100,18 @@ async function withJournal(
 }
 
 /** Returns the number of a step, which the user names by its number or its id. @throws Error for another one. */
-export function stepNumber({ steps }: Pick<PlanOnDisk, 'steps'>, name: string): number {
+export function stepNumber({ steps }: Pick<PlanOnDisk, 'steps'>, name: string, option = '--step'): number {
   const number = /^\d+$/.test(name) ? Number(name) : steps.findIndex(({ id }) => id === name) + 1;
   if (number < 1 || number > steps.length)
     throw new Error(
-      `--step ${name}: the plan has the steps 1 to ${steps.length}; plan.md lists them with their ids`,
+      `${option} ${name}: the plan has the steps 1 to ${steps.length}; plan.md lists them with their ids`,
     );
   return number;
+}
+
+/** Returns the ids of the steps that are left out. @throws Error for one that the plan does not have. */
+export function skippedSteps(plan: Pick<PlanOnDisk, 'steps'>, { skip }: PlanCommandOptions): string[] {
+  return skip.flatMap((name) => plan.steps[stepNumber(plan, name, '--skip') - 1]?.id ?? []);
 }
 
 export function say(line: string): void {
@@ -124,11 +129,13 @@ async function readable(kubeconfig: string | undefined): Promise<string | undefi
   return path;
 }
 
-function nextSteps({ plan }: PlanCommandOptions): string {
-  return (
-    `  continue:  dockbridge migrate apply --plan ${plan}\n` +
-    `  go back:   dockbridge migrate rollback --plan ${plan}\n`
-  );
+function nextSteps(name: PlanCommandName, { plan }: PlanCommandOptions): string {
+  const [apply, rollback] = name === 'apply' ? ['continue:', 'go back:'] : ['forward:', 'continue:'];
+  const lines = [
+    `  ${apply.padEnd(10)} dockbridge migrate apply --plan ${plan}\n`,
+    `  ${rollback.padEnd(10)} dockbridge migrate rollback --plan ${plan}\n`,
+  ];
+  return (name === 'apply' ? lines : lines.reverse()).join('');
 }
 
 /** A signal that fires when the process is asked to end. A second signal ends the process at once. */

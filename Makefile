@@ -110,7 +110,7 @@ packages: build ## Make all packages, bills of materials and SHA256SUMS: DIST=â€
 	@bash packaging/make.sh '$(dist)' deb rpm tarball
 	$(look_at_debs)
 
-lint: setup ## Check types, ESLint, circles of imports, generated pages, formatting (npm run lint), Dockerfiles, Go, shell scripts and units
+lint: setup ## Check types, ESLint, circular imports, generated pages, formatting (npm run lint), Dockerfiles, Go, shell scripts and units
 	@npm run --silent lint
 	@node scripts/check-dockerfiles.mjs
 	@bash test/conformance/lint.sh
@@ -134,5 +134,5 @@ docs: setup ## Write the pages of docs/ that are made from tables in the code (t
 results: setup ## Make docs/results.md of what `RESULTS=DIR .ci/run` has kept: RESULTS=DIR
 	@node scripts/results-page.mjs '$(RESULTS)' docs/results.md
 
-clean: ## Remove dist/, generated codecs and coverage
+clean: ## Remove dist/, packages/, coverage/ and the generated codecs
 	@rm -rf dist packages src/proto/gen coverage

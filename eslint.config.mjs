@@ -191,7 +191,8 @@ export default tseslint.config(
             {
               regex:
                 '^(?!\\./)(?!\\.\\./src/(lib/counted|harness/(pattern|show/shown-call|show/latency|html/page-data|tape/lost-lines))$)',
-              message: 'The page runs in a browser: it knows what needs no Node.js (docs/adr/0075).',
+              message:
+                'The page runs in a browser: import only modules that need no Node.js (docs/adr/0075).',
             },
           ],
         },
@@ -208,12 +209,12 @@ export default tseslint.config(
         'error',
         {
           selector: 'CallExpression[callee.property.name="toMatchObject"] Property > Literal[regex]',
-          message: 'toMatchObject takes any value for a RegExp: use expect.stringMatching.',
+          message: 'toMatchObject accepts any value for a RegExp: use expect.stringMatching.',
         },
         {
           selector:
             'CallExpression[callee.property.name="toMatchObject"] Property > ObjectExpression[properties.length=0]',
-          message: 'toMatchObject takes any object for {}: compare that property with toEqual.',
+          message: 'toMatchObject accepts any object for {}: compare that property with toEqual.',
         },
       ],
     },

@@ -57,7 +57,7 @@ const NO_CODE = new Set(['node', 'modules', 'napi', 'cldr', 'unicode', 'tz']);
  */
 function builtIntoNode() {
   const here = { x64: 'amd64', arm64: 'arm64' }[process.arch];
-  if (here === undefined) throw new Error(`no Node.js of ours runs on ${process.arch}`);
+  if (here === undefined) throw new Error(`packaging/node.json has no Node.js for ${process.arch}`);
   const node = execFileSync(process.execPath, [fileURLToPath(new URL('node.mjs', import.meta.url)), here], {
     encoding: 'utf8',
   }).trim();
@@ -98,7 +98,7 @@ const components = [
     'bom-ref': 'pause.tar',
     name: 'pause/pause.tar',
     version,
-    description: 'image of the pause container, made of docker/pause in the same repository',
+    description: 'image of the pause container, built from docker/pause in the same repository',
     hashes: fileHashes('pause/pause.tar'),
     licenses: [{ license: { id: license } }],
   },
@@ -108,7 +108,7 @@ const components = [
     name: 'notify-helper',
     version,
     description:
-      'program that sends signs of life to systemd, made of native/notify-helper in the same repository',
+      'program that sends signs of life to systemd, built from native/notify-helper in the same repository',
     hashes: fileHashes('notify-helper'),
     licenses: [{ license: { id: license } }],
   },

@@ -136,9 +136,9 @@ fi
 [ -n "$was" ] || cat <<END
 
 Nothing was started. Next:
-  dockbridge doctor                        what is missing, and what to do about it
+  dockbridge doctor                        reports what is missing, and what to do about it
   \$EDITOR /etc/dockbridge/config.yaml      options; a cluster with CNI sets network-plugin: cni
-  dockbridge config check                  whether they are right
+  dockbridge config check                  reports mistakes in the options
   systemctl enable --now dockbridge.service
-/usr/share/doc/dockbridge/install.md.gz says more. To remove it: $here/install.sh --uninstall
+/usr/share/doc/dockbridge/install.md.gz says more. To remove dockbridge: $here/install.sh --uninstall
 END

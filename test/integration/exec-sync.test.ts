@@ -156,7 +156,8 @@ describe('ExecSync', () => {
       return call(['/bin/touch', '/stop'], 0, short);
     });
     for (const result of await Promise.allSettled(calls)) {
-      if (result.status === 'fulfilled') expect(result.value.exit_code).toBe(0);
+      // The kernel kills the rest of a container whose first process ends, so a busy machine may kill `touch` before it exits.
+      if (result.status === 'fulfilled') expect([0, 137]).toContain(result.value.exit_code);
       else
         expect(result.reason).toMatchObject({
           code: status.FAILED_PRECONDITION,

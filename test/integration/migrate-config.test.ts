@@ -187,6 +187,23 @@ describe('containerd and the files of a plan', () => {
     );
   });
 
+  it('leave the directories of CNI that the main file names', async () => {
+    const cni = 'bin_dirs = ["/custom/bin"]\nconf_dir = "/custom/net.d"\n';
+    const main = `version = 3\noom_score = 1\n[plugins."io.containerd.cri.v1.runtime".cni]\n${cni}`;
+    const judged = await judge('{}', main);
+    expect(at(judged.dump, ['plugins', 'io.containerd.cri.v1.runtime', 'cni'])).toMatchObject({
+      bin_dirs: ['/custom/bin'],
+      conf_dir: '/custom/net.d',
+    });
+    expect([judged.unknown, missing(judged)]).toEqual([[], []]);
+  });
+
+  it('leave other plugins off that a file of version 1 names', async () => {
+    const { dump, unknown } = await judge('{}', 'disabled_plugins = ["btrfs", "cri"]\n');
+    expect(dump.disabled_plugins).toEqual(['io.containerd.snapshotter.v1.btrfs']);
+    expect(unknown).toEqual([]);
+  });
+
   it('would not agree on a key that containerd does not know', async () => {
     const judged = await judge(EVERYTHING, undefined, (text) =>
       text.replace('SystemdCgroup', 'SystemdCgroups').replace('snapshotter', 'snapshoter'),

@@ -35,7 +35,9 @@ type UnitFacts = Pick<NodeFacts, 'files' | 'directories' | 'processes' | 'kubele
 
 /** Returns the units of the bridge and of Docker: those of the processes, and those of which the node has a file. */
 export function oldUnits(facts: UnitFacts, keepDocker: boolean): OldUnits {
-  const links = facts.directories[UNIT_LINKS]?.map((path) => basename(path));
+  const names = facts.directories[UNIT_LINKS] ?? [];
+  // A node of systemd has links. Without any, nothing is known of them.
+  const links = names.length === 0 ? undefined : names.map((path) => basename(path));
   const running = unitsOf(bridges(facts), links);
   const found = unique([...present(facts, BRIDGE_UNITS), ...running]);
   const ofDocker = keepDocker ? [] : dockerUnits(facts, links);

@@ -92,6 +92,15 @@ describe('oldUnits', () => {
     expect(findings).toMatchObject([{ id: 'bridge-unit', severity: 'change' }]);
   });
 
+  it.each([[undefined], [[]]])(
+    'enables all units again when nothing tells which are enabled: %j',
+    (enabled) => {
+      const files = ['dockbridge.service', ...DOCKER];
+      const { stopped, enabled: again } = unitsFor({ files, ...(enabled === undefined ? {} : { enabled }) });
+      expect([...again].reverse()).toEqual(stopped);
+    },
+  );
+
   it('leaves Docker alone when it stays', () => {
     const { stopped, enabled } = unitsFor(
       { files: ['cri-docker.service', ...DOCKER], enabled: DOCKER },

@@ -2,6 +2,10 @@ import { Option, type Command } from 'commander';
 import type { ImagesCommand } from './migrate/images';
 import type { InventoryCommand } from './migrate/inventory';
 import type { PlanCommand } from './migrate/plan';
+import type { VerifyCommand } from './migrate/verify';
+
+/** The image of the pods that verify creates. */
+const BUSYBOX = 'docker.io/library/busybox:1.37';
 
 /** Adds the commands of `dockbridge migrate`, which prepare the move of a node from Docker Engine to containerd or CRI-O. */
 export function addMigrateCommands(program: Command): void {
@@ -13,6 +17,7 @@ export function addMigrateCommands(program: Command): void {
   addInventory(migrate);
   addPlan(migrate);
   addImages(migrate);
+  addVerify(migrate);
 }
 
 function addInventory(migrate: Command): void {
@@ -120,5 +125,44 @@ function addImages(migrate: Command): void {
     .option('--docker-endpoint <URL>', 'the Docker Engine', 'unix:///var/run/docker.sock')
     .action(async (options: ImagesCommand) => {
       process.exitCode = await (await import('./migrate/images.js')).images(options);
+    });
+}
+
+function addVerify(migrate: Command): void {
+  migrate
+    .command('verify')
+    .description(
+      'compare two runtimes on this node: what they answer about themselves, whether the images and handlers of the pods of A are on B, ' +
+        'and what the same test pods find inside on each (users, capabilities, limits, seccomp, mounts, name resolution, logs). ' +
+        'Run it as root; the test pods are removed, also after Ctrl-C. ' +
+        'Exit code 0: there are only expected differences; 2: there are others; 1: the runtimes could not be compared',
+    )
+    .requiredOption(
+      '--a <URL>',
+      'the socket of the present runtime, such as unix:///var/run/cri-dockerd.sock',
+    )
+    .requiredOption(
+      '--b <URL>',
+      'the socket of the new runtime, such as unix:///run/containerd/containerd.sock',
+    )
+    .option(
+      '--busybox <REF>',
+      'the image of the test pods, which must have the tools of busybox; a runtime that lacks it pulls it',
+      BUSYBOX,
+    )
+    .option(
+      '--scratch <DIR>',
+      "a directory for the pods' volumes and logs, which both runtimes see at the same path (default: /var/tmp)",
+    )
+    .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  dockbridge migrate verify --a unix:///var/run/cri-dockerd.sock --b unix:///run/containerd/containerd.sock
+  dockbridge migrate verify --a … --b … -o json | jq '.findings[] | select(.severity == "block")'`,
+    )
+    .action(async (options: VerifyCommand) => {
+      process.exitCode = await (await import('./migrate/verify.js')).verify(options);
     });
 }

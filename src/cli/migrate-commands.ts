@@ -134,7 +134,8 @@ function addVerify(migrate: Command): void {
     .description(
       'compare two runtimes on this node: what they answer about themselves, whether the images and handlers of the pods of A are on B, ' +
         'and what the same test pods find inside on each (users, capabilities, limits, seccomp, mounts, name resolution, logs). ' +
-        'Run it as root; the test pods are removed, also after Ctrl-C. ' +
+        'Run it as root while the kubelet is stopped, because a kubelet removes pods that it does not know. ' +
+        'The test pods are removed, also after Ctrl-C. ' +
         'Exit code 0: there are only expected differences; 2: there are others; 1: the runtimes could not be compared',
     )
     .requiredOption(

@@ -1,22 +1,27 @@
 import { Option, type Command } from 'commander';
+import type { ApplyCommand } from './migrate/apply';
 import type { ImagesCommand } from './migrate/images';
 import type { InventoryCommand } from './migrate/inventory';
 import type { PlanCommand } from './migrate/plan';
+import type { RemovePodsCommand } from './migrate/remove-pods';
 import type { VerifyCommand } from './migrate/verify';
+import type { PlanCommandOptions } from './migrate/with-plan';
 
 /** The image of the pods that verify creates. */
 const BUSYBOX = 'docker.io/library/busybox:1.37';
 
-/** Adds the commands of `dockbridge migrate`, which prepare the move of a node from Docker Engine to containerd or CRI-O. */
+/** Adds the commands of `dockbridge migrate`, which move a node from Docker Engine to containerd or CRI-O. */
 export function addMigrateCommands(program: Command): void {
   const migrate = program
     .command('migrate')
-    .description(
-      'prepare the move of this node from Docker Engine to containerd or CRI-O (docs/migrating.md)',
-    );
+    .description('move this node from Docker Engine to containerd or CRI-O, and back (docs/migrating.md)');
   addInventory(migrate);
   addPlan(migrate);
   addImages(migrate);
+  addApply(migrate);
+  addRollback(migrate);
+  addReady(migrate);
+  addRemovePods(migrate);
   addVerify(migrate);
 }
 
@@ -82,12 +87,10 @@ function addPlan(migrate: Command): void {
     .option('--docker-endpoint <URL>', "the node's Docker Engine (default: unix:///var/run/docker.sock)")
     .option('--keep-docker', 'Docker stays on the node for containers that belong to no pod', false)
     .addOption(
-      new Option(
+      repeatable(
         '--accept <ID>',
         'plan although the inventory has this finding that forbids the migration; may be repeated',
-      )
-        .default([] as string[])
-        .argParser((id: string, before: readonly string[]) => [...before, id]),
+      ),
     )
     .addHelpText(
       'after',
@@ -125,6 +128,111 @@ function addImages(migrate: Command): void {
     .option('--docker-endpoint <URL>', 'the Docker Engine', 'unix:///var/run/docker.sock')
     .action(async (options: ImagesCommand) => {
       process.exitCode = await (await import('./migrate/images.js')).images(options);
+    });
+}
+
+const EXIT_CODES =
+  '1: a step failed, or the plan cannot be read; 3: refused, because the node has changed, the plan is of another node or not safe, ' +
+  'or another apply or rollback is running; 130: you have ended it';
+
+function addApply(migrate: Command): void {
+  const command = migrate
+    .command('apply')
+    .description(
+      'do the steps of a plan on this node. Each step is checked after it, and a journal in the directory of the plan has what is done, ' +
+        'so that an interrupted command continues when it is run again. Needs root. Does not reboot the node and does not remove Docker. ' +
+        `Exit code 0: the steps are done; 4: drain the node first; ${EXIT_CODES}`,
+    );
+  addPlanOptions(command, 'the last step to do, by its number or id; by default all');
+  command
+    .option('--drained', 'the node is drained; only needed without --kubeconfig', false)
+    .addOption(
+      repeatable(
+        '--accept-change <PATH>',
+        'go on although this file has changed since the plan was made; may be repeated',
+      ),
+    )
+    .addOption(
+      repeatable(
+        '--skip <STEP>',
+        'leave out the step with this id, because you did it by hand or do without it; may be repeated',
+      ),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  dockbridge migrate apply --plan /root/to-containerd
+  dockbridge migrate apply --plan /root/to-containerd --drained
+  dockbridge migrate apply --plan /root/to-containerd --kubeconfig /root/admin.conf
+  dockbridge migrate apply --plan /root/to-containerd --step images`,
+    )
+    .action(async (options: ApplyCommand) => {
+      process.exitCode = await (await import('./migrate/apply.js')).apply(options);
+    });
+}
+
+function addRollback(migrate: Command): void {
+  const command = migrate
+    .command('rollback')
+    .description(
+      'take back the steps of a plan that apply has done on this node, the last one first. Needs root. ' +
+        `Exit code 0: they are taken back; ${EXIT_CODES}`,
+    );
+  addPlanOptions(
+    command,
+    'the first step to take back, by its number or id: the node is then as before this step; by default all',
+  );
+  command
+    .addOption(repeatable('--skip <STEP>', 'do not take back the step with this id; may be repeated'))
+    .action(async (options: PlanCommandOptions) => {
+      process.exitCode = await (await import('./migrate/rollback.js')).rollback(options);
+    });
+}
+
+function addPlanOptions(command: Command, step: string): void {
+  command
+    .requiredOption('--plan <DIR>', 'the directory of the plan')
+    .option('--step <STEP>', step)
+    .option(
+      '--kubeconfig <FILE>',
+      'run the lines for kubectl with this file; without it, they are printed for you',
+    )
+    .option('--systemctl <PROGRAM>', 'called instead of systemctl, with the same arguments', 'systemctl');
+}
+
+function repeatable(flags: string, description: string): Option {
+  return new Option(flags, description)
+    .default([] as string[])
+    .argParser((value: string, before: readonly string[]) => [...before, value]);
+}
+
+function addReady(migrate: Command): void {
+  migrate
+    .command('ready')
+    .description(
+      'ask a runtime through CRI whether a kubelet can use it: RuntimeReady and NetworkReady. Exit code 0: it can; 1: it cannot, or does not answer',
+    )
+    .requiredOption(
+      '--endpoint <URL>',
+      "the runtime's socket, such as unix:///run/containerd/containerd.sock",
+    )
+    .action(async (options: { readonly endpoint: string }) => {
+      process.exitCode = await (await import('./migrate/ready.js')).ready(options);
+    });
+}
+
+function addRemovePods(migrate: Command): void {
+  migrate
+    .command('remove-pods')
+    .description(
+      'remove all pods of a runtime through CRI, so that CNI gives back their addresses and host ports. Stop the kubelet before, which would make them again. ' +
+        'Exit code 0: no pod is left; 1: a pod could not be removed, or the runtime does not answer',
+    )
+    .requiredOption('--endpoint <URL>', "the runtime's socket, such as unix:///var/run/cri-dockerd.sock")
+    .option('--dry-run', 'only list the pods', false)
+    .action(async (options: RemovePodsCommand) => {
+      process.exitCode = await (await import('./migrate/remove-pods.js')).removePods(options);
     });
 }
 

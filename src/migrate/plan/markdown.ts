@@ -1,4 +1,5 @@
 import type { Finding, Severity } from '../finding';
+import { checkLine } from './check';
 import { SECRET_MODE } from './node-file';
 import type { Plan } from './plan';
 import type { Step } from './step';
@@ -64,10 +65,11 @@ function stepOf(step: Step, at: number): string {
     `### ${at + 1}. ${step.title}`,
     [step.why, place].filter((text) => text !== '').join(' '),
     ...block('Do:', step.commands),
-    ...block('Check:', step.check),
+    ...block('Check:', step.check.map(checkLine)),
     ...(step.undo.length === 0
       ? [step.isFinal ? 'Undo: there is no way back from here.' : 'Undo: there is nothing to take back.']
       : block('Undo:', step.undo)),
+    ...block('Check the undo:', step.undoCheck.map(checkLine)),
   ].join('\n\n');
 }
 

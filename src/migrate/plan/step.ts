@@ -1,9 +1,10 @@
 import type { Target } from '../mapping/row';
 import type { CertificateCopy } from './certificates';
+import type { Check } from './check';
 import type { DataRoot } from './clean-up';
 import type { PlannedFile } from './node-file';
 
-/** One step of a plan, which a person does by hand. */
+/** One step of a plan, which a person or `dockbridge migrate apply` carries out. */
 export interface Step {
   readonly id: string;
   readonly title: string;
@@ -12,15 +13,26 @@ export interface Step {
   /** Where the commands run: on this node, or wherever kubectl reaches the cluster. */
   readonly place: 'node' | 'cluster';
   readonly commands: readonly string[];
-  /** Commands that show that the step succeeded, with what they print in a comment. */
-  readonly check: readonly string[];
+  /** Commands that show that the step succeeded. */
+  readonly check: readonly Check[];
   /** Commands that take the step back; empty when there is nothing to take back. */
   readonly undo: readonly string[];
+  /** Commands that show that the step was taken back. */
+  readonly undoCheck: readonly Check[];
   /** The files that the step puts in place. */
   readonly files: readonly string[];
   /** Whether there is no way back after the step. */
   readonly isFinal: boolean;
+  /** Whether the step is left to a person: `dockbridge migrate apply` never does it. */
+  readonly isManual: boolean;
+  /** Whether there is nothing to do when all checks succeed already. */
+  readonly isDoneWhenChecked: boolean;
+  /** How long one of the commands may take, in seconds. */
+  readonly limitSeconds: number;
 }
+
+/** Most commands end within seconds, but systemd gives a service 90 s to stop, and some units allow more. */
+const LIMIT_SECONDS = 600;
 
 /** What the steps depend on. */
 export interface StepFacts {
@@ -65,8 +77,12 @@ export function step(
     commands: [],
     check: [],
     undo: [],
+    undoCheck: [],
     files: [],
     isFinal: false,
+    isManual: false,
+    isDoneWhenChecked: false,
+    limitSeconds: LIMIT_SECONDS,
     ...rest,
   };
 }

@@ -2,6 +2,7 @@ import { parse } from 'smol-toml';
 import type { Finding } from '../../../../src/migrate/finding';
 import type { Target } from '../../../../src/migrate/mapping/row';
 import { rowOf } from '../../../../src/migrate/mapping/table';
+import { checkLine } from '../../../../src/migrate/plan/check';
 import { planMarkdown } from '../../../../src/migrate/plan/markdown';
 import { makePlan, PlanRefused, type Plan, type PlanInput } from '../../../../src/migrate/plan/plan';
 import { outputFiles, planJson } from '../../../../src/migrate/plan/plan-json';
@@ -222,7 +223,8 @@ describe('makePlan', () => {
     const checks = (keepDocker: boolean) =>
       planFor({}, 'containerd', { keepDocker })
         .steps.find(({ id }) => id === 'reboot')!
-        .check.join('\n');
+        .check.map(checkLine)
+        .join('\n');
     expect(checks(false)).toContain('grep -c DOCKER   # 0');
     expect(checks(true)).not.toContain('DOCKER');
   });
@@ -261,7 +263,8 @@ describe('makePlan', () => {
       ['https://p.example/proxy/v2', { capabilities: ['pull', 'resolve'], override_path: true }],
     ]);
     expect(plan.steps.find(({ id }) => id === 'write-target')!.commands).toContain(
-      'test -e /etc/containerd/certs.d/z.example/ca.crt || cp -pL /etc/docker/certs.d/z.example/ca.crt /etc/containerd/certs.d/z.example/ca.crt',
+      'test -e /etc/containerd/certs.d/z.example/ca.crt || { cp -pL /etc/docker/certs.d/z.example/ca.crt /etc/containerd/certs.d/z.example/ca.crt.new && ' +
+        'mv /etc/containerd/certs.d/z.example/ca.crt.new /etc/containerd/certs.d/z.example/ca.crt; }',
     );
   });
 

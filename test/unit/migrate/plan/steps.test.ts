@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Target } from '../../../../src/migrate/mapping/row';
+import { checkLine } from '../../../../src/migrate/plan/check';
 import { makePlan, type Plan, type PlanInput } from '../../../../src/migrate/plan/plan';
 import { KUBELET_FILES, nodeFacts, type FakeNode } from './node-facts';
 
@@ -29,20 +30,23 @@ describe('the step backup', () => {
   beforeEach(async () => (scratch = await mkdtemp(join(tmpdir(), 'steps-'))));
   afterEach(() => rm(scratch, { recursive: true }));
 
-  const archiveOf = (plan: Plan) => /\/var\/backups\/\S+\.gz/.exec(stepOf(plan, 'backup').check[0]!)![0];
+  const archiveOf = (plan: Plan) =>
+    /\/var\/backups\/\S+\.gz/.exec(stepOf(plan, 'backup').check[0]!.command)![0];
 
   it('keeps the first archive when it runs again', async () => {
     const plan = planFor();
-    const [, command = ''] = stepOf(plan, 'backup').commands;
+    const [, ...commands] = stepOf(plan, 'backup').commands;
     for (const path of Object.keys(KUBELET_FILES)) {
       await mkdir(dirname(join(scratch, path)), { recursive: true });
       await writeFile(join(scratch, path), 'first');
     }
     const archive = join(scratch, 'archive');
-    const here = command.replace('-C /', `-C ${scratch}`).replace(archiveOf(plan), archive);
+    const here = `set -e\n${commands.join('\n')}`
+      .replace('-C /', `-C ${scratch}`)
+      .replaceAll(archiveOf(plan), archive);
     await shell('sh', ['-c', here]);
     const first = await readFile(archive);
-    await expect(shell('sh', ['-c', here])).rejects.toThrow(/exist|overwrite/);
+    await expect(shell('sh', ['-c', here])).rejects.toThrow(`${archive} exists`);
     expect(await readFile(archive)).toEqual(first);
     const { stdout } = await shell('tar', ['-tzf', archive]);
     expect(stdout).toContain('var/lib/kubelet/kubeadm-flags.env\n');
@@ -68,18 +72,20 @@ describe('the certificates of registries', () => {
 
   it('are copied one by one, and not over those of the target', () => {
     expect(commands.filter((command) => command.includes('cp '))).toEqual([
-      expect.stringMatching(/ \/etc\/containerd\/certs.d\/a.example\/ca.crt$/),
-      expect.stringMatching(/ \/etc\/containerd\/certs.d\/b.example\/client.key$/),
+      expect.stringMatching(/ \/etc\/containerd\/certs.d\/a.example\/ca.crt; }$/),
+      expect.stringMatching(/ \/etc\/containerd\/certs.d\/b.example\/client.key; }$/),
     ]);
   });
 
   it('leave the target again when the step is taken back', () => {
-    expect(undo).toContain('rm -f /etc/containerd/certs.d/a.example/ca.crt');
+    expect(undo).toContain(
+      'rm -f /etc/containerd/certs.d/a.example/ca.crt /etc/containerd/certs.d/a.example/ca.crt.new',
+    );
     expect(undo.join('\n')).not.toContain('b.example/ca.crt');
   });
 
   it("stand in the backup with the target's own", () => {
-    expect(stepOf(plan, 'backup').commands[1]).toContain(' etc/containerd/certs.d ');
+    expect(stepOf(plan, 'backup').commands[2]).toContain(' etc/containerd/certs.d ');
   });
 });
 
@@ -189,10 +195,10 @@ describe('a containerd that the Engine shares', () => {
   const shared = { daemonJson: '{"containerd": "/run/containerd/containerd.sock"}' };
 
   it('shows the carried images without CRI, which may be off until the drain', () => {
-    expect(stepOf(planFor(shared), 'images').check).toEqual([
+    expect(stepOf(planFor(shared), 'images').check.map(checkLine)).toEqual([
       'ctr --address /run/containerd/containerd.sock -n k8s.io images ls',
     ]);
-    expect(stepOf(planFor(), 'images').check[0]).toContain('crictl');
+    expect(stepOf(planFor(), 'images').check[0]!.command).toContain('crictl');
   });
 
   it('restarts with its old files when the steps are taken back', () => {
@@ -242,9 +248,9 @@ describe("the path of containerd's configuration", () => {
     const paths = pathsOf(started(docker, ['-c', '/opt/ctrd.toml']));
     expect(paths).toContain('/opt/ctrd.toml');
     expect(paths).not.toContain('/etc/containerd/config.toml');
-    expect(stepOf(planFor(started(docker, ['-c', '/opt/ctrd.toml'])), 'write-target').check[0]).toContain(
-      'containerd --config /opt/ctrd.toml config dump',
-    );
+    expect(
+      stepOf(planFor(started(docker, ['-c', '/opt/ctrd.toml'])), 'write-target').check[0]!.command,
+    ).toContain('containerd --config /opt/ctrd.toml config dump');
   });
 
   it('is that of the unit when containerd does not run', () => {

@@ -131,17 +131,21 @@ function addImages(migrate: Command): void {
     });
 }
 
-const EXIT_CODES =
-  '1: a step failed, or the plan cannot be read; 3: refused, because the node has changed, the plan is of another node or not safe, ' +
-  'or another apply or rollback is running; 130: you have ended it';
+/** The exit codes of `apply` and `rollback`. */
+function failures(refusals: string): string {
+  return `1: a step failed, or the plan cannot be read; 3: refused, because ${refusals}; 130: you have ended it`;
+}
+
+const NOT_THIS_PLAN =
+  'the plan is for another node, its directory is not safe, or another apply or rollback is running';
 
 function addApply(migrate: Command): void {
   const command = migrate
     .command('apply')
     .description(
-      'do the steps of a plan on this node. Each step is checked after it, and a journal in the directory of the plan has what is done, ' +
+      'do the steps of a plan on this node. Each step is checked afterwards. A journal in the directory of the plan records what is done, ' +
         'so that an interrupted command continues when it is run again. Needs root. Does not reboot the node and does not remove Docker. ' +
-        `Exit code 0: the steps are done; 4: drain the node first; ${EXIT_CODES}`,
+        `Exit code 0: the steps are done; 4: drain the node first; ${failures(`the node has changed since the plan was made, ${NOT_THIS_PLAN}`)}`,
     );
   addPlanOptions(command, 'the last step to do, by its number or id; by default all');
   command
@@ -155,7 +159,7 @@ function addApply(migrate: Command): void {
     .addOption(
       repeatable(
         '--skip <STEP>',
-        'leave out the step with this id, because you did it by hand or do without it; may be repeated',
+        'leave out this step, which you name by its number or id, because you did it by hand or do without it; may be repeated',
       ),
     )
     .addHelpText(
@@ -177,14 +181,14 @@ function addRollback(migrate: Command): void {
     .command('rollback')
     .description(
       'take back the steps of a plan that apply has done on this node, the last one first. Needs root. ' +
-        `Exit code 0: they are taken back; ${EXIT_CODES}`,
+        `Exit code 0: they are taken back; ${failures(NOT_THIS_PLAN)}`,
     );
   addPlanOptions(
     command,
     'the first step to take back, by its number or id: the node is then as before this step; by default all',
   );
   command
-    .addOption(repeatable('--skip <STEP>', 'do not take back the step with this id; may be repeated'))
+    .addOption(repeatable('--skip <STEP>', 'do not take back this step; may be repeated'))
     .action(async (options: PlanCommandOptions) => {
       process.exitCode = await (await import('./migrate/rollback.js')).rollback(options);
     });
@@ -203,7 +207,7 @@ function addPlanOptions(command: Command, step: string): void {
 
 function repeatable(flags: string, description: string): Option {
   return new Option(flags, description)
-    .default([] as string[])
+    .default([] as string[], 'none')
     .argParser((value: string, before: readonly string[]) => [...before, value]);
 }
 

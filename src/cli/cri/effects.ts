@@ -79,7 +79,7 @@ export async function effectsAt(
     let isLeft = false;
     const seen = await collectEffects(client, {
       ...{ source: side, image: busybox, signal, scratchRoot: resolve(scratch) },
-      onPod: (pod) => say(`${side}: pod ${pod} is examined`),
+      onPod: (pod) => say(`${side}: pod ${pod} is done`),
       onNote: (note) => say(`${side}: ${note}`),
       onLeft: (what) => {
         isLeft = true;

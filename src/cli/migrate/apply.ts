@@ -1,12 +1,13 @@
-import { applyPlan, linesForPerson, remainsOf } from '../../migrate/apply/apply';
+import { applyPlan, linesForPerson, pendingSteps, remainsOf } from '../../migrate/apply/apply';
 import { changesOf, presentFiles, type Change } from '../../migrate/apply/changed';
-import type { PlanOnDisk } from '../../migrate/apply/read-plan';
+import { checkSources, type PlanOnDisk } from '../../migrate/apply/read-plan';
 import { Refused } from '../../migrate/apply/refused';
 import type { StepTools } from '../../migrate/apply/run-step';
 import { DRAIN } from '../../migrate/plan/cluster-steps';
 import {
   DRAIN_FIRST,
   say,
+  skippedSteps,
   stepNumber,
   withPlan,
   type PlanCommandOptions,
@@ -24,10 +25,14 @@ export interface ApplyCommand extends PlanCommandOptions {
  */
 export async function apply(options: ApplyCommand, overrides: PlanCommandOverrides = {}): Promise<number> {
   return withPlan('apply', options, overrides, async (plan, tools) => {
-    const { drained, skip } = options;
+    const { drained } = options;
+    const skip = skippedSteps(plan, options);
     const until = options.step === undefined ? undefined : stepNumber(plan, options.step);
-    const present = await (overrides.present ?? presentFiles)(plan);
-    refuseChanges(plan, tools, changesOf(plan, tools.journal, present), options.acceptChange);
+    if (pendingSteps(plan, until, tools).length > 0) {
+      await checkSources(plan);
+      const present = await (overrides.present ?? presentFiles)(plan);
+      refuseChanges(plan, tools, changesOf(plan, tools.journal, present), options.acceptChange);
+    }
     const result = await applyPlan(plan, { until, drained, skip }, tools);
     if (result === 'drain') return askForDrain(plan, options);
     const isComplete = until === undefined || until >= plan.steps.length;

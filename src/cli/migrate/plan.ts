@@ -83,7 +83,8 @@ function summaryOf(out: string, { files, steps, findings }: Plan): string {
     findings.filter((finding) => finding.severity === severity).length;
   return (
     `The plan is in ${out}: ${steps.length} steps, ${files.length} files. Read ${out}/plan.md first.\n` +
-    `${count('change')} changes and ${count('review')} points to look at are listed there. Nothing on the node was changed.\n`
+    `${count('change')} changes and ${count('review')} points to look at are listed there. Nothing on the node was changed.\n` +
+    `Then do the steps with: dockbridge migrate apply --plan ${out}\n`
   );
 }
 

@@ -1,11 +1,11 @@
 import { messageOf } from '../../lib/errors';
+import { connect } from '../../migrate/runtime/connect';
 import { readiness } from '../../migrate/runtime/ready';
-import { CriClient } from '../../server/client/cri-client';
 import { print } from '../cri/print';
 
 /** Implements `dockbridge migrate ready`. @returns the exit code: 0 when a kubelet can use the runtime, 1 otherwise. */
 export async function ready({ endpoint }: { readonly endpoint: string }): Promise<number> {
-  const cri = new CriClient(endpoint);
+  const cri = connect(endpoint);
   try {
     const { name, version, problems } = await readiness(cri, endpoint);
     await print(`${name} ${version} at ${endpoint}: ${problems.length === 0 ? 'ready' : 'not ready'}\n`);

@@ -1,7 +1,7 @@
 import { counted } from '../../lib/counted';
 import { messageOf } from '../../lib/errors';
+import { connect } from '../../migrate/runtime/connect';
 import { podsOf, removePods as remove } from '../../migrate/runtime/remove-pods';
-import { CriClient } from '../../server/client/cri-client';
 import { print } from '../cri/print';
 
 export interface RemovePodsCommand {
@@ -11,7 +11,7 @@ export interface RemovePodsCommand {
 
 /** Implements `dockbridge migrate remove-pods`. @returns the exit code: 0 when no pod is left (or with --dry-run), 1 otherwise. */
 export async function removePods({ endpoint, dryRun }: RemovePodsCommand): Promise<number> {
-  const cri = new CriClient(endpoint);
+  const cri = connect(endpoint);
   try {
     if (dryRun) {
       for (const { name, id } of await podsOf(cri)) await print(`${name}  ${id}\n`);

@@ -56,8 +56,6 @@ export async function withPlan(
   try {
     const directory = await checkPlace(options.plan);
     const plan = await readPlan(directory, overrides.hostname);
-    const unknown = options.skip.find((id) => !plan.steps.some((step) => step.id === id));
-    if (unknown !== undefined) throw new Error(`--skip ${unknown}: the plan has no such step`);
     const kubeconfig = await readable(options.kubeconfig);
     const what = `dockbridge migrate ${name} --plan ${directory}`;
     return await exclusively(
@@ -82,7 +80,8 @@ async function withJournal(
   work: (plan: PlanOnDisk, tools: StepTools) => Promise<number>,
 ): Promise<number> {
   const journal = await Journal.open(plan.directory, plan.sha256);
-  const { systemctl } = options;
+  // The commands run in the directory of the plan.
+  const systemctl = options.systemctl.includes('/') ? resolve(options.systemctl) : options.systemctl;
   const dockbridge = overrides.dockbridge ?? [process.execPath, ...process.execArgv, process.argv[1] ?? ''];
   try {
     await untilLastCommandEnds(journal, signal, say);
@@ -99,13 +98,18 @@ async function withJournal(
 }
 
 /** Returns the number of a step, which the user names by its number or its id. @throws Error for another one. */
-export function stepNumber({ steps }: Pick<PlanOnDisk, 'steps'>, name: string): number {
+export function stepNumber({ steps }: Pick<PlanOnDisk, 'steps'>, name: string, option = '--step'): number {
   const number = /^\d+$/.test(name) ? Number(name) : steps.findIndex(({ id }) => id === name) + 1;
   if (number < 1 || number > steps.length)
     throw new Error(
-      `--step ${name}: the plan has the steps 1 to ${steps.length}; plan.md lists them with their ids`,
+      `${option} ${name}: the plan has the steps 1 to ${steps.length}; plan.md lists them with their ids`,
     );
   return number;
+}
+
+/** Returns the ids of the steps that are left out. @throws Error for one that the plan does not have. */
+export function skippedSteps(plan: Pick<PlanOnDisk, 'steps'>, { skip }: PlanCommandOptions): string[] {
+  return skip.flatMap((name) => plan.steps[stepNumber(plan, name, '--skip') - 1]?.id ?? []);
 }
 
 export function say(line: string): void {

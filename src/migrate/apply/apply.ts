@@ -2,7 +2,7 @@ import { DRAIN } from '../plan/cluster-steps';
 import { checkLine } from '../plan/check';
 import type { Step } from '../plan/step';
 import type { PlanOnDisk } from './read-plan';
-import { runStep, type Expected, type StepTools } from './run-step';
+import { runStep, throwIfInterrupted, type Expected, type StepTools } from './run-step';
 
 export interface ApplyOptions {
   /** The number of the last step to do; undefined for all. */
@@ -26,26 +26,34 @@ export async function applyPlan(
   tools: StepTools,
 ): Promise<ApplyResult> {
   const { journal, say, hasCluster } = tools;
-  const last = options.until ?? plan.steps.length;
-  for (const [at, step] of plan.steps.slice(0, last).entries()) {
-    const state = journal.stateOf(step.id);
-    if (state === 'done' || state === 'skipped' || step.isManual) continue;
-    if (state === 'printed' && !hasCluster) continue;
-    say(headline(plan, at));
+  for (const step of pendingSteps(plan, options.until, tools)) {
+    throwIfInterrupted(tools.signal);
+    say(headline(plan, plan.steps.indexOf(step)));
     if (options.skip.includes(step.id)) {
       await journal.write(step.id, 'skipped', 'by --skip');
       say('    skipped because of --skip');
+    } else if (step.id === DRAIN && options.drained) {
+      await journal.write(step.id, 'done', 'by hand, says --drained');
+      say('    done by hand');
     } else if (step.place === 'cluster' && !hasCluster) {
-      if (step.id !== DRAIN) {
-        await journal.write(step.id, 'printed');
-        say('    is left to you, see below');
-      } else if (options.drained) {
-        await journal.write(step.id, 'done', 'by hand, says --drained');
-        say('    done by hand');
-      } else return 'drain';
+      if (step.id === DRAIN) return 'drain';
+      await journal.write(step.id, 'printed');
+      say('    is left to you, see below');
     } else await runStep(step, expectedAfter(plan, step), tools);
   }
   return 'done';
+}
+
+/** Returns the steps that are to be done, up to a number. Those of the cluster that were printed are done when kubectl is at hand. */
+export function pendingSteps(
+  { steps }: PlanOnDisk,
+  until: number | undefined,
+  { journal, hasCluster }: Pick<StepTools, 'journal' | 'hasCluster'>,
+): Step[] {
+  return steps.slice(0, until).filter(({ id, isManual }) => {
+    const state = journal.stateOf(id);
+    return !isManual && state !== 'done' && state !== 'skipped' && (state !== 'printed' || hasCluster);
+  });
 }
 
 /** Returns the title of a step with its number. */

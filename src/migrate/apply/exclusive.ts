@@ -19,7 +19,9 @@ export async function exclusively<T>(what: string, work: () => Promise<T>, claim
   const claim = new ProcessClaims(claims, [what]);
   const other = await claim.take(KEY);
   if (other !== undefined)
-    throw new Refused(`another one changes this node already (${other.words}). Wait until it has ended`);
+    throw new Refused(
+      `another apply or rollback is running on this node: ${other.words}. Wait until it has ended`,
+    );
   try {
     return await work();
   } finally {

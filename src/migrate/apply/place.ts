@@ -5,17 +5,19 @@ import { JOURNAL } from './journal';
 import { Refused } from './refused';
 
 const OTHERS_WRITE = 0o022;
+/** What a plan may hold is secret, too. */
+const OTHERS = 0o077;
 
 /**
  * Makes sure that nobody but root can have written the plan, whose commands run as root.
  * @returns the directory of the plan as an absolute path without links.
- * @throws Refused.
+ * @throws Refused; Error when the directory cannot be opened.
  */
 export async function checkPlace(directory: string): Promise<string> {
   const uid = process.geteuid?.();
   if (uid !== 0) throw new Refused('the steps of a plan need root: run the command with sudo');
   const place = await realpath(directory).catch((error: unknown) => {
-    throw new Refused(
+    throw new Error(
       `${directory} cannot be opened (${errnoOf(error) ?? 'unknown error'}): name the directory that \`dockbridge migrate plan --out\` has made`,
     );
   });
@@ -32,5 +34,10 @@ export async function checkPlace(directory: string): Promise<string> {
         `${path} is a link, or can be written by others, who could change what runs as root. If you trust its content: chmod go-w ${path}`,
       );
   }
+  const { mode } = await lstat(place);
+  if ((mode & OTHERS) !== 0)
+    throw new Refused(
+      `${place} is open to others, who could read secrets or change what runs as root. If you trust its content: chmod 700 ${place}`,
+    );
   return place;
 }

@@ -107,8 +107,7 @@ const planJson = shape<PlanJson>({
 
 /**
  * Reads the plan in a directory and checks each value.
- * @throws Error with the place of a wrong value in plan.json; Refused when the plan is of another version or node, or when somebody has
- * changed one of its files.
+ * @throws Error with the place of a wrong value in plan.json; Refused when the plan is of another version or node.
  */
 export async function readPlan(directory: string, hostname = nodeHostname): Promise<PlanOnDisk> {
   const source = await new SmallFile(join(directory, 'plan.json'), MAX_PLAN_BYTES)
@@ -125,7 +124,6 @@ export async function readPlan(directory: string, hostname = nodeHostname): Prom
     throw new Refused(
       `the plan is for the node ${plan.hostname}, and this is ${name}. Make a plan on this node: \`dockbridge migrate plan\``,
     );
-  for (const file of plan.files) await checkSource(directory, file);
   const { target, files, steps, inventory } = plan;
   return { directory, target, hostname: name, files, steps, inventory, sha256: sha256(source) };
 }
@@ -157,6 +155,11 @@ export function parsePlan(source: string): Omit<PlanJson, 'v'> {
       if (!plan.files.some((file) => file.path === one))
         throw new Error(`plan.json: steps[${at}].files names ${one}, which is not among the files`);
   return plan;
+}
+
+/** Makes sure that the plan's files are those that it describes. @throws Refused. */
+export async function checkSources({ directory, files }: PlanOnDisk): Promise<void> {
+  for (const file of files) await checkSource(directory, file);
 }
 
 async function checkSource(directory: string, { source, sha256After }: PlanFileJson): Promise<void> {

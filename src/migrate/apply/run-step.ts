@@ -146,6 +146,7 @@ async function checkFiles(expected: Expected, { hashes }: StepTools): Promise<vo
   throw new StepFailed(`the files are not as they must be:${lines.join('')}`);
 }
 
-function throwIfInterrupted(signal: AbortSignal): void {
+/** @throws Interrupted. */
+export function throwIfInterrupted(signal: AbortSignal): void {
   if (signal.aborted) throw new Interrupted('the command was interrupted');
 }

@@ -140,7 +140,7 @@ async function endOf(child: ChildProcess, lines: LineReader): Promise<Pick<Outco
   return result;
 }
 
-/** Interrupts the command and all that it has started, and kills them when they go on. */
+/** Interrupts the command and all that it has started, and kills what goes on: bash lets background processes ignore SIGINT. */
 function end(child: ChildProcess): void {
   const { pid } = child;
   if (pid === undefined) return;
@@ -153,5 +153,8 @@ function end(child: ChildProcess): void {
   };
   send('SIGINT');
   const timer = setTimeout(() => send('SIGKILL'), GRACE_MS);
-  child.once('exit', () => clearTimeout(timer));
+  child.once('exit', () => {
+    clearTimeout(timer);
+    send('SIGKILL');
+  });
 }

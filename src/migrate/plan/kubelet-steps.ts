@@ -13,11 +13,11 @@ export function stopKubelet(): Step {
   return step(
     'stop-kubelet',
     'Stop the kubelet',
-    'Otherwise the kubelet starts again what the next step removes.',
+    'Otherwise the kubelet starts again what the next step removes. It is disabled until the target serves it, so that a reboot in between does not start it.',
     {
-      commands: ['systemctl stop kubelet.service'],
+      commands: ['systemctl disable --now kubelet.service'],
       check: [isInactive(['kubelet.service'])],
-      undo: ['systemctl start kubelet.service'],
+      undo: ['systemctl enable --now kubelet.service'],
       undoCheck: [isActive('kubelet.service')],
     },
   );
@@ -62,7 +62,7 @@ export function editKubelet({ files, kubeletConfig, backup: archive }: StepFacts
 
 export function startKubelet({ node, target, endpoint }: StepFacts): Step {
   return step('start-kubelet', 'Start the kubelet', `The node reports the new runtime after some seconds.`, {
-    commands: ['systemctl start kubelet.service'],
+    commands: ['systemctl enable kubelet.service', 'systemctl restart kubelet.service'],
     check: [
       isActive('kubelet.service'),
       prints(
@@ -70,10 +70,13 @@ export function startKubelet({ node, target, endpoint }: StepFacts): Step {
         `${target}://.*`,
         { note: `${target}://…`, place: 'cluster', withinSeconds: NODE_SECONDS },
       ),
-      succeeds(`kubectl wait --for=condition=Ready node/${node} --timeout=5m`, { place: 'cluster' }),
+      succeeds(`kubectl wait --for=condition=Ready node/${node} --timeout=5m`, {
+        place: 'cluster',
+        withinSeconds: NODE_SECONDS,
+      }),
     ],
     // The old runtime does not know the pods of the new one.
-    undo: ['systemctl stop kubelet.service', removePodsCommand(endpoint)],
+    undo: ['systemctl disable --now kubelet.service', removePodsCommand(endpoint)],
     undoCheck: [isInactive(['kubelet.service']), silent(`${removePodsCommand(endpoint)} --dry-run`)],
     limitSeconds: PODS_SECONDS,
   });

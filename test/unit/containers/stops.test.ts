@@ -214,7 +214,7 @@ describe('a session', () => {
   });
 });
 
-it('a container that cannot start causes an error of its own with advice for people', async () => {
+it("a container that cannot start causes a StartFailure with the Engine's words", async () => {
   const docker = {
     startContainer: () => Promise.reject(new EngineError('UNKNOWN', 400, 'invalid mount config')),
   };

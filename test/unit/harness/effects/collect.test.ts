@@ -129,7 +129,7 @@ describe('a run of the scenario', () => {
     expect(runtime.calls.slice(1, 3)).toEqual(['ImageStatus', 'PullImage']);
   });
 
-  it('records a refusal as an effect if something else starts', async () => {
+  it('records a refusal as an effect if another container starts', async () => {
     let creations = 0;
     const notes: string[] = [];
     const plain = new FakeRuntime();
@@ -240,7 +240,7 @@ describe('a run of the scenario', () => {
     const runtime = new FakeRuntime({ RunPodSandbox: gone, ListPodSandbox: gone });
     await expect(collect(runtime, { onLeft: (what) => left.push(what) })).rejects.toThrow('gone');
     expect(left).toEqual([
-      'pods for which RunPodSandbox returned no id, if they were created: 14 UNAVAILABLE: gone',
+      'pods may exist for which RunPodSandbox returned no id, and they could not be listed or removed: 14 UNAVAILABLE: gone',
     ]);
   });
 });

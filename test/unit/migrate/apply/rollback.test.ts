@@ -1,7 +1,7 @@
 import { appendFile, readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Journal, type JournalEvent } from '../../../../src/migrate/apply/journal';
-import { BashRunner } from '../../../../src/migrate/apply/runner';
+import { Journal } from '../../../../src/migrate/apply/journal';
+import { BashRunner, type Outcome } from '../../../../src/migrate/apply/runner';
 import type { Step } from '../../../../src/migrate/plan/step';
 import { FakePlan, logged } from './fake-plan';
 
@@ -116,56 +116,73 @@ describe('rollback', () => {
 class Killed extends Error {}
 
 /** Counts what is done, and kills the process before the `at`-th of them. */
-function killBefore(at: number): { hasKilled: boolean } {
-  const result = { hasKilled: false };
-  let count = 0;
-  const kill = (): void => {
-    if (result.hasKilled || count++ === at) {
-      result.hasKilled = true;
-      throw new Killed('killed');
-    }
-  };
-  // eslint-disable-next-line @typescript-eslint/unbound-method
-  const [write, run] = [Journal.prototype.write, BashRunner.prototype.run];
-  jest.spyOn(Journal.prototype, 'write').mockImplementation(async function (
-    this: Journal,
-    step: string,
-    event: JournalEvent,
-    detail?: string,
-  ) {
-    kill();
-    await write.call(this, step, event, detail);
-  });
-  jest.spyOn(BashRunner.prototype, 'run').mockImplementation(async function (this: BashRunner, ...args) {
-    kill();
-    return run.apply(this, args);
-  });
-  return result;
-}
+class Killer {
+  hasKilled = false;
+  private count = 0;
+  private readonly spies: readonly { mockRestore(): void }[];
 
-function revive(): void {
-  for (const method of ['write', 'run'] as const)
-    jest.mocked(method === 'write' ? Journal.prototype.write : BashRunner.prototype.run).mockRestore();
+  constructor(private readonly at: number) {
+    const kill = (): void => this.kill();
+    const write = original(Journal.prototype, 'write') as Write;
+    const run = original(BashRunner.prototype, 'run') as Run;
+    this.spies = [
+      jest.spyOn(Journal.prototype, 'write').mockImplementation(async function (this: Journal, ...args) {
+        kill();
+        return write.apply(this, args);
+      }),
+      jest.spyOn(BashRunner.prototype, 'run').mockImplementation(async function (this: BashRunner, ...args) {
+        kill();
+        return run.apply(this, args);
+      }),
+    ];
+  }
+
+  end(): void {
+    for (const spy of this.spies) spy.mockRestore();
+  }
+
+  private kill(): void {
+    if (!this.hasKilled && this.count++ !== this.at) return;
+    this.hasKilled = true;
+    throw new Killed('killed');
+  }
+}
+type Write = (this: Journal, ...args: Parameters<Journal['write']>) => Promise<void>;
+type Run = (this: BashRunner, ...args: Parameters<BashRunner['run']>) => Promise<Outcome>;
+
+/** The method of a class, which the tests call for an object of it. */
+function original(prototype: object, name: string): unknown {
+  return Object.getOwnPropertyDescriptor(prototype, name)?.value;
 }
 
 describe('a kill', () => {
   beforeEach(() => fake.write(steps(), FILES));
 
   /** Runs `work` again and again, and kills it one action later each time, until it comes to its end. */
-  async function everywhere(work: () => Promise<number>, afterKill: () => Promise<void>): Promise<number> {
+  async function everywhere(
+    prepare: () => Promise<unknown>,
+    work: () => Promise<number>,
+    afterKill: () => Promise<void>,
+  ): Promise<number> {
     for (let at = 0; ; at++) {
-      const killed = killBefore(at);
-      await work();
-      revive();
-      if (!killed.hasKilled) return at;
+      await prepare();
+      const killer = new Killer(at);
+      const code = await work();
+      killer.end();
+      if (!killer.hasKilled) {
+        expect(code).toBe(0);
+        return at;
+      }
       await afterKill();
       await fake.write(steps(), FILES);
       for (const name of ['more', 'service', 'backup']) await fake.forget(name);
     }
   }
+  const nothing = () => Promise.resolve();
 
   it('of apply at any point lets apply continue', async () => {
     const points = await everywhere(
+      nothing,
       () => fake.apply(),
       async () => {
         expect([await fake.apply(), fake.stderr]).toEqual([0, '']);
@@ -177,6 +194,7 @@ describe('a kill', () => {
 
   it('of apply at any point lets rollback go back, and apply forward again', async () => {
     const points = await everywhere(
+      nothing,
       () => fake.apply(),
       async () => {
         expect([await fake.rollback(), fake.stderr]).toEqual([0, '']);
@@ -190,17 +208,8 @@ describe('a kill', () => {
 
   it.each(['rollback', 'apply'] as const)('of rollback at any point lets %s continue', async (next) => {
     const points = await everywhere(
-      async () => {
-        const mocks = [Journal.prototype.write, BashRunner.prototype.run].map((method) =>
-          jest.mocked(method),
-        );
-        const killing = mocks.map((mock) => mock.getMockImplementation());
-        revive();
-        await fake.apply();
-        jest.spyOn(Journal.prototype, 'write').mockImplementation(killing[0] as never);
-        jest.spyOn(BashRunner.prototype, 'run').mockImplementation(killing[1] as never);
-        return fake.rollback();
-      },
+      () => fake.apply(),
+      () => fake.rollback(),
       async () => {
         expect([await fake[next](), fake.stderr]).toEqual([0, '']);
         expect(await state()).toEqual(next === 'apply' ? AFTER : BEFORE);
@@ -213,9 +222,10 @@ describe('a kill', () => {
     ['apply', AFTER],
     ['rollback', BEFORE],
   ] as const)('in the middle of a file lets %s continue', async (next, after) => {
-    killBefore(8);
+    const killer = new Killer(8);
     await fake.apply();
-    revive();
+    killer.end();
+    expect(killer.hasKilled).toBe(true);
     await fake.put('conf', 'ne');
     await fake.put('more', '');
     expect([await fake[next](), fake.stderr]).toEqual([0, '']);

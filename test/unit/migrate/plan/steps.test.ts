@@ -3,27 +3,13 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Target } from '../../../../src/migrate/mapping/row';
+import { judge } from '../../../../src/migrate/apply/judge';
 import { checkLine } from '../../../../src/migrate/plan/check';
-import { makePlan, type Plan, type PlanInput } from '../../../../src/migrate/plan/plan';
+import type { Plan } from '../../../../src/migrate/plan/plan';
 import { KUBELET_FILES, nodeFacts, type FakeNode } from './node-facts';
+import { planFor, stepOf } from './plan-for';
 
 const shell = promisify(execFile);
-
-function planFor(node: FakeNode = {}, target: Target = 'containerd', more: Partial<PlanInput> = {}): Plan {
-  return makePlan({
-    facts: nodeFacts(node),
-    findings: [],
-    target,
-    version: '1',
-    accepted: [],
-    keepDocker: false,
-    originals: new Map(),
-    ...more,
-  });
-}
-
-const stepOf = ({ steps }: Plan, id: string) => steps.find((one) => one.id === id)!;
 
 describe('the step backup', () => {
   let scratch: string;
@@ -50,6 +36,31 @@ describe('the step backup', () => {
     expect(await readFile(archive)).toEqual(first);
     const { stdout } = await shell('tar', ['-tzf', archive]);
     expect(stdout).toContain('var/lib/kubelet/kubeadm-flags.env\n');
+  });
+
+  it('counts as done when the archive has the texts of the plan, and only then', async () => {
+    const path = '/var/lib/kubelet/kubeadm-flags.env';
+    const plan = planFor();
+    const archive = join(scratch, 'archive');
+    const results = async (): Promise<string[]> => {
+      const names = Object.keys(KUBELET_FILES).map((name) => name.slice(1));
+      await shell('tar', ['-C', scratch, '-czf', archive, ...names]);
+      return Promise.all(
+        stepOf(plan, 'backup').check.map(async (check) => {
+          const { stdout } = await shell('bash', ['-c', check.command.replaceAll(archiveOf(plan), archive)]);
+          return judge(check, { exitCode: 0, problem: '', output: stdout });
+        }),
+      );
+    };
+    for (const [name, content] of Object.entries(KUBELET_FILES)) {
+      await mkdir(dirname(join(scratch, name)), { recursive: true });
+      await writeFile(join(scratch, name), content);
+    }
+    const good = await results();
+    expect(good.length).toBeGreaterThan(1);
+    expect(good.join('')).toBe('');
+    await writeFile(join(scratch, path), 'edited by the plan');
+    expect((await results()).filter((why) => why !== '')).toHaveLength(1);
   });
 
   it('has another archive for a plan of changed files, and the later steps read it', () => {

@@ -187,8 +187,11 @@ function images({ endpoint, target, isContainerdShared }: StepFacts): Step {
   );
 }
 
-function stopEngine({ oldUnits: units, oldEndpoint, keepDocker }: StepFacts): Step {
+function stopEngine(facts: StepFacts): Step {
+  const { oldUnits: units, oldEndpoint, keepDocker, target, isContainerdShared } = facts;
   const upwards = [...units].reverse();
+  // A dockerd without an address takes the node's containerd as soon as its socket exists, and the rollback stops that one next.
+  const isInTheWay = target === 'containerd' && !isContainerdShared && !keepDocker;
   return step(
     'stop-engine',
     keepDocker ? 'Stop the CRI bridge' : 'Stop the CRI bridge and Docker',
@@ -198,7 +201,10 @@ function stopEngine({ oldUnits: units, oldEndpoint, keepDocker }: StepFacts): St
     {
       commands: [`systemctl disable --now ${units.join(' ')}`],
       check: [isInactive(units)],
-      undo: [`systemctl enable --now ${upwards.join(' ')}`],
+      undo: [
+        ...(isInTheWay ? ['systemctl disable --now containerd.service'] : []),
+        `systemctl enable --now ${upwards.join(' ')}`,
+      ],
       // The kubelet starts next, and needs its runtime.
       undoCheck: [
         succeeds(`dockbridge migrate ready --endpoint ${quoted(oldEndpoint)}`, {

@@ -194,8 +194,13 @@ function images(facts: StepFacts): Step {
   );
 }
 
-function stopEngine({ oldUnits: units, oldEndpoint, keepDocker }: StepFacts): Step {
-  const { stopped, enabled, started } = units;
+function stopEngine(facts: StepFacts): Step {
+  const { oldEndpoint, keepDocker } = facts;
+  const { stopped, enabled, started } = facts.oldUnits;
+  // A dockerd without an address takes the node's containerd as soon as its socket exists, and the rollback stops that one next.
+  const isInTheWay = facts.target === 'containerd' && !isShared(facts) && !keepDocker;
+  // The undo of write-target starts a containerd that ran before.
+  const stop = facts.ranBefore ? 'stop' : 'disable --now';
   return step(
     'stop-engine',
     keepDocker ? 'Stop the CRI bridge' : 'Stop the CRI bridge and Docker',
@@ -206,6 +211,7 @@ function stopEngine({ oldUnits: units, oldEndpoint, keepDocker }: StepFacts): St
       commands: [`systemctl disable --now ${stopped.join(' ')}`],
       check: [isInactive(stopped)],
       undo: [
+        ...(isInTheWay ? [`systemctl ${stop} containerd.service`] : []),
         ...(enabled.length === 0 ? [] : [`systemctl enable ${enabled.join(' ')}`]),
         `systemctl start ${started.join(' ')}`,
       ],

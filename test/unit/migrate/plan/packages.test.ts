@@ -127,10 +127,19 @@ describe('the step stop-engine', () => {
         ],
       },
     };
-    expect(stepOf(planFor(node), 'stop-engine').undo).toEqual([
+    expect(stepOf(planFor(node, { target: 'cri-o' }), 'stop-engine').undo).toEqual([
       'systemctl enable docker.socket docker.service dockbridge.service',
       'systemctl start docker.socket docker.service dockbridge.service',
     ]);
+  });
+});
+
+describe('the undo of stop-engine', () => {
+  it('only stops a containerd that ran before, which a later undo starts again', () => {
+    const links = ['multi-user.target.wants/containerd.service', 'multi-user.target.wants/docker.service'];
+    const { undo } = stepOf(planFor({ directories: { '/etc/systemd/system': links } }), 'stop-engine');
+    expect(undo[0]).toBe('systemctl stop containerd.service');
+    expect(stepOf(planFor(), 'stop-engine').undo[0]).toBe('systemctl disable --now containerd.service');
   });
 });
 

@@ -125,6 +125,22 @@ describe('the step stop-engine', () => {
     ).toEqual(['systemctl disable --now dockbridge.service dockbridge.socket docker.service']);
   });
 
+  it("stops the node's containerd before dockerd starts again and takes it for its own", () => {
+    const undoOf = (containerd: string, keepDocker = false) =>
+      stepOf(
+        planFor({ daemonJson: JSON.stringify({ containerd }) }, 'containerd', { keepDocker }),
+        'stop-engine',
+      ).undo;
+    const own = undoOf('/run/docker/containerd/containerd.sock');
+    expect(own).toEqual([
+      'systemctl disable --now containerd.service',
+      expect.stringMatching(/^systemctl enable docker\./) as string,
+      expect.stringMatching(/^systemctl start docker\./) as string,
+    ]);
+    expect(undoOf('/run/containerd/containerd.sock')).toEqual(own.slice(1));
+    expect(undoOf('/run/docker/containerd/containerd.sock', true).join()).not.toContain('containerd.service');
+  });
+
   it('stops a bridge whose unit is called cri-dockerd', () => {
     expect(commandOf(['/etc/systemd/system/cri-dockerd.service'])).toEqual([
       'systemctl disable --now cri-dockerd.service docker.service docker.socket',

@@ -4,7 +4,11 @@ import type { ImagesCommand } from './migrate/images';
 import type { InventoryCommand } from './migrate/inventory';
 import type { PlanCommand } from './migrate/plan';
 import type { RemovePodsCommand } from './migrate/remove-pods';
+import type { VerifyCommand } from './migrate/verify';
 import type { PlanCommandOptions } from './migrate/with-plan';
+
+/** The image of the pods that verify creates. */
+const BUSYBOX = 'docker.io/library/busybox:1.37';
 
 /** Adds the commands of `dockbridge migrate`, which move a node from Docker Engine to containerd or CRI-O. */
 export function addMigrateCommands(program: Command): void {
@@ -18,6 +22,7 @@ export function addMigrateCommands(program: Command): void {
   addRollback(migrate);
   addReady(migrate);
   addRemovePods(migrate);
+  addVerify(migrate);
 }
 
 function addInventory(migrate: Command): void {
@@ -232,5 +237,45 @@ function addRemovePods(migrate: Command): void {
     .option('--dry-run', 'only list the pods', false)
     .action(async (options: RemovePodsCommand) => {
       process.exitCode = await (await import('./migrate/remove-pods.js')).removePods(options);
+    });
+}
+
+function addVerify(migrate: Command): void {
+  migrate
+    .command('verify')
+    .description(
+      'compare two runtimes on this node: what they answer about themselves, whether the images and handlers of the pods of A are on B, ' +
+        'and what the same test pods find inside on each (users, capabilities, limits, seccomp, mounts, name resolution, logs). ' +
+        'Run it as root while the kubelet is stopped, because a kubelet removes pods that it does not know. ' +
+        'The test pods are removed, also after Ctrl-C. ' +
+        'Exit code 0: there are only expected differences; 2: there are others; 1: the runtimes could not be compared',
+    )
+    .requiredOption(
+      '--a <URL>',
+      'the socket of the present runtime, such as unix:///var/run/cri-dockerd.sock',
+    )
+    .requiredOption(
+      '--b <URL>',
+      'the socket of the new runtime, such as unix:///run/containerd/containerd.sock',
+    )
+    .option(
+      '--busybox <REF>',
+      'the image of the test pods, which must have the tools of busybox; a runtime that lacks it pulls it',
+      BUSYBOX,
+    )
+    .option(
+      '--scratch <DIR>',
+      "a directory for the pods' volumes and logs, which both runtimes see at the same path (default: /var/tmp)",
+    )
+    .addOption(new Option('-o, --output <FORMAT>', 'text or json').choices(['text', 'json']).default('text'))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  dockbridge migrate verify --a unix:///var/run/cri-dockerd.sock --b unix:///run/containerd/containerd.sock
+  dockbridge migrate verify --a … --b … -o json | jq '.findings[] | select(.severity == "block")'`,
+    )
+    .action(async (options: VerifyCommand) => {
+      process.exitCode = await (await import('./migrate/verify.js')).verify(options);
     });
 }

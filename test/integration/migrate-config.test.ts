@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { parse, type TomlTable } from 'smol-toml';
 import { rowOf } from '../../src/migrate/mapping/table';
 import { baseSpec } from '../../src/migrate/plan/base-spec';
-import { DROP_IN, MAIN, METRICS } from '../../src/migrate/plan/containerd';
+import { DROP_IN, MAIN, METRICS } from '../../src/migrate/plan/containerd-main';
 import { makePlan } from '../../src/migrate/plan/plan';
 import { daemonJson, dockerdKeys } from '../unit/migrate/mapping/dockerd-keys';
 import { KUBELET_FILES, nodeFacts } from '../unit/migrate/plan/node-facts';
@@ -185,6 +185,23 @@ describe('containerd and the files of a plan', () => {
     expect(at(judged.dump, ['plugins', 'io.containerd.internal.v1.opt', 'path'])).toBe(
       '/var/lib/containerd/opt',
     );
+  });
+
+  it('leave the directories of CNI that the main file names', async () => {
+    const cni = 'bin_dirs = ["/custom/bin"]\nconf_dir = "/custom/net.d"\n';
+    const main = `version = 3\noom_score = 1\n[plugins."io.containerd.cri.v1.runtime".cni]\n${cni}`;
+    const judged = await judge('{}', main);
+    expect(at(judged.dump, ['plugins', 'io.containerd.cri.v1.runtime', 'cni'])).toMatchObject({
+      bin_dirs: ['/custom/bin'],
+      conf_dir: '/custom/net.d',
+    });
+    expect([judged.unknown, missing(judged)]).toEqual([[], []]);
+  });
+
+  it('leave other plugins off that a file of version 1 names', async () => {
+    const { dump, unknown } = await judge('{}', 'disabled_plugins = ["btrfs", "cri"]\n');
+    expect(dump.disabled_plugins).toEqual(['io.containerd.snapshotter.v1.btrfs']);
+    expect(unknown).toEqual([]);
   });
 
   it('would not agree on a key that containerd does not know', async () => {

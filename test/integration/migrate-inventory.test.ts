@@ -139,7 +139,12 @@ it('the inventory finds what the Engine and the files of a node have, and its ex
         'change kubelet-endpoint',
       ],
       ...['change kubelet-flags', 'change kubelet-unit', 'change crictl-conf', 'change containerd-cri-off'],
-      ...['change ulimits', 'review static-pods', 'review host-scripts', 'review setting-unknown'],
+      ...[
+        'change setting-default-ulimits',
+        'review static-pods',
+        'review host-scripts',
+        'review setting-unknown',
+      ],
       ...['review kubelet-annotation', 'ok no-cni', 'ok auth'],
     ]),
   );

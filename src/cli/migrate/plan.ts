@@ -58,7 +58,10 @@ export async function plan(options: PlanCommand): Promise<number> {
     await print(summaryOf(out, made));
     return 0;
   } catch (error) {
-    if (error instanceof PlanRefused) return refuse(error);
+    if (error instanceof PlanRefused) {
+      process.stderr.write(refusalText(error));
+      return REFUSED;
+    }
     process.stderr.write(`dockbridge migrate plan: ${messageOf(error)}\n`);
     return FAILED;
   }
@@ -88,14 +91,16 @@ function summaryOf(out: string, { files, steps, findings }: Plan): string {
   );
 }
 
-function refuse({ message, findings }: PlanRefused): number {
+/** Returns what the user reads when no plan can be made. */
+export function refusalText({ message, findings, canAccept }: PlanRefused): string {
   const lines = findings.map(
     ({ id, summary, evidence, advice }) =>
       `  ${id}: ${summary} ${advice}\n${evidence.map(({ where, what }) => `    ${where}: ${what}\n`).join('')}`,
   );
-  process.stderr.write(
+  return (
     `dockbridge migrate plan: ${message}. No plan was written.\n${lines.join('')}` +
-      'Resolve what is listed, or accept a finding with --accept ID if you know that it does not matter.\n',
+    (canAccept
+      ? 'Resolve what is listed, or accept a finding with --accept ID if you know that it does not matter.\n'
+      : 'Resolve what is listed, and plan again. --accept has no effect on these findings.\n')
   );
-  return REFUSED;
 }

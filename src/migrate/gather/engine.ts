@@ -1,4 +1,4 @@
-import { redactArguments, redactJson } from '../../doctor/bundle/redact';
+import { redactArguments, redactJson, REMOVED, replaceUserinfo } from '../../doctor/bundle/redact';
 import type { DockerClient } from '../../docker/client';
 import { hasStatus } from '../../docker/errors';
 import type {
@@ -55,13 +55,45 @@ export async function readEngine(sources: EngineSources): Promise<EngineSnapshot
       Arch: version.Arch,
       Components: (version.Components ?? []).map(({ Name, Version }) => ({ Name, Version })),
     },
-    info: redactJson(
-      chosen<MigrationEngineInfo, keyof MigrationEngineInfo>(info, INFO_FIELDS),
-    ) as MigrationEngineInfo,
+    info: engineInfo(info),
     containers: there.sort((a, b) => (a.Name < b.Name ? -1 : 1)),
     isCut: listed.length > MAX_CONTAINERS,
     images: await mapLimited(images, CONCURRENCY, (image) => toNodeImage(image, used, docker)),
     ...(dockerdArguments === undefined ? {} : { dockerdArguments: redactArguments(dockerdArguments) }),
+  };
+}
+
+function engineInfo(info: MigrationEngineInfo): MigrationEngineInfo {
+  const { RegistryConfig: registries, ...rest } = chosen<MigrationEngineInfo, keyof MigrationEngineInfo>(
+    info,
+    INFO_FIELDS,
+  );
+  return {
+    ...(redactJson(rest) as MigrationEngineInfo),
+    ...(registries === undefined || registries === null
+      ? {}
+      : { RegistryConfig: registryConfig(registries) }),
+  };
+}
+
+/** Keeps names of registries that contain words such as `token`. Only the URLs of mirrors may have a secret. */
+function registryConfig({
+  InsecureRegistryCIDRs: ranges,
+  IndexConfigs: indexes,
+  Mirrors: mirrors,
+}: NonNullable<MigrationEngineInfo['RegistryConfig']>): NonNullable<MigrationEngineInfo['RegistryConfig']> {
+  const urls = (list: readonly string[] | null | undefined): string[] =>
+    (list ?? []).map((url) => replaceUserinfo(url, REMOVED));
+  return {
+    InsecureRegistryCIDRs: ranges ?? [],
+    IndexConfigs: Object.fromEntries(
+      Object.entries(indexes ?? {}).flatMap(([name, index]) =>
+        index === null
+          ? []
+          : [[name, { ...chosen(index, ['Name', 'Secure', 'Official']), Mirrors: urls(index.Mirrors) }]],
+      ),
+    ),
+    Mirrors: urls(mirrors),
   };
 }
 

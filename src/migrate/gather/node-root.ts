@@ -1,5 +1,6 @@
 import { lstat, opendir, readlink, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { mapLimited } from '../../lib/async/concurrency';
 import { errnoOf, messageOf } from '../../lib/errors';
 import { SmallFile } from '../../node/disk/files';
 import type { Unreadable } from '../facts';
@@ -10,6 +11,8 @@ const MAX_FILE_BYTES = 1 << 20;
 const MAX_NAMES = 2_000;
 /** The kernel's limit for the links in one path (path_resolution(7)). */
 const MAX_LINKS = 40;
+const ANYBODY_EXECUTES = 0o111;
+const CONCURRENCY = 8;
 const ABSENT: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR']);
 
 /**
@@ -69,6 +72,15 @@ export class NodeRoot {
       await walk('', depth);
       return names.sort();
     });
+  }
+
+  /** Returns those of the paths that are programs. */
+  async programs(paths: readonly string[]): Promise<string[]> {
+    const found = await mapLimited([...new Set(paths)], CONCURRENCY, async (path) => {
+      const info = await this.attempt(path, async () => stat(await this.locate(path)));
+      return info?.isFile() === true && (info.mode & ANYBODY_EXECUTES) !== 0 ? [path] : [];
+    });
+    return found.flat();
   }
 
   private async isDirectory(path: string): Promise<boolean> {

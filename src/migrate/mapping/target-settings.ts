@@ -1,6 +1,6 @@
 import { isObject, text, type JsonObject } from '../../lib/json';
-import { dataParent } from '../data-place';
 import type { DiskFacts } from '../facts';
+import { targetParent } from '../target-root';
 import { CRIO_DRIVERS, SNAPSHOTTERS } from './rows/storage';
 import { hostsOfImages, inRanges, isRegistryHost } from './registry-hosts';
 import { isAddressRange } from './rows/registries';
@@ -97,9 +97,7 @@ export function targetSettings(merged: JsonObject, node: NodeContext): TargetSet
     runtimes,
     defaultRuntime: defaultRuntime(text(merged['default-runtime']), runtimes),
     ulimits: ulimitsOf(group(merged, 'default-ulimits')),
-    dataParent: node.isContainerdShared
-      ? ''
-      : dataParent(text(merged['data-root']) || text(merged.graph), node.disks ?? []),
+    dataParent: targetParent(merged, node.isContainerdShared, node.disks ?? []),
     snapshotter: SNAPSHOTTERS[text(merged['storage-driver'])] ?? '',
     storageDriver: CRIO_DRIVERS[text(merged['storage-driver'])] ?? '',
     seccompProfile: text(merged['seccomp-profile']).startsWith('/') ? text(merged['seccomp-profile']) : '',
@@ -134,7 +132,8 @@ function insecureRegistries(entries: readonly string[], images: readonly string[
   return unique([...hosts, ...hostsOfImages(images).filter((host) => inRanges(host, ranges))]);
 }
 
-function runtimesOf(merged: JsonObject): OciRuntime[] {
+/** Returns the runtimes that the Engine knows in addition to its own. */
+export function runtimesOf(merged: JsonObject): OciRuntime[] {
   const named = Object.entries(group(merged, 'runtimes')).flatMap(([name, runtime]) =>
     isObject(runtime)
       ? [

@@ -11,16 +11,15 @@ export function drain({ node, isControlPlane }: StepFacts): Step {
   return step(
     DRAIN,
     'Drain the node',
-    'Pods move to other nodes. --delete-emptydir-data deletes the data of emptyDir volumes.' +
+    'Pods move to other nodes. --delete-emptydir-data deletes the data of emptyDir volumes. ' +
+      'kubectl refuses when a pod has no controller: move such a pod yourself, or add --force, which deletes the pod for good.' +
       (isControlPlane
-        ? ' This is a node of the control plane: static pods stay. Check that etcd has a quorum without this node, and migrate one such node at a time.'
+        ? ' This is a node of the control plane: static pods stay. Check that etcd has a quorum without this node, and migrate one such node at a time. ' +
+          'If this is the only one, the API server ends with the step remove-pods, and kubectl answers again after the step start-kubelet.'
         : ''),
     {
       place: 'cluster',
-      commands: [
-        `kubectl cordon ${node}`,
-        `kubectl drain ${node} --ignore-daemonsets --delete-emptydir-data`,
-      ],
+      commands: [`kubectl cordon ${node}`, drainCommand(node)],
       check: [
         forPerson(
           `kubectl get pods -A --field-selector spec.nodeName=${node}`,
@@ -32,6 +31,10 @@ export function drain({ node, isControlPlane }: StepFacts): Step {
       limitSeconds: DRAIN_SECONDS,
     },
   );
+}
+
+export function drainCommand(node: string): string {
+  return `kubectl drain ${node} --ignore-daemonsets --delete-emptydir-data`;
 }
 
 export function annotate({ node, endpoint, oldEndpoint }: StepFacts): Step {

@@ -28,7 +28,7 @@ export function removePods({ oldEndpoint }: StepFacts): Step {
     'remove-pods',
     'Remove the pods that the drain left',
     'Pods of DaemonSets and static pods are removed through CRI, so that CNI gives back their addresses and host ports. Do not use docker rm for this. The kubelet makes them again on the target. ' +
-      `Without dockbridge, \`crictl --runtime-endpoint ${oldEndpoint} rmp --all --force\` does the same, but gives the containers no time to end.`,
+      `Without dockbridge, \`crictl --timeout 2m --runtime-endpoint ${oldEndpoint} rmp --all --force\` does the same, but gives the containers no time to end: repeat the command until \`crictl pods\` shows none.`,
     {
       commands: [removePodsCommand(oldEndpoint)],
       check: [silent(`${removePodsCommand(oldEndpoint)} --dry-run`)],

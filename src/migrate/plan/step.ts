@@ -3,6 +3,8 @@ import type { CertificateCopy } from './certificates';
 import type { Check } from './check';
 import type { DataRoot } from './clean-up';
 import type { PlannedFile } from './node-file';
+import type { PackageTool } from './packages';
+import type { OldUnits } from './units';
 
 /** One step of a plan, which a person or `dockbridge migrate apply` carries out. */
 export interface Step {
@@ -40,8 +42,7 @@ export interface StepFacts {
   readonly unit: 'containerd' | 'crio';
   readonly endpoint: string;
   readonly oldEndpoint: string;
-  /** The units that stop, the kubelet's side first. */
-  readonly oldUnits: readonly string[];
+  readonly oldUnits: OldUnits;
   /** The name of the Node object, quoted for a shell. */
   readonly node: string;
   readonly files: readonly PlannedFile[];
@@ -58,6 +59,15 @@ export interface StepFacts {
   readonly keptFiles: readonly string[];
   /** The path of the backup, which belongs to this plan only. */
   readonly backup: string;
+  readonly packageTool: PackageTool;
+  /** Whether the target's program is on the node. */
+  readonly isInstalled: boolean;
+  /** Whether the target ran before the migration. */
+  readonly ranBefore: boolean;
+  /** The version of containerd's configuration. */
+  readonly configVersion: 2 | 3;
+  /** The namespaces of a shared containerd in which the Engine keeps its images. */
+  readonly engineNamespaces: readonly string[];
   /** What becomes of the Engine's data-root. */
   readonly dataRoot: DataRoot;
 }

@@ -1,16 +1,16 @@
 import { forPerson, lacks, prints, succeeds, type Check } from './check';
 import { annotate, drain, uncordon } from './cluster-steps';
+import { OLDEST_CONTAINERD, VERSION_PATTERNS } from './containerd-version';
 import { editKubelet, removePods, startKubelet, stopKubelet } from './kubelet-steps';
 import { cleanUp, reboot } from './last-steps';
 import { putCommand, undoCommand } from './place-file';
 import type { PlannedFile } from './node-file';
+import { installCommands } from './packages';
 import { sha256 } from './sha256';
 import { quoted } from './shell';
 import { step, type Step, type StepFacts } from './step';
 import { isActive, isInactive } from './unit-checks';
 
-/** `containerd github.com/containerd/containerd/v2 2.1.4 …`, `containerd containerd.io v2.2.0 …` */
-const CONTAINERD_VERSION = String.raw`containerd .*?\sv?(2\.[1-9]\d*|[3-9]\.\d+|[1-9]\d+\.\d+)\.[\s\S]*`;
 /** apt-get downloads the packages. */
 const INSTALL_SECONDS = 1_800;
 const IMAGES_SECONDS = 86_400;
@@ -74,43 +74,44 @@ function isKept({ path, before }: PlannedFile, archive: string): Check[] {
   ];
 }
 
-function install({ target, isContainerdShared, unit }: StepFacts): Step {
-  const isThere = target === 'containerd' && isContainerdShared;
+function install(facts: StepFacts): Step {
+  const { target, unit, configVersion, packageTool, isInstalled, ranBefore } = facts;
+  const isThere = isInstalled || isShared(facts);
+  const oldest = OLDEST_CONTAINERD[configVersion].join('.');
+  const commands = isThere ? [] : installCommands(packageTool, target);
+  const needed =
+    target === 'containerd'
+      ? `It must be ${oldest} or newer.`
+      : 'Its minor version must be that of the cluster.';
   return step(
     'install',
-    isThere ? 'Check the version of containerd' : `Install ${target}`,
+    isThere ? `Check the version of ${target}` : `Install ${target}`,
     isThere
-      ? 'The Engine runs on this containerd, so it is installed. It must be 2.1 or newer.'
-      : `${target === 'containerd' ? 'It must be containerd 2.1 or newer.' : 'Its minor version must be that of the cluster.'} Do not remove any package of Docker yet. If the name of the package differs on your distribution, use that.`,
+      ? `${isShared(facts) ? 'The Engine runs on this containerd, so it is installed.' : 'It is installed.'} ${needed} Update it if it is older.`
+      : `${needed} Do not remove any package of Docker yet. ` +
+          (commands.length === 0
+            ? 'Install it with the tool of your distribution.'
+            : 'If the name of the package differs on your distribution, use that.'),
     {
-      commands: isThere
-        ? []
-        : [
-            // The configuration files that are there belong to the administrator.
-            `apt-get install --yes --no-remove -o Dpkg::Options::=--force-confold ${target === 'containerd' ? 'containerd' : 'cri-o'}`,
-          ],
+      commands,
       check: [
         target === 'containerd'
-          ? prints('containerd --version', CONTAINERD_VERSION, {
-              note: '2.1 or newer: an older one does not start with version = 3',
-            })
+          ? prints('containerd --version', VERSION_PATTERNS[configVersion], { note: `${oldest} or newer` })
           : succeeds('crio --version'),
       ],
-      undo: isThere ? [] : [`systemctl disable --now ${unit}.service`],
+      undo: isThere || ranBefore ? [] : [`systemctl disable --now ${unit}.service`],
       isDoneWhenChecked: true,
       limitSeconds: INSTALL_SECONDS,
     },
   );
 }
 
-function writeTarget({
-  files,
-  target,
-  certificates,
-  isContainerdShared,
-  mainPath,
-  backup: archive,
-}: StepFacts): Step {
+function isShared({ target, isContainerdShared }: StepFacts): boolean {
+  return target === 'containerd' && isContainerdShared;
+}
+
+function writeTarget(facts: StepFacts): Step {
+  const { files, target, unit, certificates, mainPath, backup: archive } = facts;
   const written = files.filter(({ step: id }) => id === 'write-target');
   return step(
     'write-target',
@@ -135,18 +136,19 @@ function writeTarget({
         ...written.map((file) => undoCommand(file, archive)),
         ...certificates.undo,
         'systemctl daemon-reload',
-        ...(target === 'containerd' && isContainerdShared ? ['systemctl restart containerd.service'] : []),
+        // A target that ran before goes on with its old files.
+        ...(isShared(facts) || facts.ranBefore ? [`systemctl restart ${unit}.service`] : []),
       ],
       files: written.map(({ path }) => path),
     },
   );
 }
 
-function startTarget({ unit, endpoint, isContainerdShared, target }: StepFacts): Step {
-  const isShared = target === 'containerd' && isContainerdShared;
+function startTarget(facts: StepFacts): Step {
+  const { unit, endpoint } = facts;
   return step(
     'start-target',
-    `Start ${target}`,
+    `Start ${facts.target}`,
     'The target must be ready before the kubelet uses it. NetworkReady is false until there is a CNI configuration.',
     {
       commands: [`systemctl enable ${unit}.service`, `systemctl restart ${unit}.service`],
@@ -155,16 +157,21 @@ function startTarget({ unit, endpoint, isContainerdShared, target }: StepFacts):
           note: 'RuntimeReady and NetworkReady are true',
           withinSeconds: READY_SECONDS,
         }),
+        // Nobody could ask CRI for the images when they were carried.
+        ...(isShared(facts)
+          ? [forPerson(`crictl --image-endpoint ${endpoint} images`, 'the images that were carried')]
+          : []),
       ],
-      // The undo of write-target restarts a shared containerd, after the old files are back.
-      undo: isShared ? [] : [`systemctl disable --now ${unit}.service`],
+      // The undo of write-target restarts a target that ran before, after the old files are back.
+      undo: isShared(facts) || facts.ranBefore ? [] : [`systemctl disable --now ${unit}.service`],
     },
   );
 }
 
-function images({ endpoint, target, isContainerdShared }: StepFacts): Step {
+function images(facts: StepFacts): Step {
+  const { endpoint, target } = facts;
   // CRI may still be off in a containerd that gets its configuration only after the drain.
-  const isLate = target === 'containerd' && isContainerdShared;
+  const isLate = isShared(facts);
   return step(
     'images',
     'Carry the images',
@@ -187,8 +194,13 @@ function images({ endpoint, target, isContainerdShared }: StepFacts): Step {
   );
 }
 
-function stopEngine({ oldUnits: units, oldEndpoint, keepDocker }: StepFacts): Step {
-  const upwards = [...units].reverse();
+function stopEngine(facts: StepFacts): Step {
+  const { oldEndpoint, keepDocker } = facts;
+  const { stopped, enabled, started } = facts.oldUnits;
+  // A dockerd without an address takes the node's containerd as soon as its socket exists, and the rollback stops that one next.
+  const isInTheWay = facts.target === 'containerd' && !isShared(facts) && !keepDocker;
+  // The undo of write-target starts a containerd that ran before.
+  const stop = facts.ranBefore ? 'stop' : 'disable --now';
   return step(
     'stop-engine',
     keepDocker ? 'Stop the CRI bridge' : 'Stop the CRI bridge and Docker',
@@ -196,9 +208,13 @@ function stopEngine({ oldUnits: units, oldEndpoint, keepDocker }: StepFacts): St
       ? 'Docker goes on for the containers that belong to no pod.'
       : 'The sockets are disabled, too: a connection to docker.socket would start Docker again. Nothing is deleted.',
     {
-      commands: [`systemctl disable --now ${units.join(' ')}`],
-      check: [isInactive(units)],
-      undo: [`systemctl enable --now ${upwards.join(' ')}`],
+      commands: [`systemctl disable --now ${stopped.join(' ')}`],
+      check: [isInactive(stopped)],
+      undo: [
+        ...(isInTheWay ? [`systemctl ${stop} containerd.service`] : []),
+        ...(enabled.length === 0 ? [] : [`systemctl enable ${enabled.join(' ')}`]),
+        `systemctl start ${started.join(' ')}`,
+      ],
       // The kubelet starts next, and needs its runtime.
       undoCheck: [
         succeeds(`dockbridge migrate ready --endpoint ${quoted(oldEndpoint)}`, {

@@ -1,12 +1,6 @@
 import { parse } from 'smol-toml';
-import {
-  containerdFiles,
-  DROP_IN,
-  DROP_INS,
-  MAIN,
-  METRICS,
-  type TargetNode,
-} from '../../../../src/migrate/plan/containerd';
+import { containerdPlan, type TargetNode } from '../../../../src/migrate/plan/containerd';
+import { DROP_IN, DROP_INS, MAIN, METRICS } from '../../../../src/migrate/plan/containerd-main';
 import { targetSettings } from '../../../../src/migrate/mapping/target-settings';
 
 const settings = targetSettings(
@@ -29,11 +23,15 @@ const NODE: TargetNode = {
   openFiles: '',
   mainPath: MAIN,
   cniMissing: {},
+  executables: [],
+  crioRuntimes: [],
 };
 
 function files(mainConfig?: string, more: Partial<TargetNode> = {}): Record<string, string> {
   const node = { ...NODE, ...(mainConfig === undefined ? {} : { mainConfig }), ...more };
-  return Object.fromEntries(containerdFiles(settings, node, 'origin').map(({ path, text }) => [path, text]));
+  return Object.fromEntries(
+    containerdPlan(settings, node, 'origin').files.map(({ path, text }) => [path, text]),
+  );
 }
 
 const version = (text: string | undefined) => parse(text ?? '').version;
@@ -53,6 +51,17 @@ describe('the main configuration of containerd', () => {
       expect(parse(main!)).toEqual({ version: 3, imports: [DROP_IN] });
     },
   );
+
+  it.each([
+    ['["btrfs", "cri", "nri"]', ['io.containerd.snapshotter.v1.btrfs', 'io.containerd.grpc.v1.nri']],
+    [
+      '["io.containerd.snapshotter.v1.zfs", "io.containerd.grpc.v1.cri"]',
+      ['io.containerd.snapshotter.v1.zfs'],
+    ],
+  ])('keeps other plugins off: %s', (disabled, kept) => {
+    const { [MAIN]: main } = files(`disabled_plugins = ${disabled}\n`);
+    expect(parse(main!)).toEqual({ version: 3, disabled_plugins: kept, imports: [DROP_IN] });
+  });
 
   it('keeps its lines and comments, enables CRI and gets the import', () => {
     const before =
@@ -148,7 +157,7 @@ describe('the main configuration of containerd', () => {
   });
 
   it('imports the file of the metrics once it is there', () => {
-    const [main] = containerdFiles({ ...settings, metricsAddress: '127.0.0.1:9323' }, NODE, 'origin');
+    const [main] = containerdPlan({ ...settings, metricsAddress: '127.0.0.1:9323' }, NODE, 'origin').files;
     expect(parse(main!.text).imports).toEqual([DROP_INS]);
     expect(METRICS.startsWith(DROP_INS.split('*')[0]!) && METRICS.endsWith(DROP_INS.split('*')[1]!)).toBe(
       true,

@@ -5,8 +5,10 @@ import { rowOf } from '../../../../src/migrate/mapping/table';
 import { checkLine } from '../../../../src/migrate/plan/check';
 import { planMarkdown } from '../../../../src/migrate/plan/markdown';
 import { makePlan, PlanRefused, type Plan, type PlanInput } from '../../../../src/migrate/plan/plan';
+import { targetRoot } from '../../../../src/migrate/target-root';
 import { outputFiles, planJson } from '../../../../src/migrate/plan/plan-json';
 import { daemonJson, dockerdKeys } from '../mapping/dockerd-keys';
+import { podContainer } from '../support/node-facts';
 import { KUBELET_FILES, nodeFacts, type FakeNode } from './node-facts';
 
 function planFor(node: FakeNode, target: Target = 'containerd', more: Partial<PlanInput> = {}): Plan {
@@ -37,6 +39,10 @@ const WITHOUT_DRIVER = {
   facts: {
     kubelet: { ...nodeFacts().kubelet!, cgroupDriver: { value: '', from: '' } },
     engine: { ...nodeFacts().engine!, info: {} as never },
+    executables: [
+      ...['/usr/bin/kata', '/usr/bin/kata-runtime', '/usr/bin/containerd-shim-kata-v2'],
+      '/usr/bin/conmon',
+    ],
   },
 };
 
@@ -83,6 +89,55 @@ describe('makePlan', () => {
       expect(() => planFor({ facts: { kubelet } }, 'containerd', { accepted })).toThrow('already asks');
     },
   );
+
+  it.each(['containerd', 'cri-o'] as const)(
+    'keeps the data of %s where the inventory looks for room',
+    (target) => {
+      const facts = nodeFacts({ daemonJson: '{"data-root": "/data/docker"}' });
+      const plan = planFor({ daemonJson: '{"data-root": "/data/docker"}' }, target);
+      const roots = plan.files.flatMap(({ text }) =>
+        [...text.matchAll(/^root = "(.*)"$/gm)].map(([, root]) => root),
+      );
+      expect(roots).toEqual([targetRoot(target, facts)]);
+    },
+  );
+
+  it('takes the options that dockbridge has from its files', () => {
+    const bridgeOptions = {
+      'pod-infra-container-image': { value: 'r.example/pause:3.10', from: '/etc/dockbridge/config.yaml:1' },
+      'cni-conf-dir': { value: '/etc/test/net.d', from: 'DOCKBRIDGE_CNI_CONF_DIR' },
+      'cni-bin-dir': { value: '/opt/test/bin,/usr/lib/cni', from: '/etc/dockbridge/config.yaml:2' },
+    };
+    const dropIn = planFor({ facts: { bridgeOptions } }).files.find(({ path }) =>
+      path.endsWith('10-from-docker.toml'),
+    )!;
+    expect(parse(dropIn.text)).toMatchObject({
+      plugins: {
+        'io.containerd.cri.v1.images': { pinned_images: { sandbox: 'r.example/pause:3.10' } },
+        'io.containerd.cri.v1.runtime': {
+          cni: { conf_dir: '/etc/test/net.d', bin_dirs: ['/opt/test/bin', '/usr/lib/cni'] },
+        },
+      },
+    });
+  });
+
+  it('gives the unit of the target the limit of containers, not that of dockerd', () => {
+    const limitOf = (containers: ReturnType<typeof podContainer>[]) => {
+      const openFiles = { soft: '524287', hard: '524288' };
+      const processes = {
+        programs: [{ name: 'dockerd' as const, pid: 1, args: [], openFiles }],
+        socketClients: [],
+      };
+      const engine = { ...nodeFacts().engine!, containers };
+      return planFor({ facts: { processes, engine } }).files.flatMap(
+        ({ text }) => /LimitNOFILE=.*/.exec(text) ?? [],
+      );
+    };
+    expect(limitOf([])).toEqual([]);
+    expect(limitOf([podContainer('a', 'POD', { OpenFiles: { soft: '1024', hard: '524288' } })])).toEqual([]);
+    const high = podContainer('a', 'POD', { OpenFiles: { soft: '1048576', hard: 'unlimited' } });
+    expect(limitOf([high])).toEqual(['LimitNOFILE=1048576:infinity']);
+  });
 
   it('is refused for a configuration of containerd that it cannot extend', () => {
     const files = { ...KUBELET_FILES, '/etc/containerd/config.toml': 'version = 1\nroot = "/x"\n' };
@@ -284,9 +339,9 @@ describe('makePlan', () => {
     const engine = { ...nodeFacts().engine!, info: { DockerRootDir: '/data/docker' } as never };
     const last = planFor({ facts: { engine } }).steps.at(-1)!;
     expect(last).toMatchObject({ id: 'clean-up', isFinal: true });
-    // A failed removal of the packages must not delete the data.
     expect(last.commands).toEqual([
-      expect.stringMatching(/^apt-get remove .* && rm -rf --one-file-system \/data\/docker$/),
+      expect.stringMatching(/^apt-get remove /),
+      'command -v dockerd || rm -rf --one-file-system /data/docker',
     ]);
   });
 

@@ -125,6 +125,22 @@ describe('the step stop-engine', () => {
     ).toEqual(['systemctl disable --now dockbridge.service dockbridge.socket docker.service']);
   });
 
+  it("stops the node's containerd before dockerd starts again and takes it for its own", () => {
+    const undoOf = (containerd: string, keepDocker = false) =>
+      stepOf(
+        planFor({ daemonJson: JSON.stringify({ containerd }) }, 'containerd', { keepDocker }),
+        'stop-engine',
+      ).undo;
+    const own = undoOf('/run/docker/containerd/containerd.sock');
+    expect(own).toEqual([
+      'systemctl disable --now containerd.service',
+      expect.stringMatching(/^systemctl enable docker\./) as string,
+      expect.stringMatching(/^systemctl start docker\./) as string,
+    ]);
+    expect(undoOf('/run/containerd/containerd.sock')).toEqual(own.slice(1));
+    expect(undoOf('/run/docker/containerd/containerd.sock', true).join()).not.toContain('containerd.service');
+  });
+
   it('stops a bridge whose unit is called cri-dockerd', () => {
     expect(commandOf(['/etc/systemd/system/cri-dockerd.service'])).toEqual([
       'systemctl disable --now cri-dockerd.service docker.service docker.socket',
@@ -151,28 +167,6 @@ describe('the name of the Node', () => {
   it("is that of kubelet's flag, quoted if a shell would change it", () => {
     expect(drainOf('n1', ['--hostname-override=other'])).toBe('kubectl cordon other');
     expect(drainOf('n1; reboot', [])).toBe("kubectl cordon 'n1; reboot'");
-  });
-});
-
-describe('the step clean-up', () => {
-  const [command = ''] = stepOf(planFor(), 'clean-up').commands;
-
-  /** Runs the command with programs that only say how they were called. */
-  async function run(aptStatus: number): Promise<string> {
-    const fakes = `
-      dpkg-query() { echo "installed docker-ce"; echo "config-files docker.io"; return 1; }
-      apt-get() { echo "apt-get $*"; return ${aptStatus}; }
-      rm() { echo "rm $*"; }
-    `;
-    return (await shell('bash', ['-c', `${fakes}\n${command}\ntrue`])).stdout;
-  }
-
-  it('removes the packages that are installed, and then the data', async () => {
-    expect(await run(0)).toBe('apt-get remove docker-ce\nrm -rf --one-file-system /var/lib/docker\n');
-  });
-
-  it('deletes nothing when the packages stay', async () => {
-    expect(await run(100)).toBe('apt-get remove docker-ce\n');
   });
 });
 

@@ -242,11 +242,13 @@ export class MigrateNode {
       '/var/lib/containerd',
     ];
     const text = await readFile(`/proc/${this.pid}/mountinfo`, 'utf8');
-    return parseMountinfo(text)
-      .map(({ mountPoint }) => mountPoint)
-      // dockerd keeps this handle of the node's own network after its end.
-      .filter((point) => point !== '/run/docker/netns/default')
-      .filter((point) => places.some((place) => point.startsWith(`${place}/`)));
+    return (
+      parseMountinfo(text)
+        .map(({ mountPoint }) => mountPoint)
+        // dockerd keeps this handle of the node's own network after its end.
+        .filter((point) => point !== '/run/docker/netns/default')
+        .filter((point) => places.some((place) => point.startsWith(`${place}/`)))
+    );
   }
 }
 

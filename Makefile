@@ -11,7 +11,7 @@ JEST_JSON_DIR ?=
 # jest.config.js writes the results here.
 jest_results = $(if $(JEST_JSON_DIR),JEST_RESULTS='$(JEST_JSON_DIR)/$(1).json')
 shell_scripts = scripts/*.sh packaging/*.sh packaging/*/*.sh packaging/deb/p* packaging/cri-dockerd/deb/p* docker/pause/*.sh docker/installer/*.sh native/*.sh native/*/*.sh test/conformance/*.sh test/conformance/kubelet/*.sh test/conformance/images/*.sh \
-  test/guest/*.sh .ci/run
+  test/guest/*.sh test/integration/support/*/*.sh .ci/run
 # The targets demo and run use the Engine whose address is in DOCKER_HOST.
 image = dockbridge.test/busybox:1
 with_engine = bash scripts/engine.sh with --reuse --name $(1)-$$$$

@@ -20,6 +20,7 @@ const directory = 'test/integration';
 const LONG = {
   'streaming-sessions': 215,
   'container-events': 110,
+  'migrate-node': 110,
   'take-over': 105,
   'docker-image': 100,
   'engine-outage': 80,
@@ -119,7 +120,7 @@ const { DOCKBRIDGE_TEST_ENGINE: engine } = env;
 const FETCHES = [
   ['bash', 'scripts/kubectl.sh'],
   [process.execPath, 'packaging/node.mjs', { x64: 'amd64' }[process.arch] ?? process.arch],
-  // A test lets the containerd of this Engine read what `dockbridge migrate plan` writes.
+  // Tests move nodes of this Engine to its containerd.
   ['bash', 'scripts/engine-version.sh', '28.5'],
   ...(engine ? [['bash', 'scripts/engine-version.sh', engine]] : []),
 ];

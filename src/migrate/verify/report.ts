@@ -83,8 +83,11 @@ export function verifyReport(
   };
 }
 
+/** Programs whose names begin with a small letter, also at the beginning of a sentence. */
+const PROGRAMS = /^(containerd|dockerd|kubelet|runc)\b/;
+
 /** The reasons of rules are parts of sentences. */
 function sentence(because: string): string {
-  const first = because.charAt(0).toUpperCase() + because.slice(1);
+  const first = PROGRAMS.test(because) ? because : because.charAt(0).toUpperCase() + because.slice(1);
   return first.endsWith('.') ? first : `${first}.`;
 }

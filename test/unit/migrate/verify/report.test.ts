@@ -97,11 +97,13 @@ describe('verifyReport', () => {
       '1.0',
       SIDES,
       [finding('review', 'verify-answers', 'One.'), finding('block', 'verify-ready', 'Two.')],
-      [{ because: 'it names the runtime', evidence: { where: 'x', what: 'y' } }],
+      ['it names the runtime', 'containerd has more'].map((because) => ({
+        ...{ because, evidence: { where: 'x', what: 'y' } },
+      })),
       undefined,
     );
     expect(findings.map(({ id }) => id)).toEqual(['verify-ready', 'verify-answers']);
-    expect(expected.map(({ because }) => because)).toEqual(['It names the runtime.']);
+    expect(expected.map(({ because }) => because)).toEqual(['It names the runtime.', 'containerd has more.']);
     expect(exitCode).toBe(2);
   });
 });

@@ -22,12 +22,6 @@ export const DOCKER_RULES: readonly RuleText[] = [
     because: "before 29, Docker Engine's default image store knows digests only for images from a registry",
   },
   {
-    ...{ path: 'ContainerStatus.exit_code', as: 'ignore', values: [137, 143] },
-    ...{ own: [143], only: { any: 'docker' } },
-    because:
-      'Docker Engine sends the stop signal before SIGKILL even if the timeout is 0, and a process may end by either',
-  },
-  {
     ...{ path: 'CheckpointContainer.@status', as: 'ignore', values: ['OK', 'UNIMPLEMENTED'] },
     ...{ own: ['UNIMPLEMENTED'], only: { any: 'docker' } },
     because: 'checkpoints are an experimental feature of Docker Engine, and need CRIU',

@@ -9,6 +9,7 @@ import { Awaiting } from './awaiting';
 import type { Bindings } from './bindings';
 import type { Driven, Endpoint } from './endpoint';
 import { EventStream } from './event-stream';
+import type { Explained } from './explained';
 import type { Images } from './images';
 import { EVENTS, isPolled } from '../methods';
 import { MAKING } from './method-kinds';
@@ -35,6 +36,7 @@ export interface RunParts {
   readonly bindings: Bindings;
   readonly images: Images;
   readonly requests: Requests;
+  readonly explained: Explained;
   readonly speed: 'max' | '1x';
   readonly waitMs: number;
   readonly signal: AbortSignal;
@@ -65,8 +67,7 @@ export class Run {
   readonly #awaiting: Awaiting;
 
   constructor(private readonly parts: RunParts) {
-    const { bindings, plan, waitMs } = parts;
-    this.#awaiting = new Awaiting(bindings, plan.endsAlone, waitMs);
+    this.#awaiting = new Awaiting(parts);
   }
 
   /** Returns the calls of the tape that were replayed, in the order of the tape. */

@@ -315,6 +315,16 @@ export class FakeCri {
     return { stats: { attributes: { id, ...metadataOf(config) } } };
   }
 
+  protected ListContainerStats(): JsonObject {
+    const running = [...this.containers.values()].filter(({ state }) => state === 'CONTAINER_RUNNING');
+    return { stats: running.map(({ id, config }) => ({ attributes: { id, ...metadataOf(config) } })) };
+  }
+
+  protected ListPodSandboxStats(): JsonObject {
+    const pods = [...this.pods.values()];
+    return { stats: pods.map(({ id, config }) => ({ attributes: { id, ...metadataOf(config) } })) };
+  }
+
   private pod(id: Json | undefined): Pod {
     const pod = this.pods.get(asText(id));
     if (pod === undefined) throw new Refusal(grpc.status.NOT_FOUND, `no pod ${asText(id)}`);

@@ -193,6 +193,10 @@ export class FakeCri {
     return id === undefined || tag === undefined ? {} : { image: { id, repo_tags: [tag], size: '7' } };
   }
 
+  protected ListImages(): JsonObject {
+    return { images: [...this.images].map(([tag, id]) => ({ id, repo_tags: [tag], size: '7' })) };
+  }
+
   protected PullImage(request: JsonObject): JsonObject {
     const name = asText((request.image as JsonObject).image);
     this.images.set(name, `sha256:${String(this.images.size).padStart(64, '0')}`);

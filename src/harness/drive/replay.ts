@@ -145,10 +145,10 @@ function notesOf(
       : [
           `${counted(unknown, 'request was', 'requests were')} replayed without fields that this version does not know`,
         ]),
-    ...(hidden === 0
+    ...(hidden.count === 0
       ? []
       : [
-          `${counted(hidden, 'hidden value of the tape was', 'hidden values of the tape were')} replaced, so containers may behave differently`,
+          `${counted(hidden.count, 'hidden value of the tape was', 'hidden values of the tape were')} replaced, so containers may behave differently`,
         ]),
     ...[...droppedGroups].map(
       (group) => `the control group ${group} does not exist on this machine and was left out`,

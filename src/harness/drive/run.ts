@@ -5,6 +5,7 @@ import { objectOf, textOf } from '../json';
 import { requestType } from '../methods';
 import type { ObservedCall } from '../observation';
 import type { JsonObject } from '../../proto/fields';
+import { withoutUnknown } from '../../proto/without-unknown';
 import { Awaiting } from './awaiting';
 import type { Bindings } from './bindings';
 import type { Driven, Endpoint } from './endpoint';
@@ -17,7 +18,7 @@ import { dependencies } from './order';
 import type { OwnPods } from './own-pods';
 import { idsIn, type Plan, type PlannedCall, type SkippedCall } from './replay-plan';
 import type { RecordedCall } from './recorded';
-import { NotPossible, withRecordedGroups, type Requests } from './requests';
+import { NotPossible, withRecorded, type Requests } from './requests';
 import { keptMessages, restricted } from './reported-states';
 
 /** The number of concurrent calls over all pods. kubelet has no such limit, but more calls at once make no runtime faster. */
@@ -78,14 +79,18 @@ export class Run {
   /** Returns the endpoint's answers, with the paths and names of the recording. */
   observed(): ObservedCall[] {
     const { bindings, requests } = this.parts;
+    const { hidden } = requests;
     const keep = (id: string): boolean => bindings.recorded(id) !== undefined;
     const mapped = (message: JsonObject): JsonObject => requests.asRecorded(message);
     return this.#inOrder().map(
-      ({ call: { n, method, pod, container, request: asked }, t, request, driven }) => ({
-        ...{ n, t, method, request: withRecordedGroups(mapped(request), asked) },
+      ({ call: { n, method, pod, container, request: asked, response: was }, t, request, driven }) => ({
+        ...{ n, t, method },
+        request: withRecorded(mapped(request), withoutUnknown(requestType(method), asked)),
         ...{ ms: driven.ms, status: driven.status },
         ...(driven.details === undefined ? {} : { details: requests.textAsRecorded(driven.details) }),
-        ...(driven.response === undefined ? {} : { response: mapped(restricted(driven.response, keep)) }),
+        ...(driven.response === undefined
+          ? {}
+          : { response: hidden.inAnswer(mapped(restricted(driven.response, keep)), was) }),
         ...(driven.messages === undefined
           ? {}
           : { messages: keptMessages(method, driven.messages, keep).map(mapped) }),

@@ -223,9 +223,13 @@ export class Run {
     return undefined;
   }
 
+  /**
+   * Returns the recorded deadline and `--wait`, because a call that barely met its deadline would miss it on a busy machine. A call that
+   * missed its deadline in the recording must miss it again.
+   */
   #deadline({ method, deadlineMs, by, ms }: RecordedCall): number {
     if (by === 'client') return Math.max(ms, 1);
-    return deadlineMs ?? (method === 'PullImage' ? PULL_MS : DEADLINE_MS);
+    return (deadlineMs ?? (method === 'PullImage' ? PULL_MS : DEADLINE_MS)) + this.parts.waitMs;
   }
 
   #learn({ method, response: recorded }: RecordedCall, image: string | undefined, driven: Driven): void {

@@ -134,3 +134,28 @@ rules:
     expect(b.methods().filter((method) => method === 'ListContainers')).toHaveLength(1);
   });
 });
+
+it('a replayed call may take longer than its recorded deadline by the wait', async () => {
+  const [a, b] = [await FakeCri.start('aaaa'), await FakeCri.start('bbbb')];
+  try {
+    const tape = await recorded(a, async (call, endpoint) => {
+      const { pod_sandbox_id = '' } = await call('RunPodSandbox', { config: podOf('web') });
+      const request = { pod_sandbox_id, sandbox_config: podOf('web'), config: containerOf('main') };
+      const { container_id = '' } = await call('CreateContainer', request);
+      await call('StartContainer', { container_id });
+      await endpoint.call('StopContainer', { container_id, timeout: '0' }, { deadlineMs: 1_000 });
+      await call('RemovePodSandbox', { pod_sandbox_id });
+    });
+    b.onCall = async ({ method }) => {
+      if (method === 'StopContainer') await new Promise((resolve) => setTimeout(resolve, 1_500));
+    };
+    const { live } = await replay(tape, await readRecorded(tape), {
+      ...{ to: b.endpoint, speed: 'max', images: new Map(), waitMs: 60_000 },
+      ...{ scratch: join(b.directory, 'scratch'), signal: new AbortController().signal },
+    });
+    expect(live.calls.find(({ method }) => method === 'StopContainer')?.status).toBe('OK');
+  } finally {
+    await a.stop();
+    await b.stop();
+  }
+});

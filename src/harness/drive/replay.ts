@@ -32,7 +32,10 @@ export interface ReplayOptions {
   readonly images: ReadonlyMap<string, string>;
   /** The user's rules. With dockbridge's rules, they decide which differences the replay does not wait for. */
   readonly rules?: readonly Rule[] | undefined;
-  /** How long to wait for a recorded state in addition to the time that `Awaiting` derives from the recording, ms. */
+  /**
+   * How long to wait for a recorded state in addition to the time that `Awaiting` derives from the recording, and for an answer in addition
+   * to the recorded deadline, ms.
+   */
   readonly waitMs: number;
   /** Ends the replay. Everything that it created is removed nevertheless. */
   readonly signal: AbortSignal;

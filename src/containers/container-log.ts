@@ -66,7 +66,7 @@ async function follow(
   }
   const spoolPath = container.spoolPath || (localEngine ? spoolOf(store, containerId) : '');
   if (spoolPath === '') return;
-  // The Engine died while it started the container. It has recorded no start, but the container may have written output.
+  // If the Engine died while it started the container, no start is recorded, but the container may have written output.
   if (neverStarted) return logs.salvage({ ...place, spoolPath });
   const ended = finishedAt.greaterThanOrEqual(startedAt);
   if (ended && !isAgain && known?.finishedAt.equals(finishedAt)) return;
@@ -88,8 +88,8 @@ function spoolOf(store: Store, id: string): string {
 const READABLE = new Set(['json-file', '']);
 
 /**
- * Explains why a container with this log driver has no CRI log. Only containers that dockbridge did not create have
- * another driver than json-file.
+ * Explains why a container with this log driver has no CRI log. Only containers that dockbridge did not create have a
+ * driver other than json-file.
  * @returns a sentence that is written in place of the log; undefined if the log can be copied.
  */
 export function whyUnreadable(driver: string, id: string): string | undefined {

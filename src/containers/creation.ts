@@ -53,7 +53,7 @@ export interface Creation {
  *
  * The Engine may answer that the name is taken (409) although no container with this name exists (404). Then the Engine
  * is still working on a create call whose answer was lost, or has almost finished a removal, so this waits and tries
- * again. The longer name of an owner is always the same, because its create call may also have been lost.
+ * again. The longer name of an owner is always the same, because a create call with the longer name may also have been lost.
  * @returns the container's id.
  * @throws UNAVAILABLE when the name stays taken without a container for a minute.
  */
@@ -96,7 +96,7 @@ function suffixOf(text: string): string {
 
 function stillTaken(name: string, error: unknown): Error {
   return unavailable(
-    `Docker Engine says that the name ${name} is taken, but has no such container: it is probably still creating it (${messageOf(error)})`,
+    `Docker Engine says that the name ${name} is taken, but has no such container: it is probably still being created (${messageOf(error)})`,
   );
 }
 

@@ -171,8 +171,8 @@ export async function removeContainersOf(
 }
 
 /**
- * How many sandboxes may end at once. The deadlock needs two sandboxes that end in the same instant, so a low number
- * makes it rarer. With a limit of one, draining a node would be slow.
+ * How many sandboxes may end at once on an Engine whose networks can deadlock. The deadlock needs two sandboxes that end in
+ * the same instant, so a low number makes it rarer. With a limit of one, draining a node would be slow.
  */
 const AT_ONCE = 4;
 
@@ -220,8 +220,8 @@ export interface SessionPlace {
 }
 
 /**
- * Keeps the exec and attach sessions of each container. When the Engine stops or removes a container, it waits 10 s or
- * more until the output of the container's commands has been read. A session must not make the Engine wait.
+ * Keeps the exec and attach sessions of each container. When a container is stopped or removed while the output of its
+ * commands is not read, the Engine waits 10 s or more for the readers. A session must not make the Engine wait.
  */
 export class ContainerSessions {
   private readonly sessions = new Map<string, Set<AbortController>>();

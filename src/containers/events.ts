@@ -56,8 +56,8 @@ export class ContainerEvents {
     store.listed.distrust(event.Actor.ID);
     const isBirth = event.Action === 'create' || event.Action === 'start';
     // The handler that creates a container also inspects it after the start, so a create or start event waits for that
-    // handler. Such an event may also concern a container of an earlier call, which the handler does not know. A death
-    // does not wait, because the handler does not know about it either.
+    // handler. Such an event may also concern a container of an earlier call, which the handler does not know. The event of
+    // a death does not wait, because the handler does not look for deaths.
     if (isBirth && reservations.isHeld(name)) void reservations.whenFree(name).then(() => this.queue(event));
     else this.queue(event);
   }

@@ -53,8 +53,8 @@ export class ForeignContainers {
   }
 
   /**
-   * Makes `store.foreign` equal to a list of all containers.
-   * @param revision the table's revision before the list was requested. Entries that changed later are not touched.
+   * Makes `store.foreign` agree with a list of all containers.
+   * @param revision the table's revision before the list was requested. Entries that changed later are not deleted.
    */
   keepListed(all: readonly EngineContainerSummary[], revision: number): void {
     const { foreign } = this.parts.store;

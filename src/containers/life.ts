@@ -13,7 +13,7 @@ import { UnfinishedSandboxes } from './unfinished-sandboxes';
 
 export interface LifeParts extends SettleParts {
   readonly docker: DockerClient;
-  /** The writable store. Only ContainerLife gets it, so only `Held` can change records of containers and sandboxes. */
+  /** The writable store. Other files get it as a `Store`, so only this file can change records of containers and sandboxes. */
   readonly store: WritableStore;
   readonly network: Pick<PodNetwork, 'stateOf'> & Pick<NetworkKeeper, 'abandon'>;
   readonly checkpoints: Pick<Checkpoints, 'complete' | 'remove'>;
@@ -41,7 +41,7 @@ export interface Held {
   put(record: SandboxRecord | ContainerRecord): void;
   /** Inspects the container in the Engine and changes nothing. */
   inspect(signal?: AbortSignal): Promise<EngineContainerInspect>;
-  /** Makes the record from an inspect, after everything that has to be done before (settle.ts). */
+  /** Makes the record from an inspect, after the work that must be done before readers see the record (settle.ts). */
   settle(
     inspect: EngineContainerInspect,
     occasion?: Occasion,
@@ -55,8 +55,9 @@ export interface Held {
 }
 
 /**
- * The life of containers and sandboxes. The record of one of them changes only under the lock of its id, so that a slow
- * inspect cannot overwrite what came after it. `withContainer` is the only way to take that lock and change a record.
+ * The life of containers and sandboxes. A record changes only under the lock of its id, so that a slow inspect cannot
+ * overwrite a later change. `withContainer` takes this lock. Only `markStopping` and `markNeverReady` do not need it,
+ * because every later record keeps their marks.
  */
 export class ContainerLife {
   /** Sandboxes whose creation began but was not finished, and which could not be removed. */

@@ -112,7 +112,7 @@ export async function restoreLostValues(
   return { resources: await readKernelValues(container, proc), complete: !hasKernelValues(lost) };
 }
 
-/** @returns the wanted values of a running container in whose place the kernel has its default. */
+/** @returns the wanted values of a running container for which the kernel has its default instead. */
 export async function readLostValues(container: ContainerRecord, proc = PROC): Promise<KernelValues> {
   const wanted = losableValues(container.resources);
   return lostValues(wanted, await readValues(container, wanted, proc));

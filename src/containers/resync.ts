@@ -38,8 +38,8 @@ const INSPECT_MS = 5_000;
 const LIST_MS = { first: 10_000, longest: 115_000 };
 
 /**
- * How long a doubtful container is left alone after so many failed inspects, in ms. The Engine does not notice that
- * dockbridge has given up an inspect, so each inspect that hangs stays in the Engine.
+ * How long a doubtful container is left alone, in ms: after the first failure, after the second, and so on. The Engine does
+ * not notice that dockbridge has given up an inspect, so each inspect that hangs stays in the Engine.
  */
 const PATIENCE_MS = [0, 0, 30_000, 60_000, 300_000];
 
@@ -94,10 +94,11 @@ export class ContainerResync {
   }
 
   /**
-   * Compares a new list with the store. Records that a handler changed after the list was requested are not touched.
-   * @param inspectAll true after a reconnect. Otherwise only containers whose state differs from the record are
-   * inspected.
-   * @param onListed called once `store.listed` contains all containers that the store does not know yet.
+   * Compares a new list with the store. A record that changed after the list was requested may be missing from the list, so
+   * its absence is ignored.
+   * @param inspectAll true after a reconnect. Otherwise, of the listed containers, only doubtful ones and those whose state
+   * or name differs from the record are inspected.
+   * @param onListed called as soon as `store.listed` contains all containers that the store does not know yet.
    */
   async run(inspectAll: boolean, signal: AbortSignal, onListed: () => void = () => undefined): Promise<void> {
     const { store, life, network, reservations, onFirstList, onList } = this.parts;
@@ -169,8 +170,8 @@ export class ContainerResync {
   }
 
   /**
-   * Lists all containers. After a timeout, the next connection repeats the list with a longer limit, so that an Engine
-   * that needs long for its list is still served in the end.
+   * Lists all containers. After a timeout, the next list has a longer limit, so that an Engine that needs a long time for
+   * its list is still served in the end.
    */
   private async list(signal: AbortSignal): Promise<EngineContainerSummary[]> {
     const { docker } = this.parts;
@@ -287,8 +288,8 @@ export class ContainerResync {
   }
 
   /**
-   * Inspects a listed container. If the inspect fails, the list's values are used, because one such container must not
-   * keep dockbridge from serving the node (k8s #94829).
+   * Inspects a listed container. If the inspect fails and the store does not know the container, the list's values are
+   * used, because one such container must not keep dockbridge from serving the node (k8s #94829).
    */
   private async refreshListed(summary: EngineContainerSummary, signal: AbortSignal): Promise<void> {
     const { store } = this.parts;

@@ -19,7 +19,7 @@ export interface Upkeep {
    * @returns the kernel's values afterwards.
    */
   keepLimits(container: ContainerRecord): Promise<ResourcesRecord>;
-  /** @returns the kernel's values for a container that got its limits after its start. */
+  /** @returns the kernel's values for a container that already has its limits. */
   limitsOf(container: ContainerRecord): Promise<ResourcesRecord>;
   /**
    * Begins to watch the limits of running containers. From now on, limits that another program resets are written again.
@@ -69,7 +69,7 @@ export class NodeUpkeep implements Upkeep {
   }
 }
 
-/** The upkeep of a daemon that only observes: it reads and writes nothing. */
+/** The upkeep of a daemon that only observes. It writes nothing. */
 export class NoUpkeep implements Upkeep {
   constructor(private readonly proc?: string) {}
 

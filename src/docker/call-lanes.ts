@@ -1,7 +1,7 @@
 import { abortable } from '../lib/async/abortable';
 import { unavailable } from '../lib/errors';
 
-/** Kinds of calls. Calls of one kind never wait for calls of another, because each kind has connections of its own. */
+/** Kinds of calls. Calls of one kind never wait for calls of another, because each kind has limits of its own. */
 export type LaneName = 'facts' | 'inspect' | 'exec' | 'lifecycle' | 'image' | 'stop';
 
 export interface LaneLimits {
@@ -12,9 +12,9 @@ export interface LaneLimits {
 }
 
 /**
- * The limits keep a burst from opening hundreds of connections. They are wide enough that 32 calls can hang at once and still
- * leave places free until they count as slow. On a node that boots, starts take seconds, and more of them at a time would only
- * be slower. Stops have the widest limit, because each takes as long as its container needs to end.
+ * The limits keep a burst from opening hundreds of connections. In each lane for calls that concern containers, 32 calls can
+ * hang at once and still leave places free until they count as slow. On a node that boots, starts take seconds, and more of them
+ * at a time would only be slower. Stops have the widest limit, because each takes as long as its container needs to end.
  */
 const LIMITS: Readonly<Record<LaneName, LaneLimits>> = {
   facts: { atOnce: 8, slowMs: 2_000 },

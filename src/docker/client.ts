@@ -17,7 +17,7 @@ import type {
 } from '../engine/types';
 
 export interface CallOptions {
-  /** Ends the HTTP request. The call then rejects with the signal's reason. */
+  /** Ends the HTTP request. The call then rejects with the signal's reason, as a RuntimeError. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -58,9 +58,9 @@ export interface RemoveOptions extends CallOptions {
 export type Filters = Readonly<Record<string, readonly string[]>>;
 
 /**
- * dockbridge's view of Docker Engine. Its methods take and return ids and plain JSON, and each makes one API call. Every
- * rejection is a RuntimeError (docker/errors.ts). Short calls end after the request timeout; pulls, events and exec
- * streams end only by their signal.
+ * dockbridge's view of Docker Engine. Its methods take and return ids, plain JSON and streams. Most of them make one API
+ * call. Every rejection is a RuntimeError (docker/errors.ts). Short calls end after the request timeout. Pings, pulls,
+ * imports and streams (events, exec, attach) have no timeout: only their signal can cut them off.
  */
 export interface DockerClient {
   ping(options?: CallOptions): Promise<void>;
@@ -77,7 +77,7 @@ export interface DockerClient {
   inspectContainer(idOrName: string, options?: CallOptions): Promise<EngineContainerInspect>;
   /** Returns one reading. The Engine would need another second for the second reading that a rate requires. */
   containerStats(id: string, options?: CallOptions): Promise<EngineContainerStats>;
-  /** Returns the size of the container's writable layer in bytes. The Engine walks the layer, which may take long. */
+  /** Returns the size of the container's writable layer in bytes. The Engine walks the layer, which may take a long time. */
   containerSize(id: string, options?: CallOptions): Promise<number | undefined>;
   /**
    * Creates a container.

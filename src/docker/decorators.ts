@@ -1,7 +1,7 @@
 import { failedPrecondition } from '../lib/errors';
 import type { DockerClient } from './client';
 
-/** A finished call of the Engine. `seconds` is wall time; for a stream, it ends when the stream is open. */
+/** A finished call to the Engine. `seconds` is wall time; for a stream, it ends when the stream is open. */
 export interface EngineCall {
   readonly operation: keyof DockerClient;
   readonly seconds: number;

@@ -351,7 +351,7 @@ export class DockerodeClient implements DockerClient {
     );
   }
 
-  /** Waits for another client's removal and tries again. If that removal failed, this reports the reason. */
+  /** Waits for another client's removal and tries again. If that removal failed, the second attempt reports the reason. */
   private async removeAfterOther(id: string, request: EngineRequest): Promise<void> {
     const path = containerPath(id, 'wait');
     const wait = { method: 'POST', path, query: { condition: 'removed' }, signal: request.signal } as const;

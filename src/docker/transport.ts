@@ -133,8 +133,7 @@ export class EngineTransport {
 
   private async dial(request: EngineRequest, span: Span): Promise<unknown> {
     if (request.hijack !== true) return this.send(request, span);
-    // The modem keeps the request open for the upgraded connection. A refused request would therefore never end without
-    // this.
+    // The modem keeps the request open for the upgraded connection. A refused request never ends unless it is aborted.
     const unused = new AbortController();
     const { signal } = request;
     const onAbort = (): void => unused.abort(signal?.reason);

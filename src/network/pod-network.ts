@@ -27,7 +27,7 @@ export interface PodNetwork {
   /** The Engine's `NetworkMode` for the pause container of the next pod. */
   readonly networkMode: string;
   condition(): NetworkCondition;
-  /** Connects a pod whose pause process is running. A failed call leaves nothing behind. */
+  /** Connects a pod whose pause process is running. A failed call is undone, if necessary later in the background. */
   attach(sandbox: EngineContainerInspect, pod: PodToAttach, signal?: AbortSignal): Promise<void>;
   /** Returns the state of a pod that we or cri-dockerd attached earlier. Changes nothing in the pod's network. */
   stateOf(sandbox: EngineContainerInspect): Promise<PodNetworkState>;

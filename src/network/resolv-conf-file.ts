@@ -40,7 +40,7 @@ export async function keepResolvConf(
   if (wanted === undefined) return;
   const text = wanted.text ?? (await nodeText(node, wanted.hostNetwork));
   const isRight = await withFile(wanted.path, constants.O_RDONLY, async (file) => {
-    // A later time means that the pod has changed the file, because the Engine writes it before it starts the process.
+    // A later time means that the pod has changed the file, because the Engine writes the file before the start.
     if (untouchedOnly && (await file.stat()).mtimeMs > Date.parse(sandbox.State.StartedAt)) return true;
     const present = await readStart(file);
     return present !== undefined && meaning(present) === meaning(text);

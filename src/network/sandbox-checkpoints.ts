@@ -97,7 +97,7 @@ export class SandboxCheckpoints {
 
   /**
    * Like `complete`, but it works in any mode and rejects on failure, for a node that is handed over.
-   * @returns whether a checkpoint had to be written.
+   * @returns whether it has written a checkpoint.
    */
   async ensure(sandbox: SandboxRecord, host: EngineHostConfig, mayMakeDirectory = true): Promise<boolean> {
     const { id } = sandbox;

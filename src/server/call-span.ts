@@ -26,10 +26,7 @@ export function servedCall(call: TracedCall): ServedCall {
   };
 }
 
-/**
- * The codes that mean a failure of the server. By the same conventions, all other codes mean that the client's request
- * was wrong.
- */
+/** The codes that OpenTelemetry's conventions for gRPC count as errors of a server's span. */
 const FAILURES: readonly (ErrorCode | 'OK')[] = [
   ...(['UNKNOWN', 'DEADLINE_EXCEEDED', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE'] as const),
 ];
@@ -44,8 +41,8 @@ export function putOutcome(span: Span, code: ErrorCode | 'OK', subject: () => Lo
 }
 
 /**
- * Returns the attributes of a span. A span contains only names and ids of a request, but no environment, commands or
- * credentials.
+ * Returns the attributes of a span. Only names and ids of the request become attributes, never its environment, commands
+ * or credentials.
  */
 function attributesOf(subject: LogFields): SpanAttributes {
   const text = (key: string): string | undefined => {

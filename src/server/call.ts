@@ -35,8 +35,8 @@ export interface WrapOptions {
   readonly tracer?: Tracer | undefined;
 }
 
-/** Options of a stream. A stream ends only when its client ends it, or when `closing` fires because the server stops. */
 export interface StreamOptions extends WrapOptions {
+  /** Cuts off the stream. It fires when the server stops. */
   readonly closing: AbortSignal;
 }
 
@@ -62,9 +62,9 @@ export function wrapUnary<Request, Response>(
 
 /**
  * Connects grpc-js with the handler of a streaming method, under the same rules as wrapUnary. One message is under way at a
- * time: the next message is requested from the handler when the client's flow-control window has taken the last one. The
- * response's headers tell the client that the handler is at work. A handler that watches something therefore begins when it is
- * called, and not when the first message is requested.
+ * time: the next message is requested from the handler when the client's flow-control window has taken the previous one. The
+ * response's headers tell the client that the handler is at work. A handler that watches something must therefore begin to
+ * watch when it is called, and not when the first message is requested.
  */
 export function wrapStream<Request, Response>(
   method: string,

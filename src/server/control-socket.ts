@@ -11,7 +11,7 @@ import type { StatusReport } from './status-report';
 const REQUEST_MS = 10_000;
 /** Limit of connections. It leaves room for a hand-over while other clients watch the status. */
 const MAX_CONNECTIONS = 16;
-/** Limit of a status report. The report is made from memory, and its wait for the logs is shorter than this limit. */
+/** Limit of a status report. A report needs no Engine call, and its wait for the logs is shorter than this limit. */
 const STATUS_MS = 4_000;
 /** Only root may connect, because a client can make dockbridge hand over the node. */
 const MODE = 0o600;
@@ -35,7 +35,7 @@ export interface ControlOptions {
 
 /**
  * The socket through which dockbridge's own commands reach the running daemon. The answer to a hand-over has one line of
- * JSON for each finished step.
+ * JSON for each finished step, and then a line for the end or the error.
  */
 export class ControlSocket {
   private readonly server: Server;

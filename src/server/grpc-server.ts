@@ -27,7 +27,7 @@ const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 /** How long calls in progress may take to end at shutdown. The whole stop must take at most 10 s. */
 const SHUTDOWN_GRACE_MS = 3_000;
 
-/** A hand-over does not wait for calls of these methods, because they may take long and leave nothing half done. */
+/** A hand-over does not wait for calls of these methods, because they may take a long time and leave nothing half done. */
 const LASTING: ReadonlySet<string> = new Set([
   'PullImage',
   'ExecSync',

@@ -48,10 +48,10 @@ interface Method {
  * How a method is served. `kind` decides what a call waits for; a call that waits too long is answered UNAVAILABLE.
  * - `always`: waits for nothing, even if the Engine has never answered.
  * - `answer`: the Engine's first list of containers.
- * - `pods`, `containers`: the same list, and the inspects of pods or containers about which it reports too little.
- * - `one`: the inspects of a single pod or container.
+ * - `pods`, `containers`: the same list, and inspects of those pods or containers about which the list reports too little.
+ * - `one`: the same list, and inspects of the one pod or container that the request names.
  * - `read`: the first inspects of all containers, which fill the store.
- * - `images`: also the first list of images.
+ * - `images`: these inspects and the first list of images.
  * - `write`: a connected Engine.
  * - `make`: a connected Engine that has also answered /info.
  *

@@ -53,7 +53,7 @@ export interface Services extends ContainerServices {
   readonly imageAccounts: ImageAccounts;
   readonly probes: Probes;
   readonly usedInodes: UsedInodes;
-  /** Access to paths of this node that pods name, whose disks may hang. */
+  /** Access to paths on this node that pods name. Their disks may hang. */
   readonly hostDisks: DiskLooks;
   readonly podEvents: PodEvents;
   readonly streaming: Pick<StreamingServer, 'execUrl' | 'attachUrl' | 'portForwardUrl'>;
@@ -63,7 +63,7 @@ export interface Services extends ContainerServices {
   readonly settings: HandlerSettings;
 }
 
-/** The context of one call. `signal` fires when the client cancels or its deadline passes. */
+/** The context of one call. `signal` fires when the client cancels, when its deadline passes, or when a stream is cut off. */
 export interface CallContext {
   readonly signal: AbortSignal;
 }

@@ -51,11 +51,11 @@ export interface StatusReport extends StateCounts {
   readonly sessions: number;
   readonly eventConsumers: number;
   readonly calls: {
-    /** CRI calls that have not been answered yet. */
+    /** The number of CRI calls that have not been answered yet, without GetContainerEvents. */
     readonly inFlight: number;
     /** The oldest of these calls. */
     readonly oldest: readonly CallInFlight[];
-    /** Calls of the Engine by kind. Kinds without calls are omitted. */
+    /** Calls to the Engine by kind. Kinds without calls are omitted. */
     readonly engine: readonly EngineLane[];
   };
   readonly process: {
@@ -86,7 +86,7 @@ export interface EngineLane {
 const OLDEST_CALLS = 20;
 /** Limit of a subject in characters. Names and ids are shorter, but a client may send text of any length. */
 const MAX_SUBJECT = 253;
-/** This call lasts as long as kubelet stays connected, so its age has no meaning. */
+/** The call that lasts as long as kubelet stays connected, so that its age has no meaning. */
 const ENDLESS = 'GetContainerEvents';
 
 /** The sources of a report. */
@@ -111,8 +111,7 @@ export interface StatusSources {
 }
 
 /**
- * Returns a function that makes reports from values in memory, without an Engine call. Concurrent callers share one
- * report.
+ * Returns a function that makes reports without an Engine call. Concurrent callers share one report.
  */
 export function statusReporter(sources: StatusSources): () => Promise<StatusReport> {
   return coalesce(() => report(sources));

@@ -26,8 +26,8 @@ export class ImageTable {
   }
 
   /**
-   * Returns a number that the caller takes before asking the Engine. When the answer arrives, `isNewerThan` compares this
-   * number with the image's last change. It grows with every question and every change.
+   * Returns a number that the caller notes before it asks the Engine. When the answer arrives, `isNewerThan` compares this
+   * number with the image's last change. The number grows with every question and every change.
    */
   ask(): number {
     return ++this.changes;
@@ -76,7 +76,7 @@ export class ImageTable {
   /**
    * Removes an image.
    * @param asked the number of the question whose answer lacks the image, so that an answer to a later question can still
-   * put it. Without this number, the image is certainly gone.
+   * put it. It is omitted when the image is certainly gone.
    */
   delete(id: string, asked?: number): void {
     this.touch(id, asked);

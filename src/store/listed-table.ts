@@ -23,7 +23,7 @@ export class ListedTable {
   private readonly ofPod = new Map<string, number>();
   private readonly untold = { sandbox: 0, container: 0 };
   private readonly listeners = new Set<() => void>();
-  /** Containers that changed after the list was requested. It is undefined once all containers have been inspected. */
+  /** Containers that changed after the list was requested. Undefined after all containers have been inspected. */
   private changed: Set<string> | undefined = new Set();
 
   get size(): number {
@@ -65,7 +65,7 @@ export class ListedTable {
     this.announce();
   }
 
-  /** Empties the table once all containers were inspected, because the other tables are complete from now on. */
+  /** Empties the table. Called when all containers have been inspected, so that the other tables are complete. */
   close(): void {
     this.replace([]);
     this.changed = undefined;

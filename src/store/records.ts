@@ -60,9 +60,9 @@ export interface SandboxRecord extends EngineContainerRecord {
   readonly runtime: string;
   /** The pause container's network mode in the Engine: `none` for CNI, `host`, or the name of an Engine network. */
   readonly networkMode: string;
-  /** False between the start of the pause process and the end of the network setup. */
+  /** Whether the pod's network is set up. False until the setup ends, after the pod's stop, and if the setup failed. */
   readonly networkReady: boolean;
-  /** Whether a stop or removal of the pod has begun. From then on, nothing starts in the pod, even if that call fails. */
+  /** Whether a stop or removal of the pod has begun. From then on, nothing starts in the pod, even if the stop fails. */
   readonly stopping: boolean;
   readonly namespaces: NamespaceModes;
   readonly hostname: string;
@@ -167,7 +167,8 @@ export interface ContainerRecord extends EngineContainerRecord {
   /** Path of the Engine's json-file; '' until it is known. */
   readonly spoolPath: string;
   /**
-   * Whether cri-dockerd or dockershim created the container. If so, that runtime has already reported its end to kubelet.
+   * Whether cri-dockerd or dockershim created the container. If so, that runtime may already have reported a failed start
+   * to kubelet, and the status must not change.
    */
   readonly madeByOthers: boolean;
   /** The Engine's log driver; '' until it is known. */

@@ -12,7 +12,7 @@ interface HasState {
 const STOPPED: readonly EngineState[] = ['created', 'exited', 'dead', 'removing'];
 
 /**
- * Whether the container may be running. True also for a paused one and an unknown state, because stopping an ended
+ * Whether the container may be running. True also if it is paused or its state is unknown, because stopping an ended
  * container does no harm.
  */
 export function mayRun({ state }: HasState): boolean {

@@ -4,8 +4,8 @@ import { ListedTable } from './listed-table';
 import type { DiskUsageRecord, EngineFacts, ForeignRecord, SandboxRecord } from './records';
 
 /**
- * Everything from which dockbridge answers reads. All code can read the records of containers and sandboxes, but only the
- * holder of a container can change its record (`withContainer` in src/containers/life.ts).
+ * Everything from which dockbridge answers reads. All code can read the records of containers and sandboxes, but only
+ * src/containers/life.ts can change them.
  */
 export interface Store {
   readonly sandboxes: Records<SandboxRecord>;

@@ -30,7 +30,7 @@ export interface ClientStreams {
   readonly stdout: Writable | undefined;
   readonly stderr: Writable | undefined;
   readonly sizes: TerminalSizes;
-  /** Fires when the client has disconnected, was idle for too long, or the server closes. */
+  /** Fires when the client has disconnected, has been idle or has read nothing for too long, or when the server closes. */
   readonly gone: AbortSignal;
 }
 
@@ -41,7 +41,7 @@ export interface StreamingBackend {
    * @returns the command's exit code.
    */
   exec(request: ExecRequest, client: ClientStreams): Promise<number>;
-  /** Connects a client with a container. Resolves when the container ends or the client is dropped. */
+  /** Connects a client with a container. Resolves when the container ends. Rejects when the client has gone or is dropped. */
   attach(request: AttachRequest, client: ClientStreams): Promise<void>;
   /** Opens a connection to a port of the pod's loopback interface. The caller destroys the connection. */
   connect(sandboxId: string, port: number, signal: AbortSignal): Promise<Duplex>;

@@ -35,11 +35,17 @@ const FORWARD_PROTOCOLS = ['portforward.k8s.io'];
 /** These two limits equal those of Kubernetes' own streaming library. */
 const IDLE_TIMEOUT_MS = 4 * 3600 * 1000;
 const CREATION_TIMEOUT_MS = 30_000;
-/** This is about as long as the kernel waits for a peer that acknowledges nothing (tcp_retries2). */
+/**
+ * How long data may wait for a client that reads none of it. The kernel waits about as long for a peer that acknowledges
+ * nothing (tcp_retries2).
+ */
 const STALL_TIMEOUT_MS = 15 * 60_000;
 /** How long one forwarded connection may delay the other connections of its client. */
 const STUCK_MS = 30_000;
-/** Limit for connections that are not sessions. They are about to become sessions, or are being refused. */
+/**
+ * How many connections may be open in addition to the limit of sessions. They are about to become sessions, or are being
+ * refused.
+ */
 const MORE_CONNECTIONS = 100;
 /** How long a client may take to send its request. */
 const REQUEST_MS = 30_000;

@@ -40,7 +40,7 @@ export class Places {
   }
 }
 
-/** Number of checks within the limit, which determines its precision. */
+/** How many checks are made within the time limit. The number determines the precision of the limit. */
 const LOOKS = 10;
 
 /**

@@ -4,7 +4,7 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { LINGER_MS } from './remotecommand/command-client';
 import { channelProtocol, type ChannelProtocol } from './websocket/channels';
 
-/** An upgrade request that is answered with plain HTTP. */
+/** Thrown to refuse a request for a session. The refusal is answered with plain HTTP. */
 export class Refusal extends Error {
   constructor(
     readonly status: number,

@@ -7,9 +7,9 @@ import type { EngineDiskUsage } from '../engine/types';
 
 /** All times are in ms. */
 export interface DiskUsageTimes {
-  /** The shortest time between a change of images and a measurement. */
+  /** How often to check whether a measurement is due. */
   readonly tick: number;
-  /** The time between measurements while images do not change. These are needed because containers also write to the disk. */
+  /** The time between measurements while images do not change. Even then, containers may write to the disk. */
   readonly quiet: number;
 }
 

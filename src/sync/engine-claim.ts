@@ -54,7 +54,8 @@ export interface EngineClaim {
   /**
    * Waits until no other dockbridge serves the Engine itself, because another daemon may reach it through another
    * endpoint.
-   * @param learned the facts of the Engine. While the Engine is slow to report them, it counts as free.
+   * @param learned the facts of the Engine. While the Engine is slow to report them, it counts as the last known Engine or,
+   * if none is known, as free.
    * @returns `displaced`, which rejects if it turns out that another dockbridge serves the Engine.
    * @throws EngineTaken after 10 s, because the endpoint may lead to another Engine by then.
    */
@@ -139,7 +140,7 @@ export class OneDaemon implements EngineClaim {
     await this.remember(key);
   }
 
-  /** Saves the key. Without the file, the next process only resumes container logs a little later. */
+  /** Saves the key. A failure is only logged: without the file, the next process resumes container logs a little later. */
   private async remember(key: string): Promise<void> {
     const { memory, logger } = this.parts;
     const write = async (): Promise<void> => {

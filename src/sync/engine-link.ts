@@ -44,16 +44,16 @@ export interface EngineLinkParts {
  *
  * Nothing is changed before the Engine is claimed. The subscription comes before the list, so that no event is missed between
  * them. The store keeps what it knows while the Engine is down. Facts and images are read in parallel, because neither may keep
- * the node from being served; after a loss, those that are known count until they are read again.
+ * the node from being served. After a loss, the known facts and images are used until they are read again.
  */
 export class EngineLink {
   private readonly dated = new DatedLinkState({ ready: false, reason: 'Docker Engine has not answered yet' });
   private synced = false;
-  /** Whether every container of the Engine is in `store.listed` or in a table of the store. */
+  /** Whether every container of the Engine is in one of the store's tables, `store.listed` included. */
   private listed = false;
   /** Whether the listed containers are being inspected. */
   private inspecting = false;
-  /** Whether events arrive and all containers were inspected, so that everything works that does not need the facts. */
+  /** Whether events arrive and all containers were inspected, so that everything that does not need the facts works. */
   private connected = false;
   private readonly facts: FactsReader;
   private readonly waiters = new Set<() => void>();
@@ -180,7 +180,7 @@ export class EngineLink {
     await this.when(condition, signal);
   }
 
-  /** Waits for the first list of images, which is separate from the list of containers. */
+  /** Waits until the store has been filled once and the images have been listed once. */
   async whenImagesSyncedOnce(signal?: AbortSignal): Promise<void> {
     const { imageSync } = this.parts;
     await this.whenSyncedOnce(signal);

@@ -9,11 +9,14 @@ import { hasNetworkDeadlock } from '../translate/shared/engine-facts';
 /** A call older than this is reported, except a stop, which takes as long as its container needs to end. */
 const OLD_CALL_MS = 10_000;
 /**
- * A call that has waited this long for its turn shows that the node cannot work. Stops are excluded, because they may
- * wait for other stops however long.
+ * A call that has waited this long for its turn shows that the node cannot work. Stops are excluded, because a stop may
+ * wait for other stops for any length of time.
  */
 const OLD_WAIT_MS = 30_000;
-/** When a call that changes containers is older than this, dockbridge checks whether the Engine's networks answer. */
+/**
+ * When a call is older than this, dockbridge checks whether the Engine's networks answer. Calls for images and commands do
+ * not count.
+ */
 const SUSPICIOUS_MS = 20_000;
 /** The list of networks takes milliseconds, or a second on the busiest node. */
 const NETWORKS_MS = 15_000;

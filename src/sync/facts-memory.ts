@@ -21,11 +21,11 @@ const EXAMPLE: EngineFacts = {
 /** Saves the facts that an Engine has reported, for a daemon that starts while the Engine does not report them. */
 export interface FactsMemory {
   /**
-   * Returns the saved facts, or undefined when none of them can still be true. Facts of another endpoint or an earlier
-   * boot are never returned.
+   * Returns the saved facts; undefined when there are none, or when they are those of another endpoint, an earlier boot or
+   * another version of dockbridge.
    */
   recall(): Promise<EngineFacts | undefined>;
-  /** Saves the facts. Never rejects: without the file, a later start may only have to wait for the Engine. */
+  /** Saves the facts. Never rejects, because without the file a later start only waits longer for the Engine. */
   keep(facts: EngineFacts): Promise<void>;
 }
 

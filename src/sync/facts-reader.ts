@@ -14,8 +14,8 @@ import { NoFactsMemory, type FactsMemory } from './facts-memory';
 import type { LinkTimes } from './link-times';
 
 /**
- * Each repeated /info waits this many times longer than the previous one, because an Engine that hangs keeps every
- * pending call.
+ * The wait before each further /info is this many times as long as the previous one, because an Engine that hangs keeps
+ * every pending call.
  */
 const LATER = 4;
 /** How long to wait for a disk. The wait is limited, because a dead network disk never answers. */
@@ -49,10 +49,10 @@ interface Connection {
 }
 
 /**
- * Reads the facts of the Engine. `/info` may take long (the Engine counts containers and asks all plugins) or hang. A
- * pending `/info` outlives the connection that sent it. Until an answer arrives, facts of the same version from an
- * earlier connection or an earlier process are used. Because the Engine may have lost the first `/info`, a second one is
- * sent. The intervals grow, because an Engine that hangs keeps every pending call.
+ * Reads the facts of the Engine. `/info` may take a long time (the Engine counts containers and asks all plugins) or hang.
+ * A pending `/info` outlives the connection that sent it. Until an answer arrives, facts of the same version from an
+ * earlier connection or an earlier process are used. Because the Engine may have lost an `/info`, another one is sent
+ * after a while, at growing intervals.
  */
 export class FactsReader {
   /** Bounds looks at the Engine's directories and at the saved facts, because each connection repeats them. */

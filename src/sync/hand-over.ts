@@ -21,7 +21,7 @@ export type Outcome = 'done' | 'nothing' | 'failed';
 /** One step that was done or attempted. */
 export interface HandOverStep {
   readonly what: 'log' | 'checkpoint' | 'namespace' | 'container' | 'call';
-  /** The Engine's name of the container, or its id. */
+  /** The name or id of the container or sandbox, or a phrase such as `all pods`. */
   readonly of: string;
   readonly outcome: Outcome;
   readonly detail: string;

@@ -103,7 +103,7 @@ export class ImageSync {
         await this.resync(signal);
         failures = 0;
       } catch (error) {
-        // The new connection has requested its own list.
+        // The next connection requests its own list.
         if (signal.aborted) continue;
         const inMs = RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)] ?? 0;
         this.parts.logger.warn('Cannot list images; retrying', { error: messageOf(error), inMs });
@@ -139,7 +139,7 @@ export class ImageSync {
       const found = await withDeadline('Inspecting an image', INSPECT_MS, parent, (signal) =>
         this.refresh(id, signal),
       );
-      // The image was removed after the list was made.
+      // If nothing was found, the image was removed after the list was made.
       if (found === undefined && !store.images.isNewerThan(id, asked)) store.images.delete(id, asked);
       this.damaged.delete(id);
     } catch (error) {

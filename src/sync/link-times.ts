@@ -12,11 +12,11 @@ export interface LinkTimes {
    * differ are inspected.
    */
   readonly resync: number;
-  /** How long a write waits for an Engine that may be coming back, before the write fails as UNAVAILABLE. */
+  /** How long a call waits for an Engine that may be coming back, before the call fails as UNAVAILABLE. */
   readonly writePatience: number;
   /**
-   * How long a write waits for an Engine that is connected but slow to report its facts or to inspect a container.
-   * Refusing the write earlier would only make kubelet repeat it.
+   * How long a call waits for an Engine that is connected but slow to report its facts or to inspect a container. Refusing
+   * the call earlier would only make kubelet repeat it.
    */
   readonly factsPatience: number;
   /**

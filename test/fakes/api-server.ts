@@ -16,7 +16,7 @@ interface KnownPod {
 export class ApiServer {
   private readonly pods = new Map<string, KnownPod>();
   private readonly sockets = new Set<Socket>();
-  /** `upgrade protocol` of each session in order, as the clients really used them. */
+  /** The upgrade and the protocol that each session used, as `upgrade protocol`, in order. */
   readonly spoken: string[] = [];
 
   private constructor(

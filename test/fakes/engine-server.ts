@@ -13,7 +13,7 @@ export interface Exchange {
   readonly headers: IncomingMessage['headers'];
   readonly body: string;
   readonly socket: Socket;
-  /** Absent for an upgrade, where the socket is the answer. */
+  /** Absent for an upgrade, whose answer goes through the socket. */
   readonly response: ServerResponse;
   /** Resolves when the client has gone or the whole answer was sent. */
   readonly closed: Promise<void>;
@@ -46,8 +46,8 @@ export class EngineServer {
     });
     server.on('request', (request, response) => void fake.serve(request, response));
     server.on('upgrade', (request: IncomingMessage) => {
-      // A request with a body and `Connection: Upgrade`: the body is the beginning of the later stream, and
-      // must not be read here.
+      // The body of a request with `Connection: Upgrade` is the beginning of the later stream, and must not be
+      // read here.
       const { socket } = request;
       socket.resume().once('end', () => socket.destroy());
       fake.take(exchangeOf(request, '', undefined));
@@ -65,7 +65,7 @@ export class EngineServer {
     return `unix://${this.path}`;
   }
 
-  /** The number of open connections that a client has left. */
+  /** The number of open connections. */
   get connections(): number {
     return this.sockets.size;
   }
@@ -171,7 +171,7 @@ export const drop: Answer = ({ socket }) => {
   socket.destroy();
 };
 
-/** Sends 101 and then raw bytes, in one packet with the headers, and ends the connection on request. */
+/** Sends 101 and then raw bytes, in one packet with the headers, and ends the connection if `end` is set. */
 export function upgrade(bytes: Buffer, end = true): Answer {
   return ({ socket }) => {
     const head =

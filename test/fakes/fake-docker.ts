@@ -25,7 +25,7 @@ export function fakeDocker(methods: Partial<DockerClient>): DockerClient {
 
 /**
  * An Engine in memory. Lists and inspects return its objects, and `emit` sends an event to all subscribers.
- * Each call is recorded, and `gates` can delay or fail the next ones.
+ * Each call is recorded, and `gates` can delay or fail the next calls.
  */
 export class FakeEngine {
   readonly containers = new Map<string, EngineContainerInspect>();
@@ -52,7 +52,7 @@ export class FakeEngine {
     inspectImage: (id, options) => this.answer('inspectImage', id, options, () => this.findImage(id)),
   });
 
-  /** Calls of one method so far. */
+  /** Returns the number of calls of one method so far. */
   count(method: string): number {
     return this.calls.filter((call) => call.split(' ')[0] === method).length;
   }

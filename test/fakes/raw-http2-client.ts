@@ -144,7 +144,7 @@ export class RawHttp2Client {
     return this.#sendData(id, prefixed);
   }
 
-  /** Encodes a field with incremental indexing the first time, and then as an index into the dynamic table. */
+  /** Encodes fields. A short one enters the dynamic table at its first use, and is later sent as its index. */
   encode(fields: [string, string][]): Buffer {
     const out: Buffer[] = [];
     for (const [name, value] of fields) {

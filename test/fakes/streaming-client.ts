@@ -64,7 +64,7 @@ export class SpdyClient {
     return this.connection.open(new Map(Object.entries(headers)));
   }
 
-  /** A port-forwarded connection. */
+  /** Opens the streams of a forwarded connection. */
   forward(port: number, id: number): { data: SpdyStream; error: SpdyStream } {
     const headers = { port: String(port), requestid: String(id) };
     const error = this.open({ streamtype: 'error', ...headers });
@@ -77,7 +77,7 @@ export class SpdyClient {
   }
 }
 
-/** A complete exec or attach session. */
+/** Opens the streams of an exec or attach session. */
 export async function execOverSpdy(
   url: string,
   streams: readonly ('stdin' | 'stdout' | 'stderr' | 'resize')[] = ['stdout'],

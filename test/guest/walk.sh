@@ -55,6 +55,19 @@ no_pods
 empty() { ! grep -q 'populated 1' /sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podone.slice/cgroup.events; }
 eventually empty
 is 'notices that systemd did not take' "$(journalctl -b -u dockbridge --no-pager | grep -c 'Cannot notify systemd' || true)" 0
+
+echo 'journalctl -p warning, which shows warnings and errors and nothing else'
+# dockbridge does not read a file whose name ends in .yml, and warns about it at its start.
+mkdir -p /etc/dockbridge/config.d
+touch /etc/dockbridge/config.d/node.yml
+systemctl restart dockbridge
+eventually answers
+lines() { journalctl -b -u dockbridge -o cat --no-pager "$@" | grep '^{\|^<[0-7]>'; } # without those of systemd
+is 'warnings about the file' "$(lines -p warning | grep -c 'node\.yml')" 1
+is 'less severe lines among the warnings' "$(lines -p warning | grep -c '"level":"\(info\|debug\)"' || true)" 0
+is 'lines that keep their priority' "$(lines | grep -c '^<' || true)" 0
+rm /etc/dockbridge/config.d/node.yml
+
 # Restores the node.
 echo '{ "live-restore": true }' >/etc/docker/daemon.json
 systemctl reload docker

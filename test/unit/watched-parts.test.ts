@@ -17,7 +17,7 @@ describe('the log part of the watchdog answers', () => {
     expect(await watchedLogs(logs).problem()).toBeUndefined();
   });
 
-  it('no longer when nothing comes back for an unknown reason', async () => {
+  it('with a problem when nothing comes back for an unknown reason', async () => {
     expect(await watchedLogs({ stats: late }).problem()).toContain('did not answer');
   });
 });
@@ -69,7 +69,7 @@ describe('the Engine part of the watchdog answers', () => {
     ).toBeUndefined();
   });
 
-  it('without counting the time before its start', async () => {
+  it('with a count that begins again after a call was under way', async () => {
     const part = watchedLink(link, lanes, TEN_MINUTES, () => cniTimeout);
     await look(part, 2);
     lanes.load = [{ ...IDLE, underWay: 1 }];

@@ -71,7 +71,7 @@ export class CniNetwork implements NodeCni {
   private held = new Set<string>();
   /** Pods of this network that are not in the cache, with the facts that the Engine and the kernel report about them. */
   private readonly unfiled = new Map<string, UnfiledPod>();
-  /** Pods that were in the cache at the start. Only these may be gone; pods that were added later exist. */
+  /** Pods that were in the cache at the start. Only these can be garbage, because pods that were added later exist. */
   private loaded: ReadonlySet<string> = new Set();
   private orphansGone: Promise<boolean> = Promise.resolve(true);
   private tidy: Promise<void> = Promise.resolve();
@@ -198,11 +198,11 @@ export class CniNetwork implements NodeCni {
     return existing.has(containerId) || !this.loaded.has(containerId) || !this.isOurs(entry);
   }
 
-  /** Fails while a process uses the pod's address, which no other pod may get before that. The caller tries again. */
+  /** Fails while a process uses the pod's address, because no other pod may get this address yet. The caller tries again. */
   private async detachVanished(id: string): Promise<void> {
     if ((await this.inUse()).has(id))
       throw failedPrecondition(
-        'processes are still running in it, although the Engine does not know the pod',
+        'processes are still running in the network namespace of a pod that the Engine does not know',
       );
     await this.detach(id, 0);
   }
@@ -259,7 +259,7 @@ export class CniNetwork implements NodeCni {
     let begun = false;
     try {
       // The preparations for ADD run in parallel, because the handle costs a fork. `put` follows the check for port conflicts
-      // without an await in between. So if two pods want the same port, one of them sees the other's.
+      // without an await in between. So if two pods want the same port, one of them sees the other's entry.
       const [, , loopbackUp] = await allSettled([
         this.cache.put(entry),
         this.handles.hold(id, pid),
@@ -273,7 +273,7 @@ export class CniNetwork implements NodeCni {
         throw internal(`CNI network "${config.name}" gave pod ${pod.namespace}/${pod.name} no address`);
       this.tellUnserved(config, entry, pod);
     } catch (error) {
-      // No plugin has run yet, so only the handle needs to be undone.
+      // If no plugin has run yet, only the handle needs to be undone.
       if (!begun) await this.cache.remove(entry).catch(() => undefined);
       await this.undo(id, pid);
       throw error;

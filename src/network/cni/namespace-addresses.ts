@@ -3,8 +3,8 @@ import { resultOf, type CniResult } from './result';
 
 /**
  * Reads the addresses in a process's network namespace from /proc, without entering the namespace, for pods whose CNI result is
- * lost. Lists IPv4 addresses first. Omits loopback and link-local addresses. If `ifName` has addresses, also omits the
- * addresses of all other interfaces.
+ * lost. Lists IPv4 addresses first. Omits loopback addresses and IPv6 addresses that are not global. If `ifName` has addresses,
+ * also omits the addresses of all other interfaces.
  */
 export async function addressesOfProcess(pid: number, ifName: string): Promise<string[]> {
   const [trie = '', inet6 = '', routes = ''] = await Promise.all(

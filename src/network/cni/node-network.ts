@@ -171,7 +171,7 @@ export class NodeNetwork {
   private async read(signal: AbortSignal): Promise<void> {
     const { confDir, binDirs, chain, logger } = this.parts;
     try {
-      const { config, file, problems } = await findConfig(confDir);
+      const { config, problems } = await findConfig(confDir);
       const plugins = await Promise.all(binDirs.map(listDirectory));
       this.installed ||= config !== undefined || problems.length > 0 || plugins.flat().length > 0;
       this.config = config;
@@ -182,8 +182,7 @@ export class NodeNetwork {
             : `no valid CNI configuration: ${problems.join('; ')}`;
         return;
       }
-      for (const problem of problems)
-        logger.warn('Ignoring an invalid CNI configuration', { reason: problem, path: file });
+      for (const reason of problems) logger.warn('Ignoring an invalid CNI configuration', { reason });
       await chain.validate(config, signal);
       await chain.status(config, signal);
       this.statusAt = performance.now();

@@ -22,7 +22,7 @@ export interface ObservedCniOptions {
   readonly confDir: string;
   readonly binDirs: readonly string[];
   readonly cacheDir: string;
-  /** Called for a running pod that had no network so far, when the pod may have got one. */
+  /** Called for a running pod without a known network, when the pod may have a network now. */
   readonly onAttached: (sandboxId: string) => void;
   readonly logger: Logger;
 }

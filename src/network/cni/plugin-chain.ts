@@ -17,7 +17,7 @@ import type { Attachment } from './result-cache';
 import { CniPluginError, garbageAnswer, type PluginRun, runPlugin } from './run-plugin';
 import type { RunningPlugins } from './running-plugins';
 
-/** Codes with which a plugin reports that it does not know VERSION. Such a plugin supports only the first version. */
+/** The code with which a plugin reports that it does not know VERSION. Such a plugin supports only the first version. */
 const INCOMPATIBLE_VERSION = 1;
 
 const POD_COMMANDS: readonly string[] = ['ADD', 'CHECK', 'DEL'];
@@ -69,7 +69,7 @@ export class PluginChain {
 
   /**
    * Runs CHECK.
-   * @throws CniPluginError when the pod's network no longer is as ADD made it.
+   * @throws CniPluginError when the pod's network is no longer as ADD made it.
    */
   async check(
     config: NetworkConfig,

@@ -197,7 +197,7 @@ function bareResult(json: string): CniResult | undefined {
 function decode(json: string): CachedAttachment | undefined {
   const body = parseObject(json);
   if (body?.kind !== KIND) return undefined;
-  // Names of fields are compared without regard to case, as Go does.
+  // Go ignores the case of field names, so both spellings of this field occur.
   const containerId = text(body.containerId ?? body.containerID);
   if (containerId === '') return undefined;
   return {

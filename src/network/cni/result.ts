@@ -71,7 +71,8 @@ export function podIps(result: CniResult, ifName: string): string[] {
   const interfaces = objects(listed);
   const inside = interfaces.filter(({ sandbox }) => text(sandbox) !== '');
   const named = inside.filter(({ name }) => name === ifName);
-  // Cloud providers' plugins list no interface inside the pod, or list it under another name. In this case all addresses count.
+  // Cloud providers' plugins list no interface inside the pod, or list it under another name. Then the addresses of all
+  // interfaces inside the pod count or, if none is listed, all addresses.
   const counts = named.length > 0 ? named : inside.length > 0 ? inside : interfaces;
   const own = readAddresses(result).filter((ip) => {
     // The index may be missing or invalid, because older plugins name no interfaces.

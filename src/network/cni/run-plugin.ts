@@ -77,7 +77,7 @@ function excerpt(output: string): string {
   return line.length > EXCERPT ? `${line.slice(0, EXCERPT)}…` : line;
 }
 
-/** A plugin that writes more bytes than this is killed. A result has a few hundred bytes. */
+/** A plugin that writes more bytes than this to its standard output is killed. A result has a few hundred bytes. */
 const MAX_STDOUT_BYTES = 1024 * 1024;
 const MAX_STDERR_BYTES = 64 * 1024;
 /** Milliseconds to wait after SIGKILL, because the kernel may still have to finish a system call. */
@@ -105,7 +105,8 @@ export interface PluginRun {
 }
 
 /**
- * Runs a plugin once, in a process group of its own, and kills what remains of the group at the end.
+ * Runs a plugin once, in a process group of its own. The whole group is killed if the plugin takes too long, writes too much
+ * or is aborted.
  * @returns the plugin's standard output.
  * @throws CniPluginError naming the plugin when it fails, writes too much or takes too long; the signal's reason when it was
  * aborted.

@@ -31,8 +31,8 @@ export interface RunningPluginsTimes {
 /**
  * Records on disk which plugins are running for pods, before these plugins get any input. A plugin may continue after this
  * daemon has ended or stopped waiting for it. Such a plugin must not interfere with the next operation on the same pod: an ADD
- * that ends after the DEL would leave something that nobody frees. Only the plugins themselves are waited for and killed; their
- * children may continue to run.
+ * that ends after the DEL would leave something that nobody frees. Only the plugins themselves are waited for. A child that
+ * outlives its plugin may continue to run.
  */
 export class RunningPlugins {
   /** Plugins that an earlier daemon started, and plugins that did not end when they were killed. */

@@ -58,7 +58,7 @@ export interface BytesAnswer {
 
 const same = (bytes: Buffer): Buffer => bytes;
 
-/** A CRI client for `unix:///path`. `dockbridge demo` and the tests exchange messages with it, and the harness bytes. */
+/** A CRI client for `unix:///path`. `call` and `stream` exchange decoded messages; `bytes` exchanges encoded ones. */
 export class CriClient {
   private readonly client: Client;
 

@@ -33,7 +33,7 @@ export function explainCreateFailure(
   return ledBy(isTarget ? field : 'pod_sandbox_id', error);
 }
 
-/** Returns the missing image and its field, which is the container's own image or the image of an image mount. */
+/** Names the missing image and its field in the request. It is the container's own image or the image of an image mount. */
 function imageField(text: string, own: string, mounts: readonly MountRecord[]): string {
   const index = mounts.findIndex(
     ({ image }) => image !== undefined && image.id !== '' && text.includes(image.id),
@@ -44,9 +44,9 @@ function imageField(text: string, own: string, mounts: readonly MountRecord[]): 
     : `config.mounts[${index}].image.image: image "${mounted.image}"`;
 }
 
-/** Puts the field of RunPodSandbox in front of the Engine's error, if the error's text reveals the field. */
+/** Puts the field of the RunPodSandbox request in front of the Engine's error, if the error's text reveals the field. */
 export function explainSandboxRefusal(error: unknown): unknown {
-  // The texts of these errors contain names, and a pod may be named "label", so they are not searched for a field.
+  // The texts of 404 and 409 contain names, and a pod may be named "label", so these texts are not searched for a field.
   if (!(error instanceof EngineError) || hasStatus(error, 404) || hasStatus(error, 409)) return error;
   const field = fieldOfSandboxRefusal(error.message);
   return field === undefined ? error : ledBy(field, error);

@@ -23,11 +23,11 @@ export interface ProbeBody extends Pick<EngineContainerCreate, 'Image'> {
 }
 
 /**
- * Containers that are created only to read files of an image, and never started, because the Engine API offers no other
- * way.
+ * Containers that are created, but never started, to read files of an image. The Engine API offers no other way to read
+ * them.
  */
 export class Probes {
-  /** Identifies this process. A probe of another owner was left by a killed daemon. */
+  /** Identifies this process. It is in the label of each probe, so that people can see which process made the probe. */
   private readonly owner = randomBytes(8).toString('hex');
   /** Names of the probes in use. */
   private readonly active = new Set<string>();

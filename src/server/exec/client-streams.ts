@@ -38,8 +38,8 @@ export async function copyStreams(
     connection.end();
   };
   signal.addEventListener('abort', onAbort, { once: true });
+  // An error while writing is ignored. It means that the process has ended, which the end of the output shows anyway.
   connection.on('error', () => undefined);
-  // A write error means that the process has ended, which the output shows anyway.
   stdin?.pipe(connection);
   // A client may reset its input instead of ending it.
   stdin?.once('close', endInput);
@@ -141,7 +141,7 @@ interface Pending {
 
 /**
  * Passes the output of a command or container to its client. While the client is slow, nothing is read from the Engine.
- * Once `hurried` has fired, the Engine's output is always read, and a client that falls too far behind is dropped.
+ * After `hurried` has fired, the Engine's output is always read, and a client that falls too far behind is dropped.
  */
 export class ClientOutput {
   private waiting = 0;

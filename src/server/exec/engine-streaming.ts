@@ -99,8 +99,8 @@ export async function streamExec(
 }
 
 /**
- * Starts an exec. A terminal's size is set before anything is read from the terminal: with the start, or on an old Engine
- * right after it.
+ * Starts an exec. A terminal gets its size before anything is read from it. The size is in the start request, and also in a
+ * resize request, because Engines before 23 ignore it in the start request.
  */
 async function start(
   { docker, logger }: StreamingParts,

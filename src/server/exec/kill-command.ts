@@ -25,8 +25,8 @@ export interface AbandonedCommand extends StartedCommand {
 /**
  * Ends a started exec with all its processes. This is needed because the Engine has no call to end an exec, and starts a
  * command even after its caller has disconnected. Resolves when the processes are gone, after 2 s at the latest, and
- * never rejects. The record of the command is removed when the command is known to have ended. If the Engine does not
- * answer, the next daemon ends the command.
+ * never rejects. If the Engine does not answer, the command's record stays on disk, so that the next daemon ends the
+ * command. A command of a remote Engine cannot be ended.
  */
 export async function killCommand(parts: Parts, command: AbandonedCommand): Promise<void> {
   if (!parts.settings.localEngine) {
@@ -72,9 +72,10 @@ async function kill(parts: Parts, { containerId, execId, forget }: AbandonedComm
 }
 
 /**
- * Inspects an exec until the Engine answers, because one failed answer must not leave a command running.
+ * Inspects an exec until its command has started or ended. A failed inspect is repeated, because one failed answer must not
+ * leave a command running.
  * @returns the command's pid, or undefined if the command has ended.
- * @throws the Engine's last error when the time is up.
+ * @throws when the time is up: the Engine's last error, or an error that says that the command has not started.
  */
 async function runningPid({ docker }: Pick<Parts, 'docker'>, execId: string): Promise<number | undefined> {
   for (let attempt = 0, end = performance.now() + PATIENCE_MS; ; attempt++) {
@@ -97,8 +98,8 @@ async function runningPid({ docker }: Pick<Parts, 'docker'>, execId: string): Pr
 const CONCURRENT_KILLS = 4;
 
 /**
- * Ends the commands that a killed daemon left, both of ExecSync and of streaming clients, because all of these clients
- * have lost their connection. Never rejects.
+ * Ends the commands that a killed daemon left. Their clients, of ExecSync and of streaming sessions, have all lost their
+ * connections. Never rejects.
  */
 export async function endLeftCommands(
   parts: Pick<Services, 'docker' | 'logger' | 'store' | 'startedCommands'> & {

@@ -48,7 +48,7 @@ export class StartedCommands {
 
   /**
    * Records a command without waiting for the disk.
-   * @returns the function to call when the command has ended.
+   * @returns a function that removes the record. It must be called when the command has ended.
    */
   note({ containerId, execId }: StartedCommand): () => void {
     const name = `${containerId}.${execId}`;

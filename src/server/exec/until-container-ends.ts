@@ -14,9 +14,9 @@ const CONTAINER_END_GRACE_MS = 500;
 const INSPECT_MS = 5_000;
 
 /**
- * Returns a signal that follows `signal` and also fires when the container has ended. Engines (at least 20.10) may forget
- * a command that ends together with its container. Such an Engine neither ends the command's stream nor knows its exit
- * code.
+ * Returns a signal that follows `signal` and also fires CONTAINER_END_GRACE_MS after the container has ended. Engine 20.10,
+ * and perhaps others, may forget a command that ends together with its container. Then the Engine neither ends the
+ * command's stream nor knows its exit code.
  * @param onEnd called as soon as the container has ended.
  */
 export function untilContainerEnds(
@@ -53,8 +53,9 @@ export function untilContainerEnds(
 }
 
 /**
- * Checks once whether the container's first process has ended, and calls `onDeath` if so. Engines (at least 28.5) do not
- * report the end of a container while the output of one of its commands is not read.
+ * Checks once whether the container's first process has ended, and calls `onDeath` if so. Engine 28.5, and perhaps others,
+ * does not report the end of a container while the output of one of its commands is not read. Does nothing for a remote
+ * Engine.
  */
 export async function lookForDeath(
   { store, settings }: Pick<Services, 'store' | 'settings'>,
@@ -81,7 +82,7 @@ export async function failedByEnd(
   );
 }
 
-/** Whether the Engine reports that a container is not running; false if the Engine does not answer. */
+/** Whether the Engine reports that a container is not running or does not exist; false if the Engine does not answer. */
 export async function hasEnded(
   { docker }: Pick<Services, 'docker'>,
   containerId: string,

@@ -12,8 +12,8 @@ import { familiarName, type ImageReference } from '../../translate/image/referen
 import { explainPullFailure } from './pull-failure';
 
 /**
- * Limit of concurrent pulls in the Engine, which loads three layers at a time for all pulls together. Further pulls wait
- * without a deadline.
+ * Limit of concurrent pulls in the Engine, which downloads three layers at a time for all pulls together. Further pulls
+ * wait without a deadline.
  */
 const MAX_PULLS = 32;
 /** Limit of concurrent look-ups of the node's credentials. It is low, because each look-up may start a process. */
@@ -67,7 +67,7 @@ export class ImagePulls {
   }
 }
 
-/** Returns a hash of credentials, because a heap dump or an error may show the keys of a map. */
+/** Returns a hash of credentials for the key of a map. A heap dump or an error may show such keys. */
 function fingerprint(auth: EngineAuth | undefined): string {
   return createHash('sha256')
     .update(JSON.stringify(auth ?? null))
@@ -103,9 +103,9 @@ export class SharedMovement {
 
 /**
  * Pulls an image as long as bytes or statuses change, however slowly.
- * @throws UNAVAILABLE if nothing has changed for the deadline. The deadline is ten times as long once all layers are
- * downloaded. While the layers wait behind those of other pulls, it is twice as long, and the progress of any pull
- * counts.
+ * @throws UNAVAILABLE if nothing has changed until the deadline has passed. The deadline is ten times as long after all
+ * layers are downloaded. While the layers wait behind those of other pulls, it is twice as long, and the progress of any
+ * pull counts.
  */
 export async function pullWhileItMoves(
   docker: DockerClient,
@@ -117,6 +117,7 @@ export async function pullWhileItMoves(
   const onAbort = (): void => controller.abort(signal.reason);
   const progress = new PullProgress();
   let timer: NodeJS.Timeout | undefined;
+  let progressAt = performance.now();
   const onTimer = (): void => {
     const queuedUntil = movement.at + progressDeadlineMs * QUEUE_PATIENCE;
     const restMs = progress.isQueued ? queuedUntil - performance.now() : 0;
@@ -126,7 +127,8 @@ export async function pullWhileItMoves(
   const giveUp = (): void =>
     controller.abort(
       unavailable(
-        `${name}: the pull was cancelled because it made no progress for ${progressDeadlineMs / 1000} s ` +
+        // A pull that unpacks or is queued has more time than the option says.
+        `${name}: the pull was cancelled because it made no progress for ${shortSeconds(performance.now() - progressAt)} s ` +
           `(--image-pull-progress-deadline); ${progress.describe()}`,
       ),
     );
@@ -141,6 +143,7 @@ export async function pullWhileItMoves(
   const onProgress = (message: EngineProgress): void => {
     if (!progress.note(message)) return;
     movement.note();
+    progressAt = performance.now();
     wind();
   };
   wind();
@@ -152,6 +155,11 @@ export async function pullWhileItMoves(
     movement.note();
     signal.removeEventListener('abort', onAbort);
   }
+}
+
+/** Returns milliseconds as seconds with two digits, such as 0.052, 3 or 61. */
+function shortSeconds(ms: number): number {
+  return Number((ms / 1000).toPrecision(2));
 }
 
 /** Statuses of a downloaded layer that the Engine is still processing. */
@@ -204,10 +212,10 @@ export class PullProgress {
     );
   }
 
-  /** Returns a text for an error, such as `2 of 5 layers were complete`. */
+  /** Returns a text for an error, such as `layers complete: 2 of 5`. */
   describe(): string {
     if (this.layers.size === 0) return 'no layer had begun';
     const done = [...this.layers.values()].filter(({ status }) => DONE.has(status)).length;
-    return `${done} of ${this.layers.size} layers were complete`;
+    return `layers complete: ${done} of ${this.layers.size}`;
   }
 }

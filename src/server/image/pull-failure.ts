@@ -24,9 +24,9 @@ type Ask = (name: string) => Promise<Answer>;
 
 /**
  * Finds the cause of a failed pull: name, tag, platform, credentials, rights or network (ADR 0014). The cause is decided
- * by three HTTP statuses, because each of them may be 500 for any failure: that of the Engine's request for the manifest,
- * that of the pull, and that of the registry's own answer. It is never decided by an error's text. The text differs
- * between Engines and registries and is only passed on.
+ * by three HTTP statuses: that of the Engine's request for the manifest, that of the pull, and that of the registry's own
+ * answer. Three are needed, because each of them may be 500 for any failure. The texts of errors differ between Engines and
+ * registries, so they are only passed on and never decide.
  */
 export async function explainPullFailure(
   docker: DockerClient,
@@ -84,8 +84,8 @@ async function explain(
   if (told === 404) return because('NOT_FOUND', await whatIsMissing(reference, ask), told);
   const known = told ?? (await registryStatus);
   signal.throwIfAborted();
-  // A registry answers 401 to any anonymous request. Unless the Engine also got an answer, 401 says nothing about the
-  // request's credentials.
+  // A registry that requires credentials answers 401 to any anonymous request. Unless the Engine also got an answer in
+  // time, 401 says nothing about the credentials of the pull.
   const status = told === undefined && known === 401 && limit.aborted ? undefined : known;
   switch (status) {
     case 401:

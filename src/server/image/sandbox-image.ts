@@ -65,7 +65,7 @@ export class SandboxImage {
 
   private async obtain(): Promise<string> {
     const { imagePulls, imageSync, logger } = this.parts;
-    // The store does not know yet which images are on the node, so the Engine is asked before an image is pulled.
+    // Before the first list, the store does not know which images are on the node, so the Engine is asked before a pull.
     if (!imageSync.hasListed)
       for (const name of [this.configured, OWN_NAME])
         if ((await imageSync.refresh(name)) !== undefined) return name;

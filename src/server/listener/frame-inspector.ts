@@ -42,8 +42,8 @@ export class FrameInspector {
   }
 
   /**
-   * Called after dockbridge has sent SETTINGS in place of the server. The client's first ACK answers that frame and must
-   * not reach the server.
+   * Called when dockbridge sends SETTINGS in place of the server. The client's first ACK answers that frame and must not
+   * reach the server.
    */
   swallowAck(): void {
     this.#awaitingAck = true;

@@ -24,8 +24,8 @@ export interface NewConnectionOptions {
 /**
  * The beginning of a connection, until its first request shows whether it needs repair (ADR 0002).
  *
- * If the socket is put back with its bytes unread, later calls cost nothing, because Node reads the socket natively.
- * Behind a Duplex, each call costs half as much again. A connection is therefore held as long as it has made no call.
+ * If the bytes are put back and grpc-js gets the socket itself, later calls cost nothing extra, because Node reads the
+ * socket natively. Behind a Duplex, each call costs half as much again. A connection is therefore held until its first call.
  * grpc-go makes no call before it has the server's SETTINGS, so this class sends an empty SETTINGS frame and keeps the
  * ACK from nghttp2, which does not know of that frame. The server's own SETTINGS follow later, which the protocol allows
  * at any time.

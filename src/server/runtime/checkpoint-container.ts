@@ -24,7 +24,7 @@ const MAX_TIMEOUT_SECONDS = 24 * 3600;
 
 /**
  * Writes CRIU's images of the container's processes into a tar at `location`. The container keeps running. The tar lacks
- * the writable layer, which the Engine does not provide.
+ * the writable layer, because the Engine's checkpoint does not contain it.
  */
 export async function checkpointContainer(
   services: Services,
@@ -44,8 +44,8 @@ export async function checkpointContainer(
 }
 
 /**
- * Returns why checkpoints are not possible, or undefined. The answer is then UNIMPLEMENTED, because only this code makes
- * kubelet report "not supported".
+ * Returns why checkpoints are not possible; undefined if they are possible. The caller answers UNIMPLEMENTED with the
+ * reason, because only this code makes kubelet report "not supported".
  */
 async function obstacleTo({ store, settings }: Services): Promise<string | undefined> {
   if (!settings.localEngine)
@@ -58,7 +58,7 @@ async function obstacleTo({ store, settings }: Services): Promise<string | undef
 
 /** The directory in the archive. Other CRI runtimes use the same name. */
 const IMAGES = 'checkpoint';
-/** The name of the archive while it is written. The archive is next to that directory. */
+/** The name of the archive, next to the directory IMAGES, while it is written. */
 const ARCHIVE = 'archive.tar';
 
 export interface CheckpointRequest {

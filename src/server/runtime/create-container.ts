@@ -69,7 +69,7 @@ function creationIn(
 ): Creation {
   return {
     create: (engineName) => create(services, checked, sandbox, engineName, signal),
-    // The container may belong to another sandbox. Its logs and status must not be destroyed, so it counts as a stranger.
+    // A container of another sandbox counts as a stranger, because its logs and status must not be destroyed.
     judge: async (holder) => {
       if (holder?.kind !== 'container' || holder.sandboxId !== sandbox.id) return 'stranger';
       const id = await settleExisting(services, holder, checked, signal);
@@ -108,7 +108,7 @@ async function create(
   const features = featuresFor(store.engine, runtime);
   const context = checked.config.linux?.security_context ?? null;
   const capabilities = grantable(store, settings.capabilities);
-  // An Engine that cannot mount images is refused below, whether or not it has the images.
+  // If the Engine cannot mount images, toContainerCreate refuses the request, whether or not the Engine has the images.
   const mounts = features.imageMounts
     ? withMountImages(store, checked.mounts, 'config.mounts')
     : checked.mounts;

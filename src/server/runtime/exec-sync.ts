@@ -21,13 +21,13 @@ const MAX_TIMEOUT_SECONDS = 14 * 24 * 3600;
 const ENGINE_MS = 60_000;
 const AGE_POLL_MS = 100;
 /**
- * How long to wait for the output after the command's end. The Engine closes the output 2 s after that, even if other
- * processes still hold it.
+ * How long to wait for the output after the command's end. The Engine closes the output 2 s after the command's end, even
+ * if other processes still hold it.
  */
 const OUTPUT_MS = 3_000;
 
 /**
- * Runs a command to its end, which takes three Engine calls. A non-zero exit code is not an error. A command that runs
+ * Runs a command to its end, which takes at least three Engine calls. A non-zero exit code is not an error. A command that runs
  * longer than `timeout` (seconds, 0 = no limit) is killed with all its children, and the answer is DEADLINE_EXCEEDED.
  */
 export async function execSync(
@@ -56,17 +56,16 @@ interface CommandResult {
 
 type Parts = Pick<Services, 'docker' | 'logger' | 'settings' | 'store' | 'outputBudget' | 'startedCommands'>;
 
-/** The command, once it may have started. */
 interface Started {
+  /** Undefined as long as the command cannot have started. */
   command?: AbandonedCommand;
   /** Whether the Engine refused the start, so that there is nothing to kill. */
   isRefused?: boolean;
 }
 
 /**
- * Creates, starts and inspects an exec. Ends early when the command has run for `timeoutSeconds` (0 = no limit) or when
- * the signal fires. In these cases, it kills the command's processes before it rejects, because the Engine has no call to
- * end an exec.
+ * Creates, starts and inspects an exec. Rejects early when the command has run for `timeoutSeconds` (0 = no limit) or when
+ * the signal fires. In these cases, the command's processes are killed first, because the Engine has no call to end an exec.
  * @throws DEADLINE_EXCEEDED only for the command's own timeout, because kubelet restarts containers for this code.
  */
 export async function runCommand(

@@ -18,8 +18,8 @@ import type { CallContext, Services } from '../services';
 
 /**
  * Creates, starts, inspects and connects a sandbox, with three Engine calls. If a lost call left a sandbox with the same
- * identity and contents, that sandbox is returned when it is ready, and replaced when it is not. A failure leaves nothing
- * behind.
+ * identity and contents, that sandbox is returned when it is ready, and replaced when it is not. After a failure, the new
+ * sandbox is removed.
  */
 export async function runPodSandbox(
   services: Services,

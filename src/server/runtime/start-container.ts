@@ -63,8 +63,8 @@ async function limitInKernel({ docker, logger }: Services, held: Held, values: K
 }
 
 /**
- * Records why the Engine refused a start. The Engine does not store a refusal that came before it tried to start, such as
- * a missing mount source, but kubelet must see the reason.
+ * Records why the Engine refused a start. The Engine does not store the reason when it refuses before it tries to start the
+ * container, for instance because a mount source is missing, but kubelet must see this reason.
  */
 function noteFailure(held: Held, error: unknown): void {
   const { container } = held;

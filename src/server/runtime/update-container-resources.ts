@@ -14,8 +14,8 @@ import { getContainer } from '../../translate/shared/lookup';
 import type { CallContext, Services } from '../services';
 
 /**
- * Changes the resources of a container with two Engine calls, update and inspect, or with none when there is nothing to
- * change. Afterwards the record, and thus ContainerStatus, contains what the Engine reports, even after a refusal.
+ * Changes the resources of a container with at most two Engine calls, update and inspect. Afterwards the record, and thus
+ * ContainerStatus, contains what the Engine reports, even after a refusal.
  */
 export async function updateContainerResources(
   { docker, store, life, settings, logger }: Services,
@@ -44,7 +44,7 @@ export async function updateContainerResources(
         ...mergedKernelValues(container.resources, kernel),
       };
       held.put({ ...container, resources });
-      // If systemd is the Engine's cgroup driver, it resets the values that the update does not contain.
+      // If systemd is the Engine's cgroup driver, systemd has reset the values that the update does not contain.
       await restoreLostValues({ ...container, resources }, logger);
     } finally {
       // The call's signal is not passed on, because the update may have succeeded before the cancellation.

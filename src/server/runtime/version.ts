@@ -8,8 +8,8 @@ const KUBELET_API_VERSION = '0.1.0';
 const RUNTIME_NAME = 'docker';
 
 /**
- * Returns CRI's four version strings, none of which may be empty. If the Engine has not answered this process yet, its version
- * is taken from the facts that an earlier process stored.
+ * Returns CRI's four version strings, none of which may be empty. If the Engine has not answered this process yet, the Engine's
+ * version is taken from the facts that an earlier process stored.
  * @throws UNAVAILABLE when no version of the Engine is known.
  */
 export function version(services: Services): Promise<cri.IVersionResponse> {

@@ -34,13 +34,13 @@ export async function forward(connect: Connect, port: number, data: Duplex, erro
 }
 
 /**
- * Resolves when both directions have ended. An error on one side ends both sides. It is not reported, because many
+ * Resolves when both directions have ended. An error on one side ends both sides. The error is not reported, because many
  * connections end this way.
+ * @throws the error with which dockbridge itself destroyed the client's stream.
  */
 async function splice(data: Duplex, socket: Duplex): Promise<void> {
   const both = await Promise.allSettled([pipeline(data, socket), pipeline(socket, data)]);
   socket.destroy();
-  // dockbridge itself destroyed the client's stream with an error, which is reported to the client.
   if (data.errored instanceof RuntimeError) throw data.errored;
   if (both.some(({ status }) => status === 'rejected')) data.destroy();
 }
@@ -128,8 +128,9 @@ function parsePort(text: string | undefined): number | undefined {
 }
 
 /**
- * Serves the older form of port-forward. It has one connection for each port of the request, on channels 2n (data) and 2n
- * + 1 (error). Each channel begins with the port's number, little-endian. Resolves when the client has disconnected.
+ * Serves the older form of port-forward. It has one connection for each port of the request, on channels 2n (data) and
+ * 2n + 1 (error). Each channel begins with the port's number, little-endian. When all connections have ended, closes the
+ * WebSocket and resolves.
  */
 export async function forwardOverChannels(
   socket: WebSocket,

@@ -19,7 +19,7 @@ import { TerminalSizes } from './terminal-sizes';
 type StreamName = 'error' | 'stdin' | 'stdout' | 'stderr' | 'resize';
 
 /**
- * An exec or attach client that opens an SPDY stream for each of its streams. The header `streamtype` names the stream.
+ * An exec or attach client that opens a SPDY stream for each of its streams. The header `streamtype` names the stream.
  */
 export class SpdyCommandClient implements CommandClient {
   readonly sizes = new TerminalSizes();

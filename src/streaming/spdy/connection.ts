@@ -21,15 +21,15 @@ export interface SpdyOptions {
   /** Called with a stream that the peer has opened, after the reply to the peer. */
   readonly onStream: (stream: SpdyStream) => void;
   /**
-   * Called repeatedly while nothing has been read from the peer for `stuckMs`, with the stream that has most data waiting
-   * for its reader.
+   * Called repeatedly while nothing has been read from the peer for `stuckMs`, with the stream that has the most data
+   * waiting for its reader.
    */
   readonly onStuck?: (stream: SpdyStream) => void;
   readonly stuckMs?: number;
 }
 
 const MAX_STREAMS = 1000;
-/** How much memory may wait for the readers of all streams before nothing more is read from the peer. */
+/** The memory that data may occupy while it waits for readers. Above this limit, nothing more is read from the peer. */
 const RECEIVE_BUDGET = 1024 * 1024;
 /** Unsent bytes above which nothing more is read. Only replies to a flood of frames reach this limit. */
 const SEND_LIMIT = 1024 * 1024;
@@ -38,9 +38,9 @@ const PROBE_MS = 250;
 const MAX_ID = 2 ** 31 - 1;
 
 /**
- * SPDY/3.1 framing over any duplex stream. It knows nothing about the content of the streams. Send windows are not
- * honoured, because the only peers, which use Go's spdystream, never open them. The transport's own back-pressure limits
- * both directions.
+ * SPDY/3.1 framing over any duplex stream. It knows nothing about the content of the streams. Send windows are ignored,
+ * because all peers use Go's spdystream, which never enlarges them. The transport's own back-pressure limits both
+ * directions.
  */
 export class SpdyConnection {
   private readonly streams = new Map<number, SpdyStream>();

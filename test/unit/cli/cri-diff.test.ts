@@ -127,7 +127,7 @@ describe('diff with two endpoints', () => {
 });
 
 it.each([
-  ['no tape', async () => writeFile(file('b.tape'), 'hello\n'), 'b.tape is not a tape'],
+  ['a file that is not a tape', async () => writeFile(file('b.tape'), 'hello\n'), 'b.tape is not a tape'],
   ['a tape that does not exist', async () => rm(file('a.tape')), 'ENOENT'],
   [
     'a tape without calls',

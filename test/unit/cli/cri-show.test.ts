@@ -27,7 +27,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** A standard output whose write fails. Node.js first calls the callback and then emits the error. */
+/** Makes writes to standard output fail with `code`, or succeed if there is none. */
 function failingOutput(code: string | undefined): void {
   jest.spyOn(process.stdout, 'write').mockImplementation(((
     _text: string,

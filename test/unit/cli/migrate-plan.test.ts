@@ -112,7 +112,7 @@ describe('dockbridge migrate plan', () => {
     ]);
   });
 
-  it('shows in a patch the contents of a file that it replaces and no inventory reads, and backs it up', async () => {
+  it('shows in a patch the contents of a replaced file that no inventory reads, and backs the file up', async () => {
     const hosts = '/etc/containerd/certs.d/docker.io/hosts.toml';
     await put(hosts, 'server = "https://mine"\n');
     await put('/etc/docker/daemon.json', '{"registry-mirrors": ["https://m.example"]}');

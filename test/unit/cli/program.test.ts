@@ -1,6 +1,6 @@
 import { createProgram } from '../../../src/cli/program';
 
-/** The command line's answers to words that it refuses. */
+/** Returns the first line with which the command line refuses these words. */
 async function refused(...words: string[]): Promise<string> {
   const said: string[] = [];
   const program = createProgram();
@@ -10,7 +10,7 @@ async function refused(...words: string[]): Promise<string> {
   return said.join('').split('\n')[0] ?? '';
 }
 
-describe('an unknown command', () => {
+describe('a wrong command line', () => {
   it.each([
     [['doctr'], 'error: there is no command "doctr"; did you mean doctor?'],
     [['--log-level', 'debug', 'stauts'], 'error: there is no command "stauts"; did you mean status?'],
@@ -18,5 +18,5 @@ describe('an unknown command', () => {
     [['handover'], 'error: there is no command "handover"; did you mean hand-over?'],
     [['banana'], 'error: there is no command "banana"'],
     [['serve', 'doctr'], 'error: serve takes only options, but got "doctr"'],
-  ])('in %j is answered with %s', async (words, answer) => expect(await refused(...words)).toBe(answer));
+  ])('%j is answered with %s', async (words, answer) => expect(await refused(...words)).toBe(answer));
 });

@@ -315,7 +315,7 @@ describe('the valid part of broken files', () => {
   });
 });
 
-it('flags from the option table are accepted', () => {
+it('knownFlags returns the flags of the option table, and drops others', () => {
   const args = [
     '--cni-bin-dir',
     '/a,/b',

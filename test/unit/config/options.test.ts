@@ -75,19 +75,19 @@ describe('resolveSettings', () => {
     expect(resolveSettings(given, environment).logLevel).toBe(level);
   });
 
-  describe("a wrapper's default, which applies unless another source sets the option", () => {
+  describe("a wrapper's default", () => {
     const wrapper = { DOCKBRIDGE_DEFAULT_NETWORK_PLUGIN: 'cni' };
     const file = {
       'network-plugin': { text: 'no-op', from: 'file', place: 'config.yaml:1: network-plugin' },
     } as const;
     it.each([
-      ['no other source', {}, {}, {}, 'cni'],
-      ['--observe', { observe: 'true' }, {}, {}, 'cni'],
-      ['a file', {}, {}, file, 'no-op'],
-      ['the environment', {}, { DOCKBRIDGE_NETWORK_PLUGIN: 'auto' }, file, 'auto'],
-      ['an empty variable', {}, { DOCKBRIDGE_NETWORK_PLUGIN: '' }, {}, ''],
-      ['a flag', { 'network-plugin': 'no-op' }, { DOCKBRIDGE_NETWORK_PLUGIN: 'auto' }, {}, 'no-op'],
-    ])('with %s', (_desc, given, environment, files, expected) => {
+      ['applies if no other source sets the option', {}, {}, {}, 'cni'],
+      ['applies even with --observe', { observe: 'true' }, {}, {}, 'cni'],
+      ['yields to a file', {}, {}, file, 'no-op'],
+      ['yields to the environment', {}, { DOCKBRIDGE_NETWORK_PLUGIN: 'auto' }, file, 'auto'],
+      ['yields to an empty variable', {}, { DOCKBRIDGE_NETWORK_PLUGIN: '' }, {}, ''],
+      ['yields to a flag', { 'network-plugin': 'no-op' }, { DOCKBRIDGE_NETWORK_PLUGIN: 'auto' }, {}, 'no-op'],
+    ])('%s', (_desc, given, environment, files, expected) => {
       expect(resolveSettings(given, { ...wrapper, ...environment }, files).networkPlugin).toBe(expected);
     });
 

@@ -20,7 +20,7 @@ const TABLES: Record<string, { parse: parsers.Parse<unknown>; good: Row[]; bad: 
       ['10.0.0.5:9300', { host: '10.0.0.5', port: 9300 }],
       ['[::1]:9300', { host: '::1', port: 9300 }],
     ],
-    // dockbridge reserves no port by default.
+    // There is no default port.
     bad: ['10.0.0.5', 'off', 'unix:///run/m.sock', '9300', ':70000'],
   },
   localAddress: {

@@ -29,7 +29,7 @@ describe('keepLog', () => {
     ['none', /discards the output of this container/],
     ['local', /log driver local, not json-file/],
     ['journald', /log driver journald/],
-  ])('writes into the log why there is none with the driver %s', async (logDriver, why) => {
+  ])('writes into the log why it has no output with the driver %s', async (logDriver, why) => {
     await keep({ logDriver, spoolPath: '', startedAt: STARTED, state: 'running' });
     await keep({ logDriver, spoolPath: '', startedAt: STARTED, state: 'running' });
     expect(room.texts()).toEqual([expect.stringMatching(why)]);

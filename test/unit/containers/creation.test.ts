@@ -52,7 +52,7 @@ function engineThat(creates: (string | Error)[], looks: Discovery[], verdict: Ve
 }
 
 describe('a name that is taken by a container that does not exist', () => {
-  it('is retried until the Engine has finished the lost create, whose container is then ours', async () => {
+  it('is retried until the Engine has finished the lost create, and the container of that create is used', async () => {
     const { run, calls } = engineThat([taken()], [ABSENT, ABSENT, { exists: true, record: MINE }]);
     expect(await run()).toBe(MINE.id);
     expect(calls).toEqual(Array.from({ length: 3 }, () => [`create ${NAME}`, `look ${NAME}`]).flat());
@@ -172,7 +172,7 @@ describe('a name that another container has', () => {
   });
 });
 
-it('create passes all other errors on', async () => {
+it('createOnce passes all other errors on', async () => {
   const { run, calls } = engineThat([unavailable('torn')], [ABSENT]);
   expect(await rejectionOf(run())).toBe('UNAVAILABLE torn');
   expect(calls).toEqual([`create ${NAME}`]);

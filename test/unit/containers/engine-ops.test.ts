@@ -49,7 +49,7 @@ it('a teardown whose caller has gone keeps its place until the Engine has answer
       `s${at}`,
       (own) => {
         begun++;
-        // Fails as an Engine call does.
+        // This fails as an Engine call does when its signal fires.
         return abortable(held.promise, own);
       },
       signal,
@@ -88,7 +88,7 @@ it('a sandbox whose teardown is retried has one turn, and a caller that has gone
   await Promise.all(all);
 });
 
-describe('an Engine that refuses', () => {
+describe('the refusal of the Engine', () => {
   const signal = sharedAbortController().signal;
   const refusal = (status: number): EngineError =>
     new EngineError('UNKNOWN', status, `refused with ${status}`);
@@ -101,7 +101,7 @@ describe('an Engine that refuses', () => {
     [403, false],
     [500, true],
     [503, false],
-  ])('a start with %i is blamed on the container: %s', async (status, isItsFault) => {
+  ])('to start a container, with %i, is blamed on the container: %s', async (status, isItsFault) => {
     const error = refusal(status);
     const docker = { startContainer: () => Promise.reject(error) };
     const thrown: unknown = await startInEngine(docker as never, 'c1', signal).catch(
@@ -112,7 +112,7 @@ describe('an Engine that refuses', () => {
     );
   });
 
-  it('a stop causes an error, unless the container is gone, whose record is then updated', async () => {
+  it('to stop a container causes an error, or updates the record if the container is gone', async () => {
     const refreshed: string[] = [];
     const stop = (status: number): Promise<boolean> =>
       stopInEngine(

@@ -12,7 +12,7 @@ import {
   syncRoom,
 } from '../sync/support/room';
 
-/** Returns a setup where a running container and sandbox are known. The Engine calls so far are discarded. */
+/** Returns a setup in which dockbridge knows the given containers. The calls so far are discarded. */
 async function roomOf(...inspects: ReturnType<typeof containerInspect>[]) {
   const room = syncRoom();
   for (const inspect of inspects) {
@@ -111,7 +111,7 @@ describe('ContainerEvents', () => {
       expect(container()?.finishedAt).toEqual(first?.finishedAt);
     });
 
-    it('while the Engine does not answer records the time of the event, which then stays', async () => {
+    it('of a container that cannot be inspected records the time of the event, and later inspects keep it', async () => {
       const { told, engine, container, life } = await roomOf(containerInspect());
       engine.containers.delete(CONTAINER_ID);
       await told(containerEvent('die', { exitCode: '3' }));

@@ -18,10 +18,10 @@ import {
 describe('the search for a container by its name', () => {
   const NAME = containerInspect().Name.slice(1);
 
-  it.each(['the look', 'the inspect'])('ends with its caller during %s', async (during) => {
+  it.each(['the look-up', 'the inspect'])('ends with its caller during %s', async (during) => {
     const { life, engine } = roomWith(containerInspect());
     const slow = gate();
-    const call = `inspectContainer ${during === 'the look' ? NAME : CONTAINER_ID}`;
+    const call = `inspectContainer ${during === 'the look-up' ? NAME : CONTAINER_ID}`;
     engine.gates.set(call, () => slow.promise);
     const caller = sharedAbortController();
     const looking = rejectionOf(life.discover(NAME, caller.signal));
@@ -55,7 +55,7 @@ describe('a mark on a sandbox', () => {
     expect([store.sandboxes.size, life.unfinished.has(SANDBOX_ID)]).toEqual([0, true]);
   });
 
-  it('does not change the record if it is there already', async () => {
+  it('changes the record only once', async () => {
     const { life, store } = roomWith(sandboxInspect());
     await life.refresh(SANDBOX_ID);
     let changes = 0;

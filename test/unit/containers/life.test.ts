@@ -302,7 +302,7 @@ describe('life', () => {
       killed.begin('f'.repeat(64));
       await until(() => readdirSync(directory).length === 2);
       await killed.finish('f'.repeat(64));
-      // The call does not wait long for a slow disk.
+      // `finish` does not wait long for a slow disk, so the file may be removed later.
       await until(() => readdirSync(directory).length === 1);
       expect(readdirSync(directory)).toEqual([SANDBOX_ID]);
       const unfinished = await UnfinishedSandboxes.open(directory, silentLogger);
@@ -345,7 +345,7 @@ describe('the right to change a record', () => {
     expect(readers.containers.get(CONTAINER_ID)?.exitCode).toBe(7);
   });
 
-  it('does not belong to a former holder', async () => {
+  it('does not belong to a holder whose lock has ended', async () => {
     const { life, store } = roomWith(containerInspect());
     await life.refresh(CONTAINER_ID);
     const held = await life.withContainer(CONTAINER_ID, undefined, (mine) => Promise.resolve(mine));
@@ -364,7 +364,9 @@ describe('the right to change a record', () => {
       return Promise.resolve();
     });
   });
+});
 
+describe('the holder of a container', () => {
   it('releases a removed container only after its log position is gone', async () => {
     const { life, logs } = roomWith(containerInspect());
     await life.refresh(CONTAINER_ID);

@@ -17,7 +17,7 @@ describe('the watch over limits', () => {
   let machine: V2Machine;
   let store: WritableStore;
   let upkeep: NodeUpkeep;
-  /** Counts how often the container was held, and keeps the checks that are under way. */
+  /** All checks so far. Each of them holds the container. */
   let looks: Promise<void>[];
   const watched = jest.spyOn(fs, 'watch');
   const read = jest.spyOn(promises, 'readFile');
@@ -115,7 +115,7 @@ describe('the watch over limits', () => {
     expect([watched.mock.calls.length, looks.length, await isFollowed()]).toEqual([0, 0, false]);
   });
 
-  it('does not keep writing a value that the kernel accepts and does not keep', async () => {
+  it('does not repeat the write of a value that the kernel accepts but does not keep', async () => {
     machine.write('memory.high', 'max\n');
     const written = jest.spyOn(promises, 'writeFile').mockResolvedValue();
     try {

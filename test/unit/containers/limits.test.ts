@@ -21,7 +21,7 @@ import { V2Machine } from './support/v2-machine';
 const ID = engineId('c1');
 const VALUES = { hugepages: { '2MB': '4096' }, unified: { 'memory.high': '5', 'memory.oom.group': '1' } };
 
-describe('kernel values on cgroup v2', () => {
+describe('kernel values', () => {
   let machine: V2Machine;
   beforeEach(() => {
     machine = new V2Machine(ID, 42, ['hugetlb.2MB.max', 'memory.high', 'memory.oom.group']);
@@ -139,7 +139,7 @@ describe('kernel values on cgroup v2', () => {
     expect(await readKernelValues(record(), machine.proc)).toEqual(record().resources);
   });
 
-  it('whose controller is not mounted fail with an error that names it', async () => {
+  it('whose controller is not mounted fail with an error that names the controller', async () => {
     const memory = join(machine.proc, '../cgroup');
     writeFileSync(
       join(machine.proc, 'self/mountinfo'),
@@ -272,7 +272,7 @@ describe('the limits of a running container', () => {
     await until(() => values().join() === '1,4096');
   });
 
-  it('stay as somebody else has changed them', async () => {
+  it('stay as somebody else has changed them, while lost ones are written again', async () => {
     await followed();
     machine.write('memory.high', '8192\n');
     machine.write('memory.oom.group', '0\n');
@@ -311,7 +311,7 @@ describe('the limits of a running container', () => {
     await until(() => machine.read('memory.low').startsWith('512'));
   });
 
-  it('include the absence of swap, which runc does not tell systemd', async () => {
+  it('include the absence of swap, about which runc does not inform systemd', async () => {
     machine.write('memory.swap.max', 'max\n');
     const limits = { Memory: 1024, MemorySwap: 1024 };
     store.containers.put(

@@ -18,7 +18,7 @@ import {
 } from '../sync/support/room';
 
 jest.mock('../../../src/node/cgroup');
-/** The machine's data about a process. */
+/** The mocked answer to the question whether a process belongs to a container. */
 const inContainer = jest.mocked(isInContainer);
 
 const { signal } = sharedAbortController();
@@ -172,7 +172,7 @@ describe('ContainerResync', () => {
       /^UNAVAILABLE Docker Engine reports none of the earlier pods, but the processes of 1 are still running: is its data .* mounted\?/,
     );
     expect([store.containers.size, store.sandboxes.size, abandoned]).toEqual([1, 1, []]);
-    // A data root below the one that is not mounted may have containers from long ago.
+    // The directory below the missing mount may be an old data root with containers from long ago.
     const stranger = 'd'.repeat(64);
     engine.containers.set(stranger, sandboxInspect({ id: stranger }));
     expect(await rejectionOf(resync.run(true, signal))).toMatch(

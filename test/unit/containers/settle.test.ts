@@ -18,7 +18,7 @@ import {
   sandboxInspect,
 } from '../sync/support/room';
 
-/** Returns a settle function with the given parts replaced. */
+/** Returns a `Settling` with the given parts replaced, and its store. */
 function settlingWith(parts: Partial<SettleParts> = {}): { settling: Settling; store: WritableStore } {
   const store = new WritableStore();
   const settling = new Settling({
@@ -119,7 +119,7 @@ it('no checkpoint is written for a sandbox that was removed while it was inspect
 });
 
 describe('the end of a container that an event reported', () => {
-  /** The known run of the container, and an inspect of the same run. */
+  /** Settles two inspects one after the other, and returns the final state and the time of the end. */
   const endAfter = async (known: EngineContainerInspect, now: EngineContainerInspect) => {
     const { settling, store } = settlingWith();
     const put: Parameters<Settling['settle']>[2] = (record) => {
@@ -155,7 +155,7 @@ describe('the end of a container that an event reported', () => {
 });
 
 describe('the record of a container', () => {
-  /** Settles an inspect after an optional earlier record, which `known` returns. */
+  /** Settles an inspect. If `known` is given, it changes the record, and the inspect is settled again. */
   const recordOf = async (
     inspect: EngineContainerInspect,
     known?: (made: ContainerRecord) => ContainerRecord,

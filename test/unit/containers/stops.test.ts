@@ -91,9 +91,9 @@ describe('a stop', () => {
   });
 
   it.each([
-    { desc: 'is a SIGKILL without a grace period', grace: 0, call: `kill ${CONTAINER_ID}` },
-    { desc: 'leaves a container its grace period', grace: 7, call: `stop ${CONTAINER_ID} 7` },
-  ])('$desc, and drains the sessions of the container', async ({ grace, call }) => {
+    { desc: 'without a grace period is a SIGKILL', grace: 0, call: `kill ${CONTAINER_ID}` },
+    { desc: 'with a grace period passes it to the Engine', grace: 7, call: `stop ${CONTAINER_ID} 7` },
+  ])('$desc, and the sessions of the container are drained', async ({ grace, call }) => {
     const { services, sessions, life, store, calls } = roomOf(containerInspect());
     await life.refresh(CONTAINER_ID);
     const { hurried } = sessions.join(CONTAINER_ID);
@@ -239,7 +239,7 @@ describe('a session', () => {
   });
 });
 
-it('a container that cannot start causes an error of its own with advice for people', async () => {
+it("a container that cannot start causes a StartFailure with the Engine's words", async () => {
   const docker = {
     startContainer: () => Promise.reject(new EngineError('UNKNOWN', 400, 'invalid mount config')),
   };

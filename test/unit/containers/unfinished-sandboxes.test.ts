@@ -100,7 +100,7 @@ it('UnfinishedSandboxes removes the file of a condemned sandbox only when the sa
   sandboxes.begin(FIRST);
   sandboxes.condemn(FIRST);
   await until(() => files().length === 2);
-  // This file is unknown, because another daemon may have written it.
+  // This daemon does not know the file, which another daemon may have written.
   await sandboxes.forget(SECOND);
   expect([files(), sandboxes.has(FIRST)]).toEqual([[FIRST, SECOND], true]);
   await sandboxes.forget(FIRST);

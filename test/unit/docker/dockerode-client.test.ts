@@ -36,7 +36,7 @@ function impatient(ms: number): DockerodeClient {
 
 const CREATE_BODY = { Image: 'x', HostConfig: {} } as Parameters<DockerClient['createContainer']>[1];
 
-/** Every call, with arguments that would change the path if they were not escaped. */
+/** Calls of the client. Some arguments would change the path if they were not escaped. */
 const CALLS: Record<
   string,
   [call: (docker: DockerClient, signal?: AbortSignal) => Promise<unknown>, request: string]
@@ -212,6 +212,14 @@ describe('answers', () => {
   });
 });
 
+it('a call uses the time limit that is set when it begins', async () => {
+  let ms = 30_000;
+  const docker = new DockerodeClient({ endpoint: engine.endpoint, requestTimeoutMs: () => ms });
+  engine.answers(hang);
+  ms = 100;
+  await expect(docker.info()).rejects.toThrow(/100 ms/);
+});
+
 describe('containers', () => {
   it('are created with name and body, and the id is returned', async () => {
     engine.answers(reply(201, { Id: 'abc', Warnings: [] }));
@@ -238,14 +246,6 @@ describe('containers', () => {
     expect(engine.exchanges).toHaveLength(2);
   });
 
-  it('use the time limit that is set at the moment of the call', async () => {
-    let ms = 30_000;
-    const docker = new DockerodeClient({ endpoint: engine.endpoint, requestTimeoutMs: () => ms });
-    engine.answers(hang);
-    ms = 100;
-    await expect(docker.info()).rejects.toThrow(/100 ms/);
-  });
-
   it('may take their grace period in addition to the time limit when they stop', async () => {
     engine.answers(({ response }) => setTimeout(() => response.writeHead(204).end(), 300));
     await impatient(100).stopContainer('id', 1);
@@ -257,7 +257,7 @@ describe('containers', () => {
     expect(engine.exchanges).toHaveLength(1);
   });
 
-  it('have a removal that is under way awaited', async () => {
+  it('count as removed only when a removal that is already under way has ended', async () => {
     const gone = reply(404, { message: 'No such container' });
     engine.answers(reply(409, { message: 'removal of container id is already in progress' }), hang, gone);
     const removal = client.removeContainer('id');
@@ -277,7 +277,7 @@ describe('containers', () => {
     await expect(client.removeContainer('id')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
   });
 
-  it('are removed successfully if the wait begins too late, and the wait ends if it hangs', async () => {
+  it('are removed successfully if they go before the wait begins, and the wait ends at the time limit', async () => {
     engine.answers(reply(409, {}), reply(404, { message: 'No such container' }), reply(409, {}), hang);
     await client.removeContainer('id');
     await expect(impatient(100).removeContainer('id')).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });

@@ -115,7 +115,7 @@ it('the event feed ends when a line never ends, without holding all of it', asyn
   await (
     await engine.exchange()
   ).closed;
-  // 16 of these chunks, and the contents of the socket's buffers.
+  // The client accepts 16 of these chunks, and the socket's buffers hold some more.
   expect(sent).toBeLessThan(40);
 });
 

@@ -77,8 +77,8 @@ describe('Demultiplexer', () => {
     let frames = 0;
     new Demultiplexer(() => frames++).write(chunk);
     expect(frames).toBe(count);
-    // dockerode's own code slices the rest of the chunk for each frame. A million frames take it minutes or
-    // overflow the stack.
+    // dockerode's own code slices the rest of the chunk for each frame. With a million frames, this takes
+    // minutes or overflows the stack.
     const sliced = slice.mock.results.reduce((sum, { value }) => sum + (value as Buffer).length, 0);
     const copied = copy.mock.results.reduce((sum, { value }) => sum + (value as number), 0);
     expect({ sliced, copied }).toEqual({ sliced: count, copied: 8 * count });

@@ -65,7 +65,7 @@ it('two runs are equal if they differ only in ids, times, addresses and numbers 
 describe('a rule for a feature that one runtime lacks', () => {
   const lacks = (path: string): string =>
     `rules: [{path: '${path}', as: missing, only: {any: lacking}, because: it does}]`;
-  /** Returns a run of this runtime in which `change` was applied to all statuses. */
+  /** Returns a run of the runtime `name` in which `change` was applied to each running or exited container's status. */
   const changed = (side: 'a' | 'b', name: string, change: (status: Mutable) => void): Observation =>
     mutant(
       (calls) => {

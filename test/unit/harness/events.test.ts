@@ -38,11 +38,11 @@ describe('pairs of events', () => {
     ['AAA', 'AA', 'AA AA A-'],
     ['ABAB', 'BABA', 'A- BB AA BB -A'],
     ['AB', '', 'A- B-'],
-  ])('match %s and %s', (a, b, pairs) => {
+  ])('of %j and %j are %j', (a, b, pairs) => {
     expect(beside(seen(a), seen(b))).toBe(pairs);
   });
 
-  it('of very long sequences are made by order between their equal ends, without a table', () => {
+  it('of very long sequences are made without a table: between the equal ends, only by their order', () => {
     const [begin, end] = ['S'.repeat(20_000), 'E'.repeat(20_000)];
     const middle = (one: string, other: string): string => (one + other).repeat(2000);
     const pairs = paired(

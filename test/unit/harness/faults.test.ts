@@ -172,7 +172,7 @@ it('the number of old answers is limited, however small they are', () => {
   expect(old.asOf('/39999', EMPTY, 0)).toBeDefined();
 });
 
-it('the newest of the old answers that is old enough is used', () => {
+it('the newest answer that is old enough is used', () => {
   let time = 0;
   const old = new OldAnswers(() => time);
   const answer = (word: string): Answer => ({ headers: [], data: Buffer.from(word), trailers: [] });
@@ -211,7 +211,7 @@ it('restart: the socket is missing for a while', async () => {
   expect(String(await answer)).toBe('back');
 });
 
-/** A client that waits for the socket and does not fail at once. */
+/** Returns metadata that make a client wait for the socket instead of failing at once. */
 function waiting(): grpc.Metadata {
   return new grpc.Metadata({ waitForReady: true });
 }
@@ -240,7 +240,7 @@ it('a pod is recognized by its name, and by ids that the runtime gave out', asyn
   expect(injected.map(({ pod }) => pod)).toEqual(['default/web-1']);
 });
 
-it('a call that waits ends when the proxy does', async () => {
+it('a call that waits ends when the proxy closes', async () => {
   await plan({ hang: true });
   const told = gate();
   const { answer } = client.call(path('Version'), EMPTY);

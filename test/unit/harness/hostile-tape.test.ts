@@ -15,7 +15,7 @@ afterEach(async () => fake.stop());
 
 type Written = readonly [method: string, request: JsonObject, response?: JsonObject];
 
-/** Replays a tape that was written by hand. */
+/** Writes these calls to a tape and replays it. */
 async function replayed(calls: readonly Written[]): Promise<Replayed> {
   const tape = join(fake.directory, 'hostile.tape');
   await writeTape(tape, {
@@ -96,7 +96,7 @@ async function mountsFor(paths: readonly string[]): Promise<readonly Mounted[]> 
   return (config as unknown as { mounts: readonly Mounted[] }).mounts;
 }
 
-it('mounts of another process, of other directories or through a link out of /dev are empty', async () => {
+it('a mount of files of a process, of a parent or root directory, or through a link out of /dev is a scratch directory', async () => {
   const paths = [
     '/proc/1/root/etc',
     `/proc/${process.pid}/cwd`,
@@ -111,7 +111,7 @@ it('mounts of another process, of other directories or through a link out of /de
     );
 });
 
-it("the kernel's files are mounted as they are and the node's files read-only, which is no difference", async () => {
+it("the kernel's files are mounted as they are and the node's files read-only, but only paths of the tape are compared", async () => {
   const mounts = ['/proc', '/sys/', '/dev/null', '/usr/share/zoneinfo', '/etc/pki/no-such-file'].map(
     (host_path) => ({ host_path, container_path: `/mnt${host_path}` }),
   );

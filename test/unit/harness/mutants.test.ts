@@ -13,7 +13,7 @@ const DOCKER = { name: 'docker', version: '28.5.2' };
 const CONTAINERD = { name: 'containerd', version: '2.1.9' };
 const OTHER_ID = 'c'.repeat(64);
 
-/** Returns a defect in the status of a container while it is in one of these states. */
+/** Returns a defect in the status of a container that is in this state, or in any state. */
 const ofStatus =
   (change: (status: JsonObject) => JsonObject, state?: string): Spoil =>
   ({ method }, answer) => {

@@ -142,7 +142,7 @@ it('the proxy passes a request without any bytes, even as the first one of a con
   expect(trailers['grpc-status']).toBe('0');
 });
 
-it('the proxy passes an answer that consists of headers only unchanged', async () => {
+it('the proxy passes an answer that consists only of headers', async () => {
   runtime.answer = ({ stream }) =>
     stream.respond(
       { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '5', 'grpc-message': 'gone' },
@@ -235,14 +235,14 @@ it('the proxy names a runtime that does not answer', async () => {
   other.close();
   await alone.close();
   expect(error.code).toBe(grpc.status.UNAVAILABLE);
-  // Under jest, modules have another Error class than Node.js, so the text begins with the name of the
-  // class.
+  // Under jest, the Error class of Node.js differs from that of the modules. The text then begins with the
+  // name of the class.
   expect(error.details).toMatch(
     /^unix:\/\/\/nowhere\/there.sock does not answer: (Error: )?connect ENOENT \/nowhere\/there.sock$/,
   );
 });
 
-it('the proxy fails a call that Node.js does not send, without a refusal that its client would retry forever', async () => {
+it('the proxy fails a call that Node.js does not send, without a refusal that the client would retry forever', async () => {
   const raw = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));
   raw.greet();
   await raw.settings;
@@ -298,7 +298,7 @@ it('the proxy passes many calls at once on one connection', async () => {
   expect(runtime.sessions.size).toBe(1);
 });
 
-it('the proxy waits at its end until the end of every call was reported', async () => {
+it('the proxy reports the end of every call before it has closed', async () => {
   const begun = runtime.called();
   runtime.answer = () => undefined;
   const { answer } = client.call(VERSION, Buffer.alloc(0));

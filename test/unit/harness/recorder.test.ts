@@ -64,7 +64,7 @@ it('lines that the disk has not accepted at the end of the time limit are lost',
   expect(said).toEqual([expect.stringMatching(/within 50 ms$/)]);
 });
 
-it('a thread that hangs in the kernel is not awaited', async () => {
+it('a thread that hangs in the kernel is not awaited beyond the time limit', async () => {
   const { recorder, thread } = await open(() => undefined, { finishMs: 10 });
   thread.terminate = () => new Promise(() => undefined);
   expect(await recorder.finish()).toMatchObject({ isWhole: false });

@@ -111,7 +111,7 @@ it('a recording says who ended a call that has no answer', async () => {
   ]);
 });
 
-it('a recording shows a client that goes away with its calls', async () => {
+it('a recording shows calls that end because their client goes away', async () => {
   runtime.answer = () => undefined;
   const raw = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));
   raw.greet();
@@ -124,7 +124,7 @@ it('a recording shows a client that goes away with its calls', async () => {
   expect(ends(await tape())).toEqual([['Version', 'CANCELLED', 'client', undefined]]);
 });
 
-it('the runtime answers pings, and handles the authority of an old client', async () => {
+it('the runtime itself answers pings, and decides about the authority of an old client', async () => {
   const raw = new RawHttp2Client(runtime.proxyEndpoint.slice('unix://'.length));
   raw.greet();
   await raw.settings;

@@ -24,7 +24,7 @@ async function replayed(tape: string): Promise<Replayed> {
   });
 }
 
-it('the replay leaves a pod of the same identity that another client makes meanwhile', async () => {
+it('the replay does not remove a pod of the same identity that another client makes in the meantime', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   b.onCall = ({ method }) => {
     if (method === 'ExecSync')

@@ -74,7 +74,7 @@ it('a replay on an equal runtime shows no difference, and leaves nothing behind'
   expect(await readdir(join(b.directory, 'scratch'))).toEqual([]);
 });
 
-it('requests have the ids, paths, hidden values and cgroups of the endpoint', async () => {
+it('requests have paths of this machine, replacements for hidden values and no cgroup that does not exist here', async () => {
   const tape = await recorded(a, async (call) => walk(call, 'web'));
   const kinds: Record<string, boolean> = {};
   b.onCall = async ({ method, request }) => {
@@ -154,7 +154,7 @@ it('events are collected while the calls are made, without those of other pods',
   expect(live.calls.find(({ method }) => method === 'GetContainerEvents')?.status).toBe('CANCELLED');
 });
 
-it('a stream that its client ended early ends as early', async () => {
+it('a stream that its client ended early ends as early in the replay', async () => {
   const tape = await recorded(a, async (call, endpoint) => {
     const stop = new AbortController();
     let opened!: () => void;
@@ -307,7 +307,7 @@ it('the replay says which calls it cannot replay', async () => {
   ]);
 });
 
-it('an image given by name stays a name', async () => {
+it('the replay names an image by the name that the tape gives', async () => {
   const image = { image: 'busybox:1', user_specified_image: 'busybox:1' };
   const tape = await recorded(a, async (call) => walk(call, 'web', { image }));
   await replayed(tape);

@@ -52,7 +52,7 @@ it.each([
     'rules[1].path "StopContainer" names no field',
   ],
   [
-    'a kind for other fields',
+    'a kind that applies only to other fields',
     rule('path: Image.size, as: time, because: x'),
     'rules[1].as time applies to times in nanoseconds, but Image.size is something else',
   ],
@@ -82,12 +82,12 @@ it.each([
     'rules[1].values[0] [] is not text, a number, true or false',
   ],
   [
-    'a space that is no space of ids',
+    'a space in a rule that is not about ids',
     rule('path: Image.size, as: ignore, because: x, space: s'),
     'rules[1].space is allowed only with `as: id`',
   ],
   [
-    'own values of an unknown side',
+    'own values without only.any',
     rule('path: Image.size, as: ignore, because: x, own: [s], only: {a: docker}'),
     'rules[1].own is allowed only with only.any',
   ],
@@ -139,7 +139,7 @@ describe('a path of a rule', () => {
     expect(readPath(path).matches(status)).toBe(isMeant);
   });
 
-  it('names a field of a request if it says so', () => {
+  it('can name a field of a request', () => {
     const asked = place(
       'CreateContainer',
       'request',

@@ -63,7 +63,7 @@ it.each([
   [`${POD}\nsteps: [{ status: web, within: 5 }]`, 'steps[0].within: 5 is not text'],
   [`${POD}\nsteps: [{ stop: web, timeout: -1 }]`, 'steps[0].timeout: -1 is not a number of seconds'],
   [`${POD}\nsteps: [{ list: pod }]`, 'steps[0].list: "pod" is not one of pods, containers'],
-])('the invalid scenario %s is refused with its key in the error', (text, why) => {
+])('the invalid scenario %s is refused, with the key in the error', (text, why) => {
   expect(() => readScenario(text)).toThrow(why);
 });
 

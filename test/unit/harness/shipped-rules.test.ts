@@ -14,7 +14,10 @@ interface Side {
   readonly status?: string;
 }
 
-/** Returns the differences of one call that the rules do not allow. They are the same whichever side is A. */
+/**
+ * Returns the paths of one call's differences: those that the shipped rules do not allow, and those that they allow.
+ * Checks that the result is the same whichever side is A.
+ */
 function judged(
   method: string,
   request: JsonObject,

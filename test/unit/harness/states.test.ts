@@ -50,7 +50,7 @@ function differences(a: readonly Call[], b: readonly Call[]): Difference[] {
 
 const LIFE = ['CONTAINER_CREATED', 'CONTAINER_RUNNING', 'CONTAINER_EXITED', 'NOT_FOUND'].map(status);
 
-describe('a life that goes back is a difference, even if the other side passed the same states in the end:', () => {
+describe('a life that goes back is a difference, whatever the other side has seen:', () => {
   it('a container that is not found and is alive again later', () => {
     const b = [status('CONTAINER_RUNNING'), status('NOT_FOUND'), ...LIFE.slice(1)];
     expect(differences(LIFE, b)).toContainEqual({
@@ -78,7 +78,7 @@ describe('a life that goes back is a difference, even if the other side passed t
 });
 
 describe('a life goes forward', () => {
-  it('if it is not found before it was created', () => {
+  it('if its container is not found before it is created', () => {
     expect(differences(LIFE, [status('NOT_FOUND'), status('NOT_FOUND'), ...LIFE])).toEqual([]);
   });
 
@@ -89,7 +89,7 @@ describe('a life goes forward', () => {
     expect(differences([status('CONTAINER_RUNNING'), end], [late, early, end])).toEqual([]);
   });
 
-  it('if another pod gets the name', () => {
+  it('if another pod gets its name', () => {
     const pod = (id: string, state: string): Call => ({
       ...{ method: 'PodSandboxStatus', request: { pod_sandbox_id: id } },
       response: { status: { id, metadata: METADATA, state } },

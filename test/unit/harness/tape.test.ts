@@ -131,7 +131,7 @@ it('equal values have equal hashes with the same key', () => {
   expect(hide('a')).not.toBe(hider(Buffer.from('other'))('a'));
 });
 
-it('short output of a command stays, long output is cut', () => {
+it('short output of a command stays, and long output is cut', () => {
   const of = (size: number): unknown =>
     JSON.parse(
       end(

@@ -45,7 +45,7 @@ function piecesOf(...said: [Side, Buffer][]): Piece[] {
   }));
 }
 
-/** Splits a piece into pieces of this size. */
+/** Splits pieces into pieces of these sizes. */
 function cut(pieces: readonly Piece[], size: () => number): Piece[] {
   return pieces.flatMap((piece) => {
     if (piece.kind !== 'bytes') return [piece];
@@ -102,7 +102,7 @@ it.each([1, 2, 9, 10, 100_000])('a call is read from pieces of %i bytes', (size)
   expect(calls.spent.report().max).toBeCloseTo(2, 1);
 });
 
-it('padding, priority and continuations are skipped', () => {
+it('a call is read despite padding, priority, continuations and unknown frames', () => {
   const head = frame(
     FrameType.HEADERS,
     Flag.PADDED | Flag.PRIORITY,
@@ -286,7 +286,7 @@ it.each([
   }
 });
 
-it('a reader may change the size of its table while calls run', async () => {
+it('both sides may change the size of their header tables between calls', async () => {
   const runtime = await BareRuntime.start();
   const pieces: Piece[] = [];
   const proxy = new WireProxy({
@@ -334,7 +334,7 @@ it('a reader may change the size of its table while calls run', async () => {
 });
 
 describe('arbitrary bytes', () => {
-  /** Whatever arrives, the result is valid entries, and one line for each connection that cannot be read. */
+  /** Checks that all entries are valid, and that each connection that cannot be read has one `lost` entry. */
   function survives(pieces: readonly Piece[]): { problems: string[]; entries: LineEntry[] } {
     const { calls, entries, problems } = read(pieces);
     const lines = new TapeLines(undefined);

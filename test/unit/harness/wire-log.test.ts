@@ -58,7 +58,7 @@ it('pieces are passed on as soon as they exceed about a mebibyte', () => {
   expect(written).toHaveLength(18);
 });
 
-it('a piece that does not fit ends its own connection in the tape, and no other', () => {
+it('a piece that does not fit ends the recording of its own connection, and of no other', () => {
   const [torn, going, unknown] = [log.follow(), log.follow(), log.follow()];
   torn.passing('client', Buffer.from('a'));
   room = 0;

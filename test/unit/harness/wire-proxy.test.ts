@@ -14,7 +14,7 @@ import { Random } from '../support/random';
 let directory: string;
 let server: Server;
 let proxy: WireProxy;
-/** The connections at the runtime, in order. */
+/** The callbacks for the next connections at the runtime, in order. */
 let joined: ((socket: Socket) => void)[];
 let sockets: Socket[];
 let ends: EndedBy[];
@@ -65,7 +65,7 @@ async function pair(through = 'proxy.sock'): Promise<{ client: Socket; runtime: 
   return { client, runtime: await arrived };
 }
 
-/** Returns all bytes until the end of this direction. */
+/** Returns the number and the hash of the bytes until the end of this direction. */
 function sink(socket: Socket): Promise<{ bytes: number; hash: string }> {
   const hash = createHash('sha256');
   let bytes = 0;
@@ -77,8 +77,8 @@ function sink(socket: Socket): Promise<{ bytes: number; hash: string }> {
 }
 
 /**
- * Writes random bytes in random pieces, and ends its direction. Sometimes it waits until the peer has them,
- * sometimes for one turn.
+ * Writes random bytes in random pieces, and ends its direction. Waits for a full buffer to drain, and sometimes for
+ * one turn of the event loop.
  */
 async function send(socket: Socket, random: Random): Promise<{ bytes: number; hash: string }> {
   const hash = createHash('sha256');

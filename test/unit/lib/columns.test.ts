@@ -1,13 +1,13 @@
 import { columns } from '../../../src/lib/columns';
 
-it('table aligns all columns but the last', () => {
+it('columns aligns every column except the last', () => {
   expect(columns([])).toBe('');
   expect(columns([['a', 'long cell', 'x'], ['bcd', 'e', 'yy'], ['only']])).toBe(
     'a     long cell  x\nbcd   e          yy\nonly\n',
   );
 });
 
-it('table lays out as many rows as a long tape has', () => {
+it('columns lays out as many rows as a long tape has', () => {
   const rows = Array.from({ length: 200_000 }, (_, at) => [String(at), 'x']);
   const lines = columns(rows).split('\n');
   expect(lines).toHaveLength(200_001);

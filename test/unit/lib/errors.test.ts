@@ -26,7 +26,7 @@ describe('errors', () => {
     { desc: 'another code', error: errors.internal(''), is: false },
     { desc: 'a foreign error with a code', error: { code: 'NOT_FOUND' }, is: false },
     { desc: 'undefined', error: undefined, is: false },
-  ])('have the code in question according to hasCode ($is): $desc', ({ error, is }) =>
+  ])('have the code NOT_FOUND according to hasCode ($is): $desc', ({ error, is }) =>
     expect(errors.hasCode(error, 'NOT_FOUND')).toBe(is),
   );
 

@@ -2,7 +2,7 @@ import { createLineLogger } from '../../../src/lib/line-logger';
 import { LogOutput } from '../../../src/lib/log-output';
 import { LOG_LEVELS, silentLogger, type Logger, type LogLevel } from '../../../src/lib/logger';
 
-/** Returns the lines that a logger of that level writes. */
+/** Returns the lines that a logger with this level writes. */
 function linesOf(level: LogLevel, log: (logger: Logger) => void): object[] {
   const written: string[] = [];
   const output = new LogOutput((text, done) => {

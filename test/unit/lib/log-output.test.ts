@@ -74,7 +74,7 @@ const FLOODER = `
 async function untilDropping(child: ChildProcess): Promise<void> {
   for await (const chunk of child.stdout! as AsyncIterable<Buffer>)
     if (/^[1-9]/m.test(chunk.toString())) return;
-  throw new Error('it ended');
+  throw new Error('the process has ended');
 }
 
 describe('standard error', () => {

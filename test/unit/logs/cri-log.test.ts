@@ -97,7 +97,7 @@ describe('CriLog', () => {
     expect(log.tail().toString()).toBe(`${'x'.repeat(65_532)}end\n`);
   });
 
-  it('gets a torn write removed at once', () => {
+  it('removes a torn write at once', () => {
     let isFull = false;
     const log = logOf({
       write: (fd, from, at, length) =>
@@ -113,7 +113,7 @@ describe('CriLog', () => {
     expect(log.position()?.offset).toBe(10);
   });
 
-  it('gets a torn write removed before the next line, if that failed at once', () => {
+  it('removes a torn write before the next line, if the first attempt failed', () => {
     let isBroken = false;
     const log = logOf({
       write: (fd, from, at, length) =>

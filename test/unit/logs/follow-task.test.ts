@@ -47,7 +47,7 @@ class FakeFollower {
   }
 }
 
-/** Gives a task its turns at once, unless a test takes them. */
+/** Gives a task its turns at once, unless it is held: then the test calls `turn`. */
 class Queue {
   isHeld = false;
 
@@ -107,13 +107,13 @@ describe('FollowTask', () => {
   });
 
   const steps = (): number => follower.calls.filter((call) => call === 'step').length;
-  /** Returns the steps within a time, in milliseconds. */
+  /** Returns how many steps happen within `ms`. */
   function stepsIn(ms: number): number {
     const before = steps();
     jest.advanceTimersByTime(ms);
     return steps() - before;
   }
-  /** Returns the steps that a change causes at once. */
+  /** Returns how many steps a change causes at once. */
   function stepsOf(change: () => void): number {
     const before = steps();
     change();
@@ -185,7 +185,7 @@ describe('FollowTask', () => {
     expect(follower.calls.at(-1)).toBe('release');
   });
 
-  it('retries after an error at growing intervals, which start again after a success', () => {
+  it('retries after an error at growing intervals, and starts with the shortest after a success', () => {
     const waits = (count: number): number[] =>
       Array.from({ length: count }, () => {
         for (let ms = 1; ; ms++) if (stepsIn(1) > 0) return ms;
@@ -250,7 +250,7 @@ describe('FollowTask', () => {
       expect(await ended(drain)).toEqual([true]);
     });
 
-    it('ends with an error, with the task, and at once after that', async () => {
+    it('ends when a step fails or the task stops, and at once after the stop', async () => {
       follower.failure = new Error('EIO');
       const failed = task.drain();
       task.turn();
@@ -265,7 +265,7 @@ describe('FollowTask', () => {
     });
   });
 
-  it('saves its position before it closes its files for another task, whatever fails', () => {
+  it('saves its position before it closes its files for another task, and throws no error', () => {
     task.letGo();
     expect(follower.calls).toEqual(['commit', 'release']);
     follower.commit = () => {

@@ -7,7 +7,7 @@ import { LogRoom } from './support/log-room';
 const numbered = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, i) => `line ${from + i}`);
 
-describe('a link to the spool in place of a log, as cri-dockerd leaves it', () => {
+describe("cri-dockerd's link to the spool in place of a log", () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
   let logs: LogCopier;
@@ -67,7 +67,7 @@ describe('a link to the spool in place of a log, as cri-dockerd leaves it', () =
     expect(names()).toHaveLength(1);
   });
 
-  it('stays for a container that had already ended, and goes with it', async () => {
+  it('stays for a container that had already ended, and is removed with it', async () => {
     await logs.follow({ ...room.source, hasEnded: true });
     await logs.drain('c1');
     expect(isLink()).toBe(true);
@@ -76,7 +76,7 @@ describe('a link to the spool in place of a log, as cri-dockerd leaves it', () =
   });
 
   it('is replaced by at most the last 50 MiB, with a line that says so, and with whole records', async () => {
-    // Sparse records of 1 MiB would not fit the buffers, because Docker's own limit is 16 KiB.
+    // Records of 1 MiB would not fit into the buffers, because Docker's own limit is 16 KiB.
     const text = 'x'.repeat(16_000);
     const records = Math.ceil((55 * 1024 * 1024) / (text.length + 80));
     for (let i = 0; i < records; i++) docker.write(text);
@@ -116,7 +116,7 @@ describe('a link to the spool in place of a log, as cri-dockerd leaves it', () =
     expect(room.texts()).toEqual([expect.stringMatching(/^dockbridge: earlier output/), ...numbered(0, 3)]);
   });
 
-  it('is put back by kubelet when the reopen fails, or by dockbridge when kubelet is gone too', async () => {
+  it('is put back by dockbridge after a restart if kubelet renamed it and the reopen never came', async () => {
     await logs.follow(room.source);
     fs.renameSync(room.logPath, rotated());
     const second = room.logs();
@@ -152,7 +152,7 @@ describe('a link to the spool in place of a log, as cri-dockerd leaves it', () =
   });
 });
 
-describe('our log after a hand-over, which is a link', () => {
+describe('our log that a hand-over has made a link', () => {
   let room: LogRoom;
   let docker: FakeDockerLog;
   const handedOver = (): string => `${room.logPath}.20261128-100000`;
@@ -198,7 +198,7 @@ describe('our log after a hand-over, which is a link', () => {
     expect(room.texts()).toEqual(['after']);
   });
 
-  it('says that output is missing if the spool has gone on too far', async () => {
+  it('says that output is missing if the spool has rotated it away', async () => {
     for (let i = 0; i < 40; i++) docker.write(`line ${i}`);
     const logs = await back();
     await logs.drain('c1');

@@ -6,7 +6,7 @@ import { rejectionOf } from '../support/errors';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { withLogRoom, type LogRoom } from './support/log-room';
 
-/** Names a file as kubelet names a rotated one. */
+/** Matches the name of a log that kubelet has rotated. */
 const ROTATED = /^log\.\d{8}-\d{6}$/;
 
 describe('the hand-over of a log', () => {
@@ -88,7 +88,7 @@ describe('the hand-over of a log', () => {
     let armed = false;
     const disk = {
       ...nodeLogDisk,
-      // The last drain saves this position. Nothing is copied between it and the link.
+      // The last drain saves its position here. Nothing is copied between this save and the link.
       replace: (path: string, text: string): void => {
         nodeLogDisk.replace(path, text);
         if (!armed) return;

@@ -36,7 +36,7 @@ describe('a thread that hangs in any file call is reported with the container', 
   };
   const unmarked = (): string[] => [...seen].filter(([, of]) => of.has(undefined)).map(([name]) => name);
 
-  it('at its start, with the files that a kill during a save has left', () => {
+  it('at its start, when it removes files that a kill during a save has left', () => {
     fs.mkdirSync(room.stateDir, { recursive: true });
     fs.writeFileSync(join(room.stateDir, 'c7.json.tmp'), '');
     open().resume();

@@ -35,7 +35,7 @@ class FrozenDisk {
 
   async remove(): Promise<void> {
     await this.thaw();
-    // This runs asynchronously, because threads with an open file there end only now.
+    // The command runs asynchronously, because threads that have a file open there end only now, after the thaw.
     await run('umount', ['-l', this.mountPoint]);
   }
 }

@@ -47,19 +47,19 @@ describe('RecordTranslator', () => {
     ['a text that looks like a record', record('{\\"log\\":\\"x\\"}\\n'), out('{"log":"x"}')],
     ['a line break inside', record('a\\nb\\n'), out('a') + out('b')],
     ['a line break inside a part', record('a\\nb'), out('a') + out('b', 'P')],
-    ['no text', `{"stream":"stdout","time":"${TIME}"}\n`, out('', 'P')],
+    ['a record without text', `{"stream":"stdout","time":"${TIME}"}\n`, out('', 'P')],
     [
       'attributes',
       `{"log":"a\\n","stream":"stderr","attrs":{"tag":"x","n":"\\"time\\":"},"time":"${TIME}"}\n`,
       out('a', 'F', 'stderr'),
     ],
     [
-      'attributes behind the time',
+      'attributes after the time',
       `{"log":"a\\n","stream":"stdout","time":"${TIME}","attrs":{"a":"b"}}\n`,
       out('a'),
     ],
-    ['another order', `{"time":"${TIME}","stream":"stdout","log":"a\\n"}\n`, out('a')],
-    ['blanks', `{ "log": "a\\n", "stream": "stdout", "time": "${TIME}" }\n`, out('a')],
+    ['fields in another order', `{"time":"${TIME}","stream":"stdout","log":"a\\n"}\n`, out('a')],
+    ['blanks between fields', `{ "log": "a\\n", "stream": "stdout", "time": "${TIME}" }\n`, out('a')],
     ['a torn record before a whole one', `{"log":"half ${record('whole\\n')}`, out('whole')],
     ['zeros of a power cut before a record', `\0\0\0\0${record('whole\\n')}`, out('whole')],
   ];

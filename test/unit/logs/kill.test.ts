@@ -16,17 +16,18 @@ const buffers = new TranslationBuffers(4096);
 
 /**
  * Kubelet's reactions when ReopenContainerLog fails: it renames the file back, or it dies as well and
- * leaves the files as they are. In the third story the answers get lost, and kubelet renames back after the
- * new file has already been written to.
+ * leaves the files as they are. In the third case only the answer is lost, and kubelet renames the file back
+ * after dockbridge has written to the new file.
  */
-type Kubelet = 'renames back' | 'gone too' | 'renames back late';
+type Kubelet = 'renames back' | 'is gone too' | 'renames back late';
 
 /** cri-dockerd leaves a link to the spool in place of the log. It stays until kubelet rotates. */
 type Beginning = 'no log' | 'a link';
 
 /**
- * Runs a container that writes, a spool that rotates, a kubelet that rotates, and a daemon that is killed
- * once, at the fatal-th change on disk, and then started again.
+ * Runs a container that writes, a spool that rotates, a kubelet that rotates, and a daemon that is killed and
+ * started again. Each number in `fatals` is the change on disk, counted from a start of the daemon, at which it
+ * is killed.
  */
 class Story {
   readonly room = new LogRoom();
@@ -95,7 +96,7 @@ class Story {
     fs.renameSync(this.room.logPath, rotated);
     try {
       this.copy ??= this.start();
-      // In the second story dockbridge has put the link back.
+      // If kubelet was gone too, dockbridge has put the link back.
       if (this.copy.isLinked && this.copy.hasLinkAtPath) fs.renameSync(this.room.logPath, rotated);
       if (this.copy.isLinked) {
         this.copy.takeOver();
@@ -114,7 +115,7 @@ class Story {
     } catch (error) {
       if (!(error instanceof Killed)) throw error;
       this.die();
-      if (this.kubelet !== 'gone too') fs.renameSync(rotated, this.room.logPath);
+      if (this.kubelet !== 'is gone too') fs.renameSync(rotated, this.room.logPath);
     }
   }
 
@@ -171,9 +172,9 @@ describe('SpoolCopy', () => {
     expect(changes).toBeGreaterThan(40);
   });
 
-  for (const kubelet of ['renames back', 'gone too', 'renames back late'] as const) {
+  for (const kubelet of ['renames back', 'is gone too', 'renames back late'] as const) {
     for (const moment of ['before', 'halfway', 'after'] as const) {
-      it(`writes every line once when it is killed ${moment} any change and kubelet ${kubelet}`, async () => {
+      it(`writes every line once after a kill at any change (moment: ${moment}), if kubelet ${kubelet}`, async () => {
         for (let fatal = 1; ; fatal++) {
           const { deaths } = await tell([fatal], moment, kubelet);
           if (deaths === 0) break;
@@ -183,7 +184,7 @@ describe('SpoolCopy', () => {
   }
 
   it('writes every line once if there is at first a link to the spool in place of the log', async () => {
-    for (const kubelet of ['renames back', 'gone too', 'renames back late'] as const) {
+    for (const kubelet of ['renames back', 'is gone too', 'renames back late'] as const) {
       for (const moment of ['before', 'halfway', 'after'] as const) {
         for (let fatal = 1; fatal <= 24; fatal++) await tell([fatal], moment, kubelet, 'a link');
       }
@@ -196,7 +197,7 @@ describe('SpoolCopy', () => {
       for (let seed = 1; seed <= 60; seed++) {
         const fatals = Array.from({ length: 12 }, (_, i) => 1 + ((seed * 7919 + i * 104729) % 23));
         const moment = (['before', 'halfway', 'after'] as const)[seed % 3]!;
-        for (const kubelet of ['renames back', 'gone too', 'renames back late'] as const) {
+        for (const kubelet of ['renames back', 'is gone too', 'renames back late'] as const) {
           await tell(fatals, moment, kubelet, beginning);
         }
       }

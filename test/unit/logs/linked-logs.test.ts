@@ -177,7 +177,7 @@ describe('LinkedLogs on a disk that hangs', () => {
         reason: 'LogsHang',
         message: expect.stringMatching(/does not answer \(container c1, c2\); no log is linked/) as string,
       });
-      // These calls fail at once, because no timer is advanced.
+      // No timer is advanced here, so these calls must fail at once.
       for (const id of ['c1', 'c3'])
         await expect(follow(id)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
       await logs.forget('c1');

@@ -4,7 +4,7 @@ import { nodeLogDisk } from '../../../src/logs/log-disk';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { withLogRoom, type LogRoom } from './support/log-room';
 
-describe('the files of many logs that flow', () => {
+describe('the files of many active logs', () => {
   let room: LogRoom;
   withLogRoom((made) => (room = made));
 
@@ -84,7 +84,7 @@ describe('the files of one log', () => {
   it.each([
     ['before the spool is opened', inTheWay, {}],
     ['after the spool was opened', () => undefined, { disk: { ...nodeLogDisk, openAppend } }],
-  ])('are closed while it cannot continue, %s', async (_when, prepare, options) => {
+  ])('are closed when the log fails %s', async (_when, prepare, options) => {
     prepare();
     const logs = room.logs(options);
     docker.write('one');

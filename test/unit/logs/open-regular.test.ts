@@ -16,7 +16,7 @@ describe('openRegular', () => {
   });
   afterEach(() => fs.rmSync(directory, { recursive: true }));
 
-  /** Returns the result of an attempt, and closes the file that it opened. */
+  /** Opens the file, appends `end` and closes it. Returns its contents, `undefined` or the error code. */
   function outcomeOf(open: (path: string) => number | undefined, at = path): string {
     const before = openFiles();
     try {
@@ -43,13 +43,13 @@ describe('openRegular', () => {
     expect(outcomeOf(openForAppend)).toBe('begin endend');
   });
 
-  it('creates a file only for appending, and only its owner can read it', () => {
+  it('creates a file only for appending, with at most the mode 0640', () => {
     expect(outcomeOf(openRegular)).toBe('undefined');
     expect(outcomeOf(openForAppend)).toBe('end');
     expect(fs.statSync(path).mode & 0o777 & ~0o640).toBe(0);
   });
 
-  it.each(IRREGULAR)('does not open %s, and replaces it by a file for appending', (_, make) => {
+  it.each(IRREGULAR)('does not open %s, and replaces it with a file for appending', (_, make) => {
     fs.writeFileSync(join(directory, 'other'), 'untouched');
     make();
     expect(outcomeOf(openRegular)).toBe('undefined');
@@ -65,7 +65,7 @@ describe('openRegular', () => {
     expect(fs.statSync(path).isDirectory()).toBe(true);
   });
 
-  it('says why a file cannot be created', () => {
+  it('reports why a file cannot be created', () => {
     const below = join(directory, 'gone', 'log');
     expect(outcomeOf(openRegular, below)).toBe('undefined');
     expect(outcomeOf(openForAppend, below)).toBe('ENOENT');

@@ -166,7 +166,7 @@ describe('the resume before any call', () => {
       return logs;
     };
 
-    it('stay in place, because a shipper takes a file that shrinks for a new one', async () => {
+    it('stay in place, because a shipper treats a file that shrinks as a new one', async () => {
       docker.write('three');
       await watched().drain('c1');
       expect(room.texts()).toEqual(['one', 'two', 'three']);
@@ -272,7 +272,7 @@ describe("kubelet's rename-back after a completed reopen", () => {
     expect([...room.texts(`${room.logPath}.old`), ...room.texts()]).toEqual(['one', 'two', 'three']);
   });
 
-  it('causes a gap if the spool has gone on', async () => {
+  it('causes a gap if the spool has wrapped in the meantime', async () => {
     await logs.close();
     for (let i = 0; i < 60; i++) docker.write(`line ${i}`);
     putBack();
@@ -284,7 +284,7 @@ describe("kubelet's rename-back after a completed reopen", () => {
     expect(rest.at(-1)).toBe('line 59');
   });
 
-  it('causes a gap followed by all contents of the spool, if the spool went on while dockbridge ran', async () => {
+  it('causes a gap followed by all contents of the spool, if the spool wrapped while dockbridge ran', async () => {
     for (let i = 0; i < 60; i++) docker.write(`line ${i}`);
     await logs.drain('c1');
     const written = [...room.texts(), 'last'];

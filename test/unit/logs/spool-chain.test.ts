@@ -124,7 +124,7 @@ describe('SpoolChain', () => {
   });
 
   it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
-    'misses nothing if the rotation comes before its call no. %d',
+    'misses nothing if a rotation comes before disk call no. %d',
     (when) => {
       let calls = 0;
       const chain = opened({

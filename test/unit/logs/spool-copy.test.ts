@@ -9,7 +9,7 @@ import { SpoolCopy } from '../../../src/logs/spool-copy';
 import type { FakeDockerLog } from './support/fake-docker-log';
 import { LogRoom, withLogRoom } from './support/log-room';
 
-/** The maximum that one step reads. */
+/** The most bytes that one step reads. */
 const CHUNK = 4096;
 
 describe('SpoolCopy', () => {
@@ -90,7 +90,7 @@ describe("the copy of a container's spool", () => {
       docker.write(`line ${i}`);
       await room.until(() => room.content().includes(`line ${i}`));
     }
-    // Whether the copy polls, uses inotify or waits for either, it must see this line.
+    // The copy must see this line, whether it polls or already uses inotify.
     await logs.drain('c1');
     docker.write('after the silence');
     await room.until(() => room.content().includes('after the silence'));
@@ -156,7 +156,7 @@ describe("the copy of a container's spool", () => {
 
   it.each([
     [-60_000, true],
-    // Engine 28 read the clock and then created the file.
+    // Engine 28 reads the clock before it creates the file.
     [-1_000, false],
     [60_000, false],
   ])(

@@ -132,7 +132,7 @@ describe("the worker's side of the log worker", () => {
       { desc: 'continues at once if it should', options: { resume: true }, left: 1 },
       { desc: 'waits for a call otherwise', options: {}, left: 0 },
       {
-        desc: 'leaves the log in which the earlier worker still hangs alone',
+        desc: 'does not touch the log in which the earlier worker still hangs',
         options: { resume: true, setAside: ['c1'] },
         left: 0,
       },

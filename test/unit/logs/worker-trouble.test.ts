@@ -73,7 +73,7 @@ describe('a log worker in trouble', () => {
     await jest.advanceTimersByTimeAsync(HANG_TIMES.lookMs * (HANG_TIMES.looks + 1));
   }
 
-  it('delays nobody when the maximum of threads hang, and follows the logs later', async () => {
+  it('delays nobody when the maximum number of threads hang, and follows the logs later', async () => {
     for (const id of ['c1', 'c2', 'c3']) await hang(id);
     const asked = logs.follow(source('c5')).catch((error: unknown) => error);
     await hang('c4');
@@ -106,7 +106,7 @@ describe('a log worker in trouble', () => {
     ]);
   });
 
-  it('reports that no worker lives, delays nobody, and continues with the first worker that does', async () => {
+  it('reports that no worker stays alive, delays nobody, and continues with the first worker that does', async () => {
     const end = async (): Promise<void> => {
       newest().emit('error', new Error('Worker terminated due to reaching memory limit'));
       newest().emit('exit', 1);

@@ -124,7 +124,7 @@ describe('DaemonMetrics', () => {
     expect(now.get('dockbridge_logs_without_thread')).toBe(threadless);
   });
 
-  it('reports no followed logs when the logs do not answer', async () => {
+  it('reports 0 followed logs when the logs do not answer', async () => {
     const logs = { stats: () => Promise.reject(unavailable('the logs are closed')) };
     const now = await series(new DaemonMetrics('1'), sources({ logs }));
     expect(now.get('dockbridge_logs_followed')).toBe(0);

@@ -8,7 +8,7 @@ const disk = (path: string, device: number, isMountPoint = false): DiskFacts => 
 const usual = disk('/var/lib/containerd', 1);
 
 describe('dataParent', () => {
-  it("leaves the target its default when Docker's is the default", () => {
+  it("is empty when the data-root is Docker's default, so that the target keeps its own default", () => {
     expect(dataParent('', [])).toBe('');
     expect(dataParent('/var/lib/docker/', [disk('/var/lib/docker', 2, true), usual])).toBe('');
   });

@@ -101,11 +101,13 @@ function troublesOf(expr: string, legend = ''): string[] {
   return [
     ...(selectors.length === 0 ? ['no series at all'] : []),
     ...unknown,
-    ...by.filter((label) => !labels.includes(label)).map((label) => `grouped by ${label}, which none has`),
+    ...by
+      .filter((label) => !labels.includes(label))
+      .map((label) => `grouped by ${label}, which no series has`),
     // A grouped result has no other labels.
     ...shown
       .filter((label) => !(by.length > 0 ? by : labels).includes(label))
-      .map((label) => `shows ${label}, which it has not`),
+      .map((label) => `shows ${label}, which it lacks`),
   ];
 }
 
@@ -115,9 +117,9 @@ it('the check finds unknown names and labels', () => {
   expect(troublesOf('rate(dockbridge_cri_calls_total{verb="x"}[5m])')).toEqual([
     'no verb in dockbridge_cri_calls_total',
   ]);
-  expect(troublesOf('sum by (verb) (dockbridge_images)')).toEqual(['grouped by verb, which none has']);
+  expect(troublesOf('sum by (verb) (dockbridge_images)')).toEqual(['grouped by verb, which no series has']);
   expect(troublesOf('sum by (method) (rate(dockbridge_cri_calls_total[5m]))', '{{code}}')).toEqual([
-    'shows code, which it has not',
+    'shows code, which it lacks',
   ]);
   expect(troublesOf('rate(dockbridge_cri_call_duration_seconds[5m])')).toHaveLength(1);
 });
@@ -181,8 +183,7 @@ describe('the dashboard', () => {
   });
 });
 
-/** Returns GitHub's anchors of headings of one word. */
-/** Makes an anchor of a heading as GitHub does. */
+/** Returns the anchors that GitHub gives the headings of a page. */
 const anchorsOf = (page: string): string[] =>
   [...read(page).matchAll(/^#{2,3} (.+)$/gm)].map(([, name = '']) =>
     name
@@ -212,16 +213,16 @@ describe('docs/troubleshooting.md', () => {
     for (const { annotations } of rules)
       expect(annotations.runbook_url).toMatch(/^docs\/troubleshooting\.md#[\w-]+$/);
   });
-
-  it.each(['docs/monitoring.md', 'docs/troubleshooting.md', 'docs/metrics.md'])(
-    'has the anchor to which %s links',
-    (page) => {
-      const links = [...read(page).matchAll(/\]\((?:([\w-]+\.md)?#([\w-]+))\)/g)];
-      for (const [, file, anchor = ''] of links)
-        expect(anchorsOf(file === undefined ? page : `docs/${file}`)).toContain(anchor);
-    },
-  );
 });
+
+it.each(['docs/monitoring.md', 'docs/troubleshooting.md', 'docs/metrics.md'])(
+  'the links of %s lead to existing anchors',
+  (page) => {
+    const links = [...read(page).matchAll(/\]\((?:([\w-]+\.md)?#([\w-]+))\)/g)];
+    for (const [, file, anchor = ''] of links)
+      expect(anchorsOf(file === undefined ? page : `docs/${file}`)).toContain(anchor);
+  },
+);
 
 describe('docs/monitoring.md', () => {
   it('lists exactly the alerts, with their severity', () => {

@@ -81,7 +81,7 @@ describe('capability arguments', () => {
     ['kubernetes.io/ingress-bandwidth', true],
     ['kubernetes.io/egress-bandwidth', true],
     ['kubernetes.io/bandwidth', false],
-  ])('take the annotation %s as a limit of bandwidth: %s', (annotation, limits) => {
+  ])('treat the annotation %s as a limit of bandwidth: %s', (annotation, limits) => {
     expect(limitsBandwidth({ [annotation]: 'whatever' })).toBe(limits);
   });
 

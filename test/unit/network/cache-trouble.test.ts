@@ -53,8 +53,8 @@ describe('a CNI cache that cannot be written', () => {
     expect(await readdir(results())).toEqual(['net-c1-eth0']);
   });
 
-  it('does not prevent a start if it has a half-written file that cannot be removed', async () => {
-    // A directory cannot be removed as a file, as nothing can on a read-only disk.
+  it('does not keep dockbridge from starting if it has a half-written file that cannot be removed', async () => {
+    // Removing this directory as a file fails, as removing any file fails on a read-only disk.
     await mkdir(join(results(), '.net-c2-eth0.dockbridge'));
     await reopen();
     await attach();
@@ -64,7 +64,7 @@ describe('a CNI cache that cannot be written', () => {
   });
 });
 
-it('a host port of a pod from a former --run-dir is free even if its network cannot be undone', async () => {
+it('a host port of a pod from a former --run-dir is free even if the network of the pod cannot be undone', async () => {
   const ports = [{ hostPort: 80, containerPort: 8080, protocol: 'tcp' as const, hostIp: '' }];
   const left = {
     ...{

@@ -23,7 +23,7 @@ jest.mock('../../../src/network/cni/run-plugin', () => ({
   runPlugin: jest.fn(),
 }));
 
-/** Stands for the kernel's data about namespaces and for plugins, without processes. */
+/** These mocks replace the kernel's data about namespaces, and the processes of plugins. */
 const kernel = jest.mocked(addressesOfProcess);
 const guess = jest.mocked(guessedResult);
 const loopback = jest.mocked(isLoopbackUp);
@@ -132,7 +132,7 @@ describe('the directory of handles', () => {
     await other.close();
   });
 
-  it('does not prevent a start if it cannot be prepared', async () => {
+  it('does not keep dockbridge from starting if it cannot be prepared', async () => {
     jest.spyOn(node.namespaces, 'prepare').mockRejectedValue(new Error('EROFS'));
     await reopen();
     expect(told).toEqual([
@@ -255,7 +255,7 @@ describe('an attachment', () => {
     expect(await cached()).toEqual([]);
   });
 
-  it('that cannot be undone is reported, and undone later', async () => {
+  it('that cannot be undone at once is reported, and undone later', async () => {
     let failures = 1;
     answers['ADD two'] = () => Promise.reject(new Error('no'));
     answers['DEL two'] = () => (failures-- > 0 ? Promise.reject(new Error('busy')) : Promise.resolve(''));
@@ -432,7 +432,7 @@ describe('a pod that vanished', () => {
     await until(() => told.length === 1);
     expect(told[0]?.[2]).toEqual({
       ...{ sandbox: 'c1', inMs: 1_000 },
-      error: 'processes are still running in it, although the Engine does not know the pod',
+      error: 'processes are still running in the network namespace of a pod that the Engine does not know',
     });
     expect(await network.livingSandboxes()).toEqual(new Set(['c1']));
     expect(story).toHaveLength(2);
@@ -522,7 +522,7 @@ describe('garbage', () => {
     ]);
   });
 
-  it('that cannot be collected is logged, and does not prevent a start', async () => {
+  it('that cannot be collected is logged, and does not prevent an attachment', async () => {
     await reopen();
     answers['GC one'] = () => Promise.reject(new Error('busy'));
     await collect([]);

@@ -114,7 +114,7 @@ describe('a pod on a CNI network', () => {
     ]);
   });
 
-  it('is left alone when it is on another network', async () => {
+  it('is left alone if CNI has no record of it', async () => {
     await network.detach('bridged', process.pid);
     expect(await node.story()).toEqual([]);
   });
@@ -176,7 +176,7 @@ describe('a pod on a CNI network', () => {
     expect(await network.stateOf(sandbox('c1'))).toEqual({ ready: false, ips: [] });
   });
 
-  it('is not ready after a kill during its ADD, which is undone nevertheless', async () => {
+  it('is not ready after the daemon was killed during its ADD, which is undone nevertheless', async () => {
     await network.attach(sandbox('c1'), pod());
     const file = join(node.cacheDir, 'results/net-c1-eth0');
     const { result: _result, ...begun } = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
@@ -260,7 +260,7 @@ describe('a pod on a CNI network', () => {
     expect(await cached()).toEqual(['net-stranger-eth0']);
   });
 
-  it('whose sandbox vanished is freed as soon as the plugins can', async () => {
+  it('whose sandbox vanished is freed as soon as its plugins succeed', async () => {
     await network.attach(sandbox('c1'), pod());
     await node.plugin(
       'two',
@@ -620,14 +620,17 @@ describe('entries of other programs in the cache', () => {
   it.each([
     ['of the present version', '/run/netns/cni-dockbridge-0123abcd-x1'],
     ['of an earlier version', '/former/netns/x1'],
-  ])('of a former --run-dir, %s, whose namespace is gone are undone with their rules', async (_, netns) => {
-    await fileOfOther('x1', netns);
-    await reopen();
-    await published();
-    const story = (await node.calls()).map(({ command, containerId }) => `${command} ${containerId}`);
-    expect(story.filter((call) => !/VERSION|STATUS/.test(call))).toEqual(['DEL x1', 'ADD c1']);
-    expect(await cached()).toEqual(['net-c1-eth0']);
-  });
+  ])(
+    'do not include those of a former --run-dir (%s), which are undone with their rules once their namespace is gone',
+    async (_, netns) => {
+      await fileOfOther('x1', netns);
+      await reopen();
+      await published();
+      const story = (await node.calls()).map(({ command, containerId }) => `${command} ${containerId}`);
+      expect(story.filter((call) => !/VERSION|STATUS/.test(call))).toEqual(['DEL x1', 'ADD c1']);
+      expect(await cached()).toEqual(['net-c1-eth0']);
+    },
+  );
 });
 
 describe('garbage', () => {

@@ -40,7 +40,7 @@ describe('DirectoryWatch', () => {
       jest.advanceTimersByTime(4_999);
       expect([jest.getTimerCount(), changes]).toEqual([1, 0]);
       jest.advanceTimersByTime(1);
-      await until(() => changes === 1, 'the look');
+      await until(() => changes === 1, 'the poll');
       expect(jest.getTimerCount()).toBe(1);
       watch.close();
       expect(jest.getTimerCount()).toBe(0);
@@ -70,10 +70,10 @@ describe('DirectoryWatch', () => {
     await mkdir(join(root, 'new'));
     await rename(join(root, 'net.d'), join(root, 'old'));
     await rename(join(root, 'new'), join(root, 'net.d'));
-    await until(() => changes > before, 'the exchange');
+    await until(() => changes > before, 'the replacement');
     before = changes;
     await writeFile(join(root, 'net.d/10.conf'), '{}');
-    await until(() => changes > before, 'the file in the new one');
+    await until(() => changes > before, 'the file in the new directory');
   });
 
   describe('with watches that the test controls', () => {
@@ -110,7 +110,7 @@ describe('DirectoryWatch', () => {
       expect(watches.map(({ path, options }) => [path, options])).toEqual([[root, { persistent: false }]]);
       expect(jest.getTimerCount()).toBe(0);
       const timers = jest.spyOn(globalThis, 'setTimeout');
-      // A burst is one change, and keeps no process alive.
+      // A burst of events is one change, and its timer keeps no process alive.
       for (let time = 0; time < 3; time++) watches[0]?.poke();
       expect(timers.mock.results.map(({ value }) => (value as NodeJS.Timeout).hasRef())).toEqual([false]);
       timers.mockRestore();
@@ -154,7 +154,7 @@ describe('DirectoryWatch', () => {
     it.each([
       ['ENOENT', 50],
       ['ENOSPC', 5_000],
-    ])('checks again after a failure with %s in %d ms', async (code, ms) => {
+    ])('after a failure with %s, checks again after %d ms', async (code, ms) => {
       failing(code);
       await watch.start();
       await isToldAfter(ms);

@@ -85,7 +85,7 @@ ${script}
 
   /** The capabilities that the network could not give to pods. */
   readonly unserved: string[] = [];
-  /** The reasons in the warnings of its log. */
+  /** The reasons in the warnings of the network's log. */
   readonly warnings: unknown[] = [];
 
   async open(timeoutMs = 10_000): Promise<CniNetwork> {

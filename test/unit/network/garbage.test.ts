@@ -157,7 +157,7 @@ describe('GC by plugins', () => {
     }
   });
 
-  it('frees nothing that other programs have recorded elsewhere', async () => {
+  it('finds the attachments of this network in the cache of other programs, unless that cache is our own', async () => {
     const root = await mkdtemp(join(tmpdir(), 'dockbridge-others-'));
     try {
       await mkdir(join(root, 'others/results'), { recursive: true });

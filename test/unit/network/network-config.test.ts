@@ -147,7 +147,7 @@ describe('a network configuration', () => {
     ]);
   });
 
-  it('with a single plugin must have exactly one', () => {
+  it('in a file for a single plugin is refused with a list of plugins or without a type', () => {
     const refused = (config: object): string => thrownBy(() => parseSinglePlugin(JSON.stringify(config)));
     expect(refused(listOf(['a']))).toBe(
       'FAILED_PRECONDITION has "plugins", so its name must end in .conflist',

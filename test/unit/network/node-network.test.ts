@@ -125,10 +125,7 @@ describe('the network of a node', () => {
       [
         'warn',
         'Ignoring an invalid CNI configuration',
-        {
-          reason: `${join(node.confDir, '00-broken.conflist')}: is not a JSON object`,
-          path: join(node.confDir, '10-net.conflist'),
-        },
+        { reason: `${join(node.confDir, '00-broken.conflist')}: is not a JSON object` },
       ],
       ['info', 'CNI network is ready', { network: 'net' }],
     ]);
@@ -208,7 +205,7 @@ describe('the network of a node', () => {
     expect(told).toEqual(['net', 'other'].map((name) => ['info', 'CNI network is ready', { network: name }]));
   });
 
-  it('is read again once for all callers that ask during a read', async () => {
+  it('is read again only once for all callers that ask during a read', async () => {
     await node.configure(listOf(['one']));
     const first = gate();
     chain.validate.mockReturnValueOnce(first.promise);
@@ -261,7 +258,7 @@ describe('the network of a node', () => {
       jest.spyOn(performance, 'now').mockImplementation(() => now);
     });
 
-    it('asks them again only when somebody asks after five seconds', async () => {
+    it('asks the plugins again only if a caller asks after five seconds', async () => {
       await node.configure(listOf(['one'], { cniVersion: '1.1.0' }));
       await network.reload();
       chain.status.mockRejectedValue(new Error('no leader'));
@@ -272,7 +269,7 @@ describe('the network of a node', () => {
       now += 1;
       // A caller gets the last known state; the plugin's answer counts for later callers.
       for (let time = 0; time < 3; time++) expect(network.condition()).toEqual(READY);
-      await until(() => !network.condition().ready, 'the word of the plugin');
+      await until(() => !network.condition().ready, 'the report of the plugin');
       expect(network.condition()).toEqual(unready('no leader'));
       expect(chain.status).toHaveBeenCalledTimes(2);
       now += 5_000;
@@ -298,7 +295,7 @@ describe('the network of a node', () => {
     setClockBack();
     const real = performance.now.bind(performance);
     jest.spyOn(performance, 'now').mockImplementation(() => real() + 6_000);
-    await until(() => !network.condition().ready, 'the word of the plugin');
+    await until(() => !network.condition().ready, 'the report of the plugin');
     expect(network.condition().message).toBe('no leader');
   });
 

@@ -12,7 +12,7 @@ import { rejectionOf } from '../support/errors';
 
 jest.mock('../../../src/network/cni/namespace-addresses');
 
-/** Stands for the kernel's data about the network namespace of a process. */
+/** This mock replaces the kernel's data about the network namespace of a process. */
 const kernel = jest.mocked(addressesOfProcess);
 
 let root: string;
@@ -120,7 +120,7 @@ describe('ObservedCni', () => {
     await network.stateOf(inspect('vanished'));
     network.abandon('vanished');
     await file('net', resultOf('10.1.0.2'));
-    await until(() => attached.length > 0, 'the word of s1');
+    await until(() => attached.length > 0, 'the report about s1');
     expect(new Set(attached)).toEqual(new Set(['s1']));
     kernel.mockResolvedValue(['10.1.0.2']);
     expect(await network.stateOf(inspect('s1'))).toEqual({ ready: true, ips: ['10.1.0.2'] });
@@ -129,11 +129,11 @@ describe('ObservedCni', () => {
     await network.stateOf(inspect('s3'));
     attached.length = 0;
     await file('net', resultOf('10.1.0.3'), 's3');
-    await until(() => attached.length > 0, 'the word of s3');
+    await until(() => attached.length > 0, 'the report about s3');
     expect(new Set(attached)).toEqual(new Set(['s3']));
   });
 
-  it('reads the configuration only for new pods', async () => {
+  it('reads the CNI configuration only if new pods use CNI', async () => {
     const config = { cniVersion: '1.0.0', name: 'net', plugins: [{ type: 'one' }] };
     await writeFile(join(root, 'net.d/10-net.conflist'), JSON.stringify(config));
     await writeFile(join(root, 'bin/one'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });

@@ -21,7 +21,7 @@ const network = (...args: Parameters<typeof listOf>): ReturnType<typeof parseNet
 const add = (plugins: readonly (string | object)[], more = {}): Promise<object> =>
   chain.add(network(plugins, more), ATTACHMENT);
 
-/** A plugin that runs `script`, also for VERSION. */
+/** Installs a plugin that runs `script`, even for VERSION. */
 async function program(name: string, script: string): Promise<void> {
   await node.plugin(`.${name}`, '');
   await writeFile(join(node.binDir, `.${name}`), `#!/bin/sh\n${script}\n`);
@@ -53,7 +53,7 @@ describe('a chain of plugins', () => {
     expect((await node.calls()).at(-1)?.input).not.toHaveProperty('prevResult');
   });
 
-  it('stops a DEL at the first failure, because later resources may still be in use', async () => {
+  it('stops a DEL at the first failure, because that plugin may still use what the plugins before it provide', async () => {
     await node.plugin('one', '');
     await node.plugin('two', 'exit 3');
     expect(await rejectionOf(chain.del(network(['one', 'two']), ATTACHMENT, undefined))).toBe(
@@ -62,7 +62,7 @@ describe('a chain of plugins', () => {
     expect(await node.story()).toEqual(['DEL two']);
   });
 
-  it('makes each run a span with its outcome, and without its configuration', async () => {
+  it('traces each run as a span with its outcome, but without its configuration', async () => {
     await node.plugin('one', answer(RESULT));
     await node.plugin('two', `echo '{"code":7,"msg":"bad configuration: token=secret"}'; exit 3`);
     await node.plugin('three', 'kill -9 $$');
@@ -308,7 +308,7 @@ describe('the failure of a plugin', () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     try {
       const adding = rejectionOf(add(['slow']));
-      await until(() => existsSync(pidFile), 'what it started');
+      await until(() => existsSync(pidFile), 'the child of the plugin');
       jest.advanceTimersByTime(300);
       expect(await adding).toBe(
         'DEADLINE_EXCEEDED CNI plugin "slow" took longer than 300 ms on ADD (--cni-timeout) and was killed',
@@ -325,7 +325,7 @@ describe('the failure of a plugin', () => {
         return 'gone';
       }
     };
-    await until(() => /^gone|\) [ZX] /.test(stateOf()), 'the end of what it started');
+    await until(() => /^gone|\) [ZX] /.test(stateOf()), 'the end of the child');
   });
 
   it('comes at the time limit that applies when the plugin starts', async () => {

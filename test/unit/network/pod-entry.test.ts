@@ -42,7 +42,7 @@ describe('the entry of a pod', () => {
     expect(nameOf([])).toBeUndefined();
   });
 
-  it('is the unfinished one as long as there is one', () => {
+  it('is an unfinished entry as long as there is one', () => {
     expect(nameOf([entry('net'), entry('begun', { result: undefined })], 'net')).toBe('begun');
   });
 

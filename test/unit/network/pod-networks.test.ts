@@ -15,7 +15,7 @@ import { rejectionOf, thrownBy } from '../support/errors';
 import { sandboxRecord } from '../support/records';
 import { FakeNode, listOf } from './fake-plugins';
 
-/** A CNI that records the calls to it, and gives an answer of its own to each. */
+/** A CNI network that records most calls to it, and whose answers differ from those of the bridge. */
 class FakeCni {
   readonly networkMode = 'none';
   readonly calls: unknown[][] = [];

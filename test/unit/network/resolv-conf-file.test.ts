@@ -21,7 +21,7 @@ import { recordedInspect } from '../support/inspects';
 const WANTED = 'search shop.local\nnameserver 10.96.0.10\noptions ndots:5\n';
 const OTHER = 'nameserver 192.168.1.1\n';
 
-/** A sandbox of ours that was given WANTED. The Engine keeps its files in a directory of its own. */
+/** A sandbox of ours that was given WANTED. The Engine keeps the files of each sandbox in a separate directory. */
 describe('resolv.conf of a sandbox', () => {
   let root: string;
   let path: string;
@@ -56,7 +56,7 @@ describe('resolv.conf of a sandbox', () => {
     expect(text()).toBe(inOtherOrder);
   });
 
-  it('stays as it is after a start that dockbridge did not see, if it was written to since', async () => {
+  it('stays as it is if it was written after a start that dockbridge did not see', async () => {
     const started = Date.parse(sandbox.State.StartedAt) / 1000;
     utimesSync(path, started + 1, started + 1);
     await keepResolvConf(sandbox, true);

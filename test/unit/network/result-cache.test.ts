@@ -171,7 +171,7 @@ describe('the cache of CNI results', () => {
   });
 });
 
-describe('without a cache of its own', () => {
+describe('without a ResultCache', () => {
   beforeEach(async () => {
     await file('net-c1-eth0', BODY);
     await file('cni-loopback-c1-lo', { ...BODY, networkName: 'cni-loopback', ifName: 'lo' });

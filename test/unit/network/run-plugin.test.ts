@@ -79,7 +79,7 @@ describe('one run of a plugin', () => {
     { closed: 'after a while', tries: 1, whose: 'nobody' },
     { closed: 'never', tries: 10, whose: 'a caller' },
   ])(
-    'for $whose waits for a binary that is being written and is closed $closed',
+    'for $whose waits, for a limited time, while its binary is being written (closed: $closed)',
     async ({ closed, tries, whose }) => {
       const path = join(directory, 'plugin');
       writeFileSync(path, '#!/bin/sh\n', { mode: 0o755 });
@@ -143,7 +143,7 @@ describe('one run of a plugin', () => {
     );
   });
 
-  it('accepts an answer of a mebibyte', async () => {
+  it('accepts an answer of a mebibyte, but no more', async () => {
     expect(await run('head -c 1048576 /dev/zero')).toHaveLength(1_048_576);
     expect(await failure(run('head -c 1048577 /dev/zero'))).toEqual(
       failed('UNKNOWN', 'CNI plugin "plugin" wrote more than 1048576 bytes on ADD'),

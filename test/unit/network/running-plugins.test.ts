@@ -150,8 +150,8 @@ describe('the time limit for plugins that were left behind', () => {
   afterEach(() => jest.restoreAllMocks());
 
   it.each([
-    ['by a daemon', {}, 10_000, 5_000],
-    ['by a test', { patience: 300, killWait: 200 }, 300, 200],
+    ['by default', {}, 10_000, 5_000],
+    ['with given times', { patience: 300, killWait: 200 }, 300, 200],
   ])('%s has two stages', async (_, times, patience, killWait) => {
     const child = sleeper();
     await (await plugins()).begin(child.pid, ADD);
@@ -179,7 +179,7 @@ describe('the time limit for plugins that were left behind', () => {
 });
 
 describe('our own plugins', () => {
-  it('leave nothing once they have ended', async () => {
+  it('leave no record once they have ended', async () => {
     const own = await plugins();
     const onEnd = await own.begin(sleeper().pid, ADD);
     expect(readdirSync(directory)).toHaveLength(1);

@@ -129,7 +129,7 @@ describe('checkpoints of sandboxes', () => {
     expect((await readdir(directory())).sort()).toEqual([...others, ID].sort());
   });
 
-  it('without a sandbox are removed, unless a cri-dockerd works there', async () => {
+  it('without a sandbox are removed, unless a cri-dockerd uses the directory', async () => {
     await mkdir(directory(), { recursive: true });
     await writeFile(join(directory(), ID), '');
     await open({ isInUse: () => Promise.resolve(true) }).removeOrphan(ID);
@@ -138,7 +138,7 @@ describe('checkpoints of sandboxes', () => {
     expect(await readdir(directory())).toEqual([]);
   });
 
-  it('that cannot be written stop nobody and are logged once, until a write succeeds', async () => {
+  it('that cannot be written fail no call, and are logged once until a write succeeds', async () => {
     await mkdir(join(base, 'cri-dockerd'));
     // Root may write anywhere, but not below a file.
     await writeFile(directory(), '');
@@ -152,7 +152,7 @@ describe('checkpoints of sandboxes', () => {
     expect(told).toEqual([expect.anything(), "info cri-dockerd's checkpoints are maintained again"]);
   });
 
-  it('are readable for cri-dockerd, and only root can write them', async () => {
+  it('are files that only root, the user of cri-dockerd, can read and write', async () => {
     await open({ mode: 'on' }).write(ID, CHECKPOINT);
     expect((await stat(join(directory(), ID))).mode & 0o777).toBe(0o600);
     expect((await stat(directory())).mode & 0o777).toBe(0o755);

@@ -30,7 +30,7 @@ afterEach(async () => {
   await node.remove();
 });
 
-/** A network of one plugin, and a pod that requests all capabilities. */
+/** Attaches a pod to a network of one plugin. By default, the pod requests ports, bandwidth limits and DNS. */
 async function attach(capabilities: Record<string, boolean>, pod = ASKING): Promise<void> {
   await node.configure(listOf([{ type: 'one', capabilities }]));
   network = await node.open();

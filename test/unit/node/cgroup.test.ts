@@ -25,14 +25,14 @@ function hierarchiesOf(mountinfo: string): Hierarchies {
 }
 
 describe('findHierarchies', () => {
-  it('finds the single hierarchy of a recorded v2 machine', () => {
+  it('finds the single hierarchy of a recorded cgroup v2 machine', () => {
     expect(recordedHierarchies()).toEqual({
       version: 2,
       unified: { mountPoint: '/sys/fs/cgroup', root: '/' },
     });
   });
 
-  it('treats a hybrid machine as v1, and finds controllers that share a hierarchy', () => {
+  it('treats a hybrid machine as cgroup v1, and finds controllers that share a hierarchy', () => {
     const found = hierarchiesOf(V1_MOUNTS);
     const controllers = found.version === 1 ? found.controllers : new Map<string, unknown>();
     expect(controllers.get('cpuacct')).toEqual({ mountPoint: '/sys/fs/cgroup/cpu,cpuacct', root: '/' });
@@ -60,7 +60,7 @@ describe('groupOfContainer', () => {
       'unlimited',
       '/system.slice/docker-bbbb4f0c1d2e3b4a5968778695a4b3c2d1e0f00112233445566778899aabbcc2.scope',
     ],
-  ])('finds the cgroup on a recorded v2 machine: %s', (name, path) => {
+  ])('finds the cgroup on a recorded cgroup v2 machine: %s', (name, path) => {
     const id = /[0-9a-f]{60,}/.exec(path)?.[0] ?? '';
     const group = groupOfContainer(recordedText(`proc-cgroup-${name}`), id, recordedHierarchies());
     expect(group?.name).toBe(path);
@@ -68,7 +68,7 @@ describe('groupOfContainer', () => {
     expect(group?.parent().directoryOf('')).toBe(`/sys/fs/cgroup${path.slice(0, path.lastIndexOf('/'))}`);
   });
 
-  it('finds the cgroup in each hierarchy of a v1 machine', () => {
+  it('finds the cgroup in each hierarchy of a cgroup v1 machine', () => {
     const text = `9:memory:/kubepods/pod1/${ID}\n2:cpu,cpuacct:/kubepods/pod1/${ID}\n0::/\n`;
     const group = groupOfContainer(text, ID, hierarchiesOf(V1_MOUNTS));
     expect(group?.directoryOf('cpuacct')).toBe(`/sys/fs/cgroup/cpu,cpuacct/kubepods/pod1/${ID}`);

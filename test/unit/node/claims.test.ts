@@ -121,7 +121,7 @@ describe('ProcessClaims', () => {
       words: 'process 1, run directory /other',
     });
     expect((await readdir(directory)).filter((name) => name.startsWith(KEY))).toEqual([file]);
-    // Nobody has claimed the other name.
+    // Nobody has claimed the other key.
     expect(await claims.take('0a1b')).toBeUndefined();
   });
 

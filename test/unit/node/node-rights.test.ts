@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { readNodeRights } from '../../../src/node/node-rights';
 
-/** Returns whether the kernel lets a child process have that score. */
+/** Returns whether the kernel lets a child process have this OOM score. */
 async function mayHave(score: number): Promise<boolean> {
   try {
     await promisify(execFile)('/bin/sh', ['-c', `echo ${score} > /proc/self/oom_score_adj`]);

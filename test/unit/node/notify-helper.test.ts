@@ -22,7 +22,7 @@ afterEach(async () => {
 });
 
 /**
- * A helper in shell. It records its pid and its input, and runs `answer` for each message, which is
+ * A helper in shell. It records its pid and its input, and runs `answer` for each message, with the message in
  * `$message`.
  */
 async function install(answer: string): Promise<void> {

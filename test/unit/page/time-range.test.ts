@@ -25,6 +25,6 @@ it.each([
   [{ from: -2, to: 102 }, ['0 s', '20 s', '40 s', '60 s', '80 s', '100 s']],
   [{ from: 0.0011, to: 0.0049 }, ['0.002 s', '0.003 s', '0.004 s']],
   [{ from: 9.9, to: 10.35 }, ['9.9 s', '10.0 s', '10.1 s', '10.2 s', '10.3 s']],
-])('the axis has marks at round times', (range, labels) => {
+])('the axis has marks at round times in the range %j', (range, labels) => {
   expect(marks(range, 600, 100).map(({ label }) => label)).toEqual(labels);
 });

@@ -83,7 +83,7 @@ it('many fields of a later proto, and the numbers of a packed list, take linear 
   const groups = Array.from({ length: count }, (_, at) => at + 1);
   const packed = cri.LinuxContainerSecurityContext.encode({ supplemental_groups: groups }).finish();
   expect(toJson('LinuxContainerSecurityContext', packed).supplemental_groups).toHaveLength(count);
-  // To copy the list for each value would take minutes.
+  // Copying the list for each value would take minutes.
   expect(performance.now() - began).toBeLessThan(10_000);
 });
 

@@ -94,7 +94,7 @@ interface Codec {
   readonly encode: (message: unknown) => { finish(): Uint8Array };
 }
 
-/** The generated codecs drop unknown fields. */
+/** Returns the JSON without unknown fields, which the generated codecs drop. */
 function withoutUnknown(json: Json): Json {
   if (Array.isArray(json)) return (json as readonly Json[]).map(withoutUnknown);
   if (typeof json !== 'object' || json === null) return json;

@@ -2,7 +2,7 @@ import { cri } from '../../../src/proto';
 import type * as descriptors from '../../../src/proto/descriptors';
 import { toJson } from '../../../src/proto/fields';
 
-// No message field of today's proto is marked with debug_redact, but the next one may be.
+// No message field of today's proto is marked with debug_redact, but one of a later proto may be.
 jest.mock('../../../src/proto/descriptors', () => {
   const { DESCRIPTORS } = jest.requireActual<typeof descriptors>('../../../src/proto/descriptors');
   const { messages } = DESCRIPTORS;

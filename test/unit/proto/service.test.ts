@@ -39,7 +39,7 @@ describe('service tables', () => {
     expect(Object.keys(IMAGE_SERVICE)).toEqual(namesOf('ImageService'));
   });
 
-  it('contain the methods of the time of v1alpha2', () => {
+  it('contain in v1alpha2 the methods up to Kubernetes 1.25, except the two that only v1 has', () => {
     const lived = (service: string) =>
       methods
         .filter(({ parent, since }) => parent === service && minor(since) <= 25)

@@ -44,12 +44,12 @@ describe('toEngineAuth', () => {
     },
     { desc: 'an identity token', auth: { identity_token: 'i' }, engine: { identitytoken: 'i' } },
     { desc: 'a registry token', auth: { registry_token: 'r' }, engine: { registrytoken: 'r' } },
-  ])('$desc', ({ auth, engine }) => {
+  ])('translates $desc', ({ auth, engine }) => {
     expect(toEngineAuth(decoded('AuthConfig', auth))).toEqual(engine);
   });
 
   it.each([base64('secret'), '%%%'])(
-    'refuses auth without a colon, and does not repeat the secret',
+    'refuses auth that is not base64 of user:password, without repeating it: %s',
     (auth) => {
       const message = thrownBy(() => toEngineAuth(decoded('AuthConfig', { auth })));
       expect(message).toBe('INVALID_ARGUMENT auth.auth: is not base64 of user:password');

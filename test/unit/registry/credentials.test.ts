@@ -25,7 +25,7 @@ async function config(name: string, content: string): Promise<string> {
   return path;
 }
 
-/** The credentials that were found, and the files that caused trouble. */
+/** Returns the credentials that were found, and the log fields about files that caused trouble. */
 async function find(...files: string[]) {
   const trouble: unknown[] = [];
   const logger = {
@@ -40,7 +40,7 @@ const KNOWS = JSON.stringify({
 });
 
 describe('RegistryCredentials', () => {
-  it('are read from other files after other files are named', async () => {
+  it('are read from the new files when the list of files changes', async () => {
     let files = [await config('other', '{"auths":{}}')];
     const credentials = new RegistryCredentials(() => files, silentLogger);
     expect(await credentials.find(IMAGE, signal)).toBeUndefined();
@@ -119,7 +119,7 @@ describe('credentialSource', () => {
       source: authOf('t'),
     },
     {
-      desc: 'no match within a path component',
+      desc: 'a path that ends within a component',
       config: { auths: { 'r.io/tea': entry('x') } },
       image: 'r.io/team/app',
       source: undefined,
@@ -143,7 +143,7 @@ describe('credentialSource', () => {
       source: undefined,
     },
     {
-      desc: 'dots match only dots',
+      desc: 'a name whose dots match only dots',
       config: { auths: { 'a.io': entry('u') } },
       image: 'abio:5000/app',
       source: undefined,
@@ -176,7 +176,9 @@ describe('credentialSource', () => {
       image: 'library/busybox',
       source: { helper: 's', server: 'https://index.docker.io/v1/' },
     },
-  ])('$desc', ({ config, image, source }) => expect(sourceOf(config, image)).toEqual(source));
+  ])('returns the right source for $desc', ({ config, image, source }) =>
+    expect(sourceOf(config, image)).toEqual(source),
+  );
 });
 
 describe('parseDockerConfig', () => {
@@ -211,5 +213,5 @@ describe('registryHost', () => {
     ['http://r.io/path', 'r.io'],
     ['index.docker.io', 'docker.io'],
     ['https://index.docker.io/v1/', 'docker.io'],
-  ])('%s is %s', (address, host) => expect(registryHost(address)).toBe(host));
+  ])('of %s is %s', (address, host) => expect(registryHost(address)).toBe(host));
 });

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const ROOT = join(__dirname, '../../..');
 const RULES = ['dockbridge/imports', 'no-restricted-imports', 'no-restricted-syntax'];
-/** The config loads the TypeScript compiler, which takes long on a busy machine. */
+/** The config loads the TypeScript compiler, which takes a long time on a busy machine. */
 const LINT_MS = 120_000;
 
 /**
@@ -101,7 +101,7 @@ describe("ESLint's report", () => {
     said = JSON.parse(stdout) as string[];
   }, LINT_MS);
 
-  it.each(probes)('in %s of %s', (...probe) => {
+  it.each(probes)('in %s is the expected one for: %s', (...probe) => {
     const fault = said[probes.findIndex(([file, text]) => file === probe[0] && text === probe[1])];
     if (probe[2] === '') expect(fault).toBe('');
     else expect(fault).toContain(probe[2]);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 const ROOT = join(__dirname, '../../..');
 
-/** Runs a packaged command with a stand-in for Node.js, and returns its arguments and environment. */
+/** Returns the command with which a packaged script starts Node.js. */
 const startOf = (script: string): string | undefined =>
   /^exec (\/usr\/lib\/dockbridge\/node .*)$/m.exec(
     readFileSync(join(ROOT, 'packaging', script), 'utf8'),

@@ -109,7 +109,7 @@ describe('docs/results.md', () => {
     expect(rowsOf(lines)).toContain('| unit tests | – | 5 | 3 | 0 | 0 |');
   });
 
-  it('is not made from a run without any results', () => {
+  it('is not made from a run with a result that has no totals', () => {
     const { status, stderr } = made({ 'run.json': JSON.stringify(RUN), 'kubelet-': 'no space left\n' });
     expect(status).not.toBe(0);
     expect(stderr).toContain('kubelet- has no totals');

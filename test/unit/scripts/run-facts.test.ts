@@ -23,7 +23,7 @@ describe('run.json', () => {
     return JSON.parse(readFileSync(join(directory, 'run.json'), 'utf8')) as Record<string, unknown>;
   };
 
-  it('asks the programs for their versions', () => {
+  it('has the versions that the programs print', () => {
     writeFileSync(join(directory, 'steps'), '5\tpassed\tmake test\n7\tpassed\tmake conformance ENGINE=\n');
     program('dockerd', 'Docker version 20.10.24+dfsg1, build 5d6db84');
     program('containerd', 'containerd github.com/containerd/containerd/v2 2.1.4~ds2 2.1.4~ds2-1');
@@ -35,7 +35,7 @@ describe('run.json', () => {
     });
   });
 
-  it('fails if a program prints no version', () => {
+  it('cannot be made if a program prints no version', () => {
     writeFileSync(join(directory, 'steps'), '5\tpassed\tmake churn\n');
     for (const name of ['dockerd', 'containerd', 'runc']) program(name, 'unknown');
     expect(() => facts()).toThrow('does not say its version');

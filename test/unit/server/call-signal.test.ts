@@ -11,7 +11,7 @@ beforeEach(async () => {
 afterEach(() => room.stop());
 
 describe('the signal of a call', () => {
-  /** Sets a handler that runs until its signal fires. Returns its start, and the reason of its end. */
+  /** Sets a handler that runs until its signal fires. Returns promises of its start and of the reason for its end. */
   function patient(): { begun: Promise<AbortSignal>; ended: Promise<unknown> } {
     let [begin, end]: [(signal: AbortSignal) => void, (reason: unknown) => void] = [
       () => undefined,

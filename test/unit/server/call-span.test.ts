@@ -39,7 +39,7 @@ function send(metadata = new grpc.Metadata()): Promise<void> {
   });
 }
 
-it('the span of a call has the service and method as its name, and only the names and ids of request and answer', async () => {
+it('the span of a call has the service and method as its name, and contains only names and ids from the request and the answer', async () => {
   handler = () => Promise.resolve({ pod_sandbox_id: 'abc' });
   await send();
   expect(tracer.spans).toEqual([
@@ -78,7 +78,7 @@ it.each([
   [internal('with a command line'), 'INTERNAL', grpc.status.INTERNAL],
   [failedPrecondition('quotes a command'), undefined, grpc.status.FAILED_PRECONDITION],
 ])(
-  'the span of a call has the code of a failure, and only our own failures mark it as failed (%s)',
+  'the span of a call has the code of a failure, and is marked as failed only for a failure of the server (%s)',
   async (error, failed, code) => {
     handler = () => Promise.reject(error);
     await expect(send()).rejects.toMatchObject({ code });

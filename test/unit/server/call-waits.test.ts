@@ -10,8 +10,8 @@ import type { Services } from '../../../src/server/services';
 import { WritableStore } from '../../../src/store/store';
 
 /**
- * Tests what a call waits for before its handler runs. Each wait fails with its own name, and the call
- * fails with it.
+ * Tests what a call waits for before its handler runs. Each wait fails with an error that contains its name, and
+ * the call fails with this error.
  */
 describe('a call', () => {
   let directory: string;
@@ -79,7 +79,7 @@ describe('a call', () => {
     ['nothing', () => client.call('ListMetricDescriptors', {})],
     ['whenListed container true', () => client.stream('StreamContainers', {}).connected],
     ['whenSyncedOnce true', () => client.stream('GetContainerEvents', {}).connected],
-  ])('waits for this (the wait, its arguments, and if it has a signal): %s', async (waits, call) =>
+  ])('waits for this (the wait, its arguments, and whether it has a signal): %s', async (waits, call) =>
     expect(await why(call())).toBe(waits),
   );
 

@@ -107,7 +107,7 @@ it('a call shortens an endless message, because headers are limited', async () =
   await room.expectAlive();
 });
 
-it('a call passes any text on completely', async () => {
+it('a call passes on any error text, and replaces only lone surrogates', async () => {
   const text = 'ä€😀 100% \r\n\t "x" \u0001 \ud800.';
   room.handler = () => Promise.reject(notFound(text));
   expect((await room.failure()).details).toBe(text.replace('\ud800', '\ufffd'));

@@ -52,7 +52,7 @@ describe('ControlSocket', () => {
     expect(await asked()).toEqual([STEP, { ...STEP, outcome: 'failed' }]);
   });
 
-  it('reports a failure as a failure', async () => {
+  it('passes the error of a failed hand-over on to the caller', async () => {
     await open(async function* () {
       yield STEP;
       await Promise.reject(new Error('the Engine is away'));
@@ -60,7 +60,7 @@ describe('ControlSocket', () => {
     expect(await rejectionOf(asked())).toBe('INTERNAL the Engine is away');
   });
 
-  it('does not exist when no daemon runs', async () => {
+  it('cannot be asked to hand over when no daemon listens', async () => {
     expect(await askToHandOver(path())).toBeUndefined();
   });
 

@@ -21,7 +21,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-it('the server closes when the last call has been answered, even for a client that has announced its end', async () => {
+it('the server closes only after the last call is answered, even if the client has announced the end of the connection', async () => {
   const [listed, began, happened] = [gate(), gate(), [] as string[]];
   const link = {
     whenListed: () => {
@@ -46,7 +46,7 @@ it('the server closes when the last call has been answered, even for a client th
     'content-type': 'application/grpc',
     te: 'trailers',
   });
-  // If the wait is given up, the test fails below with the events so far.
+  // If the server does not wait for the call, the test fails below and shows the events so far.
   for (const one of [session, call]) one.on('error', () => undefined);
   call.end(Buffer.alloc(5));
   await began.promise;

@@ -4,8 +4,8 @@ import { rejectionOf } from '../support/errors';
 import { decoded } from '../support/wire';
 
 /**
- * Tests what each method waits for. With a wrong value kubelet believes an empty list, or a call fails
- * without need.
+ * Tests what each method waits for. With a wrong value, kubelet would believe an empty list, or a call would
+ * fail needlessly.
  */
 it('each method waits for what it needs, and for no more', () => {
   const kinds = Object.fromEntries(

@@ -35,5 +35,5 @@ export async function startOneMethodServer(
   return { socketPath, client, stop };
 }
 
-/** Serializes nothing, so bytes stay as they are. */
+/** A serializer that returns the bytes as they are. */
 export const same = (bytes: Buffer): Buffer => bytes;

@@ -8,8 +8,8 @@ const load = (lane: string, underWay: number, waiting: number) => ({
   ...{ lane, underWay, waiting, slow: 3, oldestWaitMs: 4_500, oldestCallMs: 5_500, oldestCall: 'GET /x' },
 });
 
-/** Each number occurs once, so no value can stand for another. */
-it('a report contains everything, with times in seconds', async () => {
+/** Most numbers differ, so that the test fails if the values of two fields are swapped. */
+it('a status report has all its fields, with times in seconds', async () => {
   const store = new WritableStore();
   store.engine = { engineVersion: '28.5', apiVersion: '1.51', storageDriver: 'overlay2' } as EngineFacts;
   store.images.put(imageRecord());

@@ -98,12 +98,15 @@ describe('wrapStream', () => {
       },
       ['a', 'NOT_FOUND no such thing'],
     ],
-  ])('answers the code of the error when the handler throws after it %s', async (_, throwing, expected) => {
-    handler = throwing;
-    expect(await read()).toEqual(expected);
-    expect(reports).toMatchObject([{ code: 'NOT_FOUND' }]);
-    expect(getEventListeners(closing.signal, 'abort')).toEqual([]);
-  });
+  ])(
+    'answers with the code of the error when the handler throws after it %s',
+    async (_, throwing, expected) => {
+      handler = throwing;
+      expect(await read()).toEqual(expected);
+      expect(reports).toMatchObject([{ code: 'NOT_FOUND' }]);
+      expect(getEventListeners(closing.signal, 'abort')).toEqual([]);
+    },
+  );
 
   it('answers INTERNAL for a bug, and logs it', async () => {
     handler = () => {
@@ -127,7 +130,7 @@ describe('wrapStream', () => {
     expect(await read()).toEqual(['UNAVAILABLE no Engine']);
   });
 
-  it('sends headers before any message once the handler is at work', async () => {
+  it('sends headers as soon as the handler runs, before any message', async () => {
     let begun = false;
     const go = gate();
     handler = () => {
@@ -144,7 +147,7 @@ describe('wrapStream', () => {
     expect(await read(call)).toEqual(['a', 'OK OK']);
   });
 
-  it('fires the signal of a waiting handler and ends it when the client cancels', async () => {
+  it('ends a waiting handler by its signal when the client cancels', async () => {
     const seen = gate<unknown>();
     handler = (_, { signal }) =>
       (async function* () {
@@ -177,8 +180,8 @@ describe('wrapStream', () => {
         }
       })();
     const stalled = await StalledClient.open(server.socketPath, RUNTIME_SERVICE.StreamContainers.path);
-    // Another client of the same server gets a thousand messages meanwhile, which takes longer than the
-    // stalled client's would.
+    // In the meantime another client of the same server receives a thousand messages. This takes longer than
+    // sending as many to the stalled client would.
     const call = open();
     let taken = 0;
     await new Promise((resolve) => call.on('data', () => taken++).on('end', resolve));

@@ -86,7 +86,7 @@ export class VersionServer {
     return { code: grpc.status[error.code], details: error.details };
   }
 
-  /** Whatever happened before, the server answers the next call. */
+  /** Checks that the server answers the next call, whatever happened before. */
   async expectAlive(): Promise<void> {
     [this.handler, this.before] = [echo, undefined];
     const { version } = RUNTIME_SERVICE.Version.responseDeserialize(await this.send(HELLO).answer);

@@ -121,7 +121,7 @@ describe('the thread that measures disks', () => {
     await work.close();
   });
 
-  it('is not awaited when it is stuck, which is logged, and calls fail at once', async () => {
+  it('is awaited for two seconds if it is stuck at the end, which is logged, and later calls fail at once', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     try {
       const work = open();

@@ -77,7 +77,7 @@ describe('a walk', () => {
     expect(measure(25).steps).toBe(3);
   });
 
-  it('skips other file systems and removed directories, with their contents', async () => {
+  it('skips other file systems with their contents, and files that are gone', async () => {
     await mkdir(join(root, 'mounted'));
     await writeFile(join(root, 'mounted/file'), 'x');
     await writeFile(join(root, 'gone'), 'x');
@@ -149,7 +149,7 @@ describe('open files', () => {
 });
 
 describe('work on this thread', () => {
-  it('returns its cost, and leaves no timer when it is closed at rest', async () => {
+  it('returns its cost, and leaves no timer when it is closed during a rest', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
     try {
       const work = new InThreadDiskWork();

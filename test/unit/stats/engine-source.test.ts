@@ -20,7 +20,7 @@ const stats = (
 });
 
 describe("the Engine's one-shot stats", () => {
-  it('are read from a v1 machine', () => {
+  it('are read from a cgroup v1 machine', () => {
     const lines = {
       ...{ inactive_file: 1, rss: 2, pgfault: 3, pgmajfault: 4 },
       ...{ total_inactive_file: 400, total_rss: 300, total_pgfault: 7, total_pgmajfault: 5 },
@@ -37,7 +37,7 @@ describe("the Engine's one-shot stats", () => {
     });
   });
 
-  it("are read from a v2 machine, whose `limit` may be the machine's memory and is ignored", () => {
+  it("are read from a cgroup v2 machine, without `limit`, which may be the machine's memory", () => {
     const lines = { inactive_file: 2_000, anon: 300, pgfault: 7, pgmajfault: 5 };
     const usage = usageFromEngine(stats(lines), Long.ONE);
     expect(usage).not.toHaveProperty('swap');
@@ -47,7 +47,7 @@ describe("the Engine's one-shot stats", () => {
     });
   });
 
-  it('are empty for a container that has just ended', () => {
+  it('give no usage for a container that has just ended', () => {
     expect(usageFromEngine({ ...stats({}), memory_stats: {} }, Long.ONE)).toBeUndefined();
   });
 
@@ -80,7 +80,7 @@ describe("the Engine's one-shot stats", () => {
       ],
     };
 
-    it('are read from a v1 machine', () => {
+    it('are read from a cgroup v1 machine', () => {
       const lines = { total_cache: 5, total_mapped_file: 6, pgfault: 12, pgmajfault: 13 };
       expect(detailOf(lines)).toEqual({
         ...SHARED,
@@ -88,7 +88,7 @@ describe("the Engine's one-shot stats", () => {
       });
     });
 
-    it('are read from a v2 machine', () => {
+    it('are read from a cgroup v2 machine', () => {
       const lines = { file: 5, file_mapped: 6, kernel_stack: 20, slab: 300, pgfault: 12, pgmajfault: 13 };
       expect(detailOf(lines)).toEqual({
         ...SHARED,
@@ -105,7 +105,7 @@ describe("the Engine's one-shot stats", () => {
     });
   });
 
-  it('are listed by interface', () => {
+  it('list network counters by interface', () => {
     const eth0 = {
       ...{ rx_bytes: 1, rx_packets: 2, rx_errors: 3, rx_dropped: 4 },
       ...{ tx_bytes: 5, tx_packets: 6, tx_errors: 7, tx_dropped: 8 },
@@ -119,5 +119,6 @@ describe("the Engine's one-shot stats", () => {
     ]);
   });
 
-  it('have no networks on the host network', () => expect(interfacesFromEngine(stats({}))).toEqual([]));
+  it('list no interfaces for a container on the host network', () =>
+    expect(interfacesFromEngine(stats({}))).toEqual([]));
 });

@@ -130,7 +130,7 @@ describe('the metric families of a cgroup', () => {
     ]);
   });
 
-  it('have no value if it is unknown', () => {
+  it('have no sample for an unknown value', () => {
     expect(samplesOf({ usage: {}, devices: [], hugePages: [] })).toEqual([]);
     const parts = { timestamp: at, pressure: {} };
     const usage = { cpu: { ...parts, usageNanos: Long.UZERO }, io: parts };

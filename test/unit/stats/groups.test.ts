@@ -60,7 +60,7 @@ const stalled = (first: number): object => {
 };
 
 /** Each number occurs once, so no value can stand for another. */
-describe('a complete cgroup of a v2 machine', () => {
+describe('a complete cgroup on a cgroup v2 machine', () => {
   const FILES = {
     'cpu.stat':
       'usage_usec 11\nuser_usec 12\nsystem_usec 13\nnr_periods 14\nnr_throttled 15\nthrottled_usec 16',
@@ -157,7 +157,7 @@ describe('a complete cgroup of a v2 machine', () => {
   });
 });
 
-describe('a complete cgroup of a v1 machine', () => {
+describe('a complete cgroup on a cgroup v1 machine', () => {
   const FILES = {
     'cpuacct/cpuacct.usage': 11,
     'cpuacct/cpuacct.usage_user': 12,
@@ -282,7 +282,7 @@ describe('held files', () => {
     expect([await files.read(path), await files.readOnce(path)]).toEqual([undefined, undefined]);
   });
 
-  it('take one place each, and give it back', () => {
+  it('have places that run out and can be given back', () => {
     const places = new FilePlaces(2);
     expect([places.take(), places.take(), places.take()]).toEqual([true, true, false]);
     places.giveBack();

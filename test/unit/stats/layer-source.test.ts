@@ -65,10 +65,13 @@ describe('a visible layer', () => {
     ['elsewhere', () => `${data}/other`],
     ['only the beginning of a name in its path', () => data.slice(0, -1)],
     ['not known yet', () => ''],
-  ])('keeps its own mount point if that of images is %s', async (_, imageDirectory) => {
-    const measured = await source({ imageDirectory }).measure(TARGET, signal);
-    expect(measured?.reading.mountpoint).toBe(layer);
-  });
+  ])(
+    'has its own directory as its mount point if the directory of the images is %s',
+    async (_, imageDirectory) => {
+      const measured = await source({ imageDirectory }).measure(TARGET, signal);
+      expect(measured?.reading.mountpoint).toBe(layer);
+    },
+  );
 
   it.each<[string, () => void]>([
     ['has gone', () => measure.mockResolvedValue(undefined)],
@@ -99,7 +102,7 @@ describe('a layer that is not visible', () => {
     expect(measure).not.toHaveBeenCalled();
   });
 
-  it('has no size if the Engine does not know it, and causes an error if the Engine does not answer', async () => {
+  it('has no size if the Engine does not know the container, and causes an error if the Engine does not answer', async () => {
     containerSize.mockResolvedValueOnce(undefined);
     expect(await measured()).toBeUndefined();
     containerSize.mockRejectedValueOnce(notFound('gone'));
@@ -108,7 +111,7 @@ describe('a layer that is not visible', () => {
     expect(await rejectionOf(measured())).toBe('UNAVAILABLE no answer');
   });
 
-  it('is given up after a minute, and with the call', async () => {
+  it('is given up after a minute, and when the call ends', async () => {
     jest.useFakeTimers();
     try {
       containerSize.mockImplementation(

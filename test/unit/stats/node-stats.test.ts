@@ -76,7 +76,7 @@ describe('a pod without a cgroup parent', () => {
     expect(await used()).toBe(101);
   });
 
-  it('counts a container that ends during the reading once', async () => {
+  it('counts a container only once if it ends during the reading', async () => {
     expect(await used()).toBe(101);
     source.used.set(main.id, 110);
     source.onRead = (id) => {
@@ -86,7 +86,7 @@ describe('a pod without a cgroup parent', () => {
     expect(await used()).toBe(101);
   });
 
-  it('counts a container that is restarted during the reading once', async () => {
+  it('counts a container only once if it is restarted during the reading', async () => {
     expect(await used()).toBe(101);
     source.used.set(main.id, 110);
     source.onRead = (id) => {

@@ -22,7 +22,7 @@ describe('parseNetDev', () => {
     expect(parseNetDev('')).toEqual([]);
   });
 
-  it('returns interfaces of which toNetworkReading takes eth0 as the default, or else the first, and never loopback', () => {
+  it('returns interfaces among which toNetworkReading chooses the default: eth0, or else the first, but never loopback', () => {
     const all = parseNetDev(NET_DEV);
     const { defaultInterface, others } = toNetworkReading(all, Long.ONE);
     expect([defaultInterface?.name, ...others.map(({ name }) => name)]).toEqual(['eth0', 'net1']);
@@ -72,7 +72,7 @@ describe('PodSums of several ended containers', () => {
     sums = new PodSums();
   });
 
-  it('adds the usage in the last reading of each, once', () => {
+  it('adds the last reading of each container only once', () => {
     expect(used({ pause: 1, a: 100, b: 50, c: 7 })).toBe(158);
     expect(used({ pause: 1, a: 110, b: 60, c: 8 })).toBe(179);
     for (const id of ['a', 'b', 'a']) sums.end(id);

@@ -78,7 +78,7 @@ describe('readings of an Engine on another machine', () => {
       });
     const second = await source.usage(TARGET);
     expect([second?.cpu?.usageNanos.toNumber(), second?.cpu?.nanoCores]).toEqual([total_usage, 500_000_000]);
-    // Another container has a rate of its own, and so has this one after it was forgotten.
+    // Another container has a rate of its own, and this one begins a new rate after it was forgotten.
     expect((await source.usage({ id: 'c2', pid: 8 }))?.cpu?.nanoCores).toBeUndefined();
     await source.forget('c2');
     at.mockReturnValue(2_000_000_000n);
@@ -134,7 +134,7 @@ describe('readings of an Engine on another machine', () => {
     },
   );
 
-  it('fail if the Engine fails, and with the call', async () => {
+  it('fail if the Engine fails or the call ends', async () => {
     answer = () => Promise.reject(unavailable('away'));
     expect(await rejectionOf(source.usage(TARGET))).toBe('UNAVAILABLE away');
     const call = new AbortController();

@@ -45,7 +45,7 @@ const FILES: Readonly<Record<string, string>> = {
   'hugetlb/hugetlb.2MB.limit_in_bytes': `${UNLIMITED}\n`,
 };
 
-describe('a cgroup of a v1 machine', () => {
+describe('a cgroup on a cgroup v1 machine', () => {
   let root: string;
   let group: V1Group;
   beforeEach(async () => {

@@ -4,7 +4,7 @@ import { recordedGroup } from './support/v2-host';
 
 const MIB = 2 ** 20;
 
-describe('a cgroup of a recorded v2 machine', () => {
+describe('a cgroup of a recorded cgroup v2 machine', () => {
   const opened: V2Group[] = [];
   const open = (name: string): V2Group => {
     const group = recordedGroup(name);
@@ -100,7 +100,7 @@ describe('a cgroup of a recorded v2 machine', () => {
     expect(usage?.io).toBeUndefined();
   });
 
-  it('sums up the cgroups below a pod', async () => {
+  it('has for a pod at least the usage of its container', async () => {
     const [pod, container] = await Promise.all(['pod', 'limited'].map((name) => open(name).usage()));
     expect(pod?.cpu?.usageNanos.greaterThanOrEqual(container?.cpu?.usageNanos ?? 0)).toBe(true);
     expect(pod?.memory?.limit).toBeUndefined();

@@ -40,7 +40,7 @@ describe('ImageTable', () => {
     expect(table.byName('app:1')).toBeUndefined();
   });
 
-  it('does not restore a name that a late record of its former owner has', () => {
+  it('keeps a name with its new owner when the previous owner is recorded again without it', () => {
     const table = tableOf(image(ID.a, ['app:latest']), image(ID.b, ['app:latest']));
     table.put(image(ID.a, []));
     expect(table.byName('app:latest')?.id).toBe(ID.b);
@@ -66,7 +66,7 @@ describe('ImageTable', () => {
     expect(changes(() => table.delete(ID.b))).toBe(true);
   });
 
-  it('sees no change in the same names, and one in another number of names', () => {
+  it('counts no change for the same record or an unknown id, and one for another digest or a removal', () => {
     const table = tableOf(image(ID.a, ['app:1'], ['app@sha256:d1']));
     const before = table.now;
     table.put(image(ID.a, ['app:1'], ['app@sha256:d1']));

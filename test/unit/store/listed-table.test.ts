@@ -81,7 +81,7 @@ describe('ListedTable', () => {
     table.distrust('a');
     table.replace([container('a', 's1'), container('b', 's1')]);
     expect([listed(table), missing(table), wanted(table)]).toEqual([['b'], [0, 1], ['a']]);
-    // This is different for an event after the next question for a list.
+    // The next list is trusted, because no event came while it was made.
     table.expect();
     table.replace([container('a', 's1')]);
     expect([listed(table), missing(table), wanted(table)]).toEqual([['a'], [0, 0], []]);

@@ -51,7 +51,7 @@ describe('RecordTable', () => {
   it.each([
     { desc: 'renamed', change: (names: RecordTable<Row>) => names.put({ id: 'a', engineName: 'a-renamed' }) },
     { desc: 'removed', change: (names: RecordTable<Row>) => names.delete('a') },
-  ])('keeps a name with the newer record when the former holder is $desc', ({ change }) => {
+  ])('keeps a name with the newer record when the previous holder is $desc', ({ change }) => {
     const names = tableOf({ id: 'a', engineName: 'name' }, { id: 'b', engineName: 'name' });
     change(names);
     expect(names.byName('name')?.id).toBe('b');

@@ -64,7 +64,7 @@ describe('the channels of a WebSocket whose messages nobody reads', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('are read again when they are discarded or the session ends', () => {
+  it('are read again when stdin is discarded, and are closed with a reason', () => {
     stdin.destroy();
     expect(socket.calls.splice(0)).toEqual(['resume']);
     expect(jest.getTimerCount()).toBe(0);

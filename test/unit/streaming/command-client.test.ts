@@ -42,7 +42,7 @@ describe('the end of outputs', () => {
   }
 
   it.each([EXITED, FAILED])(
-    'after $kind comes when the client has taken everything, and leaves no timer and no listener',
+    'comes, for the outcome "$kind", when the client has taken everything, and leaves no timer and no listener',
     async (outcome) => {
       const outputs = [taking(), undefined, taking()];
       outputs[0]!.write('all of it');

@@ -36,7 +36,7 @@ describe('the helper in a namespace', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it('passes connections on, and says why there is none', async () => {
+  it('passes connections on, and reports why a connection fails', async () => {
     const { port } = server.address() as AddressInfo;
     const tell = listeners.get('message');
     tell?.({ id: 7, port });

@@ -166,7 +166,7 @@ async function memoryInUse(): Promise<number> {
   }
 }
 
-// Uncaught exceptions and rejections fail the test. jest gets them, and code in the test cannot.
+// jest fails the test on uncaught exceptions and rejections. Code in the test could not catch them.
 it(`the server survives ${ROUNDS} hostile clients with flat memory`, async () => {
   const random = new Random(20261122);
   const run = async (rounds: number): Promise<void> => {

@@ -130,7 +130,7 @@ describe('connections into namespaces', () => {
     expect(await rejectionOf(other)).toBe('UNAVAILABLE 127.0.0.1: connection refused (ECONNREFUSED)');
   });
 
-  it('that nobody waits for are closed, and an answer without a connection is an error', async () => {
+  it('are closed if nobody waits for them, and an answer without a connection is an error', async () => {
     const { socket, child } = await asked();
     const stray = await aSocket();
     child.reply({ id: 7 }, stray);
@@ -140,7 +140,7 @@ describe('connections into namespaces', () => {
     expect(await rejectionOf(socket)).toBe('UNAVAILABLE the connection was closed at once');
   });
 
-  it('leave a helper that ends when it has been unused for a while, and not earlier', async () => {
+  it('share a helper that is killed after it has been unused for a while, and not earlier', async () => {
     const { socket: first, child } = await asked();
     jest.advanceTimersByTime(10 * IDLE_MS);
     expect(child.kills).toEqual([]);
@@ -169,7 +169,7 @@ describe('connections into namespaces', () => {
     expect(handles.map(({ closed }) => closed)).toEqual([1, 1]);
   });
 
-  it('end with their pod: waiting callers get an error, and the helper has then exited', async () => {
+  it('that callers still wait for fail when the pod ends, and `release` resolves only after the helper has exited', async () => {
     const { socket, child } = await asked('a');
     const { child: other } = await asked('b');
     let isReleased = false;
@@ -189,7 +189,7 @@ describe('connections into namespaces', () => {
     ['by itself', 0, null],
     ['with an error', 1, null],
     ['by a signal', null, 'SIGKILL'],
-  ])('fail when the helper ends %s, which is not killed again', async (_, code, signal) => {
+  ])('fail when the helper ends %s, and the ended helper is not killed', async (_, code, signal) => {
     const { socket, child } = await asked();
     child.exit(code, signal);
     expect(await rejectionOf(socket)).toBe('UNAVAILABLE the helper in the pod has ended');
@@ -234,7 +234,7 @@ describe('connections into namespaces', () => {
     expect(child.sent).toHaveLength(1);
   });
 
-  it('all end when the daemon does', async () => {
+  it('that callers wait for all fail when the dialers are closed, and the helpers are killed', async () => {
     const both = [await asked('a'), await asked('b')];
     const closed = dialers.close();
     for (const { socket, child } of both) {

@@ -60,7 +60,7 @@ describe('a client of the streaming server', () => {
     await until(() => server!.sessionCount === 0);
   });
 
-  it('is kept while bytes come, however slowly', async () => {
+  it('is kept as long as bytes come within the idle timeout', async () => {
     const { execUrl } = bound(await listen({ idleTimeoutMs: 1000 }));
     const { client, stdin, stdout } = await execOverSpdy(execUrl(), ['stdin', 'stdout']);
     let closed = false;
@@ -122,7 +122,7 @@ describe('a client of the streaming server', () => {
     (await execOverSpdy(execUrl())).client.close();
   });
 
-  it('is limited to the number of sessions, plus a hundred connections without a session', async () => {
+  it('loses its oldest connection when it has more connections than the session limit plus a hundred', async () => {
     const { execUrl } = bound(await listen({ placeLimits: { all: 2, each: 2 } }));
     const { port } = new URL(execUrl());
     const dial = async (): Promise<Socket> => {

@@ -192,7 +192,7 @@ describe('a session of exec or attach', () => {
 });
 
 describe('a signal that fires with the first of two', () => {
-  it.each([0, 1])('has the reason of number %d', (index) => {
+  it.each([0, 1])('has the reason of number %d if that one fires first', (index) => {
     const both = [new AbortController(), new AbortController()];
     const first = firstOf(both[0]!.signal, both[1]!.signal);
     expect(first.aborted).toBe(false);
@@ -228,7 +228,8 @@ describe('the channels of a WebSocket', () => {
   it('end with a message of 255 if the protocol allows it, and drop later data', async () => {
     const channels = open();
     const [first, other] = [heard(channels.open(0)), heard(channels.open(1))];
-    // Another channel, text, an overlong message, and a channel that nobody has opened.
+    // None of these ends channel 0: the end of another channel, a text message, an overlong message, and the
+    // end of a channel that nobody has opened.
     receive(Buffer.from([255, 1]));
     receive(Buffer.from([255, 0]), false);
     receive(Buffer.from([255, 0, 0]));
@@ -286,7 +287,7 @@ describe('the channels of a WebSocket', () => {
     expect(socket.calls).toEqual(['resume', `close 1008 ${'x'.repeat(123)}`]);
   });
 
-  it('drop data after their close, and are not delayed by it', async () => {
+  it('drop data after their close, and do not pause the client', async () => {
     const channels = open();
     channels.open(0);
     channels.close();

@@ -136,7 +136,7 @@ describe('a client of exec or attach over SPDY', () => {
     await finished;
   });
 
-  it('that has stalled gets the reason, for half a minute', async () => {
+  it('that has stalled has half a minute to read the reason, and is then disconnected', async () => {
     const { client } = await connected();
     near.pause();
     stalled.abort(new Error('the client has read nothing'));

@@ -38,7 +38,10 @@ afterEach(() => {
 const execUrl = (tty: boolean): string =>
   server.execUrl({ containerId: 'c', command: ['x'], stdin: true, stdout: true, stderr: false, tty });
 
-/** Sends a request together with the data after the upgrade, as a client may that knows the answer. */
+/**
+ * Sends a request together with the data that follows the upgrade. A client may do so if it does not wait for
+ * the answer.
+ */
 async function dialWith(url: string, headers: readonly string[], early: Buffer): Promise<Socket> {
   const { port, pathname } = new URL(url);
   const socket = connect({ host: '127.0.0.1', port: Number(port) });
@@ -124,7 +127,7 @@ describe('a client of SPDY', () => {
   const open = (client: SpdyClient, ...names: string[]) =>
     names.map((streamtype) => client.open({ streamtype }));
 
-  it.each(PROTOCOLS.slice(0, 2))('of %s opens a stream for the sizes of its terminal', async (protocol) => {
+  it.each(PROTOCOLS.slice(0, 2))('with %s opens a stream for the sizes of its terminal', async (protocol) => {
     const client = await SpdyClient.dial(execUrl(true), protocol);
     const [resize] = open(client, 'resize', 'error', 'stdin', 'stdout');
     resize!.write('{"Width":132,"Height":43}');
@@ -134,7 +137,7 @@ describe('a client of SPDY', () => {
   });
 
   it.each(PROTOCOLS.slice(2))(
-    'of %s has no stream for sizes, and its session does not wait for one',
+    'with %s has no stream for sizes, and its session does not wait for one',
     async (protocol) => {
       const client = await SpdyClient.dial(execUrl(true), protocol);
       const [stray] = open(client, 'resize');
@@ -148,7 +151,7 @@ describe('a client of SPDY', () => {
   it.each([
     { protocol: PROTOCOLS[0]!, said: /^\{.*"reason":"ExitCode","message":"7"/ },
     ...PROTOCOLS.slice(1).map((protocol) => ({ protocol, said: /^the command ended with exit code 7$/ })),
-  ])("of $protocol gets an exit code in its protocol's form", async ({ protocol, said }) => {
+  ])("with $protocol gets an exit code in its protocol's form", async ({ protocol, said }) => {
     const client = await SpdyClient.dial(execUrl(false), protocol);
     const [error] = open(client, 'error', 'stdin', 'stdout');
     exitCode.resolve(7);
@@ -174,7 +177,7 @@ describe('a client of SPDY', () => {
 
 describe('a client of WebSocket', () => {
   it.each(['v5.channel.k8s.io', 'v4.channel.k8s.io', 'channel.k8s.io', ''])(
-    'of "%s" sends the sizes of its terminal on channel 4',
+    'with the protocol "%s" sends the sizes of its terminal on channel 4',
     async (protocol) => {
       const url = execUrl(true).replace('http:', 'ws:');
       const socket = new WebSocket(url, protocol === '' ? [] : [protocol]);

@@ -75,7 +75,7 @@ describe('exec over WebSocket', () => {
     expect(messages[2]).toMatch(/^3:.*"reason":"ExitCode","message":"7"/);
   });
 
-  it('with version 4 has an empty message first, and 255 is no close', async () => {
+  it('with version 4 has an empty message first, and 255 does not end the input', async () => {
     const { socket, messages, closed } = await open(execUrl(), 'v4.channel.k8s.io');
     const streams = await client.promise;
     socket.send(Buffer.from([255, 0]));

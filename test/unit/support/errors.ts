@@ -13,7 +13,7 @@ export function thrownBy(work: () => unknown): string {
   throw new Error('nothing was thrown');
 }
 
-/** Does the same for a promise. */
+/** Returns the error of a rejected promise as `CODE message`. Fails if it is not a RuntimeError. */
 export async function rejectionOf(promise: Promise<unknown>): Promise<string> {
   try {
     await promise;

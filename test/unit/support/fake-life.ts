@@ -5,7 +5,7 @@ import type { Occasion } from '../../../src/containers/settle';
 import type { WritableStore } from '../../../src/store/store';
 import { FakeCheckpoints, FakeLogs, NETWORK } from '../sync/support/room';
 
-/** Returns a real ContainerLife. `refresh` takes the Engine's place and puts the result of an inspect. */
+/** Returns a real ContainerLife in which `refresh` takes the place of an inspect and of its record. */
 export function lifeWith(
   store: WritableStore,
   docker: DockerClient,

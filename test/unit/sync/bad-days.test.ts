@@ -46,7 +46,7 @@ it.each([
   [room.logs.onSalvage, room.logs.onFollow] = [() => Promise.resolve(), () => Promise.resolve()];
   await room.resync.retryDoubtful(signal);
   expect(tries()).toBe(3);
-  // The container had ended before the first inspect, and before the later ones.
+  // At each inspect, the container had already ended.
   expect(room.logs.followed.every(({ hasEnded }) => hasEnded === true)).toBe(true);
   const inspects = room.engine.count('inspectContainer');
   await room.resync.retryDoubtful(signal);

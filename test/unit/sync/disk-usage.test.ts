@@ -136,7 +136,7 @@ describe('DiskUsage', () => {
     await second;
   });
 
-  it('keeps the last measurement when one fails, and continues', async () => {
+  it('keeps the last measurement when a later one fails, and continues to measure', async () => {
     let fails = false;
     const { store, calls, stop, complaints } = measuring(() =>
       fails ? Promise.reject(new Error('already running')) : Promise.resolve({ LayersSize: 1 }),

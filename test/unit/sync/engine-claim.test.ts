@@ -118,8 +118,8 @@ it.each([
     await until(isTaken);
     expect(room.link.state).toEqual({ ready: false, reason: REASON, word: 'EngineTaken' });
     const versions = room.engine.count('version');
-    // The daemon checks from time to time if it is still the same Engine, but claims the endpoint only when
-    // it is free.
+    // A daemon that waits for the Engine asks at intervals which Engine it is. A daemon that waits for the
+    // endpoint does not ask.
     if (what() === key()) await until(() => room.engine.count('version') > versions + 3);
     expect([room.engine.count('events'), room.engine.count('listContainers')]).toEqual([0, 0]);
     expect(room.logs.calls).toEqual([]);
@@ -134,7 +134,7 @@ it.each([
   },
 );
 
-it('a daemon claims a new Engine at the same place, and releases the former one', async () => {
+it('a daemon claims a new Engine at the same endpoint, and releases its claim on the previous one', async () => {
   start();
   await connected(room);
   become('OTHER');
@@ -156,7 +156,7 @@ it('a daemon reads an Engine that is slow to identify itself, and leaves it if i
   await until(isTaken);
   await until(() => room.engine.subscribers === 0);
   const lists = room.engine.count('listContainers');
-  // The second time the Engine is known.
+  // The daemon remembers the Engine now, so it lists nothing while /info hangs.
   const again = gate();
   room.engine.gates.set('info', () => again.promise);
   const versions = room.engine.count('version');
@@ -215,7 +215,7 @@ it('a daemon serves, even after a reconnect, if the file about the Engine is on 
   }
 });
 
-it('a daemon releases all claims at the end', async () => {
+it('a daemon releases the endpoint at the end', async () => {
   start();
   await connected(room);
   await room.link.stop();
@@ -264,7 +264,7 @@ describe('OneDaemon', () => {
       ...(times === undefined ? {} : { times }),
     });
   }
-  /** Returns an object whose member gets the result of a promise. */
+  /** Returns an object whose `now` becomes the result of the promise, or its error. */
   const fate = (promise: Promise<unknown>): { now: unknown } => {
     const found: { now: unknown } = { now: 'pending' };
     promise.then(
@@ -292,7 +292,7 @@ describe('OneDaemon', () => {
     expect(reasons).toEqual([]);
   });
 
-  it('claims the Engine, records its ID for root alone, and releases all claims in the end', async () => {
+  it('claims the Engine, records its key in a file for root alone, and releases all claims in the end', async () => {
     const one = daemon();
     await one.holdWay(stop.signal, onTaken);
     const writes = jest.spyOn(fsPromises, 'writeFile');
@@ -332,7 +332,7 @@ describe('OneDaemon', () => {
     expect(released).toEqual([key(), way]);
   });
 
-  it('releases the former Engine before it waits for the next, and releases none twice', async () => {
+  it('releases the previous Engine before it claims the next, and only once', async () => {
     const one = daemon();
     await one.hold(Promise.resolve(FACTS), stop.signal, onTaken);
     await one.hold(Promise.resolve({ ...FACTS, id: 'OTHER' }), stop.signal, onTaken);
@@ -340,7 +340,7 @@ describe('OneDaemon', () => {
     expect(await rememberedEngine(memory)).toBe(key('OTHER'));
   });
 
-  it('tries to claim the Engine as long as it may, at intervals, and reports the reason each time', async () => {
+  it('tries to claim the Engine at intervals for ten seconds, and reports the reason each time', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     jest.spyOn(Math, 'random').mockReturnValue(0.75);
     taken.set(key(), OTHER);
@@ -407,7 +407,7 @@ describe('OneDaemon', () => {
     await expect(other.hold(Promise.resolve(FACTS), stop.signal, onTaken)).resolves.toBeDefined();
   });
 
-  it('logs each other daemon, and the end of the last one', async () => {
+  it('logs every other daemon that has the claim, and the end of the last one', async () => {
     const one = daemon({ askAgain: 0, lookAgain: 1 });
     const hold = (): Promise<unknown> => one.hold(Promise.resolve(FACTS), stop.signal, onTaken);
     taken.set(key(), OTHER);
@@ -416,7 +416,7 @@ describe('OneDaemon', () => {
     taken.set(key(), { process: '8 1 boot', words: 'process 8' });
     await rejectionOf(hold());
     expect(told.map((line) => (line as string[])[0])).toEqual(['warn', 'warn']);
-    // The way is free, which says nothing about the Engine.
+    // The endpoint is free, but the Engine may still be claimed.
     await one.holdWay(stop.signal, onTaken);
     expect(told).toHaveLength(2);
     taken.clear();
@@ -463,7 +463,7 @@ describe('OneDaemon', () => {
     expect([displacement.now, other.now, takes()]).toEqual(['pending', 'pending', []]);
   });
 
-  it('serves if no claim can be made, and logs the place', async () => {
+  it('serves if no claim can be made, and logs the directory and the error', async () => {
     disk = new Error('ENOSPC');
     const one = daemon();
     await one.holdWay(stop.signal, onTaken);

@@ -412,7 +412,7 @@ describe('the heartbeat', () => {
     expect([made.link.state.ready, made.engine.count('events')]).toEqual([true, 1]);
   });
 
-  it('ends the connection when a comparison shows that the Engine is away', async () => {
+  it('ends the connection when a comparison shows that the Engine is unavailable', async () => {
     await made.connect();
     await settle();
     made.told.length = 0;
@@ -445,7 +445,7 @@ describe('the reported problem', () => {
   const stuck: EngineTrouble = { isStuck: true, reason: 'Stuck', message: 'stuck' };
   const slow: EngineTrouble = { isStuck: false, reason: 'Slow', message: 'slow' };
 
-  it('is that of the watch for a connected Engine', async () => {
+  it('is the one that the watch finds, if the Engine is connected', async () => {
     made.trouble = stuck;
     expect(made.link.trouble).toBeUndefined();
     await made.connect();
@@ -456,7 +456,7 @@ describe('the reported problem', () => {
     expect(made.link.trouble).toBeUndefined();
   });
 
-  it('names old facts before a slow Engine', async () => {
+  it('is first a stuck Engine, then old facts, then a slow Engine', async () => {
     await made.connect();
     made.engine.gates.set('info', () => gate().promise);
     made.engine.stop();
@@ -473,7 +473,7 @@ describe('the reported problem', () => {
 });
 
 describe('waiting', () => {
-  /** Returns the result of a wait after that many ms, and not earlier. */
+  /** Checks that a wait ends after exactly `ms`, and returns how it ends. */
   async function endsAfter(ms: number, waiting: Promise<unknown>): Promise<string | undefined> {
     let outcome: string | undefined;
     void waiting.then(
@@ -527,14 +527,14 @@ describe('waiting', () => {
     expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
   });
 
-  it('for facts lasts longer than for a connection, while there is one', async () => {
+  it('for facts lasts longer than for a connection, as long as the Engine is connected', async () => {
     made.engine.gates.set('info', () => gate().promise);
     made.link.start();
     await until(() => made.reason.includes('/info'));
     expect(await endsAfter(15_000, made.link.whenReady())).toBe('Docker Engine has not answered /info yet');
   });
 
-  it('for facts lasts only as long as for a connection once that is lost', async () => {
+  it('for facts lasts only as long as for a connection after the connection was lost', async () => {
     made.engine.gates.set('info', () => gate().promise);
     made.link.start();
     await until(() => made.reason.includes('/info'));

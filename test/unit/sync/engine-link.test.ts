@@ -88,7 +88,7 @@ describe('an Engine that reloads its daemon.json', () => {
     await until(() => !knows(made, 'kata'));
   });
 
-  it('is asked once more after an answer under way, and once for all simultaneous callers', async () => {
+  it('is asked once more after the answer under way, for all simultaneous callers together', async () => {
     const made = room();
     await connected(made);
     const before = made.engine.count('info');
@@ -297,7 +297,7 @@ describe('the loss of the connection', () => {
     expect([made.link.state.ready, made.complaints, made.engine.count('events')]).toEqual([true, [], 1]);
   });
 
-  it('leaves no waiting caller and no listener, however often it happens', async () => {
+  it('leaves no waiting caller and no listener behind, however often it happens', async () => {
     const made = await connected(room({ writePatience: 60_000 }));
     const stopped = Reflect.get(made.link, 'stopped') as AbortController;
     const waiters = Reflect.get(made.link, 'waiters') as Set<unknown>;
@@ -319,7 +319,7 @@ describe('the loss of the connection', () => {
     expect(listeners()).toBe(before);
   });
 
-  it('keeps the records, which are corrected after the return', async () => {
+  it('keeps the records, which are corrected when the Engine is back', async () => {
     const made = room();
     made.engine.containers.set(CONTAINER_ID, containerInspect());
     made.engine.containers.set(SANDBOX_ID, sandboxInspect());
@@ -374,7 +374,7 @@ describe('the loss of the connection', () => {
 });
 
 describe('waiting', () => {
-  it('ends for all callers at the connection', async () => {
+  it('ends for all callers when the link connects', async () => {
     const made = room({ writePatience: 60_000 });
     let woken = 0;
     const waiting = [made.link.whenReady(), made.link.whenReady(), made.link.whenSyncedOnce()];

@@ -207,7 +207,7 @@ describe('the watch over several lanes', () => {
     expect(asked).toEqual([]);
   });
 
-  it('reports a queue before a call, with its full size', () => {
+  it('reports an old queue rather than an old call, with the number of calls that wait', () => {
     loads = [
       { lane: 'stop', waiting: 1, oldestWaitMs: 90_000 },
       { lane: 'exec', oldestCallMs: 20_000 },
@@ -241,16 +241,19 @@ describe('the watch over several lanes', () => {
     ['stop', 20_001, true],
     ['image', 20_001, false],
     ['exec', 20_001, false],
-  ])('suspects the networks after a call on lane %s of %d ms: %p', (lane, oldestCallMs, isSuspicious) => {
-    loads = [{}, { lane, oldestCallMs }];
-    made.look(signal);
-    expect(asked).toEqual(isSuspicious ? [signal] : []);
-    made.look(signal);
-    // One question at a time.
-    expect(asked).toHaveLength(isSuspicious ? 1 : 0);
-  });
+  ])(
+    'suspects the networks when the oldest call of lane %s is %d ms old: %p',
+    (lane, oldestCallMs, isSuspicious) => {
+      loads = [{}, { lane, oldestCallMs }];
+      made.look(signal);
+      expect(asked).toEqual(isSuspicious ? [signal] : []);
+      made.look(signal);
+      // One question at a time.
+      expect(asked).toHaveLength(isSuspicious ? 1 : 0);
+    },
+  );
 
-  it('reports hanging networks from fifteen seconds on, whatever else is wrong, even without a version', () => {
+  it('reports hanging networks from fifteen seconds on, whatever else is wrong, even if the version is unknown', () => {
     loads = [{ lane: 'lifecycle', oldestCallMs: 60_000, oldestWaitMs: 60_000 }];
     made.look(signal);
     clock += 14_999;

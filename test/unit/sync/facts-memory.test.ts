@@ -19,7 +19,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-it('the memory returns to another process what this one stored', async () => {
+it('the memory returns what another instance stored', async () => {
   expect(await file().recall()).toBeUndefined();
   await file().keep(FACTS);
   expect(await file().recall()).toEqual(FACTS);
@@ -37,7 +37,7 @@ it('the memory stores all of several simultaneous values, and keeps the last', a
   expect(await readdir(directory)).toEqual(['engine.json']);
 });
 
-it('the memory returns nothing for another endpoint, from before a boot, or of another dockbridge', async () => {
+it('the memory returns nothing from a file that is damaged, or from another endpoint, boot or version of dockbridge', async () => {
   await file().keep(FACTS);
   expect(await file('tcp://two:2375').recall()).toBeUndefined();
   const path = join(directory, 'engine.json');
@@ -102,7 +102,7 @@ it('a draft that cannot be renamed is removed, and the next one is tried', async
   expect(await memory.recall()).toEqual(FACTS);
 });
 
-it('a file without its circumstances returns nothing', async () => {
+it('the memory returns nothing from a file without facts or without the right circumstances', async () => {
   const path = join(directory, 'engine.json');
   for (const body of [{ facts: FACTS }, { circumstances: '' }, { circumstances: '', facts: FACTS }, []]) {
     await writeFile(path, JSON.stringify(body));

@@ -70,7 +70,7 @@ describe("the question for the Engine's facts", () => {
     expect(questions).toHaveLength(before + 1);
   }
 
-  it('is repeated at growing intervals while there is no answer, which start again after an answer', async () => {
+  it('is repeated at growing intervals until it is answered, and the next one starts with the shortest interval', async () => {
     const { usable } = read();
     expect(questions).toHaveLength(1);
     for (const factor of [1, 4, 16]) await isAskedAfter(factor * ASK_BESIDE);
@@ -84,12 +84,12 @@ describe("the question for the Engine's facts", () => {
     await again;
   });
 
-  it('leaves no timer, listener or open question once it is answered', async () => {
+  it('leaves no timer, listener or open call behind once it is answered', async () => {
     const { usable, learned } = read();
     await isAskedAfter(ASK_BESIDE);
     await answered(questions[0]);
     await Promise.all([usable, learned]);
-    // The pause before earlier facts would be used ends with its own timer.
+    // The timer after which earlier facts would be used runs to its end.
     await jest.advanceTimersByTimeAsync(10 * ASK_BESIDE);
     expect(jest.getTimerCount()).toBe(0);
     expect(getEventListeners(stopped.signal, 'abort')).toEqual([]);
@@ -172,15 +172,18 @@ describe('the known facts about the Engine', () => {
     ['the same version', VERSION, true],
     ['another version', { ...VERSION, Version: '28.5.2' }, false],
     ['another API', { ...VERSION, ApiVersion: '1.40' }, false],
-  ])('are used for the next connection to %s', async (_, version, serves) => {
-    store.engine = FACTS;
-    const { usable, learned } = read(version);
-    expect(await isDone(usable)).toBe(serves);
-    answers[0]?.reject(new Error('not now'));
-    await settle();
-    expect(told).toEqual(serves ? [[OLD_ANSWER, { error: 'not now' }]] : []);
-    expect(await isDone(learned)).toBe(false);
-  });
+  ])(
+    'are used for the next connection only if the version and the API are the same: %s',
+    async (_, version, serves) => {
+      store.engine = FACTS;
+      const { usable, learned } = read(version);
+      expect(await isDone(usable)).toBe(serves);
+      answers[0]?.reject(new Error('not now'));
+      await settle();
+      expect(told).toEqual(serves ? [[OLD_ANSWER, { error: 'not now' }]] : []);
+      expect(await isDone(learned)).toBe(false);
+    },
+  );
 
   it('are not reported missing when the question ends with the daemon', async () => {
     store.engine = FACTS;
@@ -323,7 +326,7 @@ describe('the known facts about the Engine', () => {
     }
   });
 
-  it("cause one log line if the Engine's images belong to other users", async () => {
+  it('cause one log line if the Engine uses userns-remap', async () => {
     const { usable } = read();
     const SecurityOptions = ['name=seccomp', 'name=userns'];
     answers[0]?.resolve({ ...INFO, SecurityOptions: ['name=seccomp'] });

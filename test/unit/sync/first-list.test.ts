@@ -27,7 +27,7 @@ const OTHER_SANDBOX = engineId('a2');
 
 const idOf = (at: number): string => engineId(`c${at}f`);
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, at) => at);
-/** One pod with that many running containers of ours. */
+/** One pod with `count` running containers of ours. */
 const runningPod = (count: number): EngineContainerInspect[] => [
   sandboxInspect(),
   ...numbers(count).map((at) => ownContainerInspect({ id: idOf(at) })),
@@ -36,8 +36,8 @@ const runningPod = (count: number): EngineContainerInspect[] => [
 let made: SyncRoom;
 
 /**
- * @param inspects the containers of the Engine. Each inspect hangs until `answer` is called with the
- * container's id.
+ * Starts a link to an Engine with the containers `inspects`. Each inspect hangs until `answer` is called with
+ * the container's id.
  */
 function begin(
   inspects: readonly EngineContainerInspect[],
@@ -67,7 +67,7 @@ const inspected = (): string[] =>
   made.engine.calls
     .filter((call) => call.startsWith('inspectContainer'))
     .map((call) => call.split(' ')[1] ?? '');
-/** Returns whether the promise has resolved by the time that nothing more happens by itself. */
+/** Returns whether the promise has resolved after all pending work is done. */
 async function isSettled(work: Promise<unknown>): Promise<boolean> {
   let done = false;
   work.then(
@@ -201,7 +201,7 @@ it.each([
     container: ownContainerInspect({ state: EXITED_STATE }),
   },
   {
-    desc: 'was created, because its start may have failed',
+    desc: 'has not started, because its start may have failed',
     container: ownContainerInspect({ state: CREATED_STATE }),
   },
   {

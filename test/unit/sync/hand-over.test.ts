@@ -63,7 +63,7 @@ describe('handOverPods', () => {
     ]);
   });
 
-  it('names a container whose log driver has no file', async () => {
+  it('reports a container whose log driver has no file', async () => {
     const inspect = containerInspect();
     inspect.LogPath = '';
     inspect.HostConfig.LogConfig = { Type: 'journald', Config: {} };
@@ -147,7 +147,7 @@ describe('handOverPods', () => {
     expect(await handedOver(roomWith(strange), { letGo: () => Promise.resolve([]) })).toEqual([]);
   });
 
-  it('says nothing about a container that is removed meanwhile', async () => {
+  it('reports nothing about a container that is removed meanwhile', async () => {
     const room = roomWith(containerInspect(), sandboxInspect());
     room.engine.gates.set(`inspectContainer ${CONTAINER_ID}`, () => {
       room.engine.containers.delete(CONTAINER_ID);

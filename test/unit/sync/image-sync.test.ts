@@ -103,7 +103,7 @@ describe('the inspect of an image during a list that lacks it', () => {
     return [(await looking)?.id, store.images.size];
   };
 
-  it('finds an image that was pulled since', async () => {
+  it('finds an image that was pulled in the meantime', async () => {
     expect(await look(true)).toEqual([A.Id, 1]);
   });
 
@@ -112,8 +112,8 @@ describe('the inspect of an image during a list that lacks it', () => {
   });
 });
 
-describe('refresh and forget', () => {
-  it('read one image by name', async () => {
+describe('refresh', () => {
+  it('reads one image by name, and forget removes its record', async () => {
     const { imageSync, engine, store } = roomWith(A, B);
     expect((await imageSync.refresh('db:1', signal))?.id).toBe(B.Id);
     expect([engine.calls, store.images.size]).toEqual([['inspectImage db:1'], 1]);
@@ -121,7 +121,7 @@ describe('refresh and forget', () => {
     expect(store.images.size).toBe(0);
   });
 
-  it('return undefined for a missing image, and pass a failure on', async () => {
+  it('returns undefined for a missing image, and passes a failure on', async () => {
     const { imageSync, engine } = roomWith();
     expect(await imageSync.refresh('x:1', signal)).toBeUndefined();
     engine.down = true;
@@ -341,7 +341,7 @@ it('eight images are inspected at a time', async () => {
   expect(room.store.images.size).toBe(20);
 });
 
-it('an image is inspected again when only one of its digests is new', async () => {
+it('an image is inspected again when only its digests have changed', async () => {
   const { imageSync, engine, store } = roomWith({ ...A, RepoDigests: [] });
   await imageSync.resync(signal);
   const RepoDigests = [`app@sha256:${engineId('d')}`];
@@ -376,7 +376,7 @@ describe('the inspect of one image', () => {
 });
 
 describe('the removal', () => {
-  it('of one image waits for earlier ones, and runs next to those of other images', async () => {
+  it('of an image waits for earlier removals of it, and runs alongside removals of other images', async () => {
     const { imageSync } = roomWith();
     const story: string[] = [];
     const first = gate();

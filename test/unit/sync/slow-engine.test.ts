@@ -33,7 +33,7 @@ const hang = (method: string): void => void made.engine.gates.set(method, () => 
 const isReady = (): Promise<void> => until(() => made.link.state.ready, 'the link');
 
 describe('an Engine whose /info hangs', () => {
-  it('is asked once, is not ready for that reason, and has its containers listed meanwhile', async () => {
+  it('is asked once, is not ready because of /info, and has its containers listed meanwhile', async () => {
     const info = gate();
     made.engine.gates.set('info', () => info.promise);
     made.link.start();
@@ -50,7 +50,7 @@ describe('an Engine whose /info hangs', () => {
     await isReady();
   });
 
-  it('is asked once more when the question was lost', async () => {
+  it('is asked once more when the first question gets no answer', async () => {
     const lost = gate();
     let asked = 0;
     made = syncRoom({ ...QUICK, askBeside: 5 });
@@ -74,7 +74,7 @@ describe('an Engine whose /info hangs', () => {
     expect(fourth - third).toBeGreaterThan(75);
   });
 
-  it('is served with the facts of an earlier process, which is reported', async () => {
+  it('is used with the facts of an earlier process, and this is reported', async () => {
     await connected(made);
     const said = made.store.engine!;
     await made.link.stop();
@@ -102,7 +102,7 @@ describe('an Engine whose /info hangs', () => {
     expect(kept).toEqual([said]);
   });
 
-  it('is not served with the facts of another version', async () => {
+  it('is not used with the facts of another version', async () => {
     const recall = jest.fn(() =>
       Promise.resolve({ ...toFacts(VERSION, made.engine.facts), engineVersion: '19' }),
     );
@@ -117,7 +117,7 @@ describe('an Engine whose /info hangs', () => {
     await isReady();
   });
 
-  it('does not wait for a disk that hangs when the Engine answers meanwhile', async () => {
+  it('is ready as soon as it answers, even if the disk with its earlier facts hangs', async () => {
     const recall = jest.fn(() => new Promise<undefined>(() => undefined));
     made = syncRoom({ ...QUICK, recallAfter: 1 }, {}, undefined, {}, { recall, keep: jest.fn() });
     const info = gate();
@@ -171,7 +171,7 @@ describe('an Engine whose images hang', () => {
     hang(call);
     await connected(made);
     expect(await rejectionOf(made.link.whenImagesSyncedOnce())).toMatch(/^UNAVAILABLE .*images/);
-    // The end of a pull waits for nobody.
+    // A finished pull reads its image without waiting for the list.
     made.engine.images.set('sha256:2', { ...IMAGE, Id: 'sha256:2', RepoTags: ['pulled:1'] });
     expect((await made.imageSync.refresh('pulled:1'))?.id).toBe('sha256:2');
   });

@@ -55,7 +55,7 @@ describe('mutantsOf', () => {
       text: 'switch (a) { case b: break; default: }',
       changes: ['case removed: case b: break; → ', 'case removed: default: → '],
     },
-  ])('$text', ({ text, changes }) => expect(found(text)).toEqual(changes));
+  ])('finds the mutants of $text', ({ text, changes }) => expect(found(text)).toEqual(changes));
 
   it.each([
     'import { a } from "./a";',

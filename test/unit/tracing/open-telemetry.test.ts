@@ -185,7 +185,7 @@ it('the queue of spans is limited, and no call waits, when the collector never a
   const started = performance.now();
   await tracing.close();
   expect(performance.now() - started).toBeLessThan(4_000);
-  // The spans under way and those in the queue, in batches of five.
+  // At most one request for the five spans under way, and two for the ten spans in the queue.
   expect(collector.requests).toBeLessThanOrEqual(3);
 });
 

@@ -88,7 +88,7 @@ it('the exporter does not wait forever for a collector that never ends its answe
   jest.useRealTimers();
 });
 
-it('the log says nothing about the last export at the end', async () => {
+it('the log says nothing about an export that fails after the exporter was closed', async () => {
   exporter.close();
   send(1, failure('cut off'));
   await exporter.shutdown();

@@ -151,7 +151,7 @@ it('a bundle contains the data that a maintainer needs, and none of the planted 
   expect(all).toMatch(/Not in this bundle:\n {2}status\.json: there is none/);
 });
 
-it('a bundle overwrites no file, and a discarded bundle leaves none', async () => {
+it('a bundle overwrites no file, and a discarded bundle leaves no file behind', async () => {
   const file = join(directory, 'there');
   await writeFile(file, 'precious');
   expect(await rejectionOf(Archive.create(file))).toMatch(/^FAILED_PRECONDITION .*there exists already/);

@@ -39,7 +39,7 @@ describe('redaction', () => {
     ['an environment in JSON in JSON', `"{\\"Env\\":[\\"A=b\\",\\"PLAIN=${SECRET}\\"]}"`],
     ['a truncated environment', `{"Env":["A=b","PLAIN=${SECRET}`],
     ['an environment variable of Kubernetes', `{"env":[{"name":"A","value":"${SECRET}"}],"image":"i"}`],
-    ['a password under a short word for it', `DB_PASS=${SECRET}`],
+    ['a password under a short name', `DB_PASS=${SECRET}`],
     ['a PostgreSQL password', `PGPASS=${SECRET}`],
     ['a MySQL password', `MYSQL_PWD=${SECRET}`],
     ['a password in a DSN of keywords', `Server=h;Uid=u;Pwd=${SECRET};`],

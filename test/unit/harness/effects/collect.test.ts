@@ -129,7 +129,7 @@ describe('a run of the scenario', () => {
     expect(runtime.calls.slice(1, 3)).toEqual(['ImageStatus', 'PullImage']);
   });
 
-  it('records a refusal as an effect if something else starts', async () => {
+  it('records a refusal as an effect if another container starts', async () => {
     let creations = 0;
     const notes: string[] = [];
     const plain = new FakeRuntime();

@@ -41,7 +41,7 @@ describe('two runtimes', () => {
     expect(counts).toEqual({ same: 2, explained: 0, differs: 0 });
   });
 
-  it('differ in values, in rows of one side only, and in members of sets, and equal rows are joined', () => {
+  it('differ in values, in rows of one side only, and in members of sets, with one row for equal containers', () => {
     const a = { uid: '0', umask: '0022', caps: ['A', 'B'] };
     const b = { uid: '1', caps: ['B', 'C', 'D'] };
     const { rows, counts } = compareEffects(
@@ -58,7 +58,7 @@ describe('two runtimes', () => {
     expect(counts.differs).toBe(6);
   });
 
-  it('differ in a container that only one has made', () => {
+  it('differ in a container that only one of them starts', () => {
     const { rows } = compareEffects(
       seen('docker', '29.0', { 'p/c': { starts: 'refused: INVALID_ARGUMENT' } }),
       seen('containerd', 'v2.1', { 'p/c': { uid: '0' } }),
@@ -106,7 +106,7 @@ describe('an explanation', () => {
     ]);
   });
 
-  it('with a value on both sides removes no members of only one side', () => {
+  it('with values for both sides does not cover a member that only one side has', () => {
     const both: Explanation = {
       ...DEVICES,
       sides: [
@@ -171,7 +171,7 @@ env HOSTNAME  "pod"  -        explained [1]  p/c
   expect(renderEffects(comparison, true)).toContain('gid                           same           p/c\n');
 });
 
-it('shipped explanations are sentences about values of a known form', () => {
+it('each shipped explanation is a sentence, and limits the values of at least one side', () => {
   for (const { because, advice = 'None.', sides } of KNOWN) {
     expect(because).toMatch(/^(?:[A-Z]|containerd|dockerd|runc).*\.$/s);
     expect(advice).toMatch(/^(?:[A-Z]|containerd|dockerd|runc).*\.$/s);

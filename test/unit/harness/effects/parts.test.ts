@@ -235,7 +235,7 @@ describe('the probe', () => {
   });
 });
 
-it('placeholders replace the names of a run in all values', () => {
+it('placeholders replace the names of a run in the names and values of all effects', () => {
   const effects = new Map<string, string | readonly string[]>([
     ['/etc/hosts', ['10.1.2.3 pod']],
     ['cgroup path', '/docker/abcdef'],

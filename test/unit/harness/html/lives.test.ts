@@ -68,7 +68,7 @@ it('a failed call changes no state', () => {
   expect(states).toEqual([]);
 });
 
-it('the page follows containers by lists and statuses, whose first state is left out of JSON', () => {
+it('the page follows sandboxes and containers by lists and statuses, in which JSON omits the first state', () => {
   const { states } = livesOf([
     ...call(1, 1, 'ListPodSandbox', {}, { items: [{ id: 'p' }, { id: 'q', state: 'SANDBOX_NOTREADY' }] }),
     ...call(2, 2, 'ListContainers', {}, { containers: [{ id: 'c' }] }),

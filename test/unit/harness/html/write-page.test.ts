@@ -81,7 +81,7 @@ it("a page contains the calls and the tape's lines for each", async () => {
   expect(lines).toEqual([LINES.slice(0, 4)]);
 });
 
-it('no text of a tape ends its element', async () => {
+it('no text of a tape can end the script element that contains it', async () => {
   await writePage(page, [await tapeSource(tape, ALL)], [], template);
   for (const { text } of await elements()) expect(text).not.toContain('<');
 });

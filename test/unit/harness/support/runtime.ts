@@ -24,7 +24,7 @@ export interface SeenCall {
   readonly body: Buffer;
 }
 
-/** Limits for peers that send and accept more than the 64 KiB and 128 fields of Node.js. */
+/** Limits for peers that send and accept more header fields than Node.js by default: 64 KiB and 128 fields. */
 export const LONG_HEADERS = {
   settings: { maxHeaderListSize: 1_000_000 },
   maxSendHeaderBlockLength: 1_000_000,

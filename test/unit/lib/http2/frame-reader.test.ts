@@ -35,7 +35,7 @@ it.each([1, 7, 100])('FrameReader refuses another preface as not HTTP/2, in piec
   }).toThrow('not an HTTP/2 client');
 });
 
-it('a table may be as large as its reader has announced, and keeps that size', () => {
+it('a header table may be as large as the largest size that its reader has announced, within a limit', () => {
   const decoder = new HeaderDecoder();
   const resized = (bytes: number): Buffer => {
     // RFC 7541 §6.3: an integer with a prefix of five bits.

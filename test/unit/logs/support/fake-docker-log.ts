@@ -35,7 +35,10 @@ export class FakeDockerLog {
     this.size = fs.fstatSync(this.fd).size;
   }
 
-  /** Returns the record of `text`, which has no line break. With `partial` the line was split at 16 KiB. */
+  /**
+   * Writes `text`, which has no line break, and returns its record. `partial` says that Docker split the line
+   * at 16 KiB.
+   */
   write(text: string | Buffer, stream: 'stdout' | 'stderr' = 'stdout', partial = false): string {
     const escaped = dockerEscape(Buffer.from(text));
     const record = `{"log":"${escaped}${partial ? '' : '\\n'}","stream":"${stream}","time":"${this.time()}"}\n`;

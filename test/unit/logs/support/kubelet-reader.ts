@@ -32,7 +32,7 @@ export function readAsKubelet(file: Buffer, { tail, since }: ReadOptions = {}): 
     if (stream !== 'stdout' && stream !== 'stderr') throw new Error(`no stream: ${line}`);
     const [tag] = tags.split(':');
     if (tag !== 'P' && tag !== 'F') throw new Error(`no tag: ${line}`);
-    // Nine digits, UTC, so times sort as text.
+    // All times have nine digits and are in UTC, so they sort as text.
     if (since !== undefined && time < since) continue;
     output[stream] += tag === 'F' ? `${text}\n` : text;
   }

@@ -15,7 +15,7 @@ export interface CriLine {
 
 const LINE = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z) (stdout|stderr) ([FP]) (.*)$/s;
 
-/** Throws on any text that is not a complete CRI line. */
+/** Returns the lines of a CRI log. @throws on text that is not a complete CRI line. */
 export function parseCri(content: string): CriLine[] {
   if (content === '') return [];
   if (!content.endsWith('\n')) throw new Error(`half line: ${content.slice(-80)}`);
@@ -24,7 +24,7 @@ export function parseCri(content: string): CriLine[] {
     .split('\n')
     .map((line) => {
       const [, time, stream, tag, text] = LINE.exec(line) ?? [];
-      if (time === undefined) throw new Error(`no CRI line: ${line.slice(0, 120)}`);
+      if (time === undefined) throw new Error(`not a CRI line: ${line.slice(0, 120)}`);
       return { time, stream: stream!, tag: tag!, text: text! };
     });
 }
@@ -98,7 +98,7 @@ export class LogRoom {
     });
   }
 
-  /** Returns the files in the room that this process has open, including the Engine's. */
+  /** Returns the files in the room that this process has open, including those of the fake Engine. */
   openFiles(): string[] {
     const targets = fs.readdirSync('/proc/self/fd').map((fd) => {
       try {

@@ -4,12 +4,12 @@ import { nodeLogDisk, type LogDisk } from '../../../../src/logs/log-disk';
 export class Killed extends Error {}
 
 /**
- * The moment of the fatal call in which the process dies: before it, half-way through it, or after it but
- * before it returns.
+ * The moment at which the process dies: before the fatal call, halfway through it, or after its work but before
+ * it returns.
  */
 export type Moment = 'before' | 'halfway' | 'after';
 
-/** A real disk whose user dies at the n-th call that changes something. From then on every call throws. */
+/** A real disk whose user dies at the n-th call that changes something. From then on, calls throw `Killed`. */
 export class MortalDisk implements LogDisk {
   changes = 0;
   dead = false;

@@ -36,8 +36,8 @@ for (let i = 0; i < lines; i++) {
 `;
 
 /**
- * Runs a container that writes as fast as it can in a thread of its own. Resolves when it has written
- * everything.
+ * Writes numbered lines into a spool from a separate thread, as fast as the options allow. Resolves when all
+ * lines are written.
  */
 export async function storm(options: StormOptions): Promise<void> {
   const worker = new Worker(WRITER, { eval: true, workerData: options });

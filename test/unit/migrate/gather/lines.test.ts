@@ -57,7 +57,7 @@ describe('linesOf', () => {
     ['check docker with planted "/usr/bin/docker-check -p planted"', 'docker'],
     ['  endpoint = "tcp://planted:planted@docker:2375"', 'docker'],
     ['/var/lib/docker/containers/*/*.log {', '/var/lib/docker/containers/*/*.log'],
-  ])('keeps of the line of monitoring %s only %s', (line, expected) => {
+  ])('keeps of the monitoring line %s only %s', (line, expected) => {
     expect(shown(SEARCHES.monitoring, line)).toBe(expected);
   });
 

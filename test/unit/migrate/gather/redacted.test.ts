@@ -7,7 +7,7 @@ describe('fileFacts', () => {
     expect(fileFacts('/var/lib/kubelet/config.yaml', text)).toMatchObject({ text, isRedacted: false });
   });
 
-  it('removes secrets and keeps the lines, and valid JSON', () => {
+  it('removes secrets, and keeps the number of lines and valid JSON', () => {
     const text = JSON.stringify(
       {
         proxies: { 'http-proxy': 'http://me:planted-1@proxy:3128' },
@@ -25,7 +25,7 @@ describe('fileFacts', () => {
     expect(sha256).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  it('leaves valid JSON of one line, too', () => {
+  it('leaves valid JSON if the file has only one line', () => {
     const text = '{"log-opts":{"splunk-token":"planted-1","a":["x"]},"auth-token":"planted-2"}';
     const { text: kept } = fileFacts('/etc/docker/daemon.json', text);
     expect(kept).not.toMatch(/planted/);

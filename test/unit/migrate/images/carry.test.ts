@@ -22,7 +22,7 @@ const NEW_ARCHIVE = tarOf([
   ['manifest.json', '[]'],
 ]);
 
-/** The archive of an older Engine, with its names of directories. */
+/** The archive of an older Engine, which names a directory for each layer. */
 function oldArchive(): Buffer {
   const chain = chainIds(DIFF_IDS);
   let parent: string | undefined;
@@ -102,7 +102,7 @@ describe('carrySaved', () => {
     expect(moved).toBe(TOTAL - LAYERS[0]!.length - 3000 + manifest.bytes.length);
   });
 
-  it('stops to read after the last missing blob', async () => {
+  it('stops reading after the last missing blob', async () => {
     const target = new MemoryStore();
     for (const blob of LAYERS) target.add(blob);
     let read = 0;
@@ -146,7 +146,7 @@ describe('carrySaved', () => {
       expect(target.blobs.has(DIFF_IDS[2]!)).toBe(true);
     });
 
-    it('continues an upload whose layer the target has got meanwhile', async () => {
+    it('continues an upload whose layer the target has received in the meantime', async () => {
       const target = new MemoryStore();
       target.add(LAYERS[0]!);
       target.uploads.set(`entry-${directory(0)}`, Buffer.from(LAYERS[0]!.slice(0, 3000)));
@@ -155,7 +155,7 @@ describe('carrySaved', () => {
       expect(target.uploads.size).toBe(0);
     });
 
-    it('writes a layer that two images share once', async () => {
+    it('writes a shared layer only once for two images', async () => {
       const target = new MemoryStore();
       const all = carrying(target);
       await Promise.all([carry(all), carry(all)]);
@@ -170,7 +170,7 @@ describe('carrySaved', () => {
     ).rejects.toThrow(`lacks ${DIFF_IDS[0]!}`);
   });
 
-  it('writes a layer that two images share once', async () => {
+  it('writes a shared layer only once for two images', async () => {
     const target = new MemoryStore();
     const all = carrying(target);
     await Promise.all(
@@ -231,7 +231,9 @@ describe('carryChain', () => {
     await carryChain(await resolveChain(source, index, PLATFORM), source, carrying(target));
     expect([target.written, target.blobs.size]).toEqual([0, source.blobs.size]);
   });
+});
 
+describe('resolveChain', () => {
   it('names the platform that an image lacks', async () => {
     const source = new MemoryStore();
     const { index } = pulled(source);

@@ -78,7 +78,7 @@ describe('crioNeeds', () => {
   const storage = { driver: 'overlay', root: '/storage' };
   const decisions = [decision('skopeo', 100), decision('skopeo', 200), decision('present', 1000)];
 
-  it('asks for all images on the storage, and for the largest one where archives are written', () => {
+  it('asks for space for all images on the storage, and for the largest one where archives are written', () => {
     expect(crioNeeds(decisions, storage, overlay, undefined)).toEqual([
       { path: '/storage', bytes: 360, what: 'the images' },
       { path: '/docker', bytes: 200, what: "the Engine's archive" },
@@ -86,7 +86,7 @@ describe('crioNeeds', () => {
     ]);
   });
 
-  it("counts layers that images share once, as far as the Engine's layers tell", () => {
+  it('counts shared layers only once if the Engine reports the size of all layers', () => {
     expect(crioNeeds(decisions, storage, overlay, 250)[0]).toMatchObject({ path: '/storage', bytes: 300 });
   });
 

@@ -53,11 +53,11 @@ describe('decide', () => {
     ['present', ['a:1', 'a:2'], { 'a:1': chain('x', 'id'), 'a:2': chain('y', 'id') }],
     ['name', ['a:1', 'a:2'], { 'a:1': chain('x', 'id'), 'a:2': chain('y', 'other') }],
     ['save', ['a:1'], { 'a:1': chain('x', 'other') }],
-  ])('answers %s for the names that the target has', async (how, tags, records) => {
+  ])('decides "%s", depending on the names that the target has', async (how, tags, records) => {
     expect((await decide(image('id', tags), deciding({}, records))).how).toBe(how);
   });
 
-  it('skips an image that was pulled by its digest into the own store', async () => {
+  it("skips an image that was pulled by its digest into the Engine's own store", async () => {
     expect((await decide(image('id', [], ['a@sha256:1']), deciding({}))).how).toBe('skip');
   });
 

@@ -12,7 +12,7 @@ function decision(how: How, bytes: number, missing: readonly Descriptor[] = []):
   return { image, how, bytes, missing, why: '', names: image.tags, diffIds: [] };
 }
 
-/** Images that have nothing of their own but one layer of 0.1 GB. */
+/** Images on the layer `BASE`, each with one layer of its own of 0.1 GB. */
 function onBase(how: How, count: number): Decision[] {
   return Array.from({ length: count }, (_, at) => {
     const own = { digest: `sha256:${at}`, size: GB / 10, mediaType: COMPRESSED };
@@ -21,7 +21,7 @@ function onBase(how: How, count: number): Decision[] {
 }
 
 describe('estimate', () => {
-  it('counts a layer once that several images share', () => {
+  it('counts a layer only once if several images share it', () => {
     expect(estimate(onBase('copy', 20))).toEqual({ moved: 4 * GB, unpacked: 12 * GB });
   });
 
@@ -29,7 +29,7 @@ describe('estimate', () => {
     expect(estimate(onBase('share', 20))).toEqual({ moved: 0, unpacked: 12 * GB });
   });
 
-  it('counts a layer once that one image shares and another one copies', () => {
+  it('counts a layer only once if one image shares it and another one copies it', () => {
     expect(estimate([...onBase('share', 1), ...onBase('copy', 1)]).unpacked).toBe(6.3 * GB);
   });
 

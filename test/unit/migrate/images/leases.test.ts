@@ -45,7 +45,7 @@ describe('deleteLeases', () => {
     other = { pidNamespace: running.pidNamespace, name: name! };
   });
 
-  /** @returns whether a successful command with `selection` leaves another lease. */
+  /** @returns whether a successful command with `selection` leaves the lease of `theirs`. */
   async function isKept(theirs: Owner, selection: Selection, created = NOW): Promise<boolean> {
     const leases = new Leases();
     const [theirLease, own] = [await leases.make(theirs, created), { ...running, selection }];
@@ -62,7 +62,7 @@ describe('deleteLeases', () => {
     ['all', 'used', true],
     ['only-local', 'used', true],
   ] as const)(
-    'after an interrupted --%s, a successful --%s keeps its lease: %s',
+    'after an interrupted --%s, a successful --%s keeps the lease of the interrupted command: %s',
     async (theirs, own, kept) => {
       expect(await isKept({ ...other, selection: theirs }, own)).toBe(kept);
     },
@@ -77,7 +77,7 @@ describe('deleteLeases', () => {
     expect(await isKept(elsewhere, 'used')).toBe(true);
   });
 
-  it('keeps the lease of a command of another boot, which may be that of a virtual machine', async () => {
+  it('keeps the lease of a command of another boot, because it may run in a virtual machine', async () => {
     const name = [...other.name.split(' ').slice(0, 2), 'another-boot'].join(' ');
     expect(await isKept({ ...other, selection: 'used', name }, 'used')).toBe(true);
   });

@@ -10,7 +10,10 @@ import type {
 export const sha256 = (bytes: Buffer | string): string =>
   `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
-/** A content store in memory. It counts the bytes that are written, and keeps uploads that end early, as containerd does. */
+/**
+ * A content store in memory. It counts the bytes that are written, and keeps uploads that end early, as
+ * containerd does.
+ */
 export class MemoryStore implements BlobTarget {
   readonly blobs = new Map<string, Buffer>();
   readonly labels = new Map<string, Labels>();
@@ -82,7 +85,7 @@ export class MemoryStore implements BlobTarget {
         if (expected !== '' && digest !== expected)
           return Promise.reject(new Error(`${digest} instead of ${expected}`));
         this.uploads.delete(ref);
-        // containerd compares the digest only now when nobody named it before.
+        // If the upload began without a digest, containerd compares it only now.
         if (this.blobs.has(digest)) return Promise.reject(new RuntimeError('ALREADY_EXISTS', digest));
         this.blobs.set(digest, bytes);
         return Promise.resolve(digest);

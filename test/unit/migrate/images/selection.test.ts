@@ -30,17 +30,17 @@ describe('chosenImages', () => {
     ]);
   });
 
-  it('takes images without a registry digest with only-local', () => {
+  it('takes with only-local the images without a registry digest', () => {
     expect(names(IMAGES, [], 'only-local')).toEqual(['registry.example:5000/team/local:2']);
   });
 
-  it('takes images that were not pulled with only-local, when all images have a digest', () => {
+  it('takes with only-local the images that were not pulled, when all images have a digest', () => {
     expect(chosenImages(IMAGES, [], 'only-local', new Set([ID('2'), ID('4')]))).toMatchObject([
       { id: ID('1'), why: 'no pod uses it; in no registry that the Engine knows' },
     ]);
   });
 
-  it('takes all images that have a name with all, under their full names', () => {
+  it('takes with all every image that has a name, under its full name', () => {
     expect(names(IMAGES, [], 'all')).toEqual([
       'docker.io/library/busybox:1',
       `quay.example/by-digest@${ID('b')}`,

@@ -43,12 +43,12 @@ describe('skopeo', () => {
     expect(await carry(undefined)).toEqual(['a.test/app:1 undefined', 'a.test/app:2 undefined']);
   });
 
-  it('knows whether it is installed', async () => {
+  it('is found only if it is installed', async () => {
     expect(await hasSkopeo(program)).toBe(true);
     expect(await hasSkopeo(join(directory, 'missing'))).toBe(false);
   });
 
-  it('is a command for the shell of a person, too', () => {
+  it('can be shown to a person as a shell command', () => {
     const begin = `skopeo copy --src-daemon-host ${ENGINE} docker-daemon:a:1`;
     expect(skopeoCommand(WAY, 'a:1')).toBe(`${begin} 'containers-storage:[overlay@/mnt/storage]a:1'`);
     expect(skopeoCommand({ ...WAY, storage: undefined }, 'a:1')).toBe(`${begin} containers-storage:a:1`);

@@ -35,7 +35,7 @@ describe('freeSpace', () => {
     expect(below?.free).toBeGreaterThan(0);
   });
 
-  it('knows nothing of a path of which no part exists', async () => {
+  it('returns undefined if even the first directory of the path is missing', async () => {
     expect(await freeSpace('/no-such-part/below')).toBeUndefined();
   });
 });

@@ -2,7 +2,7 @@ import { encodeWrite } from '../../../../src/migrate/images/containerd/write-req
 import { content } from '../../../../src/proto/containerd';
 
 it.each([0, 1, 127, 128, 16_384, 1_100_000])(
-  'a request with %d bytes of data is decoded as it was',
+  'a request with %d bytes of data can be decoded again',
   (size) => {
     const data = Buffer.alloc(size, 'data');
     const half = size >> 1;

@@ -53,7 +53,7 @@ describe('renderText', () => {
     );
   });
 
-  it('fits 100 columns, and controls no terminal', () => {
+  it('fits 100 columns, and contains no control characters', () => {
     expect(lines.filter((line) => line.length > 100)).toEqual([]);
     expect(text.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
   });
@@ -65,7 +65,7 @@ describe('renderText', () => {
     expect(at).toEqual([...at].sort((a, b) => a - b));
   });
 
-  it('names the section only where it is not the name of the finding', () => {
+  it('names the section only if the finding has another name', () => {
     expect(text).toContain('docs/migrating.md#registries');
     expect(text).not.toContain('docs/migrating.md#ulimits');
   });

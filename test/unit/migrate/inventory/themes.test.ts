@@ -31,7 +31,7 @@ const withContainers = (...containers: ReturnType<typeof container>[]): Partial<
   engine: engine({ containers }),
 });
 
-describe('the kind of the node', () => {
+describe('the inventory of the kind of the node', () => {
   it('forbids the move of a node whose kubelet is a container', () => {
     expect(unusual(withContainers(container('kubelet'), container('kube-proxy')))).toEqual([
       'block kubelet-in-docker',
@@ -72,7 +72,7 @@ describe('the kind of the node', () => {
   });
 });
 
-describe('the network', () => {
+describe('the inventory of the network', () => {
   it('forbids the move without CNI', () => {
     expect(unusual({ files: {} })).toEqual(['block no-cni']);
   });
@@ -83,7 +83,7 @@ describe('the network', () => {
     expect(places('no-cni', broken)).toEqual(['/etc/cni/net.d/10-a.conflist']);
   });
 
-  it('wants a version, which containerd needs', () => {
+  it('requires a change of a network without a version, because containerd needs one', () => {
     const unnamed = CONFLIST.replace('"cniVersion":"1.0.0",', '');
     expect(unusual({ files: files({ '/etc/cni/net.d/10-pods.conflist': unnamed }) })).toEqual([
       'change cni-version',
@@ -134,7 +134,7 @@ describe('the network', () => {
   });
 });
 
-describe('what pods see of the Engine', () => {
+describe('the inventory of what pods see of the Engine', () => {
   it.each([
     ['/var/run/docker.sock', 'change docker-sock-pod'],
     ['/run/docker.sock', 'change docker-sock-pod'],
@@ -148,7 +148,7 @@ describe('what pods see of the Engine', () => {
     expect(unusual(withContainers(podContainer('agent', 'main', { mounts: [source] })))).toEqual([expected]);
   });
 
-  it('says nothing of mounts next to these', () => {
+  it('reports no mounts of neighbouring paths', () => {
     const mounts = ['/var/log', '/run/xtables.lock', '/var/lib/dockershim', '/var/lib/docker-data'];
     expect(unusual(withContainers(podContainer('agent', 'main', { mounts })))).toEqual([]);
   });
@@ -184,7 +184,7 @@ describe('what pods see of the Engine', () => {
   });
 });
 
-describe('what uses Docker outside of pods', () => {
+describe('the inventory of what uses Docker outside of pods', () => {
   it('forbids the move while other containers and a swarm are there', () => {
     const { info } = engine();
     const swarm = engine({
@@ -206,7 +206,7 @@ describe('what uses Docker outside of pods', () => {
   });
 });
 
-describe('registries', () => {
+describe('the inventory of registries', () => {
   it('reports certificates, credential helpers, files of the bridge, and a proxy', () => {
     const { info } = engine();
     const more: Partial<NodeFacts> = {
@@ -241,10 +241,10 @@ describe('registries', () => {
   });
 });
 
-describe('images', () => {
+describe('the inventory of images', () => {
   const local = image('sha256:app', { RepoDigests: [] });
 
-  it('wants images carried that only the Engine has', () => {
+  it('requires a change for images that only the Engine has', () => {
     const more = { engine: engine({ images: [local], containers: [podContainer('web', 'main')] }) };
     expect(unusual(more)).toEqual(['change local-image']);
     expect(places('local-image', more)).toEqual(['image app:1']);
@@ -266,13 +266,13 @@ describe('images', () => {
     expect(unusual({ engine: engine({ images, containers: [sandbox] }) })).toEqual(['change pause-image']);
   });
 
-  it('wants the pause image that the bridge was given', () => {
+  it('wants the pause image that cri-dockerd was given', () => {
     const args = ['--pod-infra-container-image=r.example/pause:3.9'];
     const programs = [{ name: 'cri-dockerd' as const, pid: 5, args }];
     expect(unusual({ processes: { programs, socketClients: [] } })).toEqual(['change pause-image']);
   });
 
-  it("cannot tell local images in the Engine's containerd store", () => {
+  it("asks for a look if the Engine's containerd store hides which images are local", () => {
     const { info } = engine();
     const store = {
       ...info,
@@ -307,7 +307,7 @@ describe('images', () => {
   });
 });
 
-describe('kubelet', () => {
+describe('the inventory of kubelet', () => {
   const kubelet = plainNode().kubelet!;
   const bridge = { value: 'unix:///run/cri-dockerd.sock', from: 'flag' };
 
@@ -345,12 +345,12 @@ describe('kubelet', () => {
     expect(places('kubelet-instance-config', more)).toEqual(['/var/lib/kubelet/instance-config.yaml:2']);
   });
 
-  it('forbids the move when its configuration is broken', () => {
+  it("forbids the move when kubelet's configuration is broken", () => {
     const problems = ['/var/lib/kubelet/config.yaml: is not a KubeletConfiguration'];
     expect(unusual({ kubelet: { ...kubelet, problems } })).toEqual(['block kubelet-config']);
   });
 
-  it('forbids the move when its cgroup driver is not that of the Engine', () => {
+  it("forbids the move when kubelet's cgroup driver is not that of the Engine", () => {
     expect(unusual({ kubelet: { ...kubelet, cgroupDriver: { value: 'cgroupfs', from: 'flag' } } })).toEqual([
       'block cgroup',
     ]);
@@ -364,7 +364,7 @@ describe('kubelet', () => {
   });
 });
 
-describe('containerd', () => {
+describe('the inventory of containerd', () => {
   it('reports CRI that is turned off, with the line', () => {
     const more = {
       files: files({ ...CNI, '/etc/containerd/config.toml': '# stub\ndisabled_plugins = ["cri"]\n' }),
@@ -373,7 +373,7 @@ describe('containerd', () => {
     expect(places('containerd-cri-off', more)).toEqual(['/etc/containerd/config.toml:2']);
   });
 
-  it('promises for CRI that is turned off what a plan does with any such file', () => {
+  it('says that the plan turns CRI on and keeps a copy of the file', () => {
     const text = 'version = 3\nroot = "/x"\ndisabled_plugins = ["cri"]\n';
     const [found] = takeInventory(
       plainNode({ files: files({ ...CNI, '/etc/containerd/config.toml': text }) }),
@@ -381,7 +381,7 @@ describe('containerd', () => {
     expect(found?.advice).toContain('The plan turns CRI on and keeps a copy of the file.');
   });
 
-  it('reports a configuration that is no TOML, with the line', () => {
+  it('reports a configuration that is not TOML, with the line', () => {
     const more = { files: files({ ...CNI, '/etc/containerd/config.toml': 'version = 3\nroot = \n' }) };
     expect(unusual(more)).toEqual(['change containerd-config']);
     expect(places('containerd-config', more)).toEqual(['/etc/containerd/config.toml:2']);
@@ -396,20 +396,20 @@ describe('containerd', () => {
     ['/run/containerd/containerd.sock', 'review'],
     ['unix:///var/run/containerd/containerd.sock', 'review'],
     ['/var/run/docker/containerd/containerd.sock', 'ok'],
-  ])('tells whose containerd is at %s', (Address, expected) => {
+  ])("knows whether the containerd at %s is Docker's own", (Address, expected) => {
     const { info } = engine();
     expect(severities({ engine: engine({ info: { ...info, Containerd: { Address } } }) })).toEqual([
       expected,
     ]);
   });
 
-  it("takes a containerd of which nothing is known for the node's", () => {
-    // dockerd has this file on any containerd.
+  it('assumes that a containerd of which nothing is known belongs to the node', () => {
+    // dockerd makes this directory with any containerd.
     expect(severities({ directories: { '/run/docker/containerd': ['daemon/'] } })).toEqual(['review']);
   });
 });
 
-describe('the machine', () => {
+describe('the inventory of the machine', () => {
   it('reports limits of open files that containerd 2 does not give', () => {
     const running = podContainer('web', 'main', { OpenFiles: { soft: '1048576', hard: '1048576' } });
     const path = '/usr/lib/systemd/system/docker.service';
@@ -421,12 +421,12 @@ describe('the machine', () => {
     expect(places('ulimits', more)).toEqual([`${path}:2`, 'container main of pod default/web']);
   });
 
-  it('says nothing of limits that containerd 2 gives, too', () => {
+  it('reports no limits that containerd 2 gives, too', () => {
     const running = podContainer('web', 'main', { OpenFiles: { soft: '1024', hard: '524288' } });
     expect(unusual(withContainers(running))).toEqual([]);
   });
 
-  it('reports settings of the kernel that no file makes', () => {
+  it('reports settings of the kernel that are in no file', () => {
     const host = { ...plainNode().host, sysctls: { 'net.ipv4.ip_forward': '1' } };
     expect(unusual({ host })).toEqual(['change sysctl']);
     expect(
@@ -483,8 +483,8 @@ describe('the machine', () => {
   });
 });
 
-describe("Docker's configuration", () => {
-  it('forbids the move when it is broken, and names the line', () => {
+describe("the inventory of Docker's configuration", () => {
+  it('forbids the move when daemon.json is broken, and names the line', () => {
     const more = {
       files: files({ ...CNI, '/etc/docker/daemon.json': '{\n  "debug": true,\n  "bip" "x"\n}\n' }),
     };
@@ -499,7 +499,7 @@ describe("Docker's configuration", () => {
     ['{\n"a": 1,\n}', 3],
     ['{\n"a": 1', 2],
     ['{\n\n"a": tru\n}', 3],
-  ])('finds the line of the mistake in %j', (text, line) => {
+  ])('finds the line of the mistake, if there is one, in %j', (text, line) => {
     expect(jsonProblem(text)?.line).toBe(line);
   });
 });

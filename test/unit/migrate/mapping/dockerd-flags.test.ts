@@ -3,14 +3,14 @@ import { dockerdFlags } from '../../../../src/migrate/mapping/dockerd-flags';
 const settings = (...args: string[]) => dockerdFlags(args).map(({ path, value }) => [path.join('.'), value]);
 
 describe('dockerdFlags', () => {
-  it('reads a value behind an equals sign and in the next argument', () => {
+  it('reads a value after an equals sign and in the next argument', () => {
     expect(settings('--data-root=/a', '--group', 'ops')).toEqual([
       ['data-root', '/a'],
       ['group', 'ops'],
     ]);
   });
 
-  it('takes no value for a switch', () => {
+  it('reads a switch without a value', () => {
     expect(settings('--debug', '-H', 'fd://', '--icc=false', '-D')).toEqual([
       ['debug', true],
       ['hosts', ['fd://']],

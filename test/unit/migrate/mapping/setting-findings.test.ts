@@ -16,13 +16,13 @@ describe('settingFindings', () => {
     ]);
   });
 
-  it('quotes nothing of a daemon.json that is no JSON', () => {
+  it('quotes nothing from a daemon.json that is not JSON', () => {
     expect(JSON.stringify(findings('{"proxies": {"http-proxy": "http://u:geheim@p"}'))).not.toContain(
       'geheim',
     );
   });
 
-  it('tells of both targets when none is named', () => {
+  it('describes both targets when none is named', () => {
     expect(findings('{"storage-driver":"overlay2"}')[0]!.summary).toBe(
       'On containerd, the setting "storage-driver" becomes the snapshotter overlayfs. ' +
         'On CRI-O, the setting "storage-driver" becomes the storage driver overlay.',

@@ -30,13 +30,13 @@ describe('the table of settings', () => {
     );
   });
 
-  it('has one row for each key', () => {
+  it('has only one row for each key', () => {
     const keys = SETTING_ROWS.map(({ key }) => key);
     expect(keys.filter((key, index) => keys.indexOf(key) !== index)).toEqual([]);
   });
 
   it.each(KEYS.map(({ path, sample }) => [path.join('.'), path, sample] as const))(
-    'reads %s of daemon.json as one setting',
+    'has %s as one setting, with its line in daemon.json',
     (_, path, sample) => {
       const text = daemonJson(path, sample);
       expect(engineSettings({ file: { path: '/d.json', text } }).settings).toEqual([
@@ -48,7 +48,7 @@ describe('the table of settings', () => {
     },
   );
 
-  it.each(['', 0, null, [], {}])('takes the value %j for no setting', (value) => {
+  it.each(['', 0, null, [], {}])('treats the value %j as not set', (value) => {
     const row = rowOf(['registry-mirrors'])!;
     expect(outcomesOf(row, value)['cri-o'].severity).toBe('ok');
   });

@@ -50,7 +50,7 @@ describe('targetSettings', () => {
     ['100', '100'],
     ['10MB', '10Mi'],
     ['-1', ''],
-  ])('writes the log size %s as %s', (size, quantity) => {
+  ])('writes the log size %j as %j', (size, quantity) => {
     expect(settings({ 'log-opts': { 'max-size': size } }).logMaxSize).toBe(quantity);
   });
 

@@ -15,7 +15,7 @@ describe('DiskLooks', () => {
     jest.useRealTimers();
   });
 
-  /** Settles like the work, with the error's code in place of the error. */
+  /** Resolves to the result of the work, or to the code of its error. */
   function look(key: string): Promise<string | undefined> {
     const work = (): Promise<string> => {
       const held = gate<string>();

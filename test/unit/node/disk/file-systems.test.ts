@@ -68,7 +68,7 @@ describe('inodes in use', () => {
     expect(await new UsedInodes(read).of('/a')).toBeUndefined();
   });
 
-  it('are the last known ones while the disk hangs, which is asked once', async () => {
+  it('are the last known ones while the disk hangs, and the disk is asked only once', async () => {
     const answer = gate<typeof DISK>();
     let reads = 0;
     const inodes = new UsedInodes(() => (++reads === 1 ? Promise.resolve(DISK) : answer.promise));

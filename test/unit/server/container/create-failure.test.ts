@@ -49,7 +49,7 @@ it('an error that is not a 404 is blamed on no object, whatever its text says', 
 
 describe('a runtime that daemon.json no longer has', () => {
   it.each(['unknown or invalid runtime name: kata', 'Unknown runtime specified kata'])(
-    'is blamed on the pod or the runtime handler for "%s"',
+    'is blamed on the pod of a container, and on the runtime handler of a sandbox: "%s"',
     (text) => {
       expect(explained(400, text)).toBe(`pod_sandbox_id: ${text}`);
       expect(explainSandboxRefusal(refusal(400, text))).toMatchObject({

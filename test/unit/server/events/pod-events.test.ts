@@ -99,7 +99,7 @@ describe('PodEvents', () => {
     ]);
   });
 
-  it('are not published without readers, and count the readers', () => {
+  it('are not published without readers, and the stats count the readers', () => {
     const { store, events } = room();
     store.sandboxes.put(SANDBOX);
     expect(events.stats).toEqual({ published: 0, consumers: 0, cutOff: 0, backlog: 0 });
@@ -110,7 +110,7 @@ describe('PodEvents', () => {
     expect(events.stats.consumers).toBe(0);
   });
 
-  it('are limited for a consumer that stalls, and complete for the others', async () => {
+  it('end for a consumer that stalls, and stay complete for the others', async () => {
     const store = new WritableStore();
     const events = new PodEvents(store, 100);
     const stalled = events.subscribe();
@@ -127,7 +127,7 @@ describe('PodEvents', () => {
   });
 });
 
-it('the time of events rises within a millisecond and when the clock is set back', () => {
+it('the time of events rises even within a millisecond and when the clock is set back', () => {
   const times = [10, 10, 9, 11];
   const clock = new RisingClock(() => times.shift() ?? 0);
   expect([clock.now(), clock.now(), clock.now(), clock.now()]).toEqual([

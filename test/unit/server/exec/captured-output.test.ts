@@ -42,7 +42,7 @@ describe('CapturedOutput', () => {
     }
   });
 
-  it('silently drops output that no CRI message could carry', () => {
+  it('silently drops output that does not fit into a CRI message', () => {
     const mebibyte = Buffer.alloc(1 << 20, 'x');
     const output = new CapturedOutput(new OutputBudget());
     for (let index = 0; index < 20; index++) {
@@ -56,7 +56,7 @@ describe('CapturedOutput', () => {
     expect(Math.abs(stdout.length - stderr.length)).toBeLessThanOrEqual(1 << 20);
   });
 
-  it('shares one budget with all others beyond 64 KiB of its own', () => {
+  it('has 64 KiB of its own, and beyond that shares one budget with all others', () => {
     const kibibyte = Buffer.alloc(1024, 'x');
     const budget = new OutputBudget(512 * 1024);
     const [greedy, late] = [new CapturedOutput(budget), new CapturedOutput(budget)];

@@ -151,7 +151,7 @@ describe('ClientOutput', () => {
     { desc: 'the session is drained', end: ({ hurry }) => hurry.abort() },
     { desc: 'the client leaves', end: ({ leave }) => leave.abort(new Error('left')) },
   ])(
-    'reports once a second that it waits until $desc, and leaves neither a timer nor a listener',
+    'reports once a second that it waits, until $desc, and leaves neither a timer nor a listener',
     async ({ end }) => {
       jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
       try {
@@ -177,7 +177,7 @@ describe('ClientOutput', () => {
     },
   );
 
-  it('stops waiting once it is drained, and disconnects a client that falls too far behind', async () => {
+  it('stops waiting once the session is drained, and then fails for a client that falls too far behind', async () => {
     const [client, hurry] = [slowClient(), new AbortController()];
     const output = new ClientOutput(client, hurry.signal, new Backlog(LIMITS));
     await output.put(1, PIECE, open);
@@ -207,7 +207,7 @@ describe('ClientOutput', () => {
     await output.put(2, PIECE, open);
   });
 
-  it("shares the memory of all sessions, except for each session's own part", async () => {
+  it('has memory of its own, and beyond that shares a limit with all sessions', async () => {
     const all = new Backlog(LIMITS);
     const hurried = AbortSignal.abort();
     const outputs = [1, 2, 3].map(() => new ClientOutput(slowClient(), hurried, all));

@@ -28,7 +28,7 @@ const RUNNING: Told = { ID: 'e', Running: true, Pid: 7, ExitCode: null };
 const exited = (ExitCode: number | null, Pid = 7): Told => ({ ID: 'e', Running: false, Pid, ExitCode });
 
 describe('a command', () => {
-  it('is a program and its words, which may be empty', () => {
+  it('requires a program, and accepts empty arguments but no NUL', () => {
     expect(commandWords(['sh', '', 'x'])).toEqual(['sh', '', 'x']);
     expect(thrownBy(() => commandWords([]))).toBe('INVALID_ARGUMENT cmd: is required');
     expect(thrownBy(() => commandWords(['', 'x']))).toMatch(/^INVALID_ARGUMENT cmd\[0\]: /);
@@ -88,7 +88,7 @@ describe('the exit code of a command whose output has ended', () => {
     expect(await rejectionOf(ask([exited(null)]))).toBe(`UNAVAILABLE ${connectionBroke().message}`);
   });
 
-  it('is that of a command that never started, unless its container has ended', async () => {
+  it('is replaced by an error only if it is not 0, the command never started and its container has ended', async () => {
     expect(await ask([exited(127, 0)])).toBe(127);
     expect(inspects).toEqual(['exec e true', 'container c']);
     inspects.length = 0;
@@ -111,7 +111,7 @@ describe('the exit code of a command whose output has ended', () => {
     expect(await code).toBe(3);
   });
 
-  it('is missing if the command still holds its outputs, because the connection broke', async () => {
+  it('is missing if the command still holds its outputs, because then the connection was cut', async () => {
     mockMembers.add(7);
     mockHolding.add(7);
     expect(await rejectionOf(ask([RUNNING]))).toMatch(/^UNAVAILABLE the connection .* was cut/);

@@ -149,7 +149,7 @@ describe('connections into pods', () => {
 });
 
 describe('the end of a pod', () => {
-  it('releases its helper and its connections once it is not ready', async () => {
+  it('releases its helper and closes its connections as soon as the pod is not ready', async () => {
     const store = new WritableStore();
     const released: string[] = [];
     const application = new PassThrough();

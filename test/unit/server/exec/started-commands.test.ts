@@ -35,7 +35,7 @@ describe('started commands', () => {
     await until(() => found === count, `${count} files`);
   }
 
-  it('are files until they end, which only root may see', async () => {
+  it('are recorded as files in a directory that only root may read, until they end', async () => {
     const commands = await open();
     expect([commands.left, (await stat(directory)).mode & 0o777]).toEqual([[], 0o700]);
     const forget = commands.note(COMMAND);
@@ -47,7 +47,7 @@ describe('started commands', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('of an earlier daemon are found by their names, whatever other files are there', async () => {
+  it('of an earlier daemon are found by the names of their files, whatever other files are there', async () => {
     await open();
     const names = [
       `${CONTAINER}.${EXEC}`,
@@ -71,7 +71,7 @@ describe('started commands', () => {
     await untilFiles(0);
   });
 
-  it('need no directory: a failure to create one is logged, and so is each failed write, once', async () => {
+  it('need no directory: a failure to create it is logged, and so is the first of several failed writes', async () => {
     await writeFile(join(root, 'deep'), 'in the way');
     const commands = await open();
     expect(commands.left).toEqual([]);

@@ -148,7 +148,7 @@ describe('a command of a client', () => {
     expect(heard.slice(0, 2)).toEqual(['question', 'end']);
     both.push(null);
     expect(await code).toBe(3);
-    // Only the half that dockbridge reads has ended by itself.
+    // Only the half that dockbridge reads has ended by itself, so dockbridge destroys the connection.
     expect(both.destroyed).toBe(true);
   });
 
@@ -162,7 +162,7 @@ describe('a command of a client', () => {
     expect([calls, forgotten]).toEqual([[], ['e']]);
   });
 
-  it('is reported to have ended with its container if that caused the failure', async () => {
+  it('fails if the Engine no longer knows it, and the error says that the container has ended', async () => {
     docker.inspectExec = () => Promise.reject(new EngineError('NOT_FOUND', 404, 'no such exec'));
     const code = begin();
     await settle();
@@ -202,7 +202,7 @@ describe('a command of a client', () => {
     await settle();
     gone.abort(new Error('the client has left'));
     await expect(code).rejects.toThrow('the client has left');
-    // The Engine is on another machine, so nobody can end the command, and the test does not wait for it.
+    // The Engine is on another machine, so dockbridge cannot kill the command and forgets it at once.
     expect([connection.destroyed, forgotten]).toEqual([true, ['e']]);
   });
 });
@@ -233,7 +233,7 @@ describe('a client that attaches to the first process', () => {
     },
   );
 
-  it('sets sizes of a terminal, and gets all its output as one stream', async () => {
+  it('sets the size of the terminal, and receives all output of the terminal as one stream', async () => {
     store.containers.put({ ...RUNNING, tty: true });
     client.sizes.write('{"Width":80,"Height":24}');
     const end = begin();
@@ -254,7 +254,7 @@ describe('a client that attaches to the first process', () => {
     expect(calls).toEqual([]);
   });
 
-  it('gets an error when only the connection has ended, because five seconds later the container still runs', async () => {
+  it('gets an error if the container still runs five seconds after the end of the connection', async () => {
     const end = begin();
     await settle();
     connection.end();
@@ -289,7 +289,7 @@ describe('a client that attaches to the first process', () => {
     [true, false, true],
     [false, true, true],
   ])(
-    'slows the container down only in a session made for it (stdin %s, once %s)',
+    'may slow the container down only with stdin and in a container with stdin_once (stdin %s, stdin_once %s)',
     async (stdin, once, hurried) => {
       store.containers.put({ ...RUNNING, stdinOnce: once });
       const join = jest.spyOn(sessions, 'join');

@@ -40,7 +40,7 @@ describe('the time limit of a command', () => {
     jest.useRealTimers();
   });
 
-  /** The result; '' until it has ended. */
+  /** Returns a function that returns the result, or '' until there is one. */
   function watch(localEngine = true): () => string {
     let end = '';
     const docker = fakeDocker({
@@ -83,7 +83,7 @@ describe('the time limit of a command', () => {
     expect([inspects, end()]).toEqual([2, 'too long']);
   });
 
-  it('cannot have begun before the request, whatever the clock says', async () => {
+  it('counts from the request if the clock says that the command began earlier or has not begun yet', async () => {
     const end = watch();
     mockAge = -5;
     await pass(LIMIT_MS);
@@ -127,7 +127,7 @@ describe('the time limit of a command', () => {
   });
 
   it.each(['resolves', 'rejects'])(
-    'does not abort a command that has ended and whose output %s',
+    'returns the exit code of a command that has ended when the promise of its output %s',
     async (how) => {
       told = EXITED;
       const end = watch();
@@ -140,7 +140,7 @@ describe('the time limit of a command', () => {
     },
   );
 
-  it('allows three seconds for output that other processes hold', async () => {
+  it('allows three seconds for output that other processes keep open', async () => {
     told = EXITED;
     const end = watch();
     await pass(LIMIT_MS + 2_999);

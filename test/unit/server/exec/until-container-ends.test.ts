@@ -19,7 +19,7 @@ describe('untilContainerEnds', () => {
 
   const follow = () => untilContainerEnds({ store }, RUNNING.id, caller.signal, onEnd);
 
-  it('fires half a second after the end of the container, which it reports at once', async () => {
+  it('reports the end of the container at once, and fires half a second later', async () => {
     const { signal } = follow();
     store.containers.put({ ...RUNNING, oomKilled: true });
     await settle();
@@ -39,20 +39,20 @@ describe('untilContainerEnds', () => {
     expect(signal.reason).toEqual(new Error('gone'));
   });
 
-  it.each(['before the end of the container', 'after it'])(
-    'does not fire after it is released %s',
+  it.each(['before the end of the container', 'after the end of the container'])(
+    'does not fire if it is released %s',
     async (when) => {
       const following = follow();
-      if (when === 'after it') store.containers.put(EXITED);
+      if (when === 'after the end of the container') store.containers.put(EXITED);
       await settle();
-      expect(jest.getTimerCount()).toBe(when === 'after it' ? 1 : 0);
+      expect(jest.getTimerCount()).toBe(when === 'after the end of the container' ? 1 : 0);
       following.release();
       store.containers.put(EXITED);
       await settle();
       expect(jest.getTimerCount()).toBe(0);
       jest.advanceTimersByTime(1_000);
       expect(following.signal.aborted).toBe(false);
-      expect(onEnd).toHaveBeenCalledTimes(when === 'after it' ? 1 : 0);
+      expect(onEnd).toHaveBeenCalledTimes(when === 'after the end of the container' ? 1 : 0);
     },
   );
 });

@@ -22,7 +22,7 @@ function accounts(files: typeof FILES) {
 }
 
 describe('the accounts of an image', () => {
-  it('are those of both its files', async () => {
+  it('are those of its /etc/passwd and its /etc/group', async () => {
     const { read, all } = accounts(FILES);
     expect(await all.of('sha256:a', signal)).toEqual({
       users: [{ name: 'app', uid: 5, gid: 6 }],

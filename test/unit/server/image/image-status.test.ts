@@ -25,7 +25,7 @@ describe('the name of the image in ImageStatus', () => {
   it.each([
     { desc: 'is the name that a pod asked for', asked: { image: 'app:2' }, is: 'app:2' },
     {
-      desc: "is the pods' name if another tag of the image is requested",
+      desc: 'is a name that pods asked for if another tag of the image is requested',
       asked: { image: 'app:1' },
       is: 'app:0',
     },
@@ -36,11 +36,11 @@ describe('the name of the image in ImageStatus', () => {
       is: 'app:0',
     },
     {
-      desc: "is the pods' name if the user's name does not belong to the image",
+      desc: "is a name that pods asked for if the user's name does not belong to the image",
       asked: { image: ID, user_specified_image: 'other:1' },
       is: 'app:0',
     },
-    { desc: "is the pods' name if only the id is requested", asked: { image: ID }, is: 'app:0' },
+    { desc: 'is a name that pods asked for if only the id is requested', asked: { image: ID }, is: 'app:0' },
   ])('$desc', async ({ asked, is }) => {
     expect(await nameOf(asked)).toBe(is);
   });

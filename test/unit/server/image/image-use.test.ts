@@ -18,7 +18,7 @@ function imageMount(image: string, userSpecified: string, imageId: string): Moun
 }
 
 describe('askedNames', () => {
-  it('returns the names for containers and for mounted images, and the first of several', () => {
+  it('returns the names by which containers and mounts asked for images, and the alphabetically first of several', () => {
     const store = new WritableStore();
     const mounts = [
       imageMount(id('b'), 'models:1', id('b')),

@@ -40,7 +40,7 @@ describe('ListImages', () => {
     ).images;
   const names = async (image: string) => (await list(image))?.map(({ repo_tags }) => repo_tags?.[0]);
 
-  it('returns all images, and pins those whose use kubelet does not know', async () => {
+  it('returns all images, and marks as pinned those whose use kubelet does not know', async () => {
     store.sandboxes.put(sandboxRecord({ imageId: own.id }));
     expect(await list()).toEqual([
       toCriImage(app, false),
@@ -61,7 +61,7 @@ describe('ListImages', () => {
     ]);
   });
 
-  it('returns the first of several names in alphabetical order, whoever asked last', async () => {
+  it('returns the alphabetically first of the names by which pods asked, whoever asked last', async () => {
     for (const [at, image] of ['app:b', 'app:a', 'app:c'].entries()) {
       const names = { image, userSpecifiedImage: image, imageId: app.id };
       store.containers.put(containerRecord({ id: engineId(`c${at}`), engineName: image, ...names }));
@@ -78,15 +78,17 @@ describe('ListImages', () => {
     ['none', []],
     [tool.id, ['app-tool:1']],
     [tool.id.slice(7, 30), ['app-tool:1']],
-  ])('finds for %s the images %j', async (asked, found) => expect(await names(asked)).toEqual(found));
+  ])('finds for the filter %s the images whose first tags are %j', async (asked, found) =>
+    expect(await names(asked)).toEqual(found),
+  );
 
-  it('finds an image by its latest tag, and the others of its repository, each once', async () => {
+  it('finds for a repository without a tag the image tagged `latest` and the other images of the repository, each once', async () => {
     const latest = imageRecord({ id: id('4'), repoTags: ['app:latest', 'app:4'], repoDigests: [] });
     store.images.put(latest);
     expect(await names('app')).toEqual(['app:latest', 'app:2']);
   });
 
-  it('returns the same as a stream', () => {
+  it('has a streaming form, StreamImages, which filters the same', () => {
     const request = decoded('StreamImagesRequest', { filter: { image: { image: 'app:1' } } });
     const messages = [...streamImages(services, request)].map((bytes) =>
       cri.StreamImagesResponse.decode(bytes),
@@ -109,7 +111,7 @@ describe('ImageFsInfo', () => {
   };
   beforeEach(() => (store.engine = { imageDirectory: '/data/docker' } as EngineFacts));
 
-  it('returns the measured size, and the inodes of the file system', async () => {
+  it('returns the measured sizes, and the inodes in use', async () => {
     store.diskUsage = { imageBytes: 11, containerBytes: 22 };
     const shared = { fs_id: { mountpoint: '/data/docker' }, inodes_used: { value: 12 } };
     expect(await info()).toEqual([
@@ -118,7 +120,7 @@ describe('ImageFsInfo', () => {
     ]);
   });
 
-  it('returns an upper bound before the measurement, and no inodes of another machine', async () => {
+  it('returns an upper bound for images before the measurement, and no inodes for a remote Engine', async () => {
     services = { ...services, settings: { ...services.settings, localEngine: false } };
     const shared = { fs_id: { mountpoint: '/data/docker' } };
     const bound = { ...shared, used_bytes: { value: 43_210 } };

@@ -11,7 +11,7 @@ import { gate } from '../../support/async';
 const { signal } = new AbortController();
 const engineError = (status: number): EngineError => new EngineError('UNKNOWN', status, `text of ${status}`);
 
-/** The Engine's answers about manifests by reference: a status or the manifest. */
+/** Returns the Engine's answer about the manifest of a reference: an HTTP status or the manifest. */
 type Manifests = (name: string) => number | EngineManifest;
 
 function explain(reference: string, failure: unknown, manifests: Manifests, auth?: object): Promise<Error> {
@@ -26,7 +26,7 @@ function explain(reference: string, failure: unknown, manifests: Manifests, auth
   return explainPullFailure(docker, pull, failure, signal, 60_000);
 }
 
-/** A registry that answers only with a status. */
+/** Starts a registry that answers each request with this status. */
 async function listening(status: number): Promise<{ server: Server; host: string }> {
   const server = createServer((_, reply) => reply.writeHead(status).end());
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -69,7 +69,7 @@ describe('a failed pull', () => {
     },
   );
 
-  it('is blamed on the tag alone when the repository has another', async () => {
+  it('is blamed on the tag alone when the repository has another tag', async () => {
     const manifests: Manifests = (name) => (name === 'r.io/app:latest' ? {} : 404);
     expect((await explain('r.io/app:1', engineError(404), manifests)).message).toMatch(
       /r\.io\/app has no tag 1 /,
@@ -94,7 +94,7 @@ describe('a failed pull', () => {
     },
   );
 
-  it('from a registry that nobody reaches is UNAVAILABLE', async () => {
+  it('from a registry that cannot be reached is UNAVAILABLE', async () => {
     const { server, host } = await listening(200);
     await new Promise((resolve) => server.close(resolve));
     const error = await explain(`${host}/app:1`, engineError(500), () => 500);
@@ -116,7 +116,7 @@ describe('a failed pull', () => {
     }
   });
 
-  it('from a registry that accepts and never answers is explained after a second, with all questions at once', async () => {
+  it('from a registry that accepts connections but never answers is explained after one second in total', async () => {
     const knocked = gate();
     const server = createServer().on('connection', () => knocked.resolve());
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -150,7 +150,7 @@ describe('a failed pull', () => {
     }
   });
 
-  it('is not blamed on the credentials because a slow registry requires some', async () => {
+  it('is not blamed on the credentials if the registry requires some but the Engine does not answer in time', async () => {
     const { server, host } = await listening(401);
     const docker = fakeDocker({
       inspectManifest: (_name, _auth, options) =>

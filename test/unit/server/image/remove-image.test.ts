@@ -13,8 +13,8 @@ const TAGS = ['a.io/app:1', 'b.io/app:1'];
 const REFUSAL = 'unable to delete 1';
 
 /**
- * Removes an image whose removal by id the Engine refuses as long as it has names. A container of the
- * Engine may use it.
+ * Removes an image that the Engine refuses to remove by id as long as the image has names.
+ * @param isUsed whether a container uses the image, or the error of the container list.
  */
 function removing({ isUsed }: { isUsed: boolean | Error }) {
   const store = new WritableStore();

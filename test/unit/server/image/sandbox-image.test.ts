@@ -49,7 +49,7 @@ describe('the sandbox image', () => {
     expect(imported).toEqual([`${OWN} a root file system`]);
   });
 
-  it('is announced in the log before the pull, which may take its whole time', async () => {
+  it('is announced in the log before its pull, because the pull may use its whole time limit', async () => {
     const lines: unknown[] = [];
     const logger = loggerInto(
       (level, message, fields) => lines.push([level, message(), fields()]),
@@ -73,7 +73,7 @@ describe('the sandbox image', () => {
     expect(await image.ensure(signal)).toBe('registry.test/pause:3');
   });
 
-  it('is not requested from the Engine when our own file is missing, and the error names the file', async () => {
+  it('is not imported when our own file is missing, and the error names the file', async () => {
     const importImage = jest.fn();
     const { image } = offline(importImage, join(directory, 'absent.tar'));
     expect(await rejectionOf(image.ensure(signal))).toMatch(
@@ -82,7 +82,7 @@ describe('the sandbox image', () => {
     expect(importImage).not.toHaveBeenCalled();
   });
 
-  it('does not delay pods when an Engine never answers, because the next pod tries again', async () => {
+  it('fails after a time limit when the Engine never answers, and the next pod tries again', async () => {
     const asked = gate();
     let hangs = true;
     const { image } = offline((_tar, _name, _changes, options) => {

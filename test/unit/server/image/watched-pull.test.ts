@@ -40,7 +40,7 @@ function pulling(
   return { end, done, failed, say: (message: EngineProgress) => say(message) };
 }
 
-/** A cancelled pull is rejected in the turn of its timer. Returns whether that has happened. */
+/** Returns whether the pull has failed. A cancelled pull fails in the turn of its timer. */
 const isOver = (failed: Promise<unknown>): Promise<boolean> =>
   Promise.race([failed.then(() => true), jest.advanceTimersByTimeAsync(0).then(() => false)]);
 
@@ -78,7 +78,10 @@ describe('a pull', () => {
     jest.advanceTimersByTime(10 * DEADLINE - 1);
     expect(await isOver(failed)).toBe(false);
     jest.advanceTimersByTime(1);
-    expect(await failed).toMatchObject({ code: 'UNAVAILABLE' });
+    expect(await failed).toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining('made no progress for 600 s') as string,
+    });
   });
 
   describe('that waits behind others', () => {
@@ -90,7 +93,7 @@ describe('a pull', () => {
       return { first: first!, second: second! };
     };
 
-    it('waits for as long as those move, however long', async () => {
+    it('waits for as long as the others move, however long', async () => {
       const { first, second } = two();
       for (let bytes = 0; bytes < 10; bytes++) {
         jest.advanceTimersByTime(DEADLINE - 1);
@@ -101,7 +104,7 @@ describe('a pull', () => {
       expect(await second.failed).toBeUndefined();
     });
 
-    it('is cancelled after one that stalls', async () => {
+    it('is cancelled later than the stalled pull that it waits for', async () => {
       const { first, second } = two();
       first.say(at('Downloading', 1));
       jest.advanceTimersByTime(DEADLINE);
@@ -109,7 +112,10 @@ describe('a pull', () => {
       jest.advanceTimersByTime(2 * DEADLINE - 1);
       expect(await isOver(second.failed)).toBe(false);
       jest.advanceTimersByTime(1);
-      expect(await second.failed).toMatchObject({ code: 'UNAVAILABLE' });
+      expect(await second.failed).toMatchObject({
+        code: 'UNAVAILABLE',
+        message: expect.stringContaining('made no progress for 180 s') as string,
+      });
     });
 
     it('is cancelled after the plain deadline once one of its layers has its turn', async () => {

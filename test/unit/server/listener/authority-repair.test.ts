@@ -39,7 +39,7 @@ describe.each([
   ['a valid name', 'localhost'],
   ['an encoded path', '%2Frun%2Fx.sock'],
 ])('a client whose :authority is %s', (_name, authority) => {
-  it('waits for our SETTINGS, then makes several calls that refer to the dynamic table', async () => {
+  it('is served if it waits for our SETTINGS and then makes several calls that refer to the dynamic table', async () => {
     const client = rawClient();
     client.greet();
     await client.settings;
@@ -47,7 +47,7 @@ describe.each([
     expect(client.goawayCode).toBeUndefined();
   });
 
-  it('calls at once, without waiting for SETTINGS', async () => {
+  it('is served if it calls at once, without waiting for SETTINGS', async () => {
     const client = rawClient();
     client.greet();
     await Promise.all([expectEcho(client, hello, { authority }), expectEcho(client, hello, { authority })]);
@@ -55,7 +55,7 @@ describe.each([
     expect(client.goawayCode).toBeUndefined();
   });
 
-  it('sends everything byte by byte', async () => {
+  it('is served if it sends everything byte by byte', async () => {
     const client = rawClient((socket, bytes) => {
       for (const byte of bytes) socket.write(Buffer.from([byte]));
     });
@@ -65,7 +65,7 @@ describe.each([
     await expectEcho(client, hello, { authority, padding: 3, priority: true, fragment: 7 });
   });
 
-  it('transfers a megabyte in each direction', async () => {
+  it('can transfer a megabyte in each direction', async () => {
     const client = rawClient();
     client.greet();
     const big = Buffer.alloc(1 << 20, 'dockbridge');
@@ -73,7 +73,7 @@ describe.each([
     await expectEcho(client, hello, { authority });
   });
 
-  it('reads a server stream and cancels another', async () => {
+  it('can read a server stream and cancel another', async () => {
     const client = rawClient();
     client.greet();
     const { messages } = await client.call(STREAM, hello, { authority });
@@ -147,7 +147,7 @@ describe('clients of all kinds', () => {
     for (const client of modern) client.close();
   });
 
-  it('may be idle, because grpc-js answers their pings before any call', async () => {
+  it('may be idle, and grpc-js answers their pings even before their first call', async () => {
     const client = rawClient();
     client.greet();
     await client.ping();
@@ -166,7 +166,7 @@ describe('clients of all kinds', () => {
     expect((await result).messages.map(String)).toEqual(['hello']);
   });
 
-  it('are disconnected by close when they made no call', async () => {
+  it('are disconnected when the listener closes before they have made a call', async () => {
     const client = rawClient();
     client.greet();
     await client.settings;

@@ -13,20 +13,20 @@ describe('the authority in header fields', () => {
   it.each<[string, HeaderField[], boolean]>([
     ['a valid authority', [METHOD, field(':authority', 'localhost')], false],
     ['a valid host', [METHOD, field('host', 'node:80')], false],
-    ['both', [METHOD, field(':authority', 'a'), field('host', 'b')], false],
-    ['neither', [METHOD], true],
+    ['an authority and a host', [METHOD, field(':authority', 'a'), field('host', 'b')], false],
+    ['neither authority nor host', [METHOD], true],
     ['two authorities', [METHOD, field(':authority', 'a'), field(':authority', 'a')], true],
     ['a path', [METHOD, field(':authority', '/run/cri.sock')], true],
     ['an escaped path', [METHOD, field(':authority', '%2Frun')], false],
-    ['a valid and an invalid one', [METHOD, field(':authority', 'a'), field('host', 'b c')], true],
-    ['an empty one', [METHOD, field(':authority', '')], true],
-    ['one with a valid beginning', [METHOD, field(':authority', 'a/')], true],
+    ['a valid authority and an invalid host', [METHOD, field(':authority', 'a'), field('host', 'b c')], true],
+    ['an empty authority', [METHOD, field(':authority', '')], true],
+    ['an authority of which only the beginning is valid', [METHOD, field(':authority', 'a/')], true],
     ['trailers', [field('grpc-status', '0')], false],
   ])('needs a repair unless it is valid or the fields are trailers: %s', (_, fields, needed) =>
     expect(needsRepair(fields)).toBe(needed),
   );
 
-  it('is single after the repair, and trailers stay', () => {
+  it('occurs once after the repair, and trailers stay unchanged', () => {
     const more = [field(':path', '/x'), field('te', 'trailers')];
     expect(repaired([METHOD, field(':authority', '/run'), field('host', 'x'), ...more])).toEqual([
       field(':authority', 'localhost'),
@@ -75,7 +75,7 @@ describe('the inspector of a connection', () => {
     },
   );
 
-  it('waits for the first complete SETTINGS before the greeting', () => {
+  it('counts a client as greeted only after its first complete SETTINGS', () => {
     const inspector = new FrameInspector();
     inspector.feed(PREFACE.subarray(0, 10));
     inspector.feed(PREFACE.subarray(10));

@@ -43,7 +43,7 @@ describe('passedPath', () => {
     ['has no name', 'socket:[1234]', ''],
     ['belongs to another network namespace', 'socket:[99]', ''],
     ['is not a socket', '/dev/null', ''],
-  ])('returns the path, or an empty text, of a descriptor that %s', async (_what, target, path) => {
+  ])('returns the path, or an empty text, for a descriptor that %s', async (_what, target, path) => {
     await symlink(target, join(proc, '7/fd/3'));
     expect(await passedPath(7, proc)).toBe(path);
   });
@@ -54,7 +54,7 @@ describe('passedPath', () => {
 });
 
 describe('listensAt', () => {
-  it('compares with our own path under any of its names', async () => {
+  it('returns true for our own path under any of its names, and otherwise the path of the socket', async () => {
     await symlink('socket:[24680]', join(proc, 'self/fd/4'));
     expect(await listensAt(4, '/var/run/cri-dockerd.sock', proc)).toBe(true);
     expect(await listensAt(4, '/run/dockbridge.sock', proc)).toBe('/run/cri-dockerd.sock');

@@ -27,7 +27,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** Collects connections and does not serve them. */
+/** Passes each connection to `onConnection` instead of serving it. */
 function fakeGrpcServer(
   onConnection: (connection: Duplex) => void = (connection) => connection.destroy(),
 ): grpc.Server {
@@ -46,13 +46,13 @@ async function listenOn(where: string): Promise<Server> {
   return server;
 }
 
-/** Returns the process's umask. */
+/** Returns the mode of a new file, which shows the process's umask. */
 async function newFileMode(name: string): Promise<number> {
   await writeFile(join(directory, name), '', { mode: 0o777 });
   return (await lstat(join(directory, name))).mode;
 }
 
-/** Leaves the socket as a killed daemon does. */
+/** Leaves a socket behind, as a killed daemon does. */
 async function leaveStaleSocket(): Promise<void> {
   const server = await listenOn(join(directory, 'dying'));
   await rename(join(directory, 'dying'), path);
@@ -143,7 +143,7 @@ describe('an endpoint', () => {
     'unix:///run/',
     '',
     'fd://7',
-  ])('%p is refused with the allowed forms', (endpoint) => {
+  ])('%p is refused, and the error names the allowed forms', (endpoint) => {
     expect(() => parseEndpoint(endpoint, {}, 1)).toThrow(/unix:\/\/\/absolute\/path, .* or fd:\/\//);
   });
 
@@ -202,7 +202,7 @@ describe('socket activation', () => {
     expect(existsSync(path)).toBe(true);
   });
 
-  it('serves on a passed socket that listens at its own path, and leaves that in place too', async () => {
+  it('serves on a passed socket that listens at its own path, and leaves that socket file in place too', async () => {
     const passed = await listenOn(path);
     const daemon = child(descriptorOf(passed), 'LISTEN_FDS=1 LISTEN_PID=$$', `unix://${path}`);
     expect(String(((await once(daemon.stdout!, 'data')) as [Buffer])[0])).toBe('fd://3\n');

@@ -14,7 +14,7 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 
 type Checkpoint = DockerClient['checkpointContainer'];
 
-/** The files that an Engine with CRIU leaves. */
+/** Writes the files that an Engine with CRIU writes. */
 const writesImages: Checkpoint = async (id, into, name) => {
   await mkdir(join(into, name));
   await writeFile(join(into, name, 'pages-1.img'), `memory of ${id}`);
@@ -34,7 +34,7 @@ function checkpoint(checkpointContainer: Checkpoint, more: { location?: string; 
 }
 
 describe('checkpointToArchive', () => {
-  it("packs the Engine's files, readable for root only, and leaves no others", async () => {
+  it("packs the Engine's files into an archive that only root may read, and leaves no other file", async () => {
     await writeFile(join(directory, 'c1.tar'), 'an older one');
     await checkpoint(writesImages);
     expect(await readdir(directory)).toEqual(['c1.tar']);

@@ -67,7 +67,7 @@ describe('CreateContainer', () => {
       linux: { security_context: { namespace_options: { pid: NamespaceMode.TARGET, target_id } } },
     });
 
-  it('shares the process namespace of a container of the pod, by any prefix of its id, and only on request', async () => {
+  it('shares the process namespace of a container of the pod only on request, and finds it by any unique prefix of its id', async () => {
     expect(await inTarget(target.id.slice(0, 10))).toEqual({ container_id: ID });
     expect(bodies[0]?.HostConfig.PidMode).toBe(`container:${target.id}`);
     expect(store.containers.get(ID)?.metadata).toEqual({ name: 'debug', attempt: 2 });
@@ -102,7 +102,7 @@ describe('CreateContainer', () => {
     expect(bodies).toEqual([]);
   });
 
-  it('leaves nothing behind in a pod that was stopped meanwhile', async () => {
+  it('leaves nothing behind in a pod that is stopped in the meantime', async () => {
     onCreate = () => store.sandboxes.put({ ...pod, stopping: true });
     expect(await rejectionOf(create())).toBe(
       `FAILED_PRECONDITION pod sandbox ${pod.id} was stopped while its container was created`,

@@ -142,7 +142,7 @@ const engineMount = (Subpath: string): EngineMount => ({
   ImageOptions: { Subpath },
 });
 
-/** Checks a container that was created. `canMount` is the Engine's answer when it has to mount. */
+/** Calls requireSubPaths for a created container. `canMount` says whether the Engine can mount these mounts. */
 function lookWithSubPaths(subPaths: string[], canMount: (mounts: readonly EngineMount[]) => boolean) {
   const made = new Map<string, EngineContainerCreate>();
   const removed: string[] = [];
@@ -231,7 +231,7 @@ describe('makeMissingSources', () => {
     expect(asked).toEqual(['/dead/0/0', '/dead/1/0']);
   });
 
-  it('names the field of the mount that cannot be created, and skips mounts without a path', async () => {
+  it('names the field of the mount whose source cannot be created, and skips mounts without a path', async () => {
     const full = parts((path) =>
       path === '/full' ? Promise.reject(new NoDirectory('cannot be made: ENOSPC')) : Promise.resolve(true),
     );

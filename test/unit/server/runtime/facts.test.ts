@@ -73,7 +73,7 @@ const withPart = (name: keyof Services, part: object): Services => ({
 });
 
 describe('Version', () => {
-  it('is the version of the Engine, with the names that kubelet expects', async () => {
+  it('returns the version of the Engine, with the names that kubelet expects', async () => {
     const all = { version: '0.1.0', runtime_name: 'docker', runtime_api_version: 'v1' };
     expect(await version(services)).toEqual({ ...all, runtime_version: '28.5.2' });
     store.engineVersion = '29.0.0';
@@ -91,7 +91,7 @@ describe('RuntimeConfig', () => {
     ['systemd', { linux: { cgroup_driver: CgroupDriver.SYSTEMD } }],
     ['cgroupfs', { linux: { cgroup_driver: CgroupDriver.CGROUPFS } }],
     ['none', {}],
-  ])('with the cgroup driver %s is %j', async (cgroupDriver, told) => {
+  ])('returns for the cgroup driver %s: %j', async (cgroupDriver, told) => {
     store.engine = { ...FACTS, cgroupDriver };
     expect(await runtimeConfig(services)).toEqual(told);
   });
@@ -145,7 +145,7 @@ describe('Status', () => {
     });
   });
 
-  it('reports a problem while the runtime is ready, with those of the Engine before those of the logs', async () => {
+  it('reports a problem even while the runtime is ready, and one of the Engine rather than one of the logs', async () => {
     const about = { type: 'RuntimeReady', status: true };
     const logs = withPart('logs', { trouble: { reason: 'LogsFail', message: 'disk full' } });
     expect(await runtimeOf(logs)).toEqual({ ...about, reason: 'LogsFail', message: 'disk full' });

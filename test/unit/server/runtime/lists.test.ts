@@ -40,7 +40,7 @@ const running = runningContainer({ image: image.id, userSpecifiedImage: '', imag
 const exited = runningContainer({ id: engineId('c2'), engineName: 'c2', state: 'exited', pid: 0 });
 const containers = [running, exited];
 
-/** The calls to the stats, in order. */
+/** The calls to `stats`, in order. */
 let asked: unknown[];
 let store: WritableStore;
 let services: Services;
@@ -121,7 +121,7 @@ describe('ListContainers', () => {
     expect(await list({ label_selector: { not: 'there' } })).toEqual([]);
   });
 
-  it("returns each container once, even if only the Engine's list has reported it", async () => {
+  it("returns each container once, including those that only the Engine's list has reported", async () => {
     const listed = [running, runningContainer({ id: engineId('c3'), engineName: 'c3' })];
     store.listed.replace(
       listed.map((record) => ({ ...{ id: record.id, kind: 'container', record }, sandboxId: ready.id })),
@@ -129,7 +129,7 @@ describe('ListContainers', () => {
     expect((await list())?.map(({ id }) => id)).toEqual([running.id, exited.id, engineId('c3')]);
   });
 
-  it('returns the same as a stream', async () => {
+  it('has a streaming form, StreamContainers, which returns and filters the same', async () => {
     const messages = streamContainers(services, decoded('StreamContainersRequest', {}));
     const streamed = await elementsOf(
       messages,
@@ -154,7 +154,7 @@ describe('ListPodSandbox', () => {
     expect(await list({ id: ended.id })).toEqual([toCriSandbox(ended)]);
   });
 
-  it('returns the same as a stream', async () => {
+  it('has a streaming form, StreamPodSandboxes, which filters the same', async () => {
     const messages = streamPodSandboxes(
       services,
       decoded('StreamPodSandboxesRequest', { filter: { id: ended.id } }),

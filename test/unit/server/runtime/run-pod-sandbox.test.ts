@@ -103,7 +103,7 @@ describe('RunPodSandbox', () => {
     expect(calls).toEqual([]);
   });
 
-  it('creates a new sandbox in addition to another attempt and to another pod of that name', async () => {
+  it('creates a new sandbox even if one exists for another attempt or for another pod of the same name', async () => {
     store.sandboxes.put({ ...POD, metadata: { ...POD.metadata, attempt: 1 } });
     store.sandboxes.put({
       ...POD,
@@ -114,7 +114,7 @@ describe('RunPodSandbox', () => {
     expect(await ask()).toEqual({ pod_sandbox_id: ID });
   });
 
-  it('refuses if the existing sandbox differs or still has containers', async () => {
+  it('fails if the existing sandbox differs or still has containers', async () => {
     store.sandboxes.put({ ...POD, contents: { 'config.hostname': 'x' } });
     expect(await rejectionOf(ask())).toMatch(/^ALREADY_EXISTS sandbox .* already exists and differs in /);
     store.sandboxes.put({ ...POD, state: 'exited', pid: 0 });

@@ -49,7 +49,7 @@ describe('Exec', () => {
       decoded('ExecRequest', { container_id: running.id, cmd: ['sh', ''], ...STREAMS, ...more }),
     );
 
-  it('returns a URL for the container, the command and the streams, by any unique prefix of the container id', async () => {
+  it('returns a URL for the container, the command and the streams, and accepts any unique prefix of the container id', async () => {
     const url = { url: 'http://127.0.0.1:1/exec' };
     expect(await ask({})).toEqual(url);
     expect(
@@ -126,7 +126,7 @@ describe('ReopenContainerLog', () => {
   const ask = (container_id: string) =>
     reopenContainerLog(services, decoded('ReopenContainerLogRequest', { container_id }));
 
-  it('returns once the log is open again', async () => {
+  it('reopens the log of a running container', async () => {
     expect(await ask(running.id)).toEqual({});
     expect(reopened).toEqual([running.id]);
   });
@@ -145,12 +145,12 @@ describe('ReopenContainerLog', () => {
 });
 
 describe('a missing container or pod', () => {
-  it('counts as removed', async () => {
+  it('counts as removed for RemoveContainer', async () => {
     const request = decoded('RemoveContainerRequest', { container_id: 'ff' });
     expect(await removeContainer(services, request, { signal: new AbortController().signal })).toEqual({});
   });
 
-  it('has no resources to update, while kubelet itself writes those of an existing pod', async () => {
+  it('is NOT_FOUND for UpdatePodSandboxResources, which changes nothing for an existing pod because kubelet does', async () => {
     const request = (pod_sandbox_id: string) =>
       decoded('UpdatePodSandboxResourcesRequest', { pod_sandbox_id });
     expect(await updatePodSandboxResources(services, request(pod.id))).toEqual({});

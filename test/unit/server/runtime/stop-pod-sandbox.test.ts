@@ -82,7 +82,7 @@ describe('a pod that is being stopped', () => {
     expect(calls).toEqual(['detach', `stop ${SANDBOX.id}`]);
   });
 
-  it('ends containers that an interrupted start has started meanwhile', async () => {
+  it('ends containers that an interrupted start has started in the meantime', async () => {
     const { calls, services } = podWith((_pod, store) => {
       store.containers.put(runningContainer({ id: CONTAINER.id, sandboxId: SANDBOX.id }));
       return Promise.resolve();

@@ -131,8 +131,9 @@ describe('SpdyConnection', () => {
     near.write(Buffer.alloc(frames * frame.length, frame));
     near.write(controlFrame(FrameType.PING, 0, words(1)));
     near.write(dataHeader(1, true, 0));
-    // While a connection is paused, it probes for its peer with SETTINGS. Otherwise the PING arrives.
-    await until(() => said.length >= 2, 'a word of the server');
+    // While a connection is paused, it probes for its peer with SETTINGS. Without the pause, the echo of the
+    // PING would come instead.
+    await until(() => said.length >= 2, 'two frames of the server');
     expect(said.slice(0, 2)).toEqual([FrameType.SYN_REPLY, FrameType.SETTINGS]);
     expect(await text(accepted!)).toBe('x'.repeat(frames));
     await until(() => said.includes(FrameType.PING), 'the echo');

@@ -81,7 +81,7 @@ describe('header blocks', () => {
   const headers = (count: number): Map<string, string> =>
     new Map(Array.from({ length: count }, (_, index) => [`name-${index}`, `värue ${index}`]));
 
-  it('survive both directions, one after the other in one zlib stream', async () => {
+  it('can be encoded and decoded one after the other in one zlib stream', async () => {
     const encoder = new HeaderEncoder();
     const decoder = new HeaderDecoder();
     for (const count of [0, 1, 3, 99]) {

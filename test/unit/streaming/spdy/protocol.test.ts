@@ -16,7 +16,10 @@ import { settle, until } from '../../support/async';
 
 const NAMES = Object.fromEntries(Object.entries(FrameType).map(([name, type]) => [type, name]));
 
-/** A transport in memory. `push` sends the peer's data, and `said` has what the peer received. */
+/**
+ * A transport in memory. `push` sends the peer's data, and `said` returns what the peer has received since the
+ * last call.
+ */
 class MemoryTransport extends Duplex {
   readonly frames: string[] = [];
   readonly headers: Promise<Headers>[] = [];
@@ -38,7 +41,7 @@ class MemoryTransport extends Duplex {
       const hasHeaders = type === FrameType.SYN_STREAM || type === FrameType.SYN_REPLY;
       if (hasHeaders) {
         const block = payload.subarray(type === FrameType.SYN_STREAM ? 10 : 4);
-        // All blocks are one zlib stream, so they are made one after the other.
+        // All blocks are one zlib stream, so they are decoded one after the other.
         this.last = this.last.then(() => this.decoder.decode(block));
         this.headers.push(this.last);
       }
@@ -186,7 +189,7 @@ describe('a SPDY connection', () => {
       () => control(FrameType.HEADERS, Buffer.concat([words(3), Buffer.from('nonsense')])),
     ],
     ['does not speak SPDY', () => transport.push(Buffer.alloc(8, 0xff))],
-  ])('sends GOAWAY to a peer that %s, with the last stream that was served', async (_, offend) => {
+  ])('sends GOAWAY with the last served stream to a peer that %s', async (_, offend) => {
     open(3);
     await until(() => streams.length === 1, 'the stream');
     transport.said();

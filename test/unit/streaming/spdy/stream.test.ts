@@ -8,7 +8,7 @@ const KIB = 1024;
 const cost = (...lengths: number[]): number =>
   lengths.reduce((sum, length) => sum + waitingCost(Buffer.alloc(length)), 0);
 
-/** The calls of a stream to its connection, in order. Sent data is done when the test says so. */
+/** The calls of a stream to its connection, in order. Sent data is done when the test calls its `done`. */
 class FakePort implements StreamPort {
   readonly calls: string[] = [];
   readonly done: ((error?: Error | null) => void)[] = [];
@@ -153,7 +153,7 @@ describe('SpdyStream', () => {
     expect(closed).toHaveBeenCalledTimes(1);
   });
 
-  it('waits for its reader, and a slow one gets no more', async () => {
+  it('gives a slow reader one piece at a time, and counts the pieces that wait', async () => {
     const read: string[] = [];
     stream.on('data', (piece: Buffer) => {
       stream.pause();

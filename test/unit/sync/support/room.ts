@@ -17,7 +17,7 @@ import { engineIps } from '../../../../src/translate/sandbox/sandbox-record';
 import { until } from '../../support/async';
 import { engineId } from '../../support/records';
 
-/** Records the calls to the logs. `drained` can delay a drain. */
+/** Records the calls to the logs. A test can replace an `on…` member to delay a call or let it fail. */
 export class FakeLogs implements ContainerLogs {
   readonly calls: string[] = [];
   readonly followed: LogSource[] = [];
@@ -232,7 +232,10 @@ export function containerInspect(
   };
 }
 
-/** A container of a pod with dockbridge's own label, which contains all of a ListContainers element except the state. */
+/**
+ * A container of a pod with dockbridge's own label, which contains all of a ListContainers element except the
+ * state.
+ */
 export function ownContainerInspect(
   over: Parameters<typeof containerInspect>[0] & { sandboxId?: string } = {},
 ): EngineContainerInspect {

@@ -69,7 +69,7 @@ function requestFor(place: Place, value?: unknown): Message {
   return request;
 }
 
-describe('every field of a request', () => {
+describe('a field of a request', () => {
   const places = [
     ...placesBelow('RunPodSandboxRequest', 'RunPodSandboxRequest', []),
     ...placesBelow('CreateContainerRequest', 'CreateContainerRequest', []),
@@ -90,7 +90,7 @@ describe('every field of a request', () => {
     const value = VALUES[keyOf(place)] ?? sample(place.way.at(-1)!);
     return differentFields(place.root, requestFor(place), requestFor(place, value));
   };
-  /** Fields that distinguish objects, or belong to no object of their own. */
+  /** Returns whether the field is part of a new object's contents, and not of its identity. */
   const isContent = ({ root, way }: Place): boolean =>
     root !== 'UpdateContainerResourcesRequest' &&
     !way.some(
@@ -105,12 +105,12 @@ describe('every field of a request', () => {
     };
   };
 
-  it('has an outcome that the tests know', () => {
+  it('always has an outcome that the tests know', () => {
     expect(namesOf('missing')).toEqual([]);
     expect(places.length).toBeGreaterThan(110);
   });
 
-  it.each(namesOf('becomes'))('%s has an effect', (_name, place) => {
+  it.each(namesOf('becomes'))('has an effect: %s', (_name, place) => {
     const { without, with: changed } = outcomes(place);
     expect(typeof changed === 'string' ? 'accepted' : changed.message).toBe('accepted');
     expect(changed).not.toEqual(without);
@@ -120,7 +120,7 @@ describe('every field of a request', () => {
     }
   });
 
-  it.each(namesOf('refused'))('%s is refused by name', (_name, place) => {
+  it.each(namesOf('refused'))('is refused by name: %s', (_name, place) => {
     const { with: refusal } = outcomes(place);
     expect(refusal).toBeInstanceOf(RuntimeError);
     const { code, message } = refusal as RuntimeError;
@@ -129,14 +129,14 @@ describe('every field of a request', () => {
     expect(message).toMatch(new RegExp(`^config\\..*(${field}|${parent}(\\[\\d\\])?:)`));
   });
 
-  it.each(namesOf('informs'))('%s is accepted, and changes nothing', (_name, place) => {
+  it.each(namesOf('informs'))('is accepted, and changes nothing: %s', (_name, place) => {
     const { without, with: changed } = outcomes(place);
     expect(changed).toEqual(without);
     expect(typeof changed).toBe('string');
     expect(fieldsThatDiffer(place)).toEqual([]);
   });
 
-  it('of sandbox_config has no effect on a container, except for those in its row', () => {
+  it('below sandbox_config has an effect on a container only if the row of sandbox_config names it', () => {
     const [row] = FIELDS.filter(
       ({ parent, name }) => parent === 'CreateContainerRequest' && name === 'sandbox_config',
     );

@@ -31,7 +31,10 @@ const SURROUNDINGS = {
   },
 };
 
-/** Returns the paths of the fields that differ between two requests. A refused request has none. */
+/**
+ * Returns the paths of the fields that differ between two requests. A refused request counts as one without
+ * fields.
+ */
 export function differentFields(root: Root, one: Message, other: Message): readonly string[] {
   return differences(contentsOf(root, one), contentsOf(root, other));
 }
@@ -63,7 +66,7 @@ function sandboxOutcome(request: Message): string {
   return JSON.stringify([checked.seccomp, toSandboxCreate({ ...checked, contents: {} }, facts, [])]);
 }
 
-/** The handler looks up images in the same way. */
+/** Adds the id of an image to its mount, as the handler does. */
 function found(mount: MountRecord): MountRecord {
   if (mount.image === undefined) return mount;
   const id = `sha256:${Buffer.from(mount.image.image).toString('hex').padEnd(64, '0')}`;
@@ -92,7 +95,7 @@ function containerOutcome(request: Message, pod: Partial<SandboxRecord> = { priv
 
 /**
  * Returns the effect of a request on a container with a log and on a privileged one, in a pod whose record
- * has neither a log directory nor `privileged`. The request's own `sandbox_config` may decide there.
+ * has neither a log directory nor `privileged`. So the request's own `sandbox_config` may decide.
  */
 export function outcomeInBarePod(request: Message): string {
   const config = request.config as Message;
@@ -109,7 +112,7 @@ export function outcomeInBarePod(request: Message): string {
   return outcomes.join('\n');
 }
 
-/** Returns the outcome of the part that contains values. The handler's tests cover the rest. */
+/** Returns the outcome of the values in `linux`. The handler's tests cover the rest. */
 function updateOutcome(request: Message): string {
   const { linux } = decoded('UpdateContainerResourcesRequest', request);
   const { resources } = containerRecord();

@@ -3,7 +3,7 @@ import { NamespaceMode, SecurityProfileType, Signal } from '../../../../src/prot
 /** A message in the form that its encoder accepts. */
 export type Message = Record<string, unknown>;
 
-/** The fields that make a message valid, whichever field of it is tried. */
+/** The fields that a message needs to be valid, whichever of its fields is under test. */
 export const VALID: Readonly<Record<string, Message>> = {
   PodSandboxMetadata: { name: 'pod', namespace: 'ns', uid: 'u' },
   PodSandboxConfig: { metadata: { name: 'pod', namespace: 'ns', uid: 'u' } },

@@ -137,7 +137,7 @@ describe('the log path', () => {
     { directory: '/', path: 'a.log', expected: '/a.log' },
     { directory: '/var/log/pods/p', path: '', expected: '' },
     { directory: '', path: 'app/0.log', expected: '' },
-  ])('joins "$directory" and "$path"', ({ directory, path, expected }) =>
+  ])('of "$path" in "$directory" is "$expected"', ({ directory, path, expected }) =>
     expect(logPath(directory, path)).toBe(expected),
   );
 

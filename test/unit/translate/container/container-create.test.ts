@@ -206,7 +206,7 @@ describe('toContainerCreate', () => {
       expected: { MaskedPaths: [], ReadonlyPaths: [] },
     },
     {
-      desc: "the PID namespace of the pod's container",
+      desc: 'the PID namespace of a target container',
       given: context({ namespace_options: { pid: TARGET, target_id: 'c9' } }),
       expected: { PidMode: 'container:c9' },
     },
@@ -270,7 +270,7 @@ describe('toContainerCreate', () => {
     expect(host).not.toHaveProperty('CapDrop');
   });
 
-  it("joins the pod's network and the host's UTS namespace, without a context in a pod on the host network", () => {
+  it("joins the pod's network and the host's UTS namespace without a security context, in a pod on the host network", () => {
     const sandbox = { ...SANDBOX, namespaces: { ...SANDBOX.namespaces, network: NODE } };
     expect(create(MINIMAL, { sandbox }).HostConfig).toMatchObject({
       NetworkMode: 'container:s1',

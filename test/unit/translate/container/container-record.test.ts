@@ -214,7 +214,7 @@ describe('containerFromInspect', () => {
     expect(rest.mounts).toHaveLength(2);
   });
 
-  it('takes a label of ours for another sandbox as a label of the image', () => {
+  it('ignores a label of ours for another sandbox, which may come from the image', () => {
     const inspect = recordedInspect('container-running');
     const labels = inspect.Config.Labels!;
     const extra = JSON.parse(labels['io.dockbridge.cri'] ?? '{}') as { mounts: unknown };
@@ -230,7 +230,7 @@ describe('containerFromInspect', () => {
   it.each([
     { desc: 'is missing', image: null },
     { desc: 'is incomplete', image: { image: 'data', annotations: {} } },
-  ])('ignores the mounts of a label whose image $desc', ({ image }) => {
+  ])('ignores the mounts of a label if the image of one $desc', ({ image }) => {
     const inspect = recordedInspect('container-running');
     const labels = inspect.Config.Labels!;
     const extra = JSON.parse(labels['io.dockbridge.cri'] ?? '{}') as { mounts: object[] };
@@ -277,7 +277,7 @@ describe('createdContainer', () => {
 
   let targets = 0;
 
-  /** Any request that the translation accepts. */
+  /** Returns a random request that the translation accepts. */
   function randomConfig(): cri.IContainerConfig {
     const given: Record<string, unknown> = {
       metadata: { name: name(), attempt: random.below(9) },
@@ -400,7 +400,7 @@ describe('an untrusted label', () => {
   );
 
   it.each(['', '0', '-5', '1e18', '99999999999999999999', 5])(
-    'gives a container no creation time %p, because the Engine reports the time',
+    'does not change the creation time that the Engine reports: %p',
     (createdAt) => {
       const inspect = recordedInspect('container-running');
       const labels = inspect.Config.Labels ?? {};

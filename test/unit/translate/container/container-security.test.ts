@@ -134,7 +134,7 @@ describe('toEngineCapabilities', () => {
       drop: ['KILL'],
     },
     {
-      desc: 'ALL on a node that lacks some, which means those that it has',
+      desc: 'ALL on a node that lacks some, as the names of those that it has',
       given: { add_capabilities: ['ALL'] },
       node: LESS,
       add: LESS,

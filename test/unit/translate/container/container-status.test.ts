@@ -203,7 +203,7 @@ describe('the image name of a container', () => {
     { desc: "the pod's name", userSpecifiedImage: 'app:2', asked: id, image: named, name: 'app:2' },
     { desc: 'the requested name', userSpecifiedImage: '', asked: 'app:2', image: named, name: 'app:2' },
     {
-      desc: 'a name that consists of digits',
+      desc: 'a name that consists of hexadecimal digits',
       userSpecifiedImage: '',
       asked: 'cafe',
       image: named,

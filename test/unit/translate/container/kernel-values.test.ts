@@ -139,7 +139,7 @@ describe('memory.swap.max', () => {
       memory,
     ).unified;
 
-  it('is written by dockbridge without a memory limit, which the Engine needs', () => {
+  it('is written by dockbridge only without a memory limit, because the Engine cannot set it then', () => {
     expect(swap('0')).toEqual({ 'memory.swap.max': '0' });
     expect(swap('4096')).toEqual({ 'memory.swap.max': '4096' });
     expect(swap('max')).toEqual({});

@@ -186,7 +186,7 @@ describe('a bind mount', () => {
     expect(fromEngineMounts({ HostConfig })).toEqual([record]);
   });
 
-  it('is not made recursively read-only by an Engine without the feature', () => {
+  it('is refused for an Engine without the feature if it is recursively read-only', () => {
     const recursive = { ...RECORD, readonly: true, recursiveReadOnly: true };
     const refusal = thrownBy(() => toEngineMounts([RECORD, recursive], NO_FEATURES, false, 'm'));
     expect(refusal).toMatch(

@@ -168,7 +168,7 @@ describe('reading resources back', () => {
     });
   });
 
-  it('returns unset values for an Engine without any', () => {
+  it('returns unset values if the Engine reports none', () => {
     expect(fromEngineResources({})).toEqual({
       cpuPeriod: 0,
       cpuQuota: 0,

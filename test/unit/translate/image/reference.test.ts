@@ -124,7 +124,7 @@ describe('image ids', () => {
     { desc: 'capitals', given: HEX.toUpperCase(), id: undefined, prefix: false },
     { desc: 'not hex', given: 'busybox', id: undefined, prefix: false },
     { desc: 'nothing', given: '', id: undefined, prefix: false },
-  ])('and their prefixes are recognized: $desc', ({ given, id, prefix }) => {
+  ])('and their prefixes are distinguished from other texts: $desc', ({ given, id, prefix }) => {
     expect(asImageId(given)).toBe(id);
     expect(looksLikeIdPrefix(given)).toBe(prefix);
   });

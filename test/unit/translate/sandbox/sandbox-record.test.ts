@@ -115,13 +115,13 @@ describe('sandboxFromInspect', () => {
       const extra = JSON.parse(labels['io.dockbridge.cri'] ?? '') as { metadata: Record<string, unknown> };
       expect(ownSandboxExtra(inspect, SANDBOX_EXTRA_EXAMPLE)).toEqual(extra);
       const { [field]: _, ...metadata } = extra.metadata;
-      // The sandbox is renamed, because otherwise its name would not fit what is left.
+      // The sandbox is renamed, because otherwise its name would differ from the metadata that are left.
       labels['io.dockbridge.cri'] = JSON.stringify({ ...extra, metadata });
       expect(ownSandboxExtra({ ...inspect, Name: '/mine' }, SANDBOX_EXTRA_EXAMPLE)).toBeUndefined();
     },
   );
 
-  it('takes a label of ours as a label of the image if its pod differs from the pod in the name', () => {
+  it('ignores a label of ours if its pod differs from the pod in the name', () => {
     const inspect = recordedInspect('sandbox-running');
     const labels = inspect.Config.Labels!;
     const text = labels['io.dockbridge.cri'] ?? '';

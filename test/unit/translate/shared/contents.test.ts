@@ -139,7 +139,7 @@ describe('the contents of a container', () => {
 });
 
 describe('the contents of a pod', () => {
-  it('include its handler, and not purely informative fields', () => {
+  it('include its handler, but no purely informative field', () => {
     const linux = { sysctls: { a: 'b' }, overhead: { cpu_shares: 1 }, resources: { cpu_shares: 2 } };
     expect(differences(sandbox({ linux }), sandbox({ linux: { sysctls: { a: 'b' } } }))).toEqual([]);
     expect(differences(sandbox({ linux }), sandbox({ linux }, 'crun'))).toEqual(['runtime_handler']);

@@ -135,13 +135,13 @@ describe('the runtime of a container', () => {
     { desc: 'the handler’s runtime', runtime: 'crun', runtimeHandler: 'crun', is: 'crun' },
     { desc: 'cri-dockerd’s default', runtime: 'runc', runtimeHandler: 'docker', is: 'runc' },
     {
-      desc: 'the Engine’s default if the sandbox has no record',
+      desc: 'the Engine’s default if the sandbox’s record names no runtime',
       runtime: '',
       runtimeHandler: 'docker',
       is: '',
     },
     {
-      desc: 'the handler’s runtime if the sandbox has no record',
+      desc: 'the handler’s runtime if the sandbox’s record names no runtime',
       runtime: '',
       runtimeHandler: 'crun',
       is: 'crun',

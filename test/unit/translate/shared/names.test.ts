@@ -39,5 +39,7 @@ describe('container names in the Engine', () => {
     },
     { desc: "a foreign container's name", name: 'quirky_hopper', attempt: undefined },
     { desc: 'nothing', name: '', attempt: undefined },
-  ])('are parsed: $desc', ({ name, attempt }) => expect(parseEngineName(name)?.attempt).toBe(attempt));
+  ])('are parsed if they have a known form: $desc', ({ name, attempt }) =>
+    expect(parseEngineName(name)?.attempt).toBe(attempt),
+  );
 });

@@ -63,7 +63,7 @@ describe('requestedUser', () => {
       error: 'INVALID_ARGUMENT c.run_as_username',
     },
     {
-      desc: 'the kernel’s "no id"',
+      desc: 'a uid above the largest',
       given: { run_as_user: value(2 ** 31) },
       error: 'INVALID_ARGUMENT c.run_as_user',
     },

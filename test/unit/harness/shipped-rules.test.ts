@@ -139,6 +139,41 @@ describe('containerd', () => {
     },
   );
 
+  it('may lack the user of a container before 2.0, and no other runtime may', () => {
+    const user = { linux: { uid: '7', supplemental_groups: ['0'] } };
+    const side = (runtime: Runtime, more: JsonObject = {}): Side => ({
+      runtime,
+      response: { status: { id: 'c', metadata: { name: 'c' }, ...more } },
+    });
+    const old = { ...CONTAINERD, version: '1.7.28' };
+    const differs = ['uid', 'supplemental_groups'].map(
+      (field) => `ContainerStatus.status.user.linux.${field}`,
+    );
+    expect(status(side(DOCKER, { user }), side(old))).toEqual({
+      differs: [],
+      allowed: ['ContainerStatus.status.user'],
+    });
+    expect(status(side(DOCKER, { user }), side(CONTAINERD))).toEqual({ differs, allowed: [] });
+    expect(status(side(DOCKER), side(old, { user }))).toEqual({ differs, allowed: [] });
+    expect(status(side(DOCKER, { user }), side(old, { user: { linux: { uid: '8' } } }))).toEqual({
+      differs,
+      allowed: [],
+    });
+  });
+
+  it('may list an image without the name from the request before 2.0', () => {
+    const list = (runtime: Runtime, user_specified_image: string): Side => {
+      const image = { image: 'i', user_specified_image };
+      return { runtime, response: { containers: [{ id: 'c', metadata: { name: 'c' }, image }] } };
+    };
+    const old = { ...CONTAINERD, version: '1.6.20' };
+    const path = ['ListContainers.containers[c].image.user_specified_image'];
+    const judge = (one: Side, other: Side): unknown => judged('ListContainers', {}, one, other);
+    expect(judge(list(DOCKER, 'app:1'), list(old, ''))).toEqual({ differs: [], allowed: path });
+    expect(judge(list(DOCKER, 'app:1'), list(old, 'app:2'))).toEqual({ differs: path, allowed: [] });
+    expect(judge(list(DOCKER, 'app:1'), list(CONTAINERD, ''))).toEqual({ differs: path, allowed: [] });
+  });
+
   it.each([
     ['UpdatePodSandboxResources', 'UNIMPLEMENTED', 'INTERNAL'],
     ['ContainerStats', 'UNKNOWN', 'INTERNAL'],

@@ -198,6 +198,30 @@ describe('Docker Engine', () => {
     expect(list(digests({ ...DOCKER, version: '29.0.1' }), other)).toEqual({ differs: path, allowed: [] });
   });
 
+  it('may name images of Docker Hub in short form', () => {
+    const named = (runtime: Runtime, ...repo_tags: string[]): Side => ({
+      runtime,
+      response: { images: [{ id: 'i', repo_tags, size: '1' }] },
+    });
+    const tags = (at: string): string[] => [`ListImages.images[${at}].repo_tags`];
+    const hub = ['docker.io/library/app:1', 'docker.io/me/app:1', 'quay.io/app:1'];
+    const short = named(DOCKER, 'app:1', 'quay.io/app:1', 'me/app:1');
+    expect(list(named(X, ...hub), short)).toEqual({ differs: [], allowed: tags('app:1') });
+    expect(list(named(X, ...hub.slice(0, 2)), short)).toEqual({ differs: tags('app:1'), allowed: [] });
+    expect(list(named(X, ...hub), named(DOCKER, 'app:1', 'other/app:1', 'quay.io/app:1'))).toEqual({
+      differs: tags('app:1'),
+      allowed: [],
+    });
+    // Only Docker Engine shortens names.
+    expect(list(named(X, ...hub), named(CONTAINERD, 'app:1', 'me/app:1', 'quay.io/app:1'))).toEqual({
+      differs: tags('app:1'),
+      allowed: [],
+    });
+    const new29 = { ...DOCKER, version: '29.0.1' };
+    const full = digests(X, 'docker.io/library/app@sha256:1');
+    expect(list(digests(new29, 'app@sha256:1'), full)).toEqual({ differs: [], allowed: path });
+  });
+
   it('must end a container by the same signal as another runtime', () => {
     const status = (one: Side, other: Side): unknown =>
       judged('ContainerStatus', { container_id: 'c' }, one, other);

@@ -22,6 +22,14 @@ export const DOCKER_RULES: readonly RuleText[] = [
     because: "before 29, Docker Engine's default image store knows digests only for images from a registry",
   },
   {
+    ...{ path: 'Image.repo_digests', as: 'names', only: { any: 'docker' } },
+    because: 'Docker Engine leaves out docker.io in names of images',
+  },
+  {
+    ...{ path: 'Image.repo_tags', as: 'names', only: { any: 'docker' } },
+    because: 'Docker Engine leaves out docker.io in names of images',
+  },
+  {
     ...{ path: 'CheckpointContainer.@status', as: 'ignore', values: ['OK', 'UNIMPLEMENTED'] },
     ...{ own: ['UNIMPLEMENTED'], only: { any: 'docker' } },
     because: 'checkpoints are an experimental feature of Docker Engine, and need CRIU',

@@ -101,11 +101,15 @@ describe('Engine calls in steady state', () => {
     const other = await startedContainer(test, pod_sandbox_id, mild('other'));
     const stop = (): Promise<unknown> => test.client.call('StopContainer', { container_id, timeout: 0 });
     await test.client.call('ListPodSandboxMetrics', {});
-    expect(await test.countEngineCalls(stop)).toEqual({ killContainer: 1, inspectContainer: 1 });
+    /** Counts the calls without inspects, because an event that takes more than a second causes another one. */
+    const changes = async (work: () => Promise<unknown>): Promise<Record<string, number>> => {
+      const { inspectContainer: _, ...others } = await test.countEngineCalls(work);
+      return others;
+    };
+    expect(await changes(stop)).toEqual({ killContainer: 1 });
     expect(await test.countEngineCalls(stop)).toEqual({});
-    expect(await test.countEngineCalls(() => test.client.call('StopPodSandbox', { pod_sandbox_id }))).toEqual(
-      { killContainer: 1, inspectContainer: 1, stopContainer: 1 },
-    );
+    const stopPod = (): Promise<unknown> => test.client.call('StopPodSandbox', { pod_sandbox_id });
+    expect(await changes(stopPod)).toEqual({ killContainer: 1, stopContainer: 1 });
     for (const id of [container_id, other])
       expect(await containerStatus(test, id)).toMatchObject({ exit_code: 137, reason: 'Error' });
   });

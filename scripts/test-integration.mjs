@@ -35,6 +35,7 @@ const LONG = {
   'take-over-logs': 40,
   'cni-lifecycle': 35,
   'serve-command': 35,
+  'cri-replay-both': 35,
   'stalled-clients': 35,
   'exec-sync': 35,
   'sandbox-identity': 30,

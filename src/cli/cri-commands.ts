@@ -136,7 +136,7 @@ export function addCriCommands(program: Command): void {
     .addOption(images())
     .option(
       '--wait <TIME>',
-      'how long to wait for a recorded state in addition to the recorded time (docs/harness.md)',
+      'how long to wait for a recorded state or an answer in addition to the recorded time (docs/harness.md)',
       '10s',
     )
     .option('--incomplete', 'replay the readable part of a tape that was cut off or has lost lines', false)

@@ -4,7 +4,7 @@ import { abortable } from '../lib/async/abortable';
 import { forEachLimited, Semaphore } from '../lib/async/concurrency';
 import { sharedAbortController, withDeadline } from '../lib/async/deadline';
 import { KeyedLock } from '../lib/async/keyed-lock';
-import { RuntimeError } from '../lib/errors';
+import { RuntimeError, unavailable } from '../lib/errors';
 import type { ContainerRecord, MountRecord } from '../store/records';
 import { isCreated, mayRun } from '../store/states';
 import type { Store } from '../store/store';
@@ -77,7 +77,8 @@ export async function afterStart(
 }
 
 /**
- * Stops a container or sandbox.
+ * Stops a container or sandbox. Without a grace period it is killed, as other runtimes do: for `t=0`, the Engine's stop would send the
+ * stop signal right before SIGKILL, and the container could end by either.
  * @returns false when the Engine no longer had the container. In that case its record is already up to date.
  */
 export async function stopInEngine(
@@ -87,7 +88,11 @@ export async function stopInEngine(
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    await sessions.hurryDuring(id, () => docker.stopContainer(id, graceSeconds, { signal }));
+    await sessions.hurryDuring(id, () =>
+      graceSeconds === NO_GRACE_SECONDS
+        ? docker.killContainer(id, { signal })
+        : docker.stopContainer(id, graceSeconds, { signal }),
+    );
     return true;
   } catch (error) {
     if (!hasStatus(error, 404)) throw error;
@@ -99,6 +104,7 @@ export async function stopInEngine(
 /**
  * Stops a container and waits until the store knows of its end. The store learns it from the Engine's event or, when the event
  * is late, from an inspect.
+ * @throws UNAVAILABLE when the container runs after the Engine's answer. kubelet repeats the call.
  */
 export async function stopAndSettle(
   services: ContainerServices,
@@ -115,6 +121,9 @@ export async function stopAndSettle(
   } catch {
     signal.throwIfAborted();
     await life.refresh(id, signal);
+    const container = store.containers.get(id);
+    if (container !== undefined && mayRun(container))
+      throw unavailable(`container ${id} still runs after Docker Engine has stopped it`);
   }
 }
 

@@ -29,7 +29,7 @@ const SIGKILL = 9;
 export type Occasion = 'found' | 'started' | 'listed';
 
 export interface SettleParts {
-  readonly docker: Pick<DockerClient, 'stopContainer'>;
+  readonly docker: Pick<DockerClient, 'killContainer'>;
   readonly store: Store;
   readonly logs: ContainerLogs;
   readonly network: Pick<PodNetwork, 'stateOf'>;
@@ -89,7 +89,7 @@ export class Settling {
     return sandbox;
   }
 
-  /** Settles a container in this order: limits, OOM kill, log, record. Last, it stops a container that should not run. */
+  /** Settles a container in this order: limits, OOM kill, log, record. Last, it kills a container that should not run. */
   private async settleContainer(
     inspected: ContainerRecord,
     occasion: Occasion,
@@ -167,7 +167,7 @@ export class Settling {
   }
 
   /**
-   * Stops a container that started in a stopped pod. A start whose caller has given up may still succeed after the stop
+   * Kills a container that started in a stopped pod. A start whose caller has given up may still succeed after the stop
    * of its pod, when kubelet considers the pod dead.
    */
   private async endStray(container: ContainerRecord): Promise<void> {
@@ -175,7 +175,7 @@ export class Settling {
     const { id, sandboxId } = container;
     if (!isRunning(container) || store.sandboxes.get(sandboxId)?.stopping !== true) return;
     logger.warn('Ending a container that started in a stopped pod', { container: id, sandbox: sandboxId });
-    await docker.stopContainer(id, 0).catch((error: unknown) => {
+    await docker.killContainer(id).catch((error: unknown) => {
       logger.error('Cannot end a container that runs in a stopped pod', {
         container: id,
         sandbox: sandboxId,

@@ -92,6 +92,8 @@ export interface DockerClient {
    * had stopped before.
    */
   stopContainer(id: string, graceSeconds: number, options?: CallOptions): Promise<void>;
+  /** Sends SIGKILL. Resolves when the container has stopped, or at once if it does not run. */
+  killContainer(id: string, options?: CallOptions): Promise<void>;
   /** Changes resources: at once for a running container, otherwise at its start. */
   updateContainer(id: string, resources: EngineResources, options?: CallOptions): Promise<void>;
   /**

@@ -74,6 +74,7 @@ const ASKS: Readonly<Record<keyof DockerClient, boolean>> = {
   createContainer: false,
   startContainer: false,
   stopContainer: false,
+  killContainer: false,
   updateContainer: false,
   checkpointContainer: false,
   removeContainer: false,

@@ -20,6 +20,7 @@ import { valueNow, type Changing } from '../lib/changing';
 import { withDeadline } from '../lib/async/deadline';
 import type { Tracer } from '../lib/tracer';
 import { imageApi } from '../translate/shared/engine-facts';
+import { containerPath, execPath, imagePath } from './api-paths';
 import { CallLanes, type LaneCall, type LaneName } from './call-lanes';
 import type {
   CallOptions,
@@ -152,6 +153,17 @@ export class DockerodeClient implements DockerClient {
     const request = { method: 'POST', path: containerPath(id, 'stop'), query, ...options } as const;
     // The Engine answers only after the grace period, so the limit is the grace period plus the limit of a short call.
     await this.call('stop', request, id, graceSeconds * 1000 + this.limitMs());
+  }
+
+  async killContainer(id: string, options: CallOptions = {}): Promise<void> {
+    const query = { signal: 'SIGKILL' };
+    const request = { method: 'POST', path: containerPath(id, 'kill'), query, ...options } as const;
+    try {
+      await this.call('stop', request, id);
+    } catch (error) {
+      // 409 means that the container does not run. For a stop, the Engine answers 304 in this case.
+      if (!hasStatus(error, 409)) throw error;
+    }
   }
 
   async updateContainer(id: string, resources: EngineResources, options: CallOptions = {}): Promise<void> {
@@ -375,20 +387,6 @@ const OUTPUT: StreamSelection = { stdin: false, stdout: true, stderr: true };
 
 function sides({ width, height }: TerminalSize): { w: string; h: string } {
   return { w: String(width), h: String(height) };
-}
-
-function execPath(execId: string, verb: string): string {
-  return `/exec/${encodeURIComponent(execId)}/${verb}`;
-}
-
-function containerPath(idOrName: string, verb?: string): string {
-  return `/containers/${encodeURIComponent(idOrName)}${verb === undefined ? '' : `/${verb}`}`;
-}
-
-/** Returns the path of an image. Slashes remain; every other character that could change the path is escaped. */
-function imagePath(reference: string, verb?: string, root = 'images'): string {
-  const name = reference.split('/').map(encodeURIComponent).join('/');
-  return `/${root}/${name}${verb === undefined ? '' : `/${verb}`}`;
 }
 
 function splitTag(reference: string): [repo: string, tag: string] {

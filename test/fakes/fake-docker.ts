@@ -47,6 +47,7 @@ export class FakeEngine {
     listContainers: (_, options) => this.answer('listContainers', '', options, () => this.summaries()),
     inspectContainer: (id, options) => this.answer('inspectContainer', id, options, () => this.find(id)),
     stopContainer: (id, _, options) => this.answer('stopContainer', id, options, () => undefined),
+    killContainer: (id, options) => this.answer('killContainer', id, options, () => undefined),
     listImages: (options) => this.answer('listImages', '', options, () => this.imageSummaries()),
     inspectImage: (id, options) => this.answer('inspectImage', id, options, () => this.findImage(id)),
   });

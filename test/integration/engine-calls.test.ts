@@ -1,8 +1,10 @@
 import type { cri, Decoded } from '../../src/proto';
+import { ContainerState } from '../../src/proto/enums';
 import { TestDaemon } from './support/daemon';
 import { TEST_IMAGE } from './support/engine';
 import {
   containerConfig,
+  containerStatus,
   createContainer,
   FOREVER,
   podConfig,
@@ -88,6 +90,41 @@ describe('Engine calls in steady state', () => {
     expect(
       await test.countEngineCalls(() => test.client.call('RemovePodSandbox', { pod_sandbox_id })),
     ).toEqual({ removeContainer: 1 });
+  });
+
+  it('are one SIGKILL for a container that must end at once', async () => {
+    const pod_sandbox_id = await runPod(test, podConfig(test));
+    // These containers would end with exit code 0 at the stop signal.
+    const mild = (name: string): ReturnType<typeof containerConfig> =>
+      containerConfig(name, "trap 'exit 0' TERM; while :; do sleep 0.1; done");
+    const container_id = await startedContainer(test, pod_sandbox_id, mild('one'));
+    const other = await startedContainer(test, pod_sandbox_id, mild('other'));
+    const stop = (): Promise<unknown> => test.client.call('StopContainer', { container_id, timeout: 0 });
+    await test.client.call('ListPodSandboxMetrics', {});
+    /** Counts the calls without inspects, because an event that takes more than a second causes another one. */
+    const changes = async (work: () => Promise<unknown>): Promise<Record<string, number>> => {
+      const { inspectContainer: _, ...others } = await test.countEngineCalls(work);
+      return others;
+    };
+    expect(await changes(stop)).toEqual({ killContainer: 1 });
+    expect(await test.countEngineCalls(stop)).toEqual({});
+    const stopPod = (): Promise<unknown> => test.client.call('StopPodSandbox', { pod_sandbox_id });
+    expect(await changes(stopPod)).toEqual({ killContainer: 1, stopContainer: 1 });
+    for (const id of [container_id, other])
+      expect(await containerStatus(test, id)).toMatchObject({ exit_code: 137, reason: 'Error' });
+  });
+
+  it('succeed for a container that ends at the moment of its kill', async () => {
+    const ids = await Promise.all(
+      Array.from({ length: 8 }, async (_, at) =>
+        startedContainer(test, pod, containerConfig(`brief-${at}`, `sleep 0.${at}`)),
+      ),
+    );
+    await Promise.all(
+      ids.map((container_id) => test.client.call('StopContainer', { container_id, timeout: 0 })),
+    );
+    for (const id of ids)
+      expect((await containerStatus(test, id)).state).toBe(ContainerState.CONTAINER_EXITED);
   });
 
   it('include one inspect of a container that ends by itself, which returns the time of its end', async () => {

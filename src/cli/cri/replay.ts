@@ -40,7 +40,7 @@ export async function replay(file: string, command: ReplayCommand): Promise<numb
   const signal = stoppedBySignal((text) => say(NAME, text));
   try {
     const { to, speed, scratch, junit, output } = command;
-    const users = await rulesIn(command.rules);
+    const rules = await rulesIn(command.rules);
     const images = imagesOf(command.image);
     const waitMs = duration(command.wait, '--wait');
     if (!to.startsWith('unix://')) throw invalidArgument('--to', `"${to}" is not unix:///path`);
@@ -52,9 +52,9 @@ export async function replay(file: string, command: ReplayCommand): Promise<numb
         `${file} is incomplete. --incomplete replays its readable part, and may then report differences that the missing part would explain`,
       );
     }
-    const done = await replayTape(file, tape, { to, speed, scratch, images, waitMs, signal });
+    const done = await replayTape(file, tape, { to, speed, scratch, images, rules, waitMs, signal });
     const { recorded, live, skipped, collapsed, notes, left } = done;
-    const comparison = compare(recorded, live, rulesFor(recorded.runtime, live.runtime, users));
+    const comparison = compare(recorded, live, rulesFor(recorded.runtime, live.runtime, rules));
     await print(output === 'text' ? renderText(comparison) : renderJson(comparison));
     for (const note of notes) say(NAME, note);
     if (collapsed > 0)

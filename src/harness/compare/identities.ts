@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '../../proto/fields';
 import type { ObservedCall } from '../observation';
 import { isObject, listOf, objectOf, textOf } from '../json';
+import { shortName } from './image-names';
 
 /** The pod, container or image that a call is about, by names that are the same on both sides. */
 export interface Identity {
@@ -27,9 +28,9 @@ export class Identities {
     return typeof id === 'string' ? this.#byId.get(id) : undefined;
   }
 
-  /** Returns the name that requests use for an image. If no name is known, returns the argument. */
+  /** Returns the short form of the name that requests use for an image. If no name is known, returns the short form of the argument. */
   imageName(nameOrId: string): string {
-    return this.#images.get(nameOrId) ?? nameOrId;
+    return this.#images.get(nameOrId) ?? shortName(nameOrId);
   }
 
   /** Returns the name of a pod, container or image, which is the same on both sides. If no name is known, returns the id. */
@@ -115,7 +116,7 @@ export class Identities {
   }
 
   #name(id: string, name: string): void {
-    if (id !== name && !this.#images.has(id)) this.#images.set(id, name);
+    if (id !== name && !this.#images.has(id)) this.#images.set(id, shortName(name));
   }
 }
 

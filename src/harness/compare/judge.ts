@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import type { Json } from '../../proto/fields';
 import type { Bijection } from './bijection';
 import { canonical, isObject, listOf, same, scalarText } from '../json';
+import { shortName } from './image-names';
 import { pathOf, type Place } from './path';
 import type { Rule } from './rule';
 
@@ -28,6 +29,8 @@ export function judge(
       return prefix(scalarText(a), scalarText(b));
     case 'set':
       return sorted(a) === sorted(b) ? undefined : 'the lists do not have the same items';
+    case 'names':
+      return names(a) === names(b) ? undefined : 'the lists do not name the same images';
     case 'id':
       return id(rule, a, b, place, ids);
   }
@@ -69,6 +72,10 @@ function range(a: Json | undefined, b: Json | undefined): string | undefined {
 
 function prefix(a: string, b: string): string | undefined {
   return a.startsWith(b) || b.startsWith(a) ? undefined : 'neither text begins with the other';
+}
+
+function names(list: Json | undefined): string {
+  return sorted(listOf(list).map((name) => shortName(scalarText(name))));
 }
 
 function sorted(list: Json | undefined): string {

@@ -3,7 +3,7 @@ import type { RuntimeMatch } from './runtime-match';
 
 /** How a rule compares the values of a field (docs/harness.md). */
 export type RuleKind =
-  'ignore' | 'missing' | 'extra' | 'id' | 'time' | 'set' | 'range' | 'prefix' | 'present';
+  'ignore' | 'missing' | 'extra' | 'id' | 'time' | 'set' | 'names' | 'range' | 'prefix' | 'present';
 
 /** A rule as it is written in a file of rules and in `shipped`. */
 export interface RuleText {

@@ -74,6 +74,7 @@ const KINDS: Readonly<Record<RuleKind, readonly [fits: Fits, what: string]>> = {
   time: [([, , type, kind]) => type === 'int64' && kind === 'one', 'times in nanoseconds'],
   range: [([, , type]) => NUMBERS.includes(type), 'numbers'],
   set: [([, , , kind]) => kind === 'list', 'lists'],
+  names: [([, , type, kind]) => type === 'string' && kind === 'list', 'lists of texts'],
 };
 
 /** Returns whether a rule of this kind can also apply to the names of PSEUDO. */

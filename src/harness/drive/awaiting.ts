@@ -1,8 +1,10 @@
 import { pause } from '../../lib/async/abortable';
 import type { Bindings } from './bindings';
 import type { Driven } from './endpoint';
+import type { Explained } from './explained';
 import type { RecordedCall } from './recorded';
-import { isLater, statesIn } from './reported-states';
+import type { Plan } from './replay-plan';
+import { isLater, reportedIn, type Reported } from './reported-states';
 
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 500;
@@ -14,19 +16,27 @@ const SLOWER = 2;
  */
 const LONGEST_MS = 120_000;
 
+export interface AwaitingParts {
+  readonly bindings: Bindings;
+  readonly plan: Pick<Plan, 'made' | 'endsAlone'>;
+  readonly explained: Explained;
+  readonly waitMs: number;
+}
+
 export interface Reached {
   readonly driven: Driven;
   /** Whether the endpoint had already left the recorded state for a later one. */
   readonly isPassed: boolean;
 }
 
-/** Repeats a polling call until the endpoint reports the recorded state or the time limit is reached. */
+type Reports = ReadonlyMap<string, Reported>;
+
+/**
+ * Repeats a polling call until the endpoint reports the recorded states or the time limit is reached. Only the code of the answer and the
+ * states and the presence of pods and containers are awaited. A difference that rules allow is not awaited, because it would not end.
+ */
 export class Awaiting {
-  constructor(
-    private readonly bindings: Bindings,
-    private readonly endsAlone: ReadonlySet<string>,
-    private readonly waitMs: number,
-  ) {}
+  constructor(private readonly parts: AwaitingParts) {}
 
   /**
    * @param sinceMs the time in the recording from the last change to this call, ms.
@@ -39,44 +49,55 @@ export class Awaiting {
     signal: AbortSignal,
     ask: () => Promise<Driven | undefined>,
   ): Promise<Reached | undefined> {
-    const end = performance.now() + this.waitMs + Math.min(SLOWER * sinceMs, LONGEST_MS);
+    const end = performance.now() + this.parts.waitMs + Math.min(SLOWER * sinceMs, LONGEST_MS);
     const wanted = this.#wanted(call);
     for (let wait = FIRST_PAUSE_MS; ; wait = Math.min(wait * 2, LONGEST_PAUSE_MS)) {
       const driven = await ask();
       if (driven === undefined) return undefined;
-      const told = this.#told(call.method, driven);
-      const isSame = driven.status === call.status && isEqual(wanted, told);
-      if (isSame || performance.now() > end || signal.aborted) return { driven, isPassed: false };
-      if (driven.status === call.status && this.#isPassed(wanted, told)) return { driven, isPassed: true };
+      const progress = this.#progress(call, wanted, driven);
+      if (progress === 'there' || performance.now() > end || signal.aborted)
+        return { driven, isPassed: false };
+      if (progress === 'passed') return { driven, isPassed: true };
       await pause(wait, signal);
     }
   }
 
-  /** Returns the states on the tape, for pods and containers that also exist on the endpoint. */
-  #wanted(call: RecordedCall): ReadonlyMap<string, string> {
-    return new Map(statesIn(call.method, call).filter(([id]) => this.bindings.live(id) !== undefined));
+  #progress(call: RecordedCall, wanted: Reports, driven: Driven): 'there' | 'passed' | 'not yet' {
+    const { explained, plan } = this.parts;
+    if (driven.status !== call.status)
+      return explained.status(call, call.status, driven.status) ? 'there' : 'not yet';
+    const told = this.#told(call.method, driven);
+    let isPassed = false;
+    for (const id of new Set([...wanted.keys(), ...told.keys()])) {
+      const [was, is] = [wanted.get(id), told.get(id)];
+      if (was?.state === is?.state || explained.state(call, id, was, is)) continue;
+      if (was === undefined || is === undefined) return 'not yet';
+      if (!isLater(is.state, was.state) || !plan.endsAlone.has(id)) return 'not yet';
+      isPassed = true;
+    }
+    return isPassed ? 'passed' : 'there';
   }
 
-  /** Returns the states on the endpoint, by the ids of the tape. */
-  #told(method: string, driven: Driven): ReadonlyMap<string, string> {
-    return new Map(
-      statesIn(method, driven).flatMap(([id, state]): [string, string][] => {
-        const recorded = this.bindings.recorded(id);
-        return recorded === undefined ? [] : [[recorded, state]];
-      }),
+  /** Returns what the tape reports about pods and containers that also exist on the endpoint. */
+  #wanted(call: RecordedCall): Reports {
+    const { bindings } = this.parts;
+    return this.#byId(reportedIn(call.method, call), (id) =>
+      bindings.live(id) === undefined ? undefined : id,
     );
   }
 
-  /** Returns whether all states that differ are later states of containers that end by themselves. */
-  #isPassed(wanted: ReadonlyMap<string, string>, told: ReadonlyMap<string, string>): boolean {
-    if (wanted.size !== told.size) return false;
-    return [...wanted].every(([id, state]) => {
-      const now = told.get(id);
-      return now === state || (now !== undefined && isLater(now, state) && this.endsAlone.has(id));
-    });
+  /** Returns what the endpoint reports, by the ids of the tape. */
+  #told(method: string, driven: Driven): Reports {
+    return this.#byId(reportedIn(method, driven), (id) => this.parts.bindings.recorded(id));
   }
-}
 
-function isEqual(one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): boolean {
-  return one.size === other.size && [...one].every(([id, state]) => other.get(id) === state);
+  /** Images are left out, because no runtime changes them later than its answer. */
+  #byId(reported: readonly Reported[], idOf: (id: string) => string | undefined): Reports {
+    return new Map(
+      reported.flatMap((one): [string, Reported][] => {
+        const id = idOf(one.id);
+        return id !== undefined && this.parts.plan.made.has(id) ? [[id, one]] : [];
+      }),
+    );
+  }
 }

@@ -34,7 +34,7 @@ export class Images {
     const id = await known;
     // A missing image is looked up again the next time, because it may have been pulled in the meantime.
     if (id === undefined) this.#found.delete(recorded);
-    else this.bindings.bind(recorded, id);
+    else for (const of of this.#recordedIds(recorded)) this.bindings.bind(of, id);
     return id;
   }
 
@@ -66,6 +66,13 @@ export class Images {
       { deadlineMs: LOOK_MS },
     );
     return textOf(objectOf(response?.image).id);
+  }
+
+  /** Returns the recorded runtime's ids of an image, which its lists contain; the name itself if the tape has none. */
+  #recordedIds(recorded: string): readonly string[] {
+    if (isId(recorded)) return [recorded];
+    const ids = [...this.#names].filter(([id, names]) => isId(id) && names.has(recorded)).map(([id]) => id);
+    return ids.length === 0 ? [recorded] : ids;
   }
 
   #given(recorded: string): string | undefined {

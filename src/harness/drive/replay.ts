@@ -1,12 +1,17 @@
 import { waitAtMost } from '../../lib/async/deadline';
 import { counted } from '../../lib/counted';
 import { RuntimeError, failedPrecondition, messageOf, unavailable } from '../../lib/errors';
+import { Identities } from '../compare/identities';
+import type { Rule } from '../compare/rule';
+import { rulesFor } from '../compare/rules';
+import type { Runtime } from '../compare/runtime-match';
 import { withoutUnknown } from '../../proto/without-unknown';
 import { objectOf } from '../json';
 import { requestType } from '../methods';
 import type { Observation, ObservedCall } from '../observation';
 import { Bindings } from './bindings';
 import { Endpoint } from './endpoint';
+import { Explained } from './explained';
 import { Images } from './images';
 import { OwnPods } from './own-pods';
 import { planOf, type Plan } from './replay-plan';
@@ -25,7 +30,12 @@ export interface ReplayOptions {
   readonly scratch?: string | undefined;
   /** Names of images on the tape → names on the endpoint. */
   readonly images: ReadonlyMap<string, string>;
-  /** How long to wait for a recorded state in addition to the time that `Awaiting` derives from the recording, ms. */
+  /** The user's rules. With dockbridge's rules, they decide which differences the replay does not wait for. */
+  readonly rules?: readonly Rule[] | undefined;
+  /**
+   * How long to wait for a recorded state in addition to the time that `Awaiting` derives from the recording, and for an answer in addition
+   * to the recorded deadline, ms.
+   */
   readonly waitMs: number;
   /** Ends the replay. Everything that it created is removed nevertheless. */
   readonly signal: AbortSignal;
@@ -81,7 +91,8 @@ export async function replay(source: string, tape: RecordedTape, options: Replay
     const bindings = new Bindings();
     const images = new Images(endpoint, bindings, options.images, tape.calls);
     const requests = new Requests(bindings, images, scratch);
-    const run = new Run({ ...options, plan, endpoint, own, bindings, images, requests });
+    const explained = explainedBy(options.rules ?? [], tape, runtime);
+    const run = new Run({ ...options, plan, endpoint, own, bindings, images, requests, explained });
     const failure = await run.all().then(
       () => undefined,
       (error: unknown) => error,
@@ -91,13 +102,11 @@ export async function replay(source: string, tape: RecordedTape, options: Replay
     if (failure !== undefined) throw failure as Error;
     const left = [...(await own.remove()), ...(await scratch.remove())];
     own = undefined;
-    const { head } = tape;
-    const { runtime_name: name = '', runtime_version: version = '' } = head.upstream;
     const keep = (id: string): boolean => bindings.live(id) !== undefined;
     return {
       recorded: {
         source,
-        runtime: { name, version },
+        runtime: runtimeOf(tape),
         calls: run.replayed.map((call) => reduced(call, keep)),
       },
       live: { source: options.to, runtime, calls: run.observed() },
@@ -116,6 +125,17 @@ export async function replay(source: string, tape: RecordedTape, options: Replay
   }
 }
 
+function runtimeOf({ head: { upstream } }: RecordedTape): Runtime {
+  const { runtime_name: name = '', runtime_version: version = '' } = upstream;
+  return { name, version };
+}
+
+function explainedBy(users: readonly Rule[], tape: RecordedTape, live: Runtime): Explained {
+  const recorded = runtimeOf(tape);
+  const identities = new Identities(tape.calls);
+  return new Explained(rulesFor(recorded, live, users), recorded, live, (id) => identities.named(id));
+}
+
 function notesOf(
   { passed }: Run,
   { hidden, unknown, droppedGroups }: Requests,
@@ -128,10 +148,10 @@ function notesOf(
       : [
           `${counted(unknown, 'request was', 'requests were')} replayed without fields that this version does not know`,
         ]),
-    ...(hidden === 0
+    ...(hidden.count === 0
       ? []
       : [
-          `${counted(hidden, 'hidden value of the tape was', 'hidden values of the tape were')} replaced, so containers may behave differently`,
+          `${counted(hidden.count, 'hidden value of the tape was', 'hidden values of the tape were')} replaced, so containers may behave differently`,
         ]),
     ...[...droppedGroups].map(
       (group) => `the control group ${group} does not exist on this machine and was left out`,

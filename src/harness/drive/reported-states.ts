@@ -5,6 +5,15 @@ import { EVENTS } from '../methods';
 /** The id and the state of a pod or container in an answer. The state is a name of CRI's enum, or empty if the answer has none. */
 export type State = readonly [id: string, state: string];
 
+/** A pod or container in an answer. */
+export interface Reported {
+  readonly id: string;
+  readonly state: string;
+  /** The field of the answer that contains it: a list, or `status`. */
+  readonly field: string;
+  readonly item: JsonObject;
+}
+
 interface Answer {
   readonly response?: JsonObject;
   readonly messages?: readonly JsonObject[];
@@ -27,12 +36,17 @@ const RANK: Readonly<Record<string, number>> = {
 };
 
 /** Returns the pods and containers in an answer, with their states. */
-export function statesIn(method: string, { response, messages = [] }: Answer): readonly State[] {
+export function statesIn(method: string, answer: Answer): readonly State[] {
+  return reportedIn(method, answer).map(({ id, state }) => [id, state]);
+}
+
+/** Returns the pods and containers in an answer, with their states and their places. */
+export function reportedIn(method: string, { response, messages = [] }: Answer): readonly Reported[] {
   const first = FIRST[method] ?? '';
   return [...(response === undefined ? [] : [response]), ...messages].flatMap((message) =>
-    [...objectsIn(message), ...(isObject(message.status) ? [message.status] : [])].flatMap((item) => {
+    itemsIn(message).flatMap(([field, item]) => {
       const id = idOf(item);
-      return id === undefined ? [] : [[id, textOf(item.state) ?? first] as const];
+      return id === undefined ? [] : [{ id, state: textOf(item.state) ?? first, field, item }];
     }),
   );
 }
@@ -73,6 +87,9 @@ function idOf(item: JsonObject): string | undefined {
   return textOf(item.id) ?? textOf(objectOf(item.attributes).id) ?? textOf(item.pod_sandbox_id) ?? undefined;
 }
 
-function objectsIn(message: JsonObject): readonly JsonObject[] {
-  return Object.values(message).flatMap((value) => objectsOf(value));
+function itemsIn(message: JsonObject): readonly (readonly [field: string, item: JsonObject])[] {
+  const listed = Object.entries(message).flatMap(([field, value]) =>
+    objectsOf(value).map((item) => [field, item] as const),
+  );
+  return isObject(message.status) ? [...listed, ['status', message.status]] : listed;
 }

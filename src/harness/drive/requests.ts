@@ -1,35 +1,34 @@
-import { fieldsByName } from '../../proto/json-to-message';
-import { isMessage, type Json, type JsonObject } from '../../proto/fields';
+import type { Json, JsonObject } from '../../proto/fields';
 import { withoutUnknown } from '../../proto/without-unknown';
 import { messageOf } from '../../lib/errors';
 import { asText, isObject, mapTexts, objectOf, objectsOf, textOf } from '../json';
 import type { Bindings } from './bindings';
+import { HiddenValues, withHidden } from './hidden-values';
 import { isId, type Images } from './images';
 import { idsIn } from './replay-plan';
 import type { Scratch } from './scratch';
 import { hasCgroup } from './scratch';
 
-/** The text with which a redacted tape replaces a value. */
-const HIDDEN = /^hidden:[0-9a-f]{16}$/;
-
 /** The error for a request that cannot be made on this endpoint. The message says why. */
 export class NotPossible extends Error {}
 
-/** Returns a request with the recorded control groups, because a group that was left out is not a difference. @see Requests.droppedGroups */
-export function withRecordedGroups(live: JsonObject, recorded: JsonObject): JsonObject {
+/**
+ * Returns a request with the recorded control groups and hidden values, because leaving them out is not a difference.
+ * @see Requests.droppedGroups
+ */
+export function withRecorded(live: JsonObject, recorded: JsonObject): JsonObject {
   const put = (name: string): JsonObject => {
     const { cgroup_parent } = objectOf(objectOf(recorded[name]).linux);
     const config = objectOf(live[name]);
     if (cgroup_parent === undefined || !isObject(config.linux)) return {};
     return { [name]: { ...config, linux: { ...config.linux, cgroup_parent } } };
   };
-  return { ...live, ...put('config'), ...put('sandbox_config') };
+  return withHidden({ ...live, ...put('config'), ...put('sandbox_config') }, recorded);
 }
 
 /** Turns requests of a tape into requests for an endpoint. */
 export class Requests {
-  /** How many hidden values were replaced. */
-  hidden = 0;
+  readonly hidden = new HiddenValues();
   /** How many requests had fields that the proto does not know. These fields were left out. */
   unknown = 0;
   /** Control groups that were left out because they do not exist on this machine. */
@@ -52,7 +51,7 @@ export class Requests {
     let dropped = 0;
     const known = withoutUnknown(type, recorded, () => dropped++);
     if (dropped > 0) this.unknown++;
-    const shown = this.#withoutSecrets(type, known);
+    const shown = this.hidden.replaced(type, known);
     const request: Record<string, Json> = { ...(this.#withIds(shown, recorded) as JsonObject) };
     if (method === 'RunPodSandbox') request.config = await this.#pod(objectOf(request.config));
     if (method === 'CreateContainer') {
@@ -173,42 +172,6 @@ export class Requests {
       return Object.fromEntries(Object.entries(one).map(([name, item]) => [name, replaced(item, name)]));
     };
     return replaced(value, '');
-  }
-
-  /**
-   * Replaces hidden values: bytes by a placeholder, and texts by the text `hidden:…` itself. Other hidden values are left out, and so is an
-   * AuthConfig that contains one.
-   */
-  #withoutSecrets(type: string, json: JsonObject): JsonObject {
-    const fields = fieldsByName(type);
-    return Object.fromEntries(
-      Object.entries(json).flatMap(([name, value]): [string, Json][] => {
-        const [, , of = '', kind = 'one'] = fields?.get(name) ?? [];
-        if (of === 'AuthConfig') {
-          if (JSON.stringify(value).includes('"hidden:')) {
-            this.hidden++;
-            return [];
-          }
-          return [[name, value]];
-        }
-        const one = (item: Json): Json => this.#scalarOrMessage(of, item);
-        if (kind === 'list' && Array.isArray(value)) return [[name, (value as readonly Json[]).map(one)]];
-        if (kind === 'map') {
-          if (Object.values(objectOf(value)).some((item) => HIDDEN.test(asText(item)))) this.hidden++;
-          return [[name, value]];
-        }
-        const shown = one(value);
-        return shown === null ? [] : [[name, shown]];
-      }),
-    );
-  }
-
-  #scalarOrMessage(type: string, value: Json): Json {
-    if (isObject(value)) return isMessage(type) ? this.#withoutSecrets(type, value) : value;
-    if (typeof value !== 'string' || !HIDDEN.test(value)) return value;
-    this.hidden++;
-    if (type === 'string') return value;
-    return type === 'bytes' ? Buffer.from(value).toString('base64') : null;
   }
 }
 

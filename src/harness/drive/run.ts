@@ -5,10 +5,12 @@ import { objectOf, textOf } from '../json';
 import { requestType } from '../methods';
 import type { ObservedCall } from '../observation';
 import type { JsonObject } from '../../proto/fields';
+import { withoutUnknown } from '../../proto/without-unknown';
 import { Awaiting } from './awaiting';
 import type { Bindings } from './bindings';
 import type { Driven, Endpoint } from './endpoint';
 import { EventStream } from './event-stream';
+import type { Explained } from './explained';
 import type { Images } from './images';
 import { EVENTS, isPolled } from '../methods';
 import { MAKING } from './method-kinds';
@@ -16,7 +18,7 @@ import { dependencies } from './order';
 import type { OwnPods } from './own-pods';
 import { idsIn, type Plan, type PlannedCall, type SkippedCall } from './replay-plan';
 import type { RecordedCall } from './recorded';
-import { NotPossible, withRecordedGroups, type Requests } from './requests';
+import { NotPossible, withRecorded, type Requests } from './requests';
 import { keptMessages, restricted } from './reported-states';
 
 /** The number of concurrent calls over all pods. kubelet has no such limit, but more calls at once make no runtime faster. */
@@ -35,6 +37,7 @@ export interface RunParts {
   readonly bindings: Bindings;
   readonly images: Images;
   readonly requests: Requests;
+  readonly explained: Explained;
   readonly speed: 'max' | '1x';
   readonly waitMs: number;
   readonly signal: AbortSignal;
@@ -65,8 +68,7 @@ export class Run {
   readonly #awaiting: Awaiting;
 
   constructor(private readonly parts: RunParts) {
-    const { bindings, plan, waitMs } = parts;
-    this.#awaiting = new Awaiting(bindings, plan.endsAlone, waitMs);
+    this.#awaiting = new Awaiting(parts);
   }
 
   /** Returns the calls of the tape that were replayed, in the order of the tape. */
@@ -77,14 +79,18 @@ export class Run {
   /** Returns the endpoint's answers, with the paths and names of the recording. */
   observed(): ObservedCall[] {
     const { bindings, requests } = this.parts;
+    const { hidden } = requests;
     const keep = (id: string): boolean => bindings.recorded(id) !== undefined;
     const mapped = (message: JsonObject): JsonObject => requests.asRecorded(message);
     return this.#inOrder().map(
-      ({ call: { n, method, pod, container, request: asked }, t, request, driven }) => ({
-        ...{ n, t, method, request: withRecordedGroups(mapped(request), asked) },
+      ({ call: { n, method, pod, container, request: asked, response: was }, t, request, driven }) => ({
+        ...{ n, t, method },
+        request: withRecorded(mapped(request), withoutUnknown(requestType(method), asked)),
         ...{ ms: driven.ms, status: driven.status },
         ...(driven.details === undefined ? {} : { details: requests.textAsRecorded(driven.details) }),
-        ...(driven.response === undefined ? {} : { response: mapped(restricted(driven.response, keep)) }),
+        ...(driven.response === undefined
+          ? {}
+          : { response: hidden.inAnswer(mapped(restricted(driven.response, keep)), was) }),
         ...(driven.messages === undefined
           ? {}
           : { messages: keptMessages(method, driven.messages, keep).map(mapped) }),
@@ -217,9 +223,13 @@ export class Run {
     return undefined;
   }
 
+  /**
+   * Returns the recorded deadline and `--wait`, because a call that barely met its deadline would miss it on a busy machine. A call that
+   * missed its deadline in the recording must miss it again.
+   */
   #deadline({ method, deadlineMs, by, ms }: RecordedCall): number {
     if (by === 'client') return Math.max(ms, 1);
-    return deadlineMs ?? (method === 'PullImage' ? PULL_MS : DEADLINE_MS);
+    return (deadlineMs ?? (method === 'PullImage' ? PULL_MS : DEADLINE_MS)) + this.parts.waitMs;
   }
 
   #learn({ method, response: recorded }: RecordedCall, image: string | undefined, driven: Driven): void {

@@ -46,7 +46,7 @@ export async function startContainer(
 }
 
 /**
- * Writes the limits that only dockbridge can write. If that fails, the container is stopped, because it must not run
+ * Writes the limits that only dockbridge can write. If that fails, the container is killed, because it must not run
  * without them.
  */
 async function limitInKernel({ docker, logger }: Services, held: Held, values: KernelValues): Promise<void> {
@@ -55,7 +55,7 @@ async function limitInKernel({ docker, logger }: Services, held: Held, values: K
   try {
     await writeKernelValues(started, values, logger);
   } catch (error) {
-    await docker.stopContainer(held.id, 0);
+    await docker.killContainer(held.id);
     await held.refresh();
     throw error;
   }

@@ -12,8 +12,8 @@ import type { CallContext, Services } from '../services';
 const MAX_GRACE_SECONDS = 365 * 24 * 3600;
 
 /**
- * Stops a container with one Engine call, and returns once its record says exited. A container that is unknown or does
- * not run counts as stopped.
+ * Stops a container with one Engine call, and returns once its record says exited. With a timeout of 0, the container is killed at
+ * once. A container that is unknown or does not run counts as stopped.
  */
 export async function stopContainer(
   services: Services,

@@ -1,8 +1,10 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { request, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
@@ -14,9 +16,13 @@ export interface ContainerdOptions {
   readonly pause?: string;
   /** Whether the CRI plugin is loaded; default true. */
   readonly cri?: boolean;
+  /** The Engine whose package contains this containerd; default DOCKBRIDGE_TEST_ENGINE. */
+  readonly engine?: string;
+  /** Whether pods get a network of their own; default false. */
+  readonly network?: boolean;
 }
 
-/** A containerd of a test's own: Debian's package, or the one of the Engine that DOCKBRIDGE_TEST_ENGINE names. */
+/** A containerd of a test's own: Debian's package, or the one that comes with another Engine. */
 export class ContainerdNode {
   private constructor(
     readonly directory: string,
@@ -28,9 +34,10 @@ export class ContainerdNode {
   static async start({
     pause = 'unset.test/pause:1',
     cri = true,
+    engine = process.env.DOCKBRIDGE_TEST_ENGINE ?? '',
+    network = false,
   }: ContainerdOptions = {}): Promise<ContainerdNode> {
     const directory = await mkdtemp('/var/tmp/dockbridge-containerd-');
-    const engine = process.env.DOCKBRIDGE_TEST_ENGINE ?? '';
     const script = join(__dirname, '../../../scripts/engine-version.sh');
     const { stdout } = engine === '' ? { stdout: '' } : await run('bash', [script, engine]);
     const path = `${stdout.trim()}${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
@@ -49,11 +56,13 @@ export class ContainerdNode {
         '  netns_mounts_under_state_dir = true',
         '  [plugins."io.containerd.grpc.v1.cri".cni]',
         `    conf_dir = "${directory}/net.d"`,
+        '    bin_dir = "/usr/lib/cni"',
         '  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]',
         '    runtime_type = "io.containerd.runc.v2"',
         '',
       ].join('\n'),
     );
+    if (network) await writeNetwork(directory);
     const child = spawn('containerd', ['--config', join(directory, 'config.toml')], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, PATH: path },
@@ -78,6 +87,19 @@ export class ContainerdNode {
   async ctr(...args: readonly string[]): Promise<string> {
     const all = ['--address', this.socket, '--namespace', 'k8s.io', ...args];
     return (await run('ctr', all, { env: { ...process.env, PATH: this.path } })).stdout;
+  }
+
+  /** Copies images from an Engine. */
+  async load(dockerHost: string, ...names: readonly string[]): Promise<void> {
+    const query = names.map((name) => `names=${encodeURIComponent(name)}`).join('&');
+    const file = join(this.directory, 'images.tar');
+    const call = request({
+      socketPath: dockerHost.replace('unix://', ''),
+      path: `/images/get?${query}`,
+    }).end();
+    const [reply] = (await once(call, 'response')) as [IncomingMessage];
+    await pipeline(reply, createWriteStream(file));
+    await this.ctr('images', 'import', file);
   }
 
   /** Returns how many bytes of incomplete uploads have arrived. */
@@ -126,4 +148,13 @@ export class ContainerdNode {
       await delay(100);
     }
   }
+}
+
+/** A network without a bridge or rules, so that nothing of it is left when the pods are gone. */
+async function writeNetwork(directory: string): Promise<void> {
+  const ranges = [[{ subnet: '10.98.0.0/16' }]];
+  const ipam = { type: 'host-local', dataDir: join(directory, 'leases'), ranges };
+  const network = { cniVersion: '1.0.0', name: 'containerd-test', plugins: [{ type: 'ptp', ipam }] };
+  await mkdir(join(directory, 'net.d'));
+  await writeFile(join(directory, 'net.d/10-test.conflist'), JSON.stringify(network));
 }

@@ -75,7 +75,7 @@ describe('ContainerEvents', () => {
     });
   });
 
-  it('stops a container that starts in a pod that is being stopped', async () => {
+  it('kills a container that starts in a pod that is being stopped', async () => {
     const { told, engine, store } = await roomOf(
       sandboxInspect(),
       containerInspect({ state: CREATED_STATE }),
@@ -83,7 +83,7 @@ describe('ContainerEvents', () => {
     store.sandboxes.put({ ...store.sandboxes.get(SANDBOX_ID)!, stopping: true });
     engine.containers.set(CONTAINER_ID, containerInspect());
     await told(containerEvent('start'));
-    expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`, `stopContainer ${CONTAINER_ID}`]);
+    expect(engine.calls).toEqual([`inspectContainer ${CONTAINER_ID}`, `killContainer ${CONTAINER_ID}`]);
     // The sandbox's next inspect does not report the stop.
     await told(containerEvent('rename', { id: SANDBOX_ID }));
     expect(store.sandboxes.get(SANDBOX_ID)?.stopping).toBe(true);

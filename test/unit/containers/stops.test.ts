@@ -48,6 +48,10 @@ function roomOf(...inspects: Parameters<typeof roomWith>) {
       calls.push(`stop ${id} ${grace}`);
       return onStop(id);
     },
+    killContainer: (id: string) => {
+      calls.push(`kill ${id}`);
+      return onStop(id);
+    },
     removeContainer: (id: string) => {
       calls.push(`remove ${id}`);
       engine.containers.delete(id);
@@ -84,6 +88,27 @@ describe('a stop', () => {
     });
     await stopAndSettle(services, CONTAINER_ID, 7, signal);
     expect(store.containers.get(CONTAINER_ID)).toMatchObject({ state: 'exited', exitCode: 3 });
+  });
+
+  it.each([
+    { desc: 'without a grace period is a SIGKILL', grace: 0, call: `kill ${CONTAINER_ID}` },
+    { desc: 'with a grace period passes it to the Engine', grace: 7, call: `stop ${CONTAINER_ID} 7` },
+  ])('$desc, and the sessions of the container are drained', async ({ grace, call }) => {
+    const { services, sessions, life, store, calls } = roomOf(containerInspect());
+    await life.refresh(CONTAINER_ID);
+    const { hurried } = sessions.join(CONTAINER_ID);
+    await stopAndSettle(services, CONTAINER_ID, grace, signal);
+    expect(calls).toEqual([call]);
+    expect([hurried.aborted, store.containers.get(CONTAINER_ID)?.state]).toEqual([true, 'exited']);
+  });
+
+  it('fails if the container runs even after the answer of the Engine', async () => {
+    const { services, life, onStop } = roomOf(containerInspect());
+    await life.refresh(CONTAINER_ID);
+    onStop(() => Promise.resolve());
+    expect(await rejectionOf(stopAndSettle(services, CONTAINER_ID, 0, signal))).toBe(
+      `UNAVAILABLE container ${CONTAINER_ID} still runs after Docker Engine has stopped it`,
+    );
   });
 
   it('of a container that has vanished ends with its record, and waits for no event', async () => {
@@ -128,10 +153,10 @@ describe('a stop', () => {
     const stopping = stopContainersOf(services, SANDBOX_ID, signal);
     await until(() => calls.length === 1);
     await settle();
-    expect(calls).toEqual([`stop ${CONTAINER_ID} 0`]);
+    expect(calls).toEqual([`kill ${CONTAINER_ID}`]);
     started.resolve();
     await Promise.all([starting, stopping]);
-    expect(calls).toEqual([`stop ${CONTAINER_ID} 0`, `stop ${OTHER_ID} 0`]);
+    expect(calls).toEqual([`kill ${CONTAINER_ID}`, `kill ${OTHER_ID}`]);
     expect([...store.containers.values()].map(({ state }) => state)).toEqual(['exited', 'exited', 'exited']);
   });
 });

@@ -89,6 +89,7 @@ const CALLS: Readonly<Record<keyof DockerClient, Ask>> = {
   createContainer: (client) => client.createContainer('n', { Image: 'i', Labels: {}, HostConfig: {} }),
   startContainer: (client) => client.startContainer('c'),
   stopContainer: (client) => client.stopContainer('c', 1),
+  killContainer: (client) => client.killContainer('c'),
   updateContainer: (client) => client.updateContainer('c', {}),
   checkpointContainer: (client) => client.checkpointContainer('c', '/d', 'n', 1_000),
   removeContainer: (client) => client.removeContainer('c'),
@@ -102,7 +103,7 @@ const CALLS: Readonly<Record<keyof DockerClient, Ask>> = {
   resizeExec: (client) => client.resizeExec('e', SIZE),
 };
 const CHANGES: readonly (keyof DockerClient)[] = [
-  ...(['createContainer', 'startContainer', 'stopContainer', 'updateContainer'] as const),
+  ...(['createContainer', 'startContainer', 'stopContainer', 'killContainer', 'updateContainer'] as const),
   ...(['checkpointContainer', 'removeContainer', 'attachContainer', 'resizeContainer'] as const),
   ...(['pullImage', 'importImage', 'removeImage', 'createExec', 'startExec', 'resizeExec'] as const),
   // This GET makes the Engine contact a registry.

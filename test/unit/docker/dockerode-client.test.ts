@@ -59,6 +59,7 @@ const CALLS: Record<
   ],
   startContainer: [(docker, signal) => docker.startContainer('id', { signal }), 'POST /containers/id/start'],
   stopContainer: [(docker, signal) => docker.stopContainer('id', 7, { signal }), 'POST /containers/id/stop'],
+  killContainer: [(docker, signal) => docker.killContainer('id', { signal }), 'POST /containers/id/kill'],
   removeContainer: [(docker, signal) => docker.removeContainer('id', { signal }), 'DELETE /containers/id'],
   listImages: [(docker, signal) => docker.listImages({ signal }), 'GET /images/json'],
   inspectImage: [
@@ -234,6 +235,15 @@ describe('containers', () => {
     await client.startContainer('id');
     await client.stopContainer('id', 5);
     expect((await engine.exchange(1)).query.get('t')).toBe('5');
+  });
+
+  it('are killed by SIGKILL, also successfully if they do not run', async () => {
+    const stopped = reply(409, { message: 'Container id is not running' });
+    engine.answers(reply(204), stopped);
+    await client.killContainer('id');
+    await client.killContainer('id');
+    expect((await engine.exchange(1)).query.get('signal')).toBe('SIGKILL');
+    expect(engine.exchanges).toHaveLength(2);
   });
 
   it('may take their grace period in addition to the time limit when they stop', async () => {

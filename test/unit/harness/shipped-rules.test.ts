@@ -139,6 +139,41 @@ describe('containerd', () => {
     },
   );
 
+  it('may lack the user of a container before 2.0, and no other runtime may', () => {
+    const user = { linux: { uid: '7', supplemental_groups: ['0'] } };
+    const side = (runtime: Runtime, more: JsonObject = {}): Side => ({
+      runtime,
+      response: { status: { id: 'c', metadata: { name: 'c' }, ...more } },
+    });
+    const old = { ...CONTAINERD, version: '1.7.28' };
+    const differs = ['uid', 'supplemental_groups'].map(
+      (field) => `ContainerStatus.status.user.linux.${field}`,
+    );
+    expect(status(side(DOCKER, { user }), side(old))).toEqual({
+      differs: [],
+      allowed: ['ContainerStatus.status.user'],
+    });
+    expect(status(side(DOCKER, { user }), side(CONTAINERD))).toEqual({ differs, allowed: [] });
+    expect(status(side(DOCKER), side(old, { user }))).toEqual({ differs, allowed: [] });
+    expect(status(side(DOCKER, { user }), side(old, { user: { linux: { uid: '8' } } }))).toEqual({
+      differs,
+      allowed: [],
+    });
+  });
+
+  it('may list an image without the name from the request before 2.0', () => {
+    const list = (runtime: Runtime, user_specified_image: string): Side => {
+      const image = { image: 'i', user_specified_image };
+      return { runtime, response: { containers: [{ id: 'c', metadata: { name: 'c' }, image }] } };
+    };
+    const old = { ...CONTAINERD, version: '1.6.20' };
+    const path = ['ListContainers.containers[c].image.user_specified_image'];
+    const judge = (one: Side, other: Side): unknown => judged('ListContainers', {}, one, other);
+    expect(judge(list(DOCKER, 'app:1'), list(old, ''))).toEqual({ differs: [], allowed: path });
+    expect(judge(list(DOCKER, 'app:1'), list(old, 'app:2'))).toEqual({ differs: path, allowed: [] });
+    expect(judge(list(DOCKER, 'app:1'), list(CONTAINERD, ''))).toEqual({ differs: path, allowed: [] });
+  });
+
   it.each([
     ['UpdatePodSandboxResources', 'UNIMPLEMENTED', 'INTERNAL'],
     ['ContainerStats', 'UNKNOWN', 'INTERNAL'],
@@ -163,7 +198,31 @@ describe('Docker Engine', () => {
     expect(list(digests({ ...DOCKER, version: '29.0.1' }), other)).toEqual({ differs: path, allowed: [] });
   });
 
-  it('may end a container with SIGTERM where another runtime uses SIGKILL, and not the reverse', () => {
+  it('may name images of Docker Hub in short form', () => {
+    const named = (runtime: Runtime, ...repo_tags: string[]): Side => ({
+      runtime,
+      response: { images: [{ id: 'i', repo_tags, size: '1' }] },
+    });
+    const tags = (at: string): string[] => [`ListImages.images[${at}].repo_tags`];
+    const hub = ['docker.io/library/app:1', 'docker.io/me/app:1', 'quay.io/app:1'];
+    const short = named(DOCKER, 'app:1', 'quay.io/app:1', 'me/app:1');
+    expect(list(named(X, ...hub), short)).toEqual({ differs: [], allowed: tags('app:1') });
+    expect(list(named(X, ...hub.slice(0, 2)), short)).toEqual({ differs: tags('app:1'), allowed: [] });
+    expect(list(named(X, ...hub), named(DOCKER, 'app:1', 'other/app:1', 'quay.io/app:1'))).toEqual({
+      differs: tags('app:1'),
+      allowed: [],
+    });
+    // Only Docker Engine shortens names.
+    expect(list(named(X, ...hub), named(CONTAINERD, 'app:1', 'me/app:1', 'quay.io/app:1'))).toEqual({
+      differs: tags('app:1'),
+      allowed: [],
+    });
+    const new29 = { ...DOCKER, version: '29.0.1' };
+    const full = digests(X, 'docker.io/library/app@sha256:1');
+    expect(list(digests(new29, 'app@sha256:1'), full)).toEqual({ differs: [], allowed: path });
+  });
+
+  it('must end a container by the same signal as another runtime', () => {
     const status = (one: Side, other: Side): unknown =>
       judged('ContainerStatus', { container_id: 'c' }, one, other);
     const exited = (runtime: Runtime, exit_code: number): Side => ({
@@ -171,9 +230,9 @@ describe('Docker Engine', () => {
       response: { status: { id: 'c', metadata: { name: 'c' }, state: 'CONTAINER_EXITED', exit_code } },
     });
     const path = ['ContainerStatus.status.exit_code'];
-    expect(status(exited(DOCKER, 143), exited(X, 137))).toEqual({ differs: [], allowed: path });
+    expect(status(exited(DOCKER, 143), exited(X, 137))).toEqual({ differs: path, allowed: [] });
     expect(status(exited(DOCKER, 137), exited(X, 143))).toEqual({ differs: path, allowed: [] });
-    expect(status(exited(DOCKER, 143), exited(X, 0))).toEqual({ differs: path, allowed: [] });
+    expect(status(exited(DOCKER, 137), exited(X, 137))).toEqual({ differs: [], allowed: [] });
   });
 
   it('may have no checkpoints', () => {

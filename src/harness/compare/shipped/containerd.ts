@@ -157,6 +157,14 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
     because: 'containerd has no recursive read-only mounts before 2.0',
   },
   {
+    ...{ path: 'ContainerStatus.user', as: 'missing', only: { any: 'containerd < 2.0' } },
+    because: 'containerd does not report the user of a container before 2.0',
+  },
+  {
+    ...{ path: 'Container.image.user_specified_image', as: 'missing', only: { any: 'containerd < 2.0' } },
+    because: 'containerd does not know this field before 2.0',
+  },
+  {
     ...{
       path: 'RuntimeFeatures.supplemental_groups_policy',
       as: 'ignore',

@@ -22,10 +22,12 @@ export const DOCKER_RULES: readonly RuleText[] = [
     because: "before 29, Docker Engine's default image store knows digests only for images from a registry",
   },
   {
-    ...{ path: 'ContainerStatus.exit_code', as: 'ignore', values: [137, 143] },
-    ...{ own: [143], only: { any: 'docker' } },
-    because:
-      'Docker Engine sends the stop signal before SIGKILL even if the timeout is 0, and a process may end by either',
+    ...{ path: 'Image.repo_digests', as: 'names', only: { any: 'docker' } },
+    because: 'Docker Engine leaves out docker.io in names of images',
+  },
+  {
+    ...{ path: 'Image.repo_tags', as: 'names', only: { any: 'docker' } },
+    because: 'Docker Engine leaves out docker.io in names of images',
   },
   {
     ...{ path: 'CheckpointContainer.@status', as: 'ignore', values: ['OK', 'UNIMPLEMENTED'] },

@@ -194,6 +194,10 @@ export class FakeCri {
     return id === undefined || tag === undefined ? {} : { image: { id, repo_tags: [tag], size: '7' } };
   }
 
+  protected ListImages(): JsonObject {
+    return { images: [...this.images].map(([tag, id]) => ({ id, repo_tags: [tag], size: '7' })) };
+  }
+
   protected PullImage(request: JsonObject): JsonObject {
     const name = asText((request.image as JsonObject).image);
     this.images.set(name, `sha256:${String(this.images.size).padStart(64, '0')}`);
@@ -314,6 +318,16 @@ export class FakeCri {
   protected ContainerStats({ container_id }: JsonObject): JsonObject {
     const { id, config } = this.container(container_id);
     return { stats: { attributes: { id, ...metadataOf(config) } } };
+  }
+
+  protected ListContainerStats(): JsonObject {
+    const running = [...this.containers.values()].filter(({ state }) => state === 'CONTAINER_RUNNING');
+    return { stats: running.map(({ id, config }) => ({ attributes: { id, ...metadataOf(config) } })) };
+  }
+
+  protected ListPodSandboxStats(): JsonObject {
+    const pods = [...this.pods.values()];
+    return { stats: pods.map(({ id, config }) => ({ attributes: { id, ...metadataOf(config) } })) };
   }
 
   private pod(id: Json | undefined): Pod {

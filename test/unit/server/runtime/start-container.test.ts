@@ -16,10 +16,10 @@ function startCutOff(unified: Record<string, string>, runs: boolean) {
   const created = containerRecord({ resources });
   store.sandboxes.put(sandboxRecord());
   store.containers.put(created);
-  const stopped: string[] = [];
+  const killed: string[] = [];
   const docker = fakeDocker({
     startContainer: () => Promise.reject(unavailable('torn')),
-    stopContainer: (id) => Promise.resolve(void stopped.push(id)),
+    killContainer: (id) => Promise.resolve(void killed.push(id)),
   });
   const services: Partial<Services> = {
     ...{ store, logger: silentLogger, docker },
@@ -32,14 +32,14 @@ function startCutOff(unified: Record<string, string>, runs: boolean) {
   };
   const request = decoded('StartContainerRequest', { container_id: created.id });
   const { signal } = new AbortController();
-  return { id: created.id, stopped, start: () => startContainer(services as Services, request, { signal }) };
+  return { id: created.id, killed, start: () => startContainer(services as Services, request, { signal }) };
 }
 
 describe('a start whose answer is lost', () => {
   it('leaves no container running without its limits', async () => {
-    const { id, stopped, start } = startCutOff({ 'memory.high': '4096' }, true);
+    const { id, killed, start } = startCutOff({ 'memory.high': '4096' }, true);
     expect(await rejectionOf(start())).toMatch(/^FAILED_PRECONDITION cannot find the control group/);
-    expect(stopped).toEqual([id]);
+    expect(killed).toEqual([id]);
   });
 
   it.each([
@@ -47,8 +47,8 @@ describe('a start whose answer is lost', () => {
     { desc: 'that may run without its limits', unified: { 'memory.oom.group': '1' }, runs: true },
     { desc: 'that has no limits', unified: {}, runs: true },
   ])('leaves a container $desc alone', async ({ unified, runs }) => {
-    const { stopped, start } = startCutOff(unified, runs);
+    const { killed, start } = startCutOff(unified, runs);
     expect(await rejectionOf(start())).toBe('UNAVAILABLE torn');
-    expect(stopped).toEqual([]);
+    expect(killed).toEqual([]);
   });
 });

@@ -24,13 +24,15 @@ function room(
   const store = new WritableStore();
   const refreshed: string[] = [];
   store.containers.put(record);
-  const graces: number[] = [];
+  const graces: (number | 'killed')[] = [];
+  const ending = async (how: number | 'killed'): Promise<void> => {
+    graces.push(how);
+    await stop();
+    if (end === 'answer') store.containers.put(EXITED);
+  };
   const docker = fakeDocker({
-    stopContainer: async (_id, graceSeconds) => {
-      graces.push(graceSeconds);
-      await stop();
-      if (end === 'answer') store.containers.put(EXITED);
-    },
+    stopContainer: (_id, graceSeconds) => ending(graceSeconds),
+    killContainer: () => ending('killed'),
   });
   const life = lifeWith(store, docker, async (id) => {
     refreshed.push(id);
@@ -47,7 +49,7 @@ function room(
 
 describe('StopContainer', () => {
   it.each([
-    { asked: '0', given: 0 },
+    { asked: '1', given: 1 },
     { asked: '30', given: 30 },
     { asked: '3153600000', given: 365 * 24 * 3600 },
     { asked: '9223372036854775807', given: 365 * 24 * 3600 },
@@ -55,6 +57,12 @@ describe('StopContainer', () => {
     const { graces, request } = room();
     await request(Long.fromString(asked));
     expect(graces).toEqual([given]);
+  });
+
+  it('kills a container that may take 0 s to end, without the stop signal', async () => {
+    const { graces, store, request } = room();
+    await request(Long.ZERO);
+    expect([graces, store.containers.get(RUNNING.id)?.state]).toEqual([['killed'], 'exited']);
   });
 
   it('waits for a start that is under way, because a container that starts later would keep running', async () => {
@@ -72,10 +80,10 @@ describe('StopContainer', () => {
     expect(graces).toEqual([5]);
   });
 
-  it('succeeds for a container that vanished meanwhile', async () => {
+  it.each([0, 5])('succeeds for a container that vanished meanwhile (timeout %i)', async (timeout) => {
     const gone = new EngineError('NOT_FOUND', 404, 'no such container');
     const { store, request } = room(RUNNING, () => Promise.reject(gone));
-    await request(Long.fromNumber(5));
+    await request(Long.fromNumber(timeout));
     expect(store.containers.get(RUNNING.id)).toBeUndefined();
   });
 

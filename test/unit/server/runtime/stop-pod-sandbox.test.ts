@@ -35,6 +35,11 @@ function podWith(duringDetach: (services: Services, store: WritableStore) => Pro
       exited(id);
       return Promise.resolve();
     },
+    killContainer: (id) => {
+      calls.push(`kill ${id}`);
+      exited(id);
+      return Promise.resolve();
+    },
     removeContainer: (id) => Promise.resolve(void calls.push(`remove ${id}`)),
   });
   const services = {
@@ -83,7 +88,7 @@ describe('a pod that is being stopped', () => {
       return Promise.resolve();
     });
     await stop(services);
-    expect(calls).toEqual(['detach', `stop ${CONTAINER.id}`, `stop ${SANDBOX.id}`]);
+    expect(calls).toEqual(['detach', `kill ${CONTAINER.id}`, `stop ${SANDBOX.id}`]);
   });
 
   it('waits for an earlier start', async () => {
@@ -91,7 +96,7 @@ describe('a pod that is being stopped', () => {
     const starting = start(services);
     await until(() => calls.length === 1);
     await Promise.all([starting, stop(services)]);
-    expect(calls).toEqual([`start ${CONTAINER.id}`, `stop ${CONTAINER.id}`, 'detach', `stop ${SANDBOX.id}`]);
+    expect(calls).toEqual([`start ${CONTAINER.id}`, `kill ${CONTAINER.id}`, 'detach', `stop ${SANDBOX.id}`]);
   });
 
   it('stays stopped when its network cannot be freed, because half a network is unusable', async () => {

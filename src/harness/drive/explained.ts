@@ -1,0 +1,84 @@
+import { DESCRIPTORS, type FieldRow } from '../../proto/descriptors';
+import type { Json } from '../../proto/fields';
+import { listedIn, typesOf } from '../compare/message-types';
+import { PSEUDO, type Place, type Step } from '../compare/path';
+import type { Rule } from '../compare/rule';
+import { RuleBook } from '../compare/rule-book';
+import { isForAny } from '../compare/rules';
+import type { Runtime } from '../compare/runtime-match';
+import type { RecordedCall } from './recorded';
+import type { Reported } from './reported-states';
+
+type Asked = Pick<RecordedCall, 'method' | 'request'>;
+
+/**
+ * Decides whether rules allow a difference between the states of a recorded answer and those of the endpoint's answer. Waiting would
+ * not end such a difference.
+ */
+export class Explained {
+  readonly #book: RuleBook;
+
+  /**
+   * @param rules in the order in which they are tried.
+   * @param a the recorded runtime.
+   * @param b the endpoint's runtime.
+   * @param nameOf returns the name of a pod or container of the tape in the paths of rules.
+   */
+  constructor(
+    rules: readonly Rule[],
+    a: Runtime,
+    b: Runtime,
+    private readonly nameOf: (id: string) => string,
+  ) {
+    this.#book = new RuleBook(rules, a, b);
+  }
+
+  /** Returns whether rules allow that the answers have different codes. */
+  status(call: Asked, recorded: string, live: string): boolean {
+    const message = typesOf(call.method)?.response ?? '';
+    return this.#isAllowed(call, [{ message, field: PSEUDO.status }], undefined, recorded, live);
+  }
+
+  /**
+   * Returns whether rules allow that a pod or container has different states, or is missing in one of the answers.
+   * @param id on the tape.
+   * @param recorded undefined if the recorded answer does not contain it; at least one of the two is given.
+   */
+  state(call: Asked, id: string, recorded: Reported | undefined, live: Reported | undefined): boolean {
+    const { field } = recorded ?? live ?? { field: '' };
+    const response = typesOf(call.method)?.response ?? '';
+    const [, , type = '', kind] = rowOf(response, field) ?? [];
+    if (kind !== 'list') {
+      // An answer about one object can lack it only if the whole answer is strange, which no rule allows.
+      if (recorded === undefined || live === undefined) return false;
+      const step = { message: response, field: PSEUDO.state };
+      return this.#isAllowed(call, [step], undefined, recorded.state, live.state);
+    }
+    const item = { message: response, field, key: this.nameOf(id) };
+    if (recorded === undefined || live === undefined) {
+      const step = { message: type, field: PSEUDO.item };
+      return this.#isAllowed(call, [item, step], undefined, recorded?.item, live?.item);
+    }
+    // The states in a list of pods or containers are compared as a whole, and those in other lists as fields.
+    const isListed = listedIn(response)?.field === field;
+    const row = isListed ? undefined : rowOf(type, 'state');
+    const step = { message: type, field: isListed ? PSEUDO.state : 'state' };
+    return this.#isAllowed(call, [item, step], row, recorded.state, live.state);
+  }
+
+  #isAllowed(
+    { method, request }: Asked,
+    steps: readonly Step[],
+    row: FieldRow | undefined,
+    a: Json | undefined,
+    b: Json | undefined,
+  ): boolean {
+    const place: Place = { method, side: 'response', steps, request };
+    const rule = this.#book.find(place, row, a, b);
+    return rule !== undefined && isForAny(rule.as);
+  }
+}
+
+function rowOf(message: string, field: string): FieldRow | undefined {
+  return DESCRIPTORS.messages[message]?.find(([, name]) => name === field);
+}

@@ -6,6 +6,7 @@ import type { Logger } from '../lib/logger';
 import type { Decoded } from '../proto';
 import {
   type nri,
+  type NriMethod,
   PLUGIN_METHODS,
   PLUGIN_SERVICE,
   type PluginAnswer,
@@ -61,7 +62,7 @@ export class NriPlugin {
   private identity: PluginIdentity;
   private events = 0;
   private isRegistered = false;
-  /** Whether the plugin knows only StateChange instead of the methods of single events. */
+  /** Whether the plugin implements StateChange instead of the methods of single events. */
   private isOld = false;
   private reason: RuntimeError | undefined;
   private readonly mux: Mux;
@@ -120,7 +121,7 @@ export class NriPlugin {
     return this.reason !== undefined;
   }
 
-  hears(event: PluginEvent): boolean {
+  isSubscribedTo(event: PluginEvent): boolean {
     return (this.events & bitOf(event)) !== 0;
   }
 
@@ -174,7 +175,7 @@ export class NriPlugin {
     event: Event,
     request: PluginRequest<Event>,
   ): Promise<PluginAnswer<Event> | undefined> {
-    if (this.isClosed || !this.hears(event)) return undefined;
+    if (this.isClosed || !this.isSubscribedTo(event)) return undefined;
     try {
       if (this.isOld && isNotified(event)) await this.notify(event, request as nri.IStateChangeEvent);
       else return await this.call(event, request);
@@ -186,13 +187,10 @@ export class NriPlugin {
         hasCode(error, 'UNIMPLEMENTED')
       ) {
         this.isOld = true;
-        this.surroundings.logger.warn(
-          'An NRI plugin is old and hears of events only by StateChange; update it',
-          {
-            plugin: this.fullName,
-            method: event,
-          },
-        );
+        this.surroundings.logger.warn('An NRI plugin supports only the old method StateChange; update it', {
+          plugin: this.fullName,
+          method: event,
+        });
         return this.relay(event, request);
       }
       if (error instanceof AnsweredError || error instanceof OversizedMessageError) throw error;
@@ -201,7 +199,7 @@ export class NriPlugin {
     return undefined;
   }
 
-  /** Says goodbye to the plugin and closes the connection. Never throws. */
+  /** Calls the plugin's Shutdown and closes the connection. Never throws. */
   async shutdown(): Promise<void> {
     if (!this.isClosed) await this.call('Shutdown', {}).catch(() => undefined);
     this.reason ??= new RuntimeError('UNAVAILABLE', 'dockbridge ends');
@@ -247,7 +245,7 @@ export class NriPlugin {
     timeoutMs = this.surroundings.limits.requestMs,
   ): Promise<PluginAnswer<Method>> {
     // TypeScript cannot know that codecs and request belong to the same method.
-    const codecs = PLUGIN_METHODS[method];
+    const codecs: NriMethod<unknown, unknown> = PLUGIN_METHODS[method];
     return (await this.client.call(
       PLUGIN_SERVICE,
       method,

@@ -35,7 +35,10 @@ export interface PluginsOptions extends Omit<PluginSurroundings, 'update'> {
   readonly disableExternal: boolean;
   /** Returns what a new plugin has to know. No operation runs meanwhile (see `gate`). */
   readonly snapshot: () => Promise<PodsAndContainers>;
-  /** Changes running containers. Returns the updates that failed. */
+  /**
+   * Changes running containers. Returns the updates that failed. Plugins wait meanwhile, so this function must neither enter
+   * `gate` nor send a request to plugins.
+   */
   readonly update: (updates: readonly nri.IContainerUpdate[]) => Promise<nri.IContainerUpdate[]>;
 }
 
@@ -49,7 +52,7 @@ export interface CreateResult {
 
 /** All plugins, in order. Plugins get one request at a time, as in NRI, because the answers of one request build on each other. */
 export class Plugins {
-  /** Every operation of which plugins hear runs inside. */
+  /** Every operation about which plugins get requests runs inside. */
   readonly gate = new SyncGate();
   private plugins: NriPlugin[] = [];
   private readonly lock = new KeyedLock();
@@ -70,17 +73,23 @@ export class Plugins {
 
   /**
    * Starts the installed plugins, synchronizes them, and then listens for others. A plugin that cannot be started is only logged.
-   * @throws RuntimeError FAILED_PRECONDITION for a wrong file in the directory of plugins, and when the socket cannot be made.
+   * @throws RuntimeError FAILED_PRECONDITION for a wrong file in the directory of plugins, and when the socket cannot be made. No plugin runs
+   * then.
    */
   async start(): Promise<void> {
     const { pluginDir, configDir, disableExternal } = this.options;
-    const installed = await findInstalled(pluginDir, configDir);
-    const started = await Promise.all(installed.map((one) => this.startInstalled(one)));
-    for (const plugin of started) if (plugin !== undefined) await this.admit(plugin);
-    if (!disableExternal) await this.listen();
+    try {
+      const installed = await findInstalled(pluginDir, configDir);
+      const started = await Promise.all(installed.map((one) => this.startInstalled(one)));
+      for (const plugin of started) if (plugin !== undefined) await this.admit(plugin);
+      if (!disableExternal) await this.listen();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
   }
 
-  /** Says goodbye to the plugins, ends those that we have started, and removes the socket. */
+  /** Removes the socket, calls the plugins' Shutdown, and ends the plugins that we have started. */
   async stop(): Promise<void> {
     this.ending.abort(failedPrecondition('dockbridge ends'));
     await this.file?.remove();
@@ -98,7 +107,7 @@ export class Plugins {
 
   /**
    * Passes an event to all plugins that have subscribed to it.
-   * @throws AnsweredError when a plugin refuses. Later plugins do not hear of the event then.
+   * @throws AnsweredError when a plugin refuses. Later plugins do not get the event then.
    */
   async notify<Event extends NotifiedEvent | 'UpdatePodSandbox'>(
     event: Event,
@@ -168,9 +177,9 @@ export class Plugins {
     });
   }
 
-  /** Unlike other requests, a plugin that cannot answer this one makes the operation fail: nobody else checks. */
+  /** A plugin that dies during this request makes the operation fail, because the adjustments are not checked then. */
   private async validate(request: nri.IValidateContainerAdjustmentRequest): Promise<void> {
-    const checks = this.live().filter((plugin) => plugin.hears('ValidateContainerAdjustment'));
+    const checks = this.live().filter((plugin) => plugin.isSubscribedTo('ValidateContainerAdjustment'));
     const answers = await Promise.all(
       checks.map((plugin) => plugin.relay('ValidateContainerAdjustment', request)),
     );

@@ -28,7 +28,7 @@ const SINGLE: Claims<nri.ILinuxResources> = [
   ['pids', 'PidsLimit'],
 ];
 
-/** Resources whose parts all exist, so that a plugin's wishes can be added. */
+/** Resources whose parts all exist, so that a plugin's changes can be added. */
 export interface Resources extends nri.ILinuxResources {
   memory: nri.ILinuxMemory;
   cpu: nri.ILinuxCPU;
@@ -53,8 +53,8 @@ export function copyResources(from: nri.ILinuxResources | null | undefined): Res
 }
 
 /**
- * Adds a plugin's wishes to each of `targets`.
- * @throws RuntimeError FAILED_PRECONDITION when another plugin has set one of the fields. Some wishes have been added then.
+ * Adds a plugin's changes to each of `targets`.
+ * @throws RuntimeError FAILED_PRECONDITION when another plugin has set one of the fields. Some changes have been added then.
  */
 export function mergeResources(
   asked: nri.ILinuxResources | null | undefined,

@@ -33,7 +33,7 @@ export class UpdatesMerge {
   }
 
   /**
-   * Adds the wishes of the next plugin.
+   * Adds the updates of the next plugin.
    * @throws RuntimeError FAILED_PRECONDITION at a conflict, unless the plugin says that the update may fail, and for an update of the
    * container that is being created.
    */

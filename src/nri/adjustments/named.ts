@@ -48,7 +48,7 @@ export class NamedMerge<T> {
   ) {}
 
   /**
-   * Adds the wishes of the next plugin. A plugin may replace what an earlier one has set only by removing it as well.
+   * Adds the changes of the next plugin. A plugin may replace what an earlier one has set only by removing it as well.
    * @throws RuntimeError FAILED_PRECONDITION at a conflict.
    */
   apply(plugin: string, { removed, set }: NamedChange<T>): void {

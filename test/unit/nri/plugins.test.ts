@@ -86,7 +86,7 @@ describe('The socket for plugins', () => {
     await expect(lstat(socketPath())).rejects.toThrow('ENOENT');
   });
 
-  it('is removed at the end, when plugins are told and closed', async () => {
+  it('is removed by stop, which also shuts the plugins down', async () => {
     await start();
     const fake = await attach('10-a', { Shutdown: () => ({}) });
     await plugins.stop();
@@ -96,12 +96,13 @@ describe('The socket for plugins', () => {
     expect(MESSAGES()).toEqual(['An NRI plugin is connected']);
   });
 
-  it('is not taken from another process', async () => {
+  it('is not taken from another daemon that listens on it', async () => {
     await start();
     const other = new Plugins({
       ...(plugins as unknown as { options: PluginsOptions }).options,
     });
     expect(await rejectionOf(other.start())).toMatch(/^FAILED_PRECONDITION another process already answers/);
+    expect((await stat(socketPath())).isSocket()).toBe(true);
   });
 });
 
@@ -157,6 +158,13 @@ describe('A plugin that connects', () => {
     await fake.mux.closed;
     expect(plugins.names).toEqual([]);
     expect(lines).toEqual([['warn', 'An NRI plugin is dropped', { plugin: '10-a', error: 'no' }]]);
+  });
+
+  it('is dropped if the pods and containers cannot be read', async () => {
+    await start({ snapshot: () => Promise.reject(new Error('no Engine')) });
+    const fake = await arrive('10-a');
+    await fake.mux.closed;
+    expect(lines).toEqual([['warn', 'An NRI plugin is dropped', { plugin: '10-a', error: 'no Engine' }]]);
   });
 
   it('does not delay others while it does not register', async () => {
@@ -217,9 +225,20 @@ describe('A request', () => {
   });
 
   it('goes on without a plugin that hangs', async () => {
-    await start({ limits: { registrationMs: 30_000, requestMs: 1_000 } });
+    let next = 30_000;
+    const limits = {
+      registrationMs: 30_000,
+      /** The limit of the next request alone. */
+      get requestMs(): number {
+        const ms = next;
+        next = 30_000;
+        return ms;
+      },
+    };
+    await start({ limits });
     await attach('10-a', { RunPodSandbox: () => new Promise(() => undefined) });
     const later = await attach('20-b', { RunPodSandbox: () => ({}) });
+    next = 100;
     await plugins.notify('RunPodSandbox', { pod: POD });
     expect(later.calls).toContain('RunPodSandbox');
     expect(plugins.names).toEqual(['20-b']);
@@ -269,7 +288,10 @@ describe('Plugins.createContainer', () => {
     const asked: Decoded<nri.IValidateContainerAdjustmentRequest>[] = [];
     await attach('10-a', {
       ...NO_CHECKS,
-      CreateContainer: () => ({ adjust: { env: [{ key: 'A' }], linux: { oom_score_adj: { value: 1 } } } }),
+      CreateContainer: () => ({
+        adjust: { env: [{ key: 'A' }], linux: { oom_score_adj: { value: 1 } } },
+        update: [{ container_id: 'x' }],
+      }),
     });
     await attach('20-check', {
       Configure: () => ({ events: 1 << 13 }),
@@ -284,6 +306,7 @@ describe('Plugins.createContainer', () => {
     const [request] = asked;
     expect(request?.container?.env).toEqual(['X=0']);
     expect(request?.adjust?.env).toMatchObject([{ key: 'A' }]);
+    expect(request?.update).toMatchObject([{ container_id: 'x' }]);
     expect(request?.plugins).toMatchObject([
       { name: 'a', index: '10' },
       { name: 'check', index: '20' },
@@ -440,6 +463,14 @@ describe('Installed plugins', () => {
     expect(isAlive(facts.pid)).toBe(false);
   });
 
+  it('are ended when the start fails because of the socket', async () => {
+    await install('10-a', program());
+    await configure('10-a.conf', join(directory, 'facts'));
+    await mkdir(socketPath(), { recursive: true });
+    expect(await rejectionOf(start())).toMatch(/^FAILED_PRECONDITION .*exists and is not a socket/);
+    expect(isAlive((await factsAt(join(directory, 'facts'))).pid)).toBe(false);
+  });
+
   it('are dropped and not started again when they die', async () => {
     await install('10-a', program());
     await configure('10-a.conf', join(directory, 'facts'));
@@ -465,12 +496,7 @@ describe('Installed plugins', () => {
 
   it('that do not register are killed', async () => {
     const pidFile = join(directory, 'pid');
-    await install(
-      '20-silent',
-      `#!${process.execPath}
-      require('fs').writeFileSync(${JSON.stringify(pidFile)}, String(process.pid));
-      setInterval(() => undefined, 1000);`,
-    );
+    await install('20-silent', `#!/bin/sh\necho $$ > '${pidFile}'\nexec sleep 1000\n`);
     // The plugin writes its file long before the limit, even on a busy machine.
     await start({ disableExternal: true, limits: { registrationMs: 3_000, requestMs: 30_000 } });
     const pid = Number(await readFile(pidFile, 'utf8'));

@@ -209,9 +209,13 @@ describe('A ttrpc call', () => {
     ['a frame of an unknown type', (raw) => raw.send(1, 77, new Uint8Array()), /a frame of type 77/],
     ['an answer on an even stream', (raw) => raw.send(2, RESPONSE, new Uint8Array()), /on stream 2/],
     ['an answer without a request', (raw) => raw.send(3, RESPONSE, new Uint8Array()), /on stream 3/],
-    ['rubbish', (raw) => raw.send(1, RESPONSE, Buffer.from('ffffff', 'hex')), /cannot be decoded/],
     [
-      'rubbish inside the answer',
+      'bytes that are no answer',
+      (raw) => raw.send(1, RESPONSE, Buffer.from('ffffff', 'hex')),
+      /cannot be decoded/,
+    ],
+    [
+      'an answer whose payload is of another type',
       (raw) =>
         raw.send(1, RESPONSE, ttrpc.Response.encode({ payload: Buffer.from('ffffff', 'hex') }).finish()),
       /the answer to Any cannot be decoded/,

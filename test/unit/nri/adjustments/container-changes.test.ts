@@ -151,6 +151,14 @@ describe('toContainerChanges', () => {
     expect(changes(adjust)).toMatchObject(part);
   });
 
+  it.each([
+    ...['core', 'cpu', 'data', 'fsize', 'locks', 'memlock', 'msgqueue', 'nice'],
+    ...['nofile', 'nproc', 'rss', 'rtprio', 'rttime', 'sigpending', 'stack'],
+  ])('carries the limit %s', (name) => {
+    const { ulimits } = changes(rlimit(`RLIMIT_${name.toUpperCase()}`, 1, 2));
+    expect(ulimits).toEqual([{ name, soft: 1, hard: 2 }]);
+  });
+
   it('keeps the parent if the path is the old one, and divides paths of the cgroupfs driver', () => {
     expect(changes(linux({ cgroups_path: PATH })).cgroupParent).toBeUndefined();
     expect(toContainerChanges(linux({ cgroups_path: '/new/one/NAME' }), '/old/NAME').cgroupParent).toBe(
@@ -215,6 +223,8 @@ describe('toContainerChanges', () => {
     ['rlimits[0].soft', rlimit('RLIMIT_NOFILE', Long.MAX_UNSIGNED_VALUE.sub(1), 1)],
     ['linux.resources.devices[0].type', rule({ type: 'x' })],
     ['linux.resources.devices[0].access', rule({ access: '' })],
+    ['linux.resources.devices[0].access', rule({ access: 'xrw' })],
+    ['linux.resources.devices[0].access', rule({ access: 'rwx' })],
     ['linux.resources.cpu.cpus', resources({ cpu: { cpus: '0-' } })],
     ['linux.resources.cpu.mems', resources({ cpu: { mems: 'x' } })],
     ['linux.resources.hugepage_limits[0].page_size', resources({ hugepage_limits: [{ page_size: '2M' }] })],

@@ -1,5 +1,6 @@
 import { CreateMerge } from '../../../../src/nri/adjustments/merge-create';
-import type { nri } from '../../../../src/proto/nri';
+import { FIELDS } from '../../../../src/nri/adjustments/owners';
+import { nri } from '../../../../src/proto/nri';
 import { thrownBy } from '../../support/errors';
 
 type Adjust = nri.IContainerAdjustment;
@@ -36,7 +37,7 @@ const linux = (part: nri.ILinuxContainerAdjustment): Adjust => ({ linux: part })
 const resources = (part: nri.ILinuxResources): Adjust => linux({ resources: part });
 const value = (number: number): { value: number } => ({ value: number });
 
-/** One plugin's wish for each field, and NRI's name for a conflict about it. */
+/** An adjustment of each field, and NRI's name for a conflict about it. */
 const CLAIMS: readonly (readonly [what: string, adjust: Adjust])[] = [
   ['Annotations k', { annotations: { k: 'v' } }],
   ['Mounts /m', { mounts: [{ destination: '/m' }] }],
@@ -84,6 +85,14 @@ describe('CreateMerge.apply', () => {
     expect(thrownBy(() => merged(adjust, adjust))).toBe(
       `FAILED_PRECONDITION the NRI plugins "01-b" and "00-a" both tried to set ${what}`,
     );
+  });
+
+  it('knows the numbers of all fields', () => {
+    const { Field } = nri;
+    const { None: _none, ...numbers } = Object.fromEntries(
+      Object.entries(Field).filter(([name]) => Number.isNaN(Number(name))),
+    );
+    expect(FIELDS).toEqual(numbers);
   });
 
   it.each(CLAIMS)('notes who has set %s', (what, adjust) => {

@@ -21,7 +21,7 @@ const ofUpdate = (): UpdatesMerge =>
   new UpdatesMerge({ kind: 'updated', id: 'c', resources: REQUESTED }, new Owners());
 
 describe('UpdatesMerge', () => {
-  it('adds the wishes of several plugins about one container', () => {
+  it('adds the updates of several plugins for one container', () => {
     const merge = ofStop();
     merge.apply('00-a', [update('x', limit(1))]);
     merge.apply('01-b', [

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { chmod, lstat, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
+import { connect, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { failedPrecondition } from '../../../src/lib/errors';
@@ -93,7 +93,19 @@ describe('The socket for plugins', () => {
     await expect(lstat(socketPath())).rejects.toThrow('ENOENT');
     await fake.mux.closed;
     expect(fake.calls.at(-1)).toBe('Shutdown');
+    expect((plugins as unknown as { server: Server }).server.listening).toBe(false);
     expect(MESSAGES()).toEqual(['An NRI plugin is connected']);
+  });
+
+  it('has 64 connections at most', async () => {
+    await start();
+    for (let count = 0; count < 65; count++) {
+      const socket = connect(socketPath());
+      sockets.push(socket);
+      await once(socket, 'connect');
+    }
+    await once(sockets.at(-1)!.resume(), 'close');
+    expect(sockets.filter(({ destroyed }) => destroyed)).toHaveLength(1);
   });
 
   it('is not taken from another daemon that listens on it', async () => {

@@ -32,6 +32,7 @@ const KNOWS = {
   metrics: NODE,
   registry: NODE,
   tracing: ['lib'],
+  nri: NODE,
   containers: BELOW,
   sync: [...BELOW, 'containers'],
   streaming: BELOW,
@@ -68,7 +69,10 @@ const WRITERS = {
 /** The values of EngineState (src/store/records.ts). */
 const STATES = '/^(created|running|paused|restarting|removing|exited|dead|unknown)$/';
 
-/** Only the commands of the harness and of the migration load these two, and the program loads a command when it runs. */
+/**
+ * Only the commands of the harness and of the migration load these two, and the program loads a command when it runs. NRI will be loaded
+ * when it is switched on, so that it costs nothing otherwise.
+ */
 const LAZY_RULES = [
   {
     files: ['src/*.ts', 'src/cli/**/*.ts', 'src/config/**/*.ts', 'src/doctor/**/*.ts', 'src/server/**/*.ts'],
@@ -85,6 +89,11 @@ const LAZY_RULES = [
             {
               regex: '^(\\.\\./|\\./)+migrate(/|$)',
               message: 'Only the commands in src/cli/migrate import src/migrate.',
+            },
+            {
+              regex: '^(\\.\\./|\\./)+(nri|proto/nri)(/|$)',
+              allowTypeImports: true,
+              message: 'Load src/nri with import() when it is switched on.',
             },
             {
               regex: '^(\\.\\./|\\./)*(cri|migrate)/[a-z-]+$',

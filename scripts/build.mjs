@@ -12,7 +12,7 @@ run('scripts/generate-proto.mjs');
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
 // tsc does not copy the generated JavaScript.
 mkdirSync(join(root, 'dist/proto/gen'), { recursive: true });
-for (const name of ['cri.js', 'descriptors.js', 'containerd.js'])
+for (const name of ['cri.js', 'descriptors.js', 'containerd.js', 'nri.js'])
   copyFileSync(join(root, 'src/proto/gen', name), join(root, 'dist/proto/gen', name));
 
 run('scripts/tape-page.mjs', join(root, 'dist/harness/html/tape-page.template'));

@@ -2,7 +2,8 @@
 // up to date. The options --no-… switch off code that dockbridge never calls and that would double the
 // file. descriptors.js lists what the codecs lack: the fields of each message and the methods of each
 // service (src/proto/descriptors.ts). containerd.js and containerd.d.ts are generated from proto/containerd,
-// and only `dockbridge migrate images` loads them.
+// and only `dockbridge migrate images` loads them; nri.js and nri.d.ts come from proto/nri, and only src/nri
+// loads them.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -12,9 +13,9 @@ import protobuf from 'protobufjs';
 const self = fileURLToPath(import.meta.url);
 const root = dirname(dirname(self));
 const proto = join(root, 'proto/runtime/v1/api.proto');
-const containerd = readdirSync(join(root, 'proto/containerd')).map((name) =>
-  join(root, 'proto/containerd', name),
-);
+const filesIn = (folder) => readdirSync(join(root, folder)).map((name) => join(root, folder, name));
+const containerd = filesIn('proto/containerd');
+const nri = filesIn('proto/nri');
 const cli = join(root, 'node_modules/protobufjs-cli');
 const out = join(root, 'src/proto/gen');
 const endings = [
@@ -24,9 +25,11 @@ const endings = [
   'descriptors.d.ts',
   'containerd.js',
   'containerd.d.ts',
+  'nri.js',
+  'nri.d.ts',
 ];
 const outputs = endings.map((name) => join(out, name));
-const inputs = [proto, ...containerd, self, join(cli, 'package.json')];
+const inputs = [proto, ...containerd, ...nri, self, join(cli, 'package.json')];
 
 function mtime(file) {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
@@ -124,6 +127,7 @@ function generate() {
   const draft = join(out, `draft-${process.pid}`);
   codecs(`${draft}.cri`, [proto]);
   codecs(`${draft}.containerd`, containerd);
+  codecs(`${draft}.nri`, nri);
   writeFileSync(`${draft}.descriptors.js`, `module.exports = ${JSON.stringify(descriptors())};\n`);
   writeFileSync(`${draft}.descriptors.d.ts`, DESCRIPTOR_TYPES);
   for (const [at, ending] of endings.entries()) renameSync(`${draft}.${ending}`, outputs[at]);
@@ -135,6 +139,6 @@ if (Math.min(...outputs.map(mtime)) > Math.max(...inputs.map(mtime))) {
   const began = Date.now();
   generate();
   console.log(
-    `proto: generated src/proto/gen/{cri,descriptors,containerd}.{js,d.ts} in ${Date.now() - began} ms`,
+    `proto: generated src/proto/gen/{cri,descriptors,containerd,nri}.{js,d.ts} in ${Date.now() - began} ms`,
   );
 }

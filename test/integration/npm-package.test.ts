@@ -66,6 +66,7 @@ describe('npm pack', () => {
           'dist/proto/gen/containerd.js',
           'dist/proto/gen/cri.js',
           'dist/proto/gen/descriptors.js',
+          'dist/proto/gen/nri.js',
         ],
       ].sort(),
     );

@@ -4,7 +4,12 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const ROOT = join(__dirname, '../../..');
-const RULES = ['dockbridge/imports', 'no-restricted-imports', 'no-restricted-syntax'];
+const RULES = [
+  'dockbridge/imports',
+  'no-restricted-imports',
+  '@typescript-eslint/no-restricted-imports',
+  'no-restricted-syntax',
+];
 /** The config loads the TypeScript compiler, which takes a long time on a busy machine. */
 const LINT_MS = 120_000;
 
@@ -48,6 +53,10 @@ const IMPORTS: readonly Probe[] = [
   ['src/harness/tape/probe.ts', "import '../../server/call';", 'not src/server/call'],
   ['src/harness/probe.ts', "import '../config/options';", 'not src/config/options'],
   ['src/server/probe.ts', "import '../harness/record';", 'not src/harness/record'],
+  ['src/nri/probe.ts', "import '../docker/client';", 'not src/docker/client'],
+  ['src/containers/probe.ts', "import '../nri/plugins';", 'not src/nri/plugins'],
+  ['src/daemon.ts', "import { Plugins } from './nri/plugins';", 'Load src/nri with import()'],
+  ['src/cli/probe.ts', "import '../proto/nri';", 'Load src/nri with import()'],
   ['src/fresh/probe.ts', "import '../lib/json';", 'src/fresh has no row'],
   ['src/cli/probe.ts', "import 'dockerode';", 'Only src/docker may import dockerode'],
   ['src/daemon.ts', "import '@opentelemetry/core';", 'Only src/tracing may import @opentelemetry'],
@@ -72,6 +81,8 @@ const IMPORTS: readonly Probe[] = [
   ],
   ['src/doctor/checks/probe.ts', "import '../../config/options'; import 'yaml';", ''],
   ['src/cli/probe.ts', "import '../daemon'; import '../doctor/check';", ''],
+  ['src/nri/ttrpc/probe.ts', "import '../../node/claims'; import '../../proto/nri';", ''],
+  ['src/daemon.ts', "import type { Plugins } from './nri/plugins'; void import('./nri/plugins.js');", ''],
   ['src/containers/probe.ts', "import { RecordTable } from '../store/record-table';", ''],
 ];
 

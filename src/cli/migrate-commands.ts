@@ -114,8 +114,8 @@ function addImages(migrate: Command): void {
   migrate
     .command('images')
     .description(
-      "carry the Engine's images to another runtime, so that its kubelet pulls nothing; needs root. It does not change the Engine, and an interrupted command continues when it is run again. " +
-        'Exit code 0: all images are there; 1: an image failed; 2: the command could not begin',
+      "carry the Engine's images to another runtime, so that kubelet need not pull them again; needs root. The command does not change the Engine, and continues after an interruption when it is run again. " +
+        'Exit code 0: all images are there, except for those that are reported as skipped; 1: an image failed, or the command was interrupted; 2: the command could not begin',
     )
     .requiredOption('--to <URL>', "the target's socket, such as unix:///run/containerd/containerd.sock")
     .option(

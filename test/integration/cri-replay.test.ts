@@ -30,7 +30,10 @@ beforeAll(async () => {
 });
 afterAll(() => test.stop());
 
-/** Makes the calls of a kubelet for two pods, one of which has a container that ends by itself. */
+/**
+ * Records the calls of a kubelet for two pods, one of which has a container that ends by itself.
+ * @returns the path of the tape.
+ */
 async function recordWalk(): Promise<string> {
   const output = place('walk.tape');
   const recording = await Recording.start({

@@ -152,7 +152,7 @@ describe('the contents of a package', () => {
     }
   });
 
-  it('include a configuration file of comments with all options and a directory for more, which are both read', async () => {
+  it('include a configuration file with all options as comments, which the program reads, and an empty config.d', async () => {
     const file = join(directory, 'tree/etc/dockbridge/config.yaml');
     const written = packaged(['config', 'default']);
     expect(await written.exit()).toBe(0);
@@ -288,7 +288,7 @@ describe('the contents of a package', () => {
     expect(own.filter((name) => texts.some((one) => one.includes(name)))).toEqual([]);
   });
 
-  describe('the script after the installation', () => {
+  describe('include a postinst script that', () => {
     /** Runs the script as dpkg does, with stand-ins for the commands of systemd. */
     const configure = async (...args: string[]): Promise<string[]> => {
       const control = join(directory, 'postinst');
@@ -353,7 +353,7 @@ describe('the contents of a package', () => {
     );
   });
 
-  it('include version, architecture, settings and scripts for dpkg, and sources equal to the tree', async () => {
+  it('include version, architecture, settings and scripts for dpkg, and a source map with paths in the tree', async () => {
     const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
     const { stdout } = await run('dpkg-deb', ['-f', deb, 'Package', 'Version', 'Architecture']);
     expect(stdout).toBe(`Package: dockbridge\nVersion: ${version}\nArchitecture: ${ARCH}\n`);

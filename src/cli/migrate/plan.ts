@@ -64,7 +64,7 @@ export async function plan(options: PlanCommand): Promise<number> {
   }
 }
 
-/** Makes the plan again when it is known which files it replaces: it needs their texts from before and their permissions. */
+/** Makes the plan twice. The first plan says which files are replaced, and the second needs the texts and permissions of these files. */
 async function planOf(root: string, input: PlanInput): Promise<Plan> {
   const replaced = makePlan(input).files.flatMap(({ path, copyOf }) => [
     path,

@@ -35,19 +35,20 @@ export interface PlanCommandOverrides {
   readonly present?: (plan: PlanOnDisk) => Promise<ReadonlyMap<string, string>>;
 }
 
-export const FAILED = 1;
-export const REFUSED = 3;
+type PlanCommandName = 'apply' | 'rollback';
+
+const FAILED = 1;
+const REFUSED = 3;
 export const DRAIN_FIRST = 4;
 /** What a shell reports for a program that SIGINT has ended. */
 const INTERRUPTED = 130;
 
 /**
  * Reads the plan, makes sure that nobody else works on the node, and runs `work`.
- * @param name `apply` or `rollback`.
  * @returns the exit code: that of `work`, or 1 when a step failed, 3 when the plan is refused, 130 when the user has ended the command.
  */
 export async function withPlan(
-  name: string,
+  name: PlanCommandName,
   options: PlanCommandOptions,
   overrides: PlanCommandOverrides,
   work: (plan: PlanOnDisk, tools: StepTools) => Promise<number>,
@@ -65,7 +66,8 @@ export async function withPlan(
     );
   } catch (error) {
     process.stderr.write(`dockbridge migrate ${name}: ${messageOf(error)}\n`);
-    if (error instanceof StepFailed || error instanceof Interrupted) process.stderr.write(nextSteps(options));
+    if (error instanceof StepFailed || error instanceof Interrupted)
+      process.stderr.write(nextSteps(name, options));
     if (error instanceof Interrupted) return INTERRUPTED;
     return error instanceof Refused ? REFUSED : FAILED;
   }
@@ -127,11 +129,13 @@ async function readable(kubeconfig: string | undefined): Promise<string | undefi
   return path;
 }
 
-function nextSteps({ plan }: PlanCommandOptions): string {
-  return (
-    `  continue:  dockbridge migrate apply --plan ${plan}\n` +
-    `  go back:   dockbridge migrate rollback --plan ${plan}\n`
-  );
+function nextSteps(name: PlanCommandName, { plan }: PlanCommandOptions): string {
+  const [apply, rollback] = name === 'apply' ? ['continue:', 'go back:'] : ['forward:', 'continue:'];
+  const lines = [
+    `  ${apply.padEnd(10)} dockbridge migrate apply --plan ${plan}\n`,
+    `  ${rollback.padEnd(10)} dockbridge migrate rollback --plan ${plan}\n`,
+  ];
+  return (name === 'apply' ? lines : lines.reverse()).join('');
 }
 
 /** A signal that fires when the process is asked to end. A second signal ends the process at once. */

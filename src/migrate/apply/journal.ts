@@ -105,12 +105,18 @@ export class Journal {
     return this.lines.some((line) => line.step === step && line.event === 'begun');
   }
 
-  /** Adds a line, and returns when it is on the disk. */
+  /** Adds a line, and returns when it is on the disk. @throws Error when it cannot be written, for example to a full disk. */
   async write(step: string, event: JournalEvent, detail = ''): Promise<void> {
     const entry: JournalEntry = { at: new Date().toISOString(), event, step, detail };
-    // One call, so that the line is never mixed with another one.
-    await this.file.appendFile(`${JSON.stringify(entry)}\n`);
-    await this.file.datasync();
+    try {
+      await this.file.appendFile(`${JSON.stringify(entry)}\n`);
+      await this.file.datasync();
+    } catch (error) {
+      throw new Error(
+        `${JOURNAL} cannot be written: ${messageOf(error)}. Correct this, and run the same command again`,
+        { cause: error },
+      );
+    }
     this.lines.push(entry);
   }
 

@@ -43,7 +43,7 @@ export async function runStep(step: Step, expected: Expected, tools: StepTools):
     return;
   }
   await journal.write(step.id, 'begun');
-  await failing(step, tools, async () => {
+  await failing(step, 'step', tools, async () => {
     for (const command of step.commands) await runCommand(step, step.place, command, tools);
     await checkAll(step.check, tools);
     await checkFiles(expected, tools);
@@ -58,7 +58,7 @@ export async function runStep(step: Step, expected: Expected, tools: StepTools):
 export async function undoStep(step: Step, expected: Expected, tools: StepTools): Promise<void> {
   const { journal } = tools;
   await journal.write(step.id, 'undoing');
-  await failing(step, tools, async () => {
+  await failing(step, 'undo of the step', tools, async () => {
     for (const command of step.undo) await runCommand(step, step.place, command, tools);
     await checkAll(step.undoCheck, tools);
     await checkFiles(expected, tools);
@@ -66,14 +66,21 @@ export async function undoStep(step: Step, expected: Expected, tools: StepTools)
   await journal.write(step.id, 'undone');
 }
 
-async function failing({ id }: Step, { journal }: StepTools, work: () => Promise<void>): Promise<void> {
+/** Runs `work`, writes a failure into the journal, and names the step in the error. */
+async function failing(
+  { id }: Step,
+  what: 'step' | 'undo of the step',
+  { journal }: StepTools,
+  work: () => Promise<void>,
+): Promise<void> {
   try {
     await work();
   } catch (error) {
+    if (error instanceof Interrupted) await journal.write(id, 'failed', 'the user has ended it');
+    if (!(error instanceof StepFailed)) throw error;
     // The message has output of commands, which may be secret.
-    if (error instanceof StepFailed) await journal.write(id, 'failed', 'a command or a check has failed');
-    else if (error instanceof Interrupted) await journal.write(id, 'failed', 'the user has ended it');
-    throw error;
+    await journal.write(id, 'failed', 'a command or a check has failed');
+    throw new StepFailed(`the ${what} ${id} failed: ${error.message}`, { cause: error });
   }
 }
 

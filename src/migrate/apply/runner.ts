@@ -47,6 +47,15 @@ export interface RunnerSettings {
 const GRACE_MS = 30_000;
 const LAST_OUTPUT_MS = 500;
 
+/** Nobody answers a question of a command, and checks compare what commands print. */
+const ENVIRONMENT = {
+  LC_ALL: 'C',
+  SYSTEMD_PAGER: '',
+  DEBIAN_FRONTEND: 'noninteractive',
+  // Ubuntu's needrestart would restart Docker under the pods when apt-get has installed a package.
+  NEEDRESTART_SUSPEND: '1',
+};
+
 /**
  * Waits for the word that the command is in the journal: if dockbridge is killed before, nothing happens. The functions take the
  * place of programs, so that the commands stay as plan.md has them. No text of a command enters this script.
@@ -79,7 +88,7 @@ export class BashRunner implements Runner {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: {
         ...process.env,
-        ...{ LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive', SYSTEMD_PAGER: '' },
+        ...ENVIRONMENT,
         ...(isCluster ? { KUBECONFIG: kubeconfig } : {}),
       },
     });

@@ -25,7 +25,7 @@ export interface EngineSources {
   readonly endpoint: string;
   /** Arguments of the dockerd process; undefined when it is not visible. */
   readonly dockerdArguments: readonly string[] | undefined;
-  /** Returns the limits of a process; undefined when it is not visible. */
+  /** Returns the open-file limits of a process; undefined when it is not visible. */
   readonly openFilesOf: (pid: number) => Promise<OpenFiles | undefined>;
 }
 
@@ -107,7 +107,7 @@ const HOST_CONFIG_FIELDS: readonly (keyof EngineHostConfig)[] = [
   'SecurityOpt',
 ];
 
-/** Labels that tell who made a container. Others may hold anything. */
+/** Labels that show what created a container. Other labels may contain secrets. */
 const LABELS =
   /^(io\.kubernetes\.|com\.docker\.compose\.(project|service)$|com\.docker\.swarm\.service\.name$|annotation\.kubernetes\.io\/config\.source$|io\.x-k8s\.kind\.|name\.minikube\.sigs\.k8s\.io$)/;
 

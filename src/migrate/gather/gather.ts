@@ -76,7 +76,7 @@ export async function gatherFacts({ root, docker, endpoint }: GatherOptions): Pr
   };
 }
 
-/** The kubelet reads drop-ins at any depth. */
+/** How deep drop-ins are looked for. The kubelet reads them at any depth. */
 const DROP_IN_DEPTH = 5;
 const MAX_DROP_INS = 100;
 
@@ -92,7 +92,7 @@ async function kubeletDropIns(node: NodeRoot, directories: readonly string[]): P
     .slice(0, MAX_DROP_INS);
 }
 
-/** The place where dockerd listens unless its arguments name others. systemd passes it this socket, too. */
+/** The socket on which dockerd listens unless its arguments name others. systemd also passes this socket to dockerd. */
 const USUAL_SOCKET = '/run/docker.sock';
 
 /** Finds the dockerd that listens at the endpoint, because a machine may have several. */

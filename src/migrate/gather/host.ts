@@ -7,7 +7,7 @@ import { readText } from '../../node/disk/files';
 import type { DiskFacts, HostFacts } from '../facts';
 import type { NodeRoot } from './node-root';
 
-/** A dead network disk answers never. */
+/** The time limit of a look at a disk, because a dead network disk never answers. */
 const DISK_MS = 3_000;
 const DISKS = [
   '/var/lib/docker',

@@ -8,7 +8,7 @@ import type { Unreadable } from '../facts';
 const MAX_FILE_BYTES = 1 << 20;
 /** How many names of one directory are kept. */
 const MAX_NAMES = 2_000;
-/** The kernel allows as many links in one path. */
+/** The kernel's limit for the links in one path (path_resolution(7)). */
 const MAX_LINKS = 40;
 const ABSENT: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR']);
 
@@ -37,7 +37,7 @@ export class NodeRoot {
     return this.attempt(path, async () => new SmallFile(await this.locate(path), maxBytes).text());
   }
 
-  /** Like text, for files that are only searched: one that is too large is skipped silently. */
+  /** Like `text`, for files that are only searched. A file that is too large is skipped and not recorded. */
   async scan(path: string, maxBytes: number): Promise<string | undefined> {
     return this.attempt(path, async () => {
       const place = await this.locate(path);
@@ -47,8 +47,8 @@ export class NodeRoot {
   }
 
   /**
-   * Lists a directory to a depth; 1 means only its own names. A name in a subdirectory is relative to the directory. Directories
-   * among the names end in a slash.
+   * Lists a directory to a depth; 1 means only its own names. All names are relative to the directory. A subdirectory is listed,
+   * with a slash at its end, only at the last level.
    */
   async names(directory: string, depth = 1): Promise<readonly string[] | undefined> {
     const names: string[] = [];

@@ -6,7 +6,7 @@ export const TARGETS: readonly Target[] = ['containerd', 'cri-o'];
 
 /** What becomes of a setting on one target. */
 export interface Outcome {
-  /** `change` when the plan or a person must do something, `review` when something is lost, `ok` when nothing is. */
+  /** `block` forbids the migration. `change` needs work by the plan or a person. `review` means a loss, and `ok` means none. */
   readonly severity: Severity;
   /** Completes the sentence `On containerd, the setting …`. */
   readonly becomes: string;
@@ -38,7 +38,7 @@ export function byHand(becomes: string, advice: string): Outcome {
   return { severity: 'change', becomes, advice, isPlanned: false };
 }
 
-/** A setting whose effect is lost, which concerns some nodes. */
+/** A setting whose effect is lost, which matters only on some nodes. */
 export function lost(becomes: string, advice: string): Outcome {
   return { severity: 'review', becomes, advice, isPlanned: false };
 }

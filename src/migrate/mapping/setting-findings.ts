@@ -10,7 +10,7 @@ const WORST: readonly Severity[] = ['block', 'change', 'review', 'ok'];
 
 /**
  * Returns what becomes of each setting of an Engine: one finding for each key, whose id is `setting-` and the key of the table, and
- * one for all unknown keys. Without a target, a finding tells of both. A daemon.json that is not JSON is a finding that blocks.
+ * one for all unknown keys. Without a target, a finding describes both targets. A daemon.json that is not JSON is a finding that blocks.
  */
 export function settingFindings(configuration: EngineConfiguration, target?: Target): Finding[] {
   const { settings, problem } = engineSettings(configuration);
@@ -59,7 +59,7 @@ export function outcomesOf(row: SettingRow, value: unknown): Readonly<Record<Tar
   return { containerd: empty, 'cri-o': empty };
 }
 
-/** Whether the Engine takes a value for no setting. */
+/** Whether the Engine treats a value as not set. */
 function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null || value === '' || value === 0) return true;
   return typeof value === 'object' && Object.keys(value).length === 0;

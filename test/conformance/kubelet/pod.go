@@ -33,7 +33,7 @@ type world struct {
 type pod struct {
 	*world
 	t testing.TB
-	// name is the kubelet's name, made of the manifest's and the node's.
+	// name is the pod's name in the kubelet, made of the manifest's name and the node's name.
 	name     string
 	manifest string
 	// shared is a directory of the machine that the pod's containers have as /shared.

@@ -21,7 +21,7 @@ export class ContainerdNode {
   private constructor(
     readonly directory: string,
     private readonly child: ChildProcess,
-    /** The PATH on which its programs are. */
+    /** The PATH with the programs of this containerd. */
     readonly path: string,
   ) {}
 
@@ -80,7 +80,7 @@ export class ContainerdNode {
     return (await run('ctr', all, { env: { ...process.env, PATH: this.path } })).stdout;
   }
 
-  /** The size in bytes of what has arrived of uploads that are not complete. */
+  /** Returns how many bytes of incomplete uploads have arrived. */
   async uploading(): Promise<number> {
     const ingests = join(this.directory, 'root/io.containerd.content.v1.content/ingest');
     const sizes = (await readdir(ingests).catch(() => [])).map(async (name) =>
@@ -92,7 +92,7 @@ export class ContainerdNode {
     return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
   }
 
-  /** Ends it and removes all it left. Pods must be removed before. */
+  /** Ends containerd and removes everything that it left. Pods must be removed first. */
   async stop(): Promise<void> {
     if (this.child.exitCode === null) {
       const gone = once(this.child, 'exit');
@@ -109,7 +109,7 @@ export class ContainerdNode {
       await rmdir(join('/sys/fs/cgroup', hierarchy, 'k8s.io')).catch(() => undefined);
   }
 
-  /** Nothing announces that a containerd serves: ask again. */
+  /** Polls until containerd answers, because nothing announces this. */
   private async untilAnswers(): Promise<void> {
     const end = Date.now() + START_MS;
     for (;;) {

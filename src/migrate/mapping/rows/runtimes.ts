@@ -39,7 +39,7 @@ export const RUNTIME_ROWS: readonly SettingRow[] = [
     'runtimes.*.options',
     planned(
       'becomes the options of a runtime with the same name',
-      'Compare the options with the documentation of the shim: containerd hands them over unchecked.',
+      'Compare the options with the documentation of the shim: containerd passes them on unchecked.',
     ),
     byHand(
       'has no counterpart except BinaryName and SystemdCgroup',

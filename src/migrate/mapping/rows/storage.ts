@@ -73,7 +73,7 @@ export const STORAGE_ROWS: readonly SettingRow[] = [
     'storage',
     'cri-containerd',
     lost(
-      'is replaced by a containerd of its own service',
+      'is replaced by containerd as a service of its own',
       'Start containerd as a service of its own instead.',
     ),
     dropped('has no effect'),

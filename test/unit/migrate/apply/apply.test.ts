@@ -46,7 +46,7 @@ describe('apply', () => {
     expect(await fake.apply()).toBe(1);
     expect(fake.stdout).toMatch(/one\n[\s\S]*two\n|two\n[\s\S]*one\n/);
     expect(fake.stderr).toContain(
-      'a command failed: exit code 1\n    $ echo one; echo two >&2; false | true\n',
+      'the step a failed: a command failed: exit code 1\n    $ echo one; echo two >&2; false | true\n',
     );
     expect(fake.stderr).toContain(`continue:  dockbridge migrate apply --plan ${fake.plan}`);
     expect(fake.stderr).toContain(`go back:   dockbridge migrate rollback --plan ${fake.plan}`);

@@ -71,6 +71,8 @@ describe('rollback', () => {
     await fake.write([logged(fake, 'a'), logged(fake, 'b', { undo })]);
     await fake.apply();
     expect(await fake.rollback()).toBe(1);
+    expect(fake.stderr).toContain('the undo of the step b failed: a command failed: exit code 1');
+    expect(fake.stderr).toContain(`continue:  dockbridge migrate rollback --plan ${fake.plan}`);
     await fake.put('ready', '');
     expect(await fake.rollback()).toBe(0);
     expect(await log()).toEqual(['a', 'b', 'undo b', 'undo a']);

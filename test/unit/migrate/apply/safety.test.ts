@@ -143,6 +143,13 @@ describe('Journal', () => {
     await expect(Journal.open(scratch, 'hash')).rejects.toThrow(`${path()}:2 is damaged`);
   });
 
+  it('says when it cannot be written', async () => {
+    const journal = await Journal.open(scratch, 'hash');
+    await journal.close();
+    await expect(journal.write('a', 'begun')).rejects.toThrow('journal.ndjson cannot be written: ');
+    expect(journal.stateOf('a')).toBe('open');
+  });
+
   it('follows no link', async () => {
     await symlink('elsewhere', path());
     await expect(Journal.open(scratch, 'hash')).rejects.toThrow('ELOOP');

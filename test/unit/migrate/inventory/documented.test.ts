@@ -37,7 +37,7 @@ describe('docs/migrating.md', () => {
   });
 
   it.each([...new Set(SETTING_ROWS.map(({ topic }) => topic)), 'settings'])(
-    'has a section for settings of %s',
+    'has a section for the topic %s of settings',
     (topic) => {
       expect(headings).toContain(topic);
     },

@@ -45,7 +45,7 @@ describe('kubeletEdits', () => {
     ).toEqual({});
   });
 
-  it('edits a flag of /etc/default/kubelet that is two words', () => {
+  it('edits a flag in /etc/default/kubelet whose value is a separate word', () => {
     expect(
       edits({
         '/etc/default/kubelet': "KUBELET_EXTRA_ARGS='--container-runtime-endpoint unix:///old --v=2'\n",
@@ -55,7 +55,7 @@ describe('kubeletEdits', () => {
     });
   });
 
-  it('sets the endpoint of config.yaml where it is the one that counts, and keeps comments', () => {
+  it('sets the endpoint in config.yaml if kubelet has it from there, and keeps comments', () => {
     const before = '# mine\ncontainerRuntimeEndpoint: unix:///old # old\ncgroupDriver: systemd\n';
     expect(edits({ [CONFIG]: before }, { endpointFrom: CONFIG })).toEqual({
       [CONFIG]: `# mine\ncontainerRuntimeEndpoint: ${SOCKET} # old\ncgroupDriver: systemd\n`,
@@ -69,7 +69,7 @@ describe('kubeletEdits', () => {
     });
   });
 
-  it('adds no endpoint to config.yaml when a flag sets it', () => {
+  it('adds an endpoint to config.yaml only if no flag sets it', () => {
     expect(edits({ [CONFIG]: 'cgroupDriver: systemd\n' })).toEqual({});
     expect(edits({ [CONFIG]: 'cgroupDriver: systemd\n' }, { endpointFrom: '' })).toEqual({
       [CONFIG]: `cgroupDriver: systemd\ncontainerRuntimeEndpoint: ${SOCKET}\n`,
@@ -122,7 +122,7 @@ describe('kubeletEdits', () => {
     });
   });
 
-  it("edits the administrator's unit only when it hides that of a package", () => {
+  it("edits only the administrator's unit if it hides that of a package", () => {
     const unit = '[Unit]\nAfter=docker.service\n';
     const found = kubeletEdits({
       files: new Map([
@@ -169,7 +169,7 @@ describe('kubeletEdits', () => {
     expect(edits({ [path]: `${before}\nX=\n` })[path] ?? `${before}\nX=\n`).toBe(`${after}\nX=\n`);
   });
 
-  it('sets the endpoint in those drop-ins of its configuration that have one', () => {
+  it("sets the endpoint in the drop-ins of kubelet's configuration that have one", () => {
     const [one, two] = ['/etc/kubelet.d/1.conf', '/etc/kubelet.d/2.conf'];
     expect(
       edits(

@@ -47,7 +47,7 @@ describe('the main configuration of containerd', () => {
   });
 
   it.each(['disabled_plugins = ["cri"]\n#root = "/x"\n', '# nothing\n', 'version = 2\n'])(
-    'takes the place of a stub that turns CRI off: %j',
+    'replaces a file that sets nothing but the version or disabled plugins: %j',
     (stub) => {
       const { [MAIN]: main } = files(stub);
       expect(parse(main!)).toEqual({ version: 3, imports: [DROP_IN] });
@@ -62,12 +62,12 @@ describe('the main configuration of containerd', () => {
     );
   });
 
-  it('keeps its place for the data', () => {
+  it('keeps its root if it has one, and the drop-in then sets none', () => {
     expect(parse(files()[DROP_IN]!).root).toBe('/data/containerd');
     expect(parse(files('version = 3\nroot = "/big"\n')[DROP_IN]!).root).toBeUndefined();
   });
 
-  it('adds to imports that are there', () => {
+  it('gets the import in addition to those that it has', () => {
     expect(
       parse(files('version = 3\nimports = ["/a/*.toml"]\n[debug]\nlevel = "info"\n')[MAIN]!).imports,
     ).toEqual(['/a/*.toml', DROP_IN]);
@@ -103,12 +103,12 @@ describe('the main configuration of containerd', () => {
   };
   const conf = { conf_dir: '/etc/cni/net.d' };
 
-  it('of version 2 gets the directory that has all plugins', () => {
+  it('of version 2 gets a drop-in with the CNI directory that has all plugins', () => {
     expect(cniOf(VERSION_2, ['loopback'], [])).toEqual({ ...conf, bin_dir: '/usr/lib/cni' });
     expect(cniOf(VERSION_2, [], ['calico'])).toEqual({ ...conf, bin_dir: '/opt/cni/bin' });
   });
 
-  it('of version 3 keeps its bin_dir, next to which containerd refuses bin_dirs', () => {
+  it('of version 3 gets bin_dirs only if it has no bin_dir, because containerd refuses both together', () => {
     expect(cniOf(VERSION_3, [], [])).toEqual(conf);
     expect(cniOf(VERSION_3, ['loopback'], [])).toEqual({ ...conf, bin_dir: '/usr/lib/cni' });
     expect(cniOf('version = 3\noom_score = 1\n', ['loopback'], [])).toEqual({
@@ -139,7 +139,7 @@ describe('the main configuration of containerd', () => {
     expect(() => files(text)).toThrow(message);
   });
 
-  it('keeps its directories of registries if ours is among them', () => {
+  it('keeps its directories of registries if the directory of the plan is among them', () => {
     const paths = '/etc/containerd/certs.d:/etc/docker/certs.d';
     const main = `version = 3\n[plugins."io.containerd.cri.v1.images".registry]\nconfig_path = "${paths}"\n`;
     expect(parse(files(main)[DROP_IN]!)).toMatchObject({

@@ -209,7 +209,7 @@ describe('the settings of the kernel that only dockerd made', () => {
     ]);
   });
 
-  it('get no file when one of the node has them', () => {
+  it('get no file when files of the node already set them', () => {
     const text = Object.keys(sysctls).map((name) => `${name}=1\n`);
     expect(textsOf({ '/etc/sysctl.d/k8s.conf': text.join(''), '/etc/modules': 'br_netfilter\n' })).toEqual(
       [],
@@ -227,7 +227,7 @@ describe('a containerd that the Engine shares', () => {
     expect(stepOf(planFor(), 'images').check[0]!.command).toContain('crictl');
   });
 
-  it('restarts with its old files when the steps are taken back', () => {
+  it('restarts with its old files when the steps are undone', () => {
     const undo = [...planFor(shared).steps].reverse().flatMap((one) => one.undo);
     const restart = undo.indexOf('systemctl restart containerd.service');
     expect(restart).toBeGreaterThan(undo.findIndex((one) => one.includes('/etc/containerd/config.toml')));

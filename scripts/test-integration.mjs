@@ -19,8 +19,8 @@ const directory = 'test/integration';
  */
 const LONG = {
   'streaming-sessions': 215,
-  'container-events': 110,
   'migrate-node': 130,
+  'container-events': 110,
   'take-over': 105,
   'docker-image': 100,
   'engine-outage': 80,

@@ -19,8 +19,8 @@ const directory = 'test/integration';
  */
 const LONG = {
   'streaming-sessions': 215,
+  'migrate-node': 130,
   'container-events': 110,
-  'migrate-node': 110,
   'take-over': 105,
   'docker-image': 100,
   'engine-outage': 80,
@@ -121,7 +121,7 @@ const { DOCKBRIDGE_TEST_ENGINE: engine } = env;
 const FETCHES = [
   ['bash', 'scripts/kubectl.sh'],
   [process.execPath, 'packaging/node.mjs', { x64: 'amd64' }[process.arch] ?? process.arch],
-  // Tests move nodes of this Engine to its containerd.
+  // The containerd of this Engine reads what `dockbridge migrate plan` writes, and a whole node is moved to it.
   ['bash', 'scripts/engine-version.sh', '28.5'],
   ...(engine ? [['bash', 'scripts/engine-version.sh', engine]] : []),
 ];

@@ -7,7 +7,7 @@ const NODE = [...PURE, 'node'];
 const OUTSIDE = ['docker', 'network', 'logs', 'stats', 'metrics', 'registry', 'tracing'];
 const BELOW = [...NODE, ...OUTSIDE];
 const SERVER = [...BELOW, 'containers', 'sync', 'streaming'];
-/** The harness tests any CRI runtime and knows nothing of ours: only our listener and client, and what those stand on. */
+/** The harness tests any CRI runtime and must not depend on the daemon: it uses only our listener, our client, and what both import. */
 const HARNESS_KNOWS = [
   'lib',
   'proto',
@@ -17,7 +17,7 @@ const HARNESS_KNOWS = [
   'server/client/cri-client',
   'release',
 ];
-/** What a folder of src may import beside its own files (CONTRIBUTING.md). '' are the files in src itself. */
+/** What a folder of src may import in addition to its own files (CONTRIBUTING.md). '' stands for the files in src itself. */
 const KNOWS = {
   lib: [],
   proto: ['lib'],
@@ -43,7 +43,7 @@ const KNOWS = {
   cli: 'all',
   '': 'all',
 };
-/** The only folder, or folders, that import an outside library. */
+/** The only folder or folders that may import each outside library. */
 const HOMES = {
   dockerode: 'docker',
   '@grpc/grpc-js': ['server', 'migrate'],
@@ -68,7 +68,7 @@ const WRITERS = {
 /** The values of EngineState (src/store/records.ts). */
 const STATES = '/^(created|running|paused|restarting|removing|exited|dead|unknown)$/';
 
-/** Only their commands load the harness and the migration, and they are loaded when they run. */
+/** Only the commands of the harness and of the migration load these two, and the program loads a command when it runs. */
 const LAZY_RULES = [
   {
     files: ['src/*.ts', 'src/cli/**/*.ts', 'src/config/**/*.ts', 'src/doctor/**/*.ts', 'src/server/**/*.ts'],
@@ -114,9 +114,9 @@ export default tseslint.config(
       ],
       '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
-      // CRI enums are open: an unknown number on the wire must reach our validation.
+      // CRI's enums are open, because our validation must see unknown numbers from the wire.
       '@typescript-eslint/no-unsafe-enum-comparison': 'off',
-      // winston's own typings trip over this rule.
+      // winston's own type declarations violate this rule.
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
       'no-restricted-exports': ['error', { restrictDefaultExports: { direct: true } }],
       'max-lines': ['error', { max: 400 }],
@@ -134,7 +134,7 @@ export default tseslint.config(
   },
   {
     files: ['src/**/*.ts'],
-    // The states of the harness are CRI's.
+    // The harness uses CRI's states, not the Engine's.
     ignores: ['src/store/states.ts', 'src/harness/**'],
     rules: {
       'no-restricted-syntax': [
@@ -191,7 +191,8 @@ export default tseslint.config(
             {
               regex:
                 '^(?!\\./)(?!\\.\\./src/(lib/counted|harness/(pattern|show/shown-call|show/latency|html/page-data|tape/lost-lines))$)',
-              message: 'The page runs in a browser: it knows what needs no Node.js (docs/adr/0075).',
+              message:
+                'The page runs in a browser: import only modules that need no Node.js (docs/adr/0075).',
             },
           ],
         },
@@ -208,12 +209,12 @@ export default tseslint.config(
         'error',
         {
           selector: 'CallExpression[callee.property.name="toMatchObject"] Property > Literal[regex]',
-          message: 'toMatchObject takes any value for a RegExp: use expect.stringMatching.',
+          message: 'toMatchObject accepts any value for a RegExp: use expect.stringMatching.',
         },
         {
           selector:
             'CallExpression[callee.property.name="toMatchObject"] Property > ObjectExpression[properties.length=0]',
-          message: 'toMatchObject takes any object for {}: compare that property with toEqual.',
+          message: 'toMatchObject accepts any object for {}: compare that property with toEqual.',
         },
       ],
     },

@@ -5,10 +5,10 @@ const common = {
   rootDir: __dirname,
   transform: {
     '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' } }],
-    // It loads node:http with import(), which jest cannot do.
+    // The exporter loads node:http with import(), which works in jest only after a transformation.
     '/@opentelemetry/otlp-exporter-base/.+\\.js$': ['@swc/jest', { jsc: { target: 'es2022' } }],
   },
-  // What is imported when it is needed is named as Node.js wants it, which loads what is built; tests load the sources.
+  // A dynamic import names a built file with .js, as Node.js requires. Tests load the source of the same name.
   moduleNameMapper: { '^(\\.{1,2}/.+)\\.js$': ['$1', '$1.js'] },
   // The generated codecs are plain JavaScript of 1 MB: never transform them.
   transformIgnorePatterns: ['/node_modules/(?!@opentelemetry/otlp-exporter-base/)', '/src/proto/gen/'],

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Compiles one of our C programs without a C library: static, a few KiB, and byte for byte the same on every build. CC may name
-# a cross compiler (aarch64-linux-gnu-gcc).
+# Compiles one of our C programs without a C library. The program is static and has a few KiB, and every build makes the same
+# bytes. CC may name a cross compiler (aarch64-linux-gnu-gcc).
 #
 #   static-program.sh SOURCE FILE [COMPILER OPTIONS]
 set -euo pipefail

@@ -34,7 +34,7 @@ maintainer=$(sed -n 's/^Maintainer: //p' "$about/control")
 gzip -9n >"$doc/changelog.gz" <<END
 $name ($version) unstable; urgency=medium
 
-  * /usr/share/doc/dockbridge/CHANGELOG.md.gz tells what changed.
+  * /usr/share/doc/dockbridge/CHANGELOG.md.gz lists the changes.
 
  -- $maintainer  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 END

@@ -16,13 +16,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 for arch in amd64 arm64; do
-  # The tree is made once for all kinds.
+  # All kinds of packages use the same tree.
   bash "$here/tree.sh" $arch "$work/$arch"
   for kind; do TREE=$work/$arch bash "$here/$kind.sh" $arch "$out"; done
   install -m 644 "$work/$arch/usr/lib/dockbridge/sbom.cdx.json" "$out/dockbridge_${version}_$arch.cdx.json"
   rm -rf "${work:?}/$arch"
 done
-# The tarball includes the files of the package in cri-dockerd's place.
+# There is no second tarball, because the tarball includes the files of the package dockbridge-cri-dockerd.
 for kind; do [ "$kind" = tarball ] || bash "$here/$kind.sh" all "$out"; done
 
 cd "$out"

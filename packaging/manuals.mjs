@@ -1,4 +1,4 @@
-// Writes the manuals and the examples as a package has them: below one directory, with links that lead to files that are there.
+// Writes the manuals and the examples as a package has them: below one directory, with links only to files in the package.
 //
 //   manuals.mjs DIRECTORY           DIRECTORY becomes /usr/share/doc/dockbridge; its *.md files are still to be compressed
 //   manuals.mjs --readme DIRECTORY  only README.md, for the top of a tarball, whose tree/ has the other files
@@ -9,12 +9,12 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const INSTALLED = '/usr/share/doc/dockbridge';
-/** Pages for people who change the code; nobody needs them to run a node. */
+/** Pages for people who change the code. Packages do not contain them. */
 const FOR_DEVELOPERS = new Set(['architecture.md', 'conformance.md', 'results.md', 'testing.md']);
-/** Directories of the repository that a package has too → their places below INSTALLED. */
+/** Maps each directory of the repository that a package also has to its path below INSTALLED. */
 const COPIED = { examples: 'examples', 'packaging/monitoring': 'examples/monitoring' };
 
-/** Pages of the repository → their names in the package. */
+/** Maps the path of each page in the repository to its name in the package. */
 const PAGES = new Map([
   ...['README.md', 'CHANGELOG.md'].map((name) => [name, `${name}.gz`]),
   ...readdirSync(join(ROOT, 'docs'))
@@ -22,14 +22,14 @@ const PAGES = new Map([
     .map((name) => [`docs/${name}`, `${name}.gz`]),
 ]);
 
-/** The text with the installed path of each page that it names as `docs/NAME.md`: for messages of the program, and examples. */
+/** Returns the text with `docs/NAME.md` replaced by the page's installed path. Examples and messages of the program need this. */
 export function withInstalledPages(text) {
   return text.replace(/(?<![\w/.-])docs\/[a-z-]+\.md(?!\w)/g, (path) =>
     PAGES.has(path) ? `${INSTALLED}/${PAGES.get(path)}` : path,
   );
 }
 
-/** Where a file or directory of the repository is in the package, below INSTALLED; undefined: it is not there. */
+/** Returns the path below INSTALLED of a file or directory of the repository; undefined if it is not in the package. */
 function placeOf(path) {
   const page = PAGES.get(path);
   if (page !== undefined) return page;
@@ -38,8 +38,8 @@ function placeOf(path) {
 }
 
 /**
- * A page of the repository as the package has it. Links to what is not in the package become their text.
- * @param top leads from the page to the directory of the manuals.
+ * Returns a page of the repository as the package has it. A link to a file that is not in the package becomes plain text.
+ * @param top the path from the page to the directory of the manuals.
  */
 function packaged(page, top = '') {
   const linked = readFileSync(join(ROOT, page), 'utf8').replace(
@@ -53,7 +53,7 @@ function packaged(page, top = '') {
       return `[${name}](${top}${place}${anchor === undefined ? '' : `#${anchor}`})`;
     },
   );
-  // Commands and sentences name files as they are called in the repository.
+  // Commands and sentences in the page name files by their paths in the repository.
   return withInstalledPages(linked)
     .replace(/(?<![\w/.(-])packaging\/monitoring(?=\/)/g, `${INSTALLED}/${COPIED['packaging/monitoring']}`)
     .replace(/(?<![\w/.(-])examples(?=\/)/g, `${INSTALLED}/examples`);

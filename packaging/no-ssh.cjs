@@ -1,8 +1,5 @@
 'use strict';
-// Stands for ssh2, which docker-modem loads for ssh:// addresses: dockbridge takes none, and ssh2 brings native code.
-class Client {
-  constructor() {
-    throw new Error('this package of dockbridge reaches no Engine over SSH');
-  }
-}
-module.exports = { Client };
+// Replaces docker-modem's client for ssh:// addresses. dockbridge accepts no such addresses, and ssh2 contains native code.
+module.exports = () => {
+  throw new Error('this package of dockbridge cannot reach an Engine over SSH');
+};

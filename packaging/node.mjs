@@ -1,8 +1,8 @@
-// Fetches the Node.js that a package brings along, from npm's registry, once, and checks it against packaging/node.json.
+// Fetches the Node.js that a package contains from npm's registry, once, and checks it against packaging/node.json.
 //
-//   node.mjs ARCH   prints the directory, which holds bin/node and LICENSE; ARCH as Debian names it
+//   node.mjs ARCH   prints the directory, which has bin/node and LICENSE; ARCH: amd64 or arm64
 //
-// DOCKBRIDGE_CACHE: where it is kept, /var/cache/dockbridge.
+// DOCKBRIDGE_CACHE: the directory that keeps it; default: /var/cache/dockbridge.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -32,7 +32,7 @@ if (!existsSync(target)) {
     try {
       renameSync(join(work, 'package'), target);
     } catch (error) {
-      // Another build was quicker: both have checked the same bytes.
+      // A simultaneous build has already put the directory there, with the same checksum.
       if (error.code !== 'ENOTEMPTY') throw error;
     }
   } finally {

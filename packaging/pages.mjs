@@ -1,4 +1,4 @@
-// Writes what is made of the command line itself: the manual page and the shells' completions. Wants dist/.
+// Writes the manual page and the shells' completions, from the definition of the command line. Needs dist/ (make build).
 //
 //   pages.mjs DIRECTORY DATE   DIRECTORY gets dockbridge.8, dockbridge.bash and _dockbridge; DATE as YYYY-MM-DD
 import { writeFileSync } from 'node:fs';
@@ -12,19 +12,19 @@ const { createProgram } = require('../dist/cli/program.js');
 const { DOCKBRIDGE_VERSION } = require('../dist/release.js');
 const [directory, date] = process.argv.slice(2);
 
-/** Each command that does something, with the words that call it. */
+/** Returns each command that has no subcommands, with the words that call it. */
 function leaves(command, words = []) {
   if (command.commands.length === 0) return [{ words, command }];
   return command.commands.flatMap((one) => leaves(one, [...words, one.name()]));
 }
 const commands = leaves(createProgram());
 
-/** Some commands take all options of `serve` and use a few: their help tells of those. */
+/** Some commands accept all options of `serve` but use only a few. Only these few are not hidden. */
 const shown = (command) => command.options.filter(({ hidden }) => !hidden);
 
 // --- the manual page
 
-/** Escapes for roff what would begin a request, and hyphens, which people copy. */
+/** Escapes a text for roff: backslashes, hyphens, so that copied commands work, and characters that would begin a request. */
 const roff = (text) =>
   withInstalledPages(text)
     .replace(/\\/g, '\\e')
@@ -48,7 +48,7 @@ function manual() {
     ...commands.map(({ words }) => `.B dockbridge ${roff(words.join(' '))}\n[options]\n.br`),
     '.SH DESCRIPTION',
     roff(
-      'dockbridge serves the Container Runtime Interface to kubelet and drives Docker Engine. It can be stopped, upgraded and killed while pods run: they go on.',
+      'dockbridge serves the Container Runtime Interface to kubelet and drives Docker Engine. It can be stopped, upgraded and killed while pods run; the pods keep running.',
     ),
     ...commands.flatMap(({ words, command }) => [
       `.SH ${roff(words.join(' ').toUpperCase())}`,
@@ -60,14 +60,14 @@ function manual() {
       ['/etc/dockbridge/config.yaml', 'options; all of them are there as comments, with their defaults'],
       [
         '/etc/dockbridge/config.d/*.yaml',
-        'options too, read after that file in the order of their names; the last one that names an option counts',
+        'further files with options, read after that file in the order of their names; the last file that sets an option counts',
       ],
       [
         '/etc/default/dockbridge',
-        'options of the service, as environment variables, which count before those files',
+        'options of the service, as environment variables, which override those files',
       ],
       ['/run/dockbridge', 'metrics and control sockets'],
-      ['/var/lib/dockbridge', 'positions in container logs, and what else must outlive a restart'],
+      ['/var/lib/dockbridge', 'positions in container logs, and other state that must outlive a restart'],
       ['/usr/share/doc/dockbridge', 'the manuals: switching, troubleshooting, networking, logs and others'],
       [
         '/usr/share/doc/dockbridge/examples',
@@ -88,7 +88,7 @@ const cases = (indent, line) =>
   commands
     .map(({ words, command }) => `${indent}'${words.join(' ')}') ${line(flags(command).join(' '))} ;;`)
     .join('\n');
-/** Commands that have commands of their own, with the names of those. */
+/** Maps each command that has subcommands to the names of these. */
 const groups = new Map();
 for (const { words } of commands)
   if (words.length > 1) groups.set(words[0], [...(groups.get(words[0]) ?? []), words[1]]);

@@ -30,7 +30,7 @@ elif [ -n "${TREE:-}" ]; then
 else
   bash "$here/tree.sh" "$arch" "$tree"
 fi
-# /lib is a link to /usr/lib on these systems.
+# On systems with RPM, /lib is a link to /usr/lib.
 install -d "$tree/usr/lib/systemd"
 mv "$tree/lib/systemd/system" "$tree/usr/lib/systemd/system"
 rm -r "${tree:?}/lib"
@@ -39,7 +39,7 @@ install -D -m 644 "$root/LICENSE" "$tree/usr/share/licenses/$name/LICENSE"
 find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 version=$(node -p 'require(process.argv[1]).version' "$root/package.json")
-# Lists all files, and the directories that are ours alone. A system directory does not belong to the package.
+# Lists all files, and the directories that only this package has. Directories of the system do not belong to the package.
 (cd "$tree" && find . \( -type f -o -type d \( -path ./usr/lib/dockbridge -o -path './usr/lib/dockbridge/*' -o -path ./usr/share/doc/dockbridge -o -path './usr/share/doc/dockbridge/*' -o -path './etc/dockbridge*' -o -path "./usr/share/licenses/$name" \) \) \
   -printf '%y /%P\n' | LC_ALL=C sort | sed -e 's/^d /%dir /' -e 's|^f \(/etc/.*\)|%config(noreplace) \1|' -e 's|^f \(/usr/share/licenses/.*\)|%license \1|' -e 's/^f //') >"$work/files"
 mkdir -p "$work/build"

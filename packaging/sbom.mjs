@@ -1,9 +1,9 @@
-// Writes what a package brings along as a CycloneDX bill of materials, the same bytes each time.
+// Writes a CycloneDX bill of materials of a package, with the same bytes each time.
 //
 //   sbom.mjs ARCH LIB PACKAGES FILE   LIB: the directory with the program, its Node.js and its pause image;
-//                                     PACKAGES: what bundle.mjs has written
+//                                     PACKAGES: the packages.json that bundle.mjs has written
 //
-// SOURCE_DATE_EPOCH: its date.
+// SOURCE_DATE_EPOCH: the date of the bill.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -18,10 +18,10 @@ const { version, description, license } = json('../package.json');
 const lock = json('../package-lock.json').packages;
 const pins = json('node.json');
 
-/** npm's `sha512-…` in CycloneDX's form. */
+/** Returns a checksum such as npm's `sha512-…` in CycloneDX's form. */
 function hashesOf(integrity) {
   const [, algorithm, digest] = /^sha(\d+)-(.+)$/.exec(integrity ?? '') ?? [];
-  if (digest === undefined) throw new Error(`'${integrity}' is no checksum of npm's`);
+  if (digest === undefined) throw new Error(`'${integrity}' is not one of npm's checksums`);
   return [{ alg: `SHA-${algorithm}`, content: Buffer.from(digest, 'base64').toString('hex') }];
 }
 const fileHashes = (name) => [
@@ -48,16 +48,16 @@ const bundled = JSON.parse(readFileSync(packages, 'utf8')).map((one) => ({
   purl: purl(one.name, one.version),
 }));
 
-/** Of process.versions: itself, and numbers of interfaces and of data. */
+/** Keys of process.versions that name no library: Node.js itself, and versions of interfaces and of data. */
 const NO_CODE = new Set(['node', 'modules', 'napi', 'cldr', 'unicode', 'tz']);
 
 /**
- * Returns the libraries that are built into Node.js, as reported by the binary for this machine. The other architecture's has
- * the same version.
+ * Returns the libraries that are built into Node.js, as reported by the binary for this machine. The binary for the other
+ * architecture has the same version.
  */
 function builtIntoNode() {
   const here = { x64: 'amd64', arm64: 'arm64' }[process.arch];
-  if (here === undefined) throw new Error(`no Node.js of ours runs on ${process.arch}`);
+  if (here === undefined) throw new Error(`packaging/node.json has no Node.js for ${process.arch}`);
   const node = execFileSync(process.execPath, [fileURLToPath(new URL('node.mjs', import.meta.url)), here], {
     encoding: 'utf8',
   }).trim();
@@ -98,7 +98,7 @@ const components = [
     'bom-ref': 'pause.tar',
     name: 'pause/pause.tar',
     version,
-    description: 'image of the pause container, made of docker/pause in the same repository',
+    description: 'image of the pause container, built from docker/pause in the same repository',
     hashes: fileHashes('pause/pause.tar'),
     licenses: [{ license: { id: license } }],
   },
@@ -108,7 +108,7 @@ const components = [
     name: 'notify-helper',
     version,
     description:
-      'program that sends signs of life to systemd, made of native/notify-helper in the same repository',
+      'program that sends signs of life to systemd, built from native/notify-helper in the same repository',
     hashes: fileHashes('notify-helper'),
     licenses: [{ license: { id: license } }],
   },
@@ -137,7 +137,7 @@ const document = {
     { ref: nodeRef, dependsOn: inside.map((one) => one['bom-ref']) },
   ],
 };
-// A UUID (version 8: of the maker's own making) of the content, so that two builds have the same.
+// A UUID of version 8 (a custom format), made from the content, so that two builds of the same content have the same UUID.
 const digest = createHash('sha256').update(JSON.stringify(document)).digest('hex');
 const serial = `${digest.slice(0, 8)}-${digest.slice(8, 12)}-8${digest.slice(13, 16)}-a${digest.slice(17, 20)}-${digest.slice(20, 32)}`;
 const { $schema, bomFormat, specVersion, ...rest } = document;

@@ -4,7 +4,7 @@
 #
 #   tarball.sh ARCH DIRECTORY   ARCH: amd64 or arm64
 #
-# SOURCE_DATE_EPOCH: the time of all files; default: the commit's. GZIP_LEVEL: -9.
+# SOURCE_DATE_EPOCH: the time of all files; default: the commit's. GZIP_LEVEL: gzip's option; default: -9.
 # TREE: a directory that tree.sh has already filled.
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)

@@ -26,7 +26,7 @@ trap 'rm -rf "$work"' EXIT
 lib=$tree/usr/lib/dockbridge doc=$tree/usr/share/doc/dockbridge
 install -d "$lib" "$doc"
 
-# --- the program with its own Node.js, because dockbridge needs a newer one than Debian's
+# --- the program, with a Node.js of its own, because dockbridge needs a newer one than Debian's
 node=$(node "$here/node.mjs" "$arch")
 node "$here/bundle.mjs" "$lib" "$work"
 chmod 644 "$lib/main.js"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Checks that the binaries in arm64's Debian package are for that architecture, and runs them under qemu's emulation.
+# Checks that the binaries in the Debian package for arm64 are for that architecture, and runs them under qemu's emulation.
 #
 #   try-arm64.sh PACKAGE.deb
 #
@@ -27,7 +27,7 @@ version=$(run --version)
 [ "$version" = "$(dpkg-deb -f "$package" Version)" ] || die "dockbridge --version says '$version'"
 help=$(run doctor --help)
 [[ $help == *'Usage: dockbridge doctor'* ]] || die "dockbridge doctor --help says '$help'"
-# ENOENT shows that the helper understood its input, and found no such socket.
+# The helper answers ENOENT (2) if it understood its input and found no such socket.
 answer=$(printf '%s\nWATCHDOG=1\n' "$work/no-socket" | qemu-aarch64-static "$lib/notify-helper")
 [ "$answer" = 2 ] || die "notify-helper answers '$answer'"
 echo "try-arm64: --version, doctor --help and the notify helper of $package work"

@@ -23,7 +23,7 @@ if [ $# = 0 ]; then
   # The page's unit is saved under another name, because the package's unit has the same one.
   block '^    ExecStart=/usr/bin/node .*[^-]cni$' >"$root/page/from-switching.service"
   block '^    ExecStart=/usr/bin/node .*fd://' >"$units/cri-docker.service.d/dockbridge.conf"
-  # The guest runs only the package's unit (test/guest).
+  # No test runs the page's unit. The guest runs the package's unit (test/guest), so the page may only have the same lines.
   if untried=$(grep -vxFf "$here/systemd/dockbridge.service" "$root/page/from-switching.service" | grep -vE '^(Description|After|Conflicts|ExecStart)='); then
     echo "units: these lines of docs/switching.md are not in systemd/dockbridge.service, so nothing tests them: $untried" >&2
     exit 1
@@ -40,15 +40,15 @@ for target in basic multi-user network-online shutdown sockets sysinit; do
 done
 
 failed=0
-# The units are checked one at a time, because together they would stop each other. An unknown key only prints a line: the
-# exit code is 0.
+# The units are checked one at a time, because units that conflict cannot be checked together. For an unknown key,
+# systemd-analyze prints a line and exits with 0.
 for unit in "${@##*/}"; do
   if ! said=$(systemd-analyze verify --root="$root" --man=no "$unit" 2>&1) || [ -n "$said" ]; then
     echo "units: systemd-analyze verify $unit: ${said//$root/}" >&2
     failed=1
   fi
 done
-# The comments in dockbridge.service give the reasons.
+# The comments in dockbridge.service say why these options harm pods.
 harm='^(Private(Tmp|Devices|Mounts|Network|Users|IPC)|Protect[A-Za-z]+|(ReadOnly|ReadWrite|Inaccessible|Exec|NoExec)Paths|TemporaryFileSystem|Root(Directory|Image)|'
 harm+='Bind(ReadOnly)?Paths|MountFlags|Device(Allow|Policy)|CapabilityBoundingSet|MemoryDenyWriteExecute|RestrictNamespaces|SystemCallFilter|DynamicUser|User)='
 if grep -HnE "$harm" "$@" >&2; then

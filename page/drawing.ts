@@ -41,7 +41,7 @@ export function draw(canvas: CanvasRenderingContext2D, rows: readonly Row[], vie
   new Drawing(canvas, view).all(rows);
 }
 
-/** Returns the time span of each state. It ends at the next state of the same id, or at the end of the run. A removal has no duration. */
+/** Returns the time span of each state. A span ends at the next state of the same id, or at the end of the run. A removal has no duration. */
 export function spansOf({ states }: Row, end: number): readonly Span[] {
   const open = new Map<string, number>();
   const spans: { change: StateChange; to: number }[] = [];

@@ -117,7 +117,7 @@ class Page {
     byId('count').textContent = (count === all ? '' : `${count} of `) + counted(all, 'call');
   }
 
-  /** Opens a call and the call of the other run with which it was compared. */
+  /** Opens a call. If a difference names it, also opens the call of the other run with which it was compared. */
   #openCalls(at: number, call: PageCall): void {
     const [mine, theirs] = at === 0 ? (['a', 'b'] as const) : (['b', 'a'] as const);
     const pair = this.data.differences.find((one) => one.call[mine] === call.n)?.call[theirs];

@@ -34,7 +34,7 @@ export class Payload {
     });
   }
 
-  /** Returns the numbers of the lines whose JSON contains the text. Upper and lower case are equal. The text is escaped as in JSON. */
+  /** Returns the numbers of the lines whose JSON contains the text, in upper or lower case. The text is first escaped as in JSON. */
   find(text: string): ReadonlySet<number> {
     const sought = JSON.stringify(text)
       .slice(1, -1)

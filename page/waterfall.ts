@@ -18,7 +18,7 @@ export interface WaterfallEvents {
   onSelected(call: PageCall, isOpened: boolean): void;
 }
 
-/** Shows the calls of one run over time. Only the rows and the time in view are drawn, so that drawing takes no longer for a long run. */
+/** Shows the calls of one run over time. Only the rows and the time in view are drawn, so that a long run is drawn as fast as a short one. */
 export class Waterfall {
   readonly element: HTMLElement;
   readonly #canvas = element('canvas');
@@ -250,7 +250,7 @@ export class Waterfall {
     this.redraw();
   }
 
-  /** Selects the next or the previous call in time that fits; if none is selected, the first or the last one. */
+  /** Selects the next or the previous call in time that fits. If no call is selected, selects the first or the last one that fits. */
   #step(by: 1 | -1, fits: (call: PageCall) => boolean): void {
     const from = this.#selected === undefined ? -1 : this.#calls.indexOf(this.#selected);
     const start = from < 0 && by < 0 ? this.#calls.length : from;

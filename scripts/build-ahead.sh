@@ -1,5 +1,5 @@
 #!/bin/bash
-# build-ahead.sh: downloads and builds once what the conformance and kubelet suites would otherwise build when they start.
+# build-ahead.sh: downloads and builds, once, the programs that the conformance and kubelet suites would otherwise build at their start.
 # If a part fails, the suite that needs it tries again and prints the error.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit

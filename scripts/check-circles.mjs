@@ -7,7 +7,7 @@ import ts from 'typescript';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** Every TypeScript file below `folder` except generated declarations, which import none of our files. */
+/** Returns every TypeScript file below `folder` except generated declarations, which import none of our files. */
 function sources(folder) {
   return readdirSync(join(root, folder), { recursive: true })
     .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
@@ -19,7 +19,7 @@ function resolved(from, specifier) {
   return [`${path}.ts`, join(path, 'index.ts')].find((candidate) => existsSync(candidate));
 }
 
-/** The files that `file` imports; `import type` and `import('…')` count as well. */
+/** Returns the files that `file` imports; `import type` and `import('…')` count as well. */
 function importsOf(file) {
   return ts
     .preProcessFile(readFileSync(file, 'utf8'), true, true)
@@ -31,7 +31,7 @@ function importsOf(file) {
 const files = ['src', 'test', 'tools'].filter((folder) => existsSync(join(root, folder))).flatMap(sources);
 const graph = new Map(files.map((file) => [file, importsOf(file)]));
 
-/** Tarjan's algorithm: files that can reach each other are in one group. */
+/** Returns the groups of files that can reach each other, found with Tarjan's algorithm. */
 function groups() {
   const order = new Map();
   const low = new Map();

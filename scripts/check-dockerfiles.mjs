@@ -1,7 +1,7 @@
-// Fails if two builds of a Dockerfile may differ, or if an image is larger than necessary: a base without a version, ADD of a
-// URL, or package lists that stay in a layer.
+// Fails if two builds of a Dockerfile may differ, or if its image is larger than necessary. It looks for a base without a version,
+// for ADD of a URL, and for package lists that stay in a layer.
 //
-//   check-dockerfiles.mjs [FILE...]   default: all that git knows
+//   check-dockerfiles.mjs [FILE...]   default: all Dockerfiles that git tracks
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import process from 'node:process';

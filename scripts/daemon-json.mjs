@@ -12,8 +12,8 @@ import { join } from 'node:path';
 const [directory, engine = '', mode = 'full'] = process.argv.slice(2);
 
 /**
- * Adds what an Engine version needs: CDI must be switched on in some versions, and the image store was
- * chosen by the caller.
+ * Returns the keys that an Engine version needs: some versions have CDI only when it is switched on, and
+ * the caller has chosen the image store.
  */
 function needed() {
   if (engine === '' || engine === '20.10') return {};
@@ -24,16 +24,21 @@ function needed() {
 }
 
 /**
- * These keys are missing on purpose. cpu-rt-*: few kernels have it. selinux-enabled and apparmor-profile:
- * the kernels of CI have neither. userns-remap: it changes the layout of all images and has a test of its
- * own. max-buffer-size in log-opts: no request can override it, and with it Engines before 23 lose the last
- * write of a container that ends at once, even for `docker run` (moby/moby#42316, seen in 6 of 1,200
- * containers of 20.10); hostile-engine.test.ts adds it. iptables and firewall-backend: a guest has none.
- * bridge, bip, fixed-cidr, default-gateway and default-address-pools: several Engines share the machine's
- * addresses, and tests without CNI need the Engine's network. ip-forward: it affects the whole machine.
- * allow-direct-routing: it affects the callers of a pod, not the pod. authorization-plugins: such a program
- * may refuse everything. live-restore and experimental: tests choose them. Keys about storage, pulls and
- * the API do not affect pods.
+ * Returns the keys of a hostile Engine. These keys are missing on purpose:
+ * - cpu-rt-*: few kernels have real-time scheduling in cgroups.
+ * - selinux-enabled and apparmor-profile: the kernels of CI have neither.
+ * - userns-remap: it changes the layout of all images and has a test of its own.
+ * - max-buffer-size in log-opts: no request can override it, and with it Engines before 23 lose the last
+ *   write of a container that ends at once, even for `docker run` (moby/moby#42316, seen in 6 of 1,200
+ *   containers of 20.10). hostile-engine.test.ts adds it.
+ * - iptables and firewall-backend: a guest has none.
+ * - bridge, bip, fixed-cidr, default-gateway and default-address-pools: several Engines share the machine's
+ *   addresses, and tests without CNI need the Engine's network.
+ * - ip-forward: it affects the whole machine.
+ * - allow-direct-routing: it affects the callers of a pod, not the pod.
+ * - authorization-plugins: such a program may refuse everything.
+ * - live-restore and experimental: tests choose them.
+ * - keys about storage, pulls and the API: they do not affect pods.
  */
 function hostile() {
   const major = Number(/^\d+/.exec(engine === '' ? '20.10' : engine)?.[0]);
@@ -43,7 +48,7 @@ function hostile() {
     'no-new-privileges': true,
     'default-shm-size': '8m',
     'default-ipc-mode': 'private',
-    // This is the wrong value on purpose: CRI wants a namespace of its own only on cgroup v2.
+    // This value is wrong on purpose: CRI wants a cgroup namespace for each container only on cgroup v2.
     'default-cgroupns-mode': cgroup2 ? 'host' : 'private',
     'default-ulimits': {
       nofile: { Name: 'nofile', Soft: 1000, Hard: 4000 },
@@ -77,7 +82,7 @@ function hostile() {
     // A guest has no iptables, which these keys need.
     ...(mode === 'full' ? { icc: false, 'userland-proxy': false, 'ip-masq': false } : {}),
     ...(major < 24 ? { 'oom-score-adjust': -100 } : {}),
-    // Later Engines have a list.
+    // Later Engines have the key host-gateway-ips, a list.
     ...(major < 28 ? { 'host-gateway-ip': '192.0.2.1' } : {}),
     ...(major >= 24
       ? { 'default-network-opts': { bridge: { 'com.docker.network.driver.mtu': '1270' } } }
@@ -87,8 +92,8 @@ function hostile() {
 }
 
 /**
- * Allows everything except one call that only administrators' tools make. An unconfined pod may make it
- * too.
+ * Writes a seccomp profile that forbids some calls, and returns its path. An unconfined pod may make these
+ * calls all the same.
  */
 function seccompProfile() {
   const path = join(directory, 'hostile-seccomp.json');

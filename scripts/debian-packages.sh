@@ -1,6 +1,6 @@
 #!/bin/bash
-# debian-packages.sh SUITE DIR PACKAGE...: unpacks packages of another Debian suite into DIR without installing them. If DIR
-# exists, nothing is done. A killed run leaves no incomplete DIR. ARCH: the packages' architecture; default: this machine's.
+# debian-packages.sh SUITE DIR PACKAGE...: unpacks packages of another Debian suite into DIR without installing them. Does
+# nothing if DIR exists. A killed run leaves no incomplete DIR. ARCH: the packages' architecture; default: this machine's.
 set -euo pipefail
 
 suite=${1:?SUITE} target=${2:?DIR}

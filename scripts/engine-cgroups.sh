@@ -11,11 +11,11 @@ ensure_cgroups() { # mounts the cgroups, as cgroupfs-mount does, on a machine wi
   done
 }
 
-cgroup_parents() { # the cgroups at the top of each hierarchy in which Docker and pods create theirs
+cgroup_parents() { # prints the top cgroups in each hierarchy in which Docker and pods create their cgroups
   find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d \( -name docker -o -name 'kubepods*' -o -name 'dockbridge*' \)
 }
 
-container_cgroups() { # IDS, one a line: prints their cgroups, the deepest first
+container_cgroups() { # IDS, one a line: prints the cgroups of these containers, the deepest first
   [ -z "$1" ] || find /sys/fs/cgroup -depth -type d | grep -F -e "$1" || true
 }
 
@@ -27,7 +27,7 @@ remove_cgroups() { # IDS, one a line
     [ -n "$(container_cgroups "$1")" ] || break
     sleep 0.1
   done
-  # Network namespaces share these cgroups, so the last Engine removes them.
+  # Engines in all network namespaces share these cgroups, so the last Engine removes them.
   [ -z "$(other_engines machine)" ] || return 0
   # rmdir refuses a cgroup with processes or children, so another Engine's cgroups survive.
   # shellcheck disable=SC2154 # engine.sh sets it

@@ -1,6 +1,6 @@
 #!/bin/bash
-# A private Docker Engine for tests and the demo. Everything it makes is below one directory or is recorded
-# there, so that `stop` leaves the machine as it was. Needs root.
+# Starts and stops a private Docker Engine for tests and the demo. Everything that the Engine and this script make is below
+# one directory or is recorded there, so that `stop` leaves the machine as it was. Needs root.
 #
 #   engine.sh start [--name NAME] [--owner PID] [-- DOCKERD OPTIONS]   prints DOCKER_HOST=unix://...
 #   engine.sh stop [--name NAME]             ends it and removes its data; succeeds if there is none
@@ -11,10 +11,11 @@
 #
 # --owner PID: after that process has ended, the next `start` of any name removes this Engine.
 # DOCKBRIDGE_TEST_ENGINE=20.10|26.1|28.5[-containerd]|29[-graphdriver]: the Engine and image store (engine-version.sh).
-# The default is the installed dockerd. DOCKBRIDGE_ENGINE_ROOT: /var/tmp. daemon-json.mjs makes the configuration.
+# The default is the installed dockerd. DOCKBRIDGE_ENGINE_ROOT: the directory for all Engines; default: /var/tmp.
+# daemon-json.mjs makes the configuration.
 #
 # Two Engines in one network namespace conflict: a starting dockerd flushes the other's DOCKER chains. So an Engine that is
-# alone runs with Docker's defaults ("full"). Next to another Engine, or its traces, it runs as a "guest":
+# alone runs with Docker's defaults ("full"). Next to another Engine, or the remains of one, it runs as a "guest":
 # --iptables=false, its own bridge and address pool, and its own rules with its name in them.
 set -euo pipefail
 shopt -s nullglob
@@ -47,7 +48,7 @@ remember() { # FILE PID
   echo "$2 $(start_time "$2" || echo gone)" >"$1"
 }
 
-alive() { # FILE: prints the pid if that very process still runs
+alive() { # FILE: prints the pid if the remembered process still runs
   local pid started
   read -r pid started 2>/dev/null <"$1" || return 1
   [ "$(start_time "$pid")" = "$started" ] && echo "$pid"
@@ -76,8 +77,9 @@ own_processes() { # prints the pids of the Engine's helpers: by our directory in
   return 0
 }
 
-# `runc init` waits to become a container's first process. It waits forever if dockerd was killed and its container is
-# gone. It is ours if its environment has a state directory below ours. Newer versions only have the FIFO there open.
+# `runc init` waits to become a container's first process. It waits forever if dockerd was killed and the container is
+# gone. The process is ours if the state directory in its environment is below our directory. Newer versions of runc have
+# no such variable, but keep a FIFO below our directory open.
 is_own_init() { # /proc/PID
   [ "$(tr '\0' ' ' 2>/dev/null <"$1/cmdline")" = 'runc init ' ] || return 1
   grep -qzF "_LIBCONTAINER_STATEDIR=$dir/" "$1/environ" 2>/dev/null ||
@@ -105,7 +107,7 @@ other_engines() { # [all|machine]
     [[ $comm == dockerd && ${process#/proc/} != "$mine" ]] || continue
     [[ ${1:-} == machine || $process/ns/net -ef /proc/self/ns/net ]] || continue
     if [ -z "${1:-}" ] && tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -qe '--iptables=false'; then continue; fi
-    # A zombie is not counted.
+    # start_time fails for a zombie, so zombies are not printed.
     if start_time "${process#/proc/}" >/dev/null; then echo "${process#/proc/}"; fi
   done
 }
@@ -249,7 +251,7 @@ start() {
   mkdir -p "$state"
   [ -z "$owner" ] || remember "$state/owner" "$owner"
   cp /proc/sys/net/ipv4/ip_forward "$state/ip_forward"
-  # An empty docker cgroup may belong to another private Engine, which leaves its removal to us. The machine's own Engine makes
+  # An empty docker cgroup may belong to another private Engine, and the last Engine removes it. The machine's own Engine makes
   # it again when needed.
   cgroup_parents | grep -v '/docker$' >"$state/cgroups" || true
   [ ! -d /run/docker ] || touch "$state/run-docker"
@@ -322,7 +324,7 @@ destroy() { # works also for an Engine that was killed or only half started
   rm -rf "$dir"
 }
 
-sweep() { # Engines whose owner died without stopping them
+sweep() { # removes Engines whose owner died without stopping them
   local keep=$name other
   for other in "$root"/dockbridge-engine-*/state/owner; do
     alive "$other" >/dev/null && continue
@@ -366,7 +368,7 @@ run_with() { # CMD...
   exit $code
 }
 
-locked() { # runs one start or stop at a time on this machine, because iptables, bridges and addresses are shared
+locked() { # COMMAND...: allows one start or stop at a time on this machine, because Engines share iptables, bridges and addresses
   (
     exec 8>"$root/dockbridge-engine.lock"
     flock 8
@@ -392,6 +394,6 @@ case $command in
   stop) locked destroy ;;
   halt) halt ;;
   relaunch) [ -f "$state/args" ] || die "there is no '$name'"; halt; locked launch ;;
-  with) [ $# -gt 0 ] || die 'with: which command?'; run_with "$@" ;;
+  with) [ $# -gt 0 ] || die 'with: no command is given'; run_with "$@" ;;
   *) sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

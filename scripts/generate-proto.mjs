@@ -1,6 +1,6 @@
-// Generates src/proto/gen/cri.js and cri.d.ts from proto/runtime/v1/api.proto, and is cheap when nothing
-// has changed. The options --no-… switch off code that dockbridge never calls and that would double the
-// file. descriptors.js gets what the codecs lack: the fields of each message and the methods of each
+// Generates src/proto/gen/cri.js and cri.d.ts from proto/runtime/v1/api.proto, and does nothing when they are
+// up to date. The options --no-… switch off code that dockbridge never calls and that would double the
+// file. descriptors.js lists what the codecs lack: the fields of each message and the methods of each
 // service (src/proto/descriptors.ts). containerd.js and containerd.d.ts are generated from proto/containerd,
 // and only `dockbridge migrate images` loads them.
 import { execFileSync } from 'node:child_process';
@@ -33,15 +33,16 @@ function mtime(file) {
 }
 
 /**
- * pbjs marks its own short names (IContainer) as deprecated. Our code uses them, and lint must not object.
+ * Removes the marks with which pbjs deprecates its own short names (IContainer), because our code uses
+ * these names and lint would object.
  */
 function undeprecate(types) {
   return types.replace(/^ *\* @deprecated Use \S+ instead\.\n/gm, '');
 }
 
 /**
- * TypeScript's enums are nominal, so a number of src/proto/enums.ts (which loads no codecs) would need a
- * cast. Unions of numbers need none, and describe the same run-time objects.
+ * Replaces enums by unions of numbers, which describe the same run-time objects. TypeScript's enums are
+ * nominal, so each number of src/proto/enums.ts (which loads no codecs) would need a cast.
  */
 function unionsForEnums(types) {
   return types.replace(/^( *)enum (\w+) \{\n([\s\S]*?)^\1\}/gm, (_, indent, name, body) => {
@@ -53,19 +54,19 @@ function unionsForEnums(types) {
 }
 
 /**
- * pbjs makes the d.ts from the comments, so it must write them. At run time they would be a third of the
- * file.
+ * Removes the comments. pbjs must write them, because it makes the d.ts from them, but in the JavaScript
+ * they would be a third of the file.
  */
 function stripComments(code) {
   return code.replace(/^ *\/\*\*[\s\S]*?\*\/\n/gm, '');
 }
 
-/** The name of a message or enum without its package, `SecurityProfile.ProfileType` if it is nested. */
+/** Returns the name of a message or enum without its package, such as `SecurityProfile.ProfileType` for a nested one. */
 function nameOf(type) {
   return type.fullName.replace(/^\.runtime\.v1\./, '');
 }
 
-/** The row of one field, in the order of `FieldRow` in src/proto/descriptors.ts. */
+/** Returns the row of one field, in the order of `FieldRow` in src/proto/descriptors.ts. */
 function fieldRow(field) {
   const { id, name, repeated, map, options, resolvedType } = field.resolve();
   const kind = map ? 'map' : repeated ? 'list' : 'one';
@@ -100,7 +101,7 @@ declare const descriptors: Descriptors;
 export = descriptors;
 `;
 
-/** Writes DRAFT.js and DRAFT.d.ts, the codecs of these files. */
+/** Writes the codecs for the messages in these files to DRAFT.js and DRAFT.d.ts. */
 function codecs(draft, files) {
   execFileSync(
     process.execPath,
@@ -118,8 +119,8 @@ function codecs(draft, files) {
 
 function generate() {
   mkdirSync(out, { recursive: true });
-  // A simultaneous run (two checkouts of `make`, a watching test) must never see half a file, so it is
-  // written to a draft and renamed.
+  // A simultaneous run (a second `make`, a watching test) must never see half a file, so each file is
+  // written as a draft and then renamed.
   const draft = join(out, `draft-${process.pid}`);
   codecs(`${draft}.cri`, [proto]);
   codecs(`${draft}.containerd`, containerd);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # go-programs.sh DIR MODULE VERSION SUM PROGRAM=PACKAGE... [-- BUILD FLAGS]: builds programs of a Go module from the module
-# proxy into DIR, with the versions in the module's own go.mod. If DIR exists, nothing is done. A killed run leaves no incomplete
+# proxy into DIR, with the versions in the module's own go.mod. Does nothing if DIR exists. A killed run leaves no incomplete
 # DIR. SUM is the module's `h1:…`, as in go.sum. PROGRAM=test:PACKAGE builds a package's test binary.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

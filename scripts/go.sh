@@ -1,6 +1,6 @@
 #!/bin/bash
 # Prints the path of a Go that is new enough for test/conformance and for programs of other modules. If the machine has none
-# (Debian 12's is too old), Debian testing's is unpacked once into a directory of ours. $GO names another Go to use.
+# (Debian 12's is too old), the script unpacks Debian testing's once into a directory of ours. $GO names another Go to use.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

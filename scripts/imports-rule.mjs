@@ -1,6 +1,6 @@
-// An ESLint rule that says which folder of src may import which, as in CONTRIBUTING.md. It follows each
-// import to its file, and checks types, re-exports, `import()` and `require()` too, which
-// no-restricted-imports does not.
+// An ESLint rule that limits what each folder of src may import, as in CONTRIBUTING.md. It follows each
+// import to its file. Unlike no-restricted-imports, it also checks types, re-exports, `import()` and
+// `require()`.
 import { dirname, relative, resolve, sep } from 'node:path';
 
 /** @returns the path of a file below src, such as `server/call.ts`; undefined for any other file. */
@@ -9,7 +9,7 @@ function placeIn(cwd, file) {
   return path.startsWith('..') ? undefined : path;
 }
 
-/** Returns whether `path` is `known` or below it. */
+/** Returns whether `path` is `known` or is below `known`. */
 function isAt(path, known) {
   const bare = path.replace(/\.(js|ts)$/, '');
   return bare === known || bare.startsWith(`${known}/`);

@@ -3,9 +3,9 @@ const { renameSync, writeFileSync } = require('node:fs');
 const process = require('node:process');
 
 /**
- * Writes the results of jest so far into $JEST_RESULTS after each test file, in the form of `jest --json`.
- * That option writes only at the end: a run that dies in the middle, or failed values that JSON cannot hold
- * (a bigint), leave nothing.
+ * Writes the results of jest so far to $JEST_RESULTS after each test file, in the form of `jest --json`.
+ * That option itself writes only at the end. It would write nothing if the run died in the middle, or if a
+ * failed assertion had a value that JSON cannot hold (a bigint).
  */
 module.exports = class JestResults {
   running = '';

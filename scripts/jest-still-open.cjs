@@ -6,10 +6,10 @@ const { setTimeout } = require('node:timers');
 const PATIENCE_MS = 10_000;
 
 /**
- * Ends jest when something that a test forgot keeps its process alive after the last test, and names it.
- * Jest itself would wait forever, and a CI would learn nothing but that its time ran out. The exit code is
- * that of the tests: what they leave on the machine is checked elsewhere (global-teardown.ts), and what is
- * open here ends with this process.
+ * Ends jest, and prints the open handles, if a handle that a test left open keeps jest's process alive
+ * after the last test. Jest itself would wait forever, and a CI would only report that its time ran out.
+ * The exit code is that of the tests, because open handles end with this process. global-teardown.ts checks
+ * what tests leave on the machine.
  */
 module.exports = class JestStillOpen {
   onRunComplete() {
@@ -23,7 +23,10 @@ module.exports = class JestStillOpen {
   }
 };
 
-/** Node.js has no documented way to ask what a handle belongs to. */
+/**
+ * Returns a line for each open handle and for the kinds of resources. It calls an undocumented function,
+ * because Node.js has no documented one that says what a handle belongs to.
+ */
 function open() {
   const handles = process._getActiveHandles().map((handle) => {
     const { spawnargs, pid, localPort, remotePort, server, fd, path, _handle } = handle;

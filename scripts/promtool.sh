@@ -1,8 +1,9 @@
 #!/bin/bash
-# Prints the path of promtool. If there is none, Debian's package is unpacked but not installed, because it would start Prometheus.
+# Prints the path of promtool. If there is none, the script unpacks Debian's package without installing it, because an
+# installation would start Prometheus.
 #
-# DOCKBRIDGE_CACHE: its directory; default: /var/cache/dockbridge. Only root may have write access to it, because the file is
-# executed.
+# DOCKBRIDGE_CACHE: the directory for it; default: /var/cache/dockbridge. Only root may have write access to this directory,
+# because the file is executed.
 set -euo pipefail
 if command -v promtool; then exit; fi
 target=${DOCKBRIDGE_CACHE:-/var/cache/dockbridge}/promtool

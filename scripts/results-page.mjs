@@ -1,9 +1,9 @@
 // results-page.mjs DIR [FILE]: makes docs/results.md (FILE, or standard output) from the files of `RESULTS=DIR .ci/run`:
 //   run.json                                         the machine, versions and date (run-facts.mjs)
-//   steps                                            a line each: seconds, tab, passed or failed, tab, the command
-//   unit, integration, integration-2, churn .json    jest's
-//   SUITE-ENGINE                                     `N passed, N failed, N skipped`; no ENGINE: the one that is installed
-// A missing file makes no row, so the page lacks the suites that did not run.
+//   steps                                            a line for each step: seconds, tab, passed or failed, tab, the command
+//   unit, integration, integration-2, churn .json    the results of jest (jest-results.cjs)
+//   SUITE-ENGINE                                     `N passed, N failed, N skipped`; without ENGINE: of the installed Engine
+// A missing file makes no row, so the page lists only suites that ran.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -11,7 +11,7 @@ import { format } from 'prettier';
 
 const number = (value) => value.toLocaleString('en');
 
-/** One row for jest's results. The integration tests run in two simultaneous halves. */
+/** Returns one row for jest's results, or none. The integration tests run in two simultaneous halves. */
 function jestRow(directory, name, engine, files) {
   const halves = files
     .map((file) => join(directory, file))

@@ -1,6 +1,6 @@
-// run-facts.mjs DIR SECONDS: writes DIR/run.json about the run of .ci/run that has just ended, in addition to the results
-// in DIR: its time and duration, its commit, the machine and the versions. DIR/steps has its steps. The versions come from
-// the programs themselves; a program that does not answer is an error.
+// run-facts.mjs DIR SECONDS: writes DIR/run.json about the run of .ci/run that has just ended: its time and duration, its
+// commit, the machine and the versions. DIR/steps lists the steps of the run. The versions come from the programs
+// themselves; a program that does not answer is an error.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
@@ -16,14 +16,14 @@ function said(command, args, env = process.env) {
   return execFileSync(command, args, { cwd: root, env, encoding: 'utf8' }).trim();
 }
 
-/** The version in a program's output, such as `Docker version 20.10.24+dfsg1, build 5d6db84`. */
+/** Returns the version in a program's output, such as `Docker version 20.10.24+dfsg1, build 5d6db84`. */
 function versionOf(command, env) {
   const version = /\d+\.\d+[^\s,]*/.exec(said(command, ['--version'], env))?.[0];
   if (version === undefined) throw new Error(`${command} does not say its version`);
   return version;
 }
 
-/** The same programs that engine.sh starts. */
+/** Returns the versions of the programs that engine.sh starts for this Engine. */
 function engineFacts(engine) {
   const before = engine === '' ? '' : said('bash', ['scripts/engine-version.sh', engine]);
   const env = { ...process.env, PATH: `${before}${process.env.PATH}:/usr/sbin:/sbin` };
@@ -31,7 +31,7 @@ function engineFacts(engine) {
   return { engine, dockerd, containerd, runc };
 }
 
-/** The version that one of our files requests from the module proxy, unless the run was given a program. */
+/** Returns the version of the given program, or else the version that one of our files requests from the module proxy. */
 function builtVersion(given, file, pattern) {
   return given ? versionOf(given) : pattern.exec(readFileSync(join(root, file), 'utf8'))?.[1];
 }
@@ -47,7 +47,7 @@ function commit() {
 const steps = read(join(directory, 'steps'));
 const testEngine = process.env.DOCKBRIDGE_TEST_ENGINE ?? '';
 const engines = new Set([...steps.matchAll(/ ENGINE=(\S*)/g)].map(([, engine]) => engine));
-// The integration tests and churn have no ENGINE=.
+// The commands of the integration tests and of churn have no ENGINE=.
 if (/\bmake (test|churn)$/m.test(steps)) engines.add(testEngine);
 
 const facts = {

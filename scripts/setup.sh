@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH=$PATH:/usr/sbin:/sbin
 
-# Two simultaneous runs would fail on apt's locks, and install npm's packages twice.
+# Without this lock, two simultaneous runs would fail on apt's locks and install npm's packages twice.
 exec 8<package.json
 flock 8
 
@@ -23,23 +23,23 @@ need docker.io command -v dockerd
 need iptables command -v iptables
 need iproute2 command -v ip
 need containernetworking-plugins test -x /usr/lib/cni/bridge
-need busybox dpkg -L busybox # the dynamic one: test images are made of it
-need docker-registry command -v docker-registry # tests pull from it
-need docker-compose command -v docker-compose # reads docker/compose.yaml in a test
+need busybox dpkg -L busybox # the dynamic busybox, which test images contain
+need docker-registry command -v docker-registry # tests pull images from it
+need docker-compose command -v docker-compose # a test reads docker/compose.yaml with it
 need crun command -v crun # a second runtime, for tests of RuntimeClass
-need runsc command -v runsc # gVisor, for the same
-need nginx-light command -v nginx # in an image of critest's
-need libseccomp-dev test -f /usr/include/seccomp.h # runc for Engine 29 is built with it
+need runsc command -v runsc # gVisor, also for tests of RuntimeClass
+need nginx-light command -v nginx # for one of critest's images
+need libseccomp-dev test -f /usr/include/seccomp.h # for building the runc of Engine 29
 need pkg-config command -v pkg-config
 need shellcheck command -v shellcheck # make lint
-need systemd command -v systemd-analyze # the same, for units; nothing of it is started
-need rpm command -v rpmbuild # tests make packages of it
+need systemd command -v systemd-analyze # make lint checks units with it; nothing starts systemd
+need rpm command -v rpmbuild # tests build RPMs
 need gcc command -v gcc
 need libc6-dev test -f /usr/include/unistd.h
 need make command -v make
 need ca-certificates test -f /etc/ssl/certs/ca-certificates.crt
-need chromium command -v chromium # opens the page of a tape in a test
-need openssl command -v openssl # a certificate for the tests
+need chromium command -v chromium # a test opens the page of a tape in it
+need openssl command -v openssl # tests make a certificate with it
 if [ "${1:-}" = guest ]; then
   need debootstrap command -v debootstrap
   need qemu-system-x86 command -v qemu-system-x86_64
@@ -47,8 +47,8 @@ if [ "${1:-}" = guest ]; then
 fi
 
 if [ "${1:-}" = deb ]; then
-  need gcc-aarch64-linux-gnu command -v aarch64-linux-gnu-gcc # the pause image and the notify helper of arm64
-  need linux-libc-dev-arm64-cross test -f /usr/aarch64-linux-gnu/include/asm/unistd.h # the same
+  need gcc-aarch64-linux-gnu command -v aarch64-linux-gnu-gcc # compiles the pause image and the notify helper for arm64
+  need linux-libc-dev-arm64-cross test -f /usr/aarch64-linux-gnu/include/asm/unistd.h # for the same programs
   need lintian command -v lintian
   need qemu-user-static command -v qemu-aarch64-static # runs the programs of arm64's package
 fi

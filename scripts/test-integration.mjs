@@ -1,10 +1,10 @@
 // Runs the integration tests in two simultaneous halves, each with an Engine, a network and mounts of its
-// own. One after the other they would leave a machine of two processors idle for much of the time.
-// Arguments go to jest and make everything run in one process, because a person who chooses tests wants to
-// see their output. The first half runs in the present namespaces and the second in namespaces of its own,
-// because two Engines in one network namespace flush each other's rules, and because tests check all links,
-// rules and mounts at their end. JEST_JSON_DIR is the directory for the results, integration.json and
-// integration-2.json.
+// own. If the halves ran one after the other, a machine of two processors would be idle for much of the
+// time. With arguments, which go to jest, everything runs in one process, because a person who chooses tests
+// wants to see their output. The first half runs in the present namespaces and the second in namespaces of
+// its own, because two Engines in one network namespace flush each other's rules, and because tests check
+// all links, rules and mounts at their end. JEST_JSON_DIR is the directory for the results, integration.json
+// and integration-2.json.
 import { Buffer } from 'node:buffer';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,12 +14,13 @@ import process from 'node:process';
 
 const directory = 'test/integration';
 /**
- * The seconds of the slow tests; all others take about ten. These numbers only decide how equal the halves
- * are.
+ * The seconds that the slow test files take; all others take about ten. These numbers only make the two
+ * halves about equally long.
  */
 const LONG = {
   'streaming-sessions': 215,
   'container-events': 110,
+  'migrate-node': 110,
   'take-over': 105,
   'docker-image': 100,
   'engine-outage': 80,
@@ -87,11 +88,11 @@ const jest = (args) => [
   ...args,
 ];
 
-/** The environment of a run of jest whose results go into the file `json` (jest.config.js). */
+/** Returns the environment of a run of jest that writes its results to the file `json` (jest.config.js). */
 const withResults = (json) =>
   process.env.JEST_JSON_DIR ? { ...env, JEST_RESULTS: join(process.env.JEST_JSON_DIR, json) } : env;
 
-/** The longest tests come first. Each goes to the half that has less to do. */
+/** Returns jest's arguments for each half. Each test file, longest first, goes to the half that has less to do. */
 function halves() {
   const files = readdirSync(directory).filter((file) => file.endsWith('.test.ts'));
   const seconds = (file) => LONG[file.slice(0, -'.test.ts'.length)] ?? 10;
@@ -109,18 +110,18 @@ function halves() {
 }
 
 const env = { ...process.env };
-// This is always an Engine of our own, because tests kill it.
+// The tests always start an Engine of their own, because they kill it.
 delete env.DOCKBRIDGE_TEST_DOCKER_HOST;
 
 /**
- * Everything that tests download is downloaded and kept before they start, because the second half cannot
+ * These commands download everything that tests need before the tests start, because the second half cannot
  * reach a network.
  */
 const { DOCKBRIDGE_TEST_ENGINE: engine } = env;
 const FETCHES = [
   ['bash', 'scripts/kubectl.sh'],
   [process.execPath, 'packaging/node.mjs', { x64: 'amd64' }[process.arch] ?? process.arch],
-  // Its containerd reads what `dockbridge migrate plan` writes.
+  // Tests move nodes of this Engine to its containerd.
   ['bash', 'scripts/engine-version.sh', '28.5'],
   ...(engine ? [['bash', 'scripts/engine-version.sh', engine]] : []),
 ];
@@ -128,7 +129,7 @@ const FETCHES = [
 let isEnding = false;
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => (isEnding = true));
 
-/** Returns the exit code of the command; `stdio` as for spawn. */
+/** Returns whether the command failed, and its output. `stdio` is as for spawn. */
 async function run([command, ...args], stdio, environment = env) {
   const child = spawn(command, args, { env: environment, stdio });
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => child.kill(signal));
@@ -143,7 +144,7 @@ async function run([command, ...args], stdio, environment = env) {
   }
 }
 
-/** A failed download is printed here. The tests that need the file fail and print it again. */
+/** Runs the downloads, and prints those that fail. The tests that need a missing file fail and print the error again. */
 async function fetchAll() {
   for (const command of FETCHES) {
     const { failed, output } = await run(command, ['ignore', 'pipe', 'pipe']);
@@ -165,7 +166,7 @@ if (given.length > 0) {
     withResults('integration-2.json'),
   );
   console.log(
-    `integration: ${first.length - 1} files here, ${second.length - 1} beside them, told when they are done`,
+    `integration: ${first.length - 1} files here; the output of ${second.length - 1} simultaneous files follows at the end`,
   );
   const here = await run(jest(first), 'inherit', withResults('integration.json'));
   const beside = await later;

@@ -59,7 +59,7 @@ export interface DaemonOverrides extends EngineSideOverrides {
   readonly pauseTar?: string;
   /** Path of the built program that connects inside a pod. */
   readonly dialHelper?: string;
-  /** Time limit in ms of the questions after a failed pull. A busy test machine needs more than the default. */
+  /** Time limit in ms for finding out why a pull failed. A busy test machine needs more than the default. */
   readonly pullQuestionsMs?: number | undefined;
 }
 
@@ -255,7 +255,7 @@ export class Daemon {
     return watchdog;
   }
 
-  /** Resolves once all pods, containers and images of the Engine have been read. */
+  /** Resolves when all pods, containers and images of the Engine have been read. */
   async whenSynced(signal?: AbortSignal): Promise<void> {
     await this.engineSide.link.whenReady(signal);
   }

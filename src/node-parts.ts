@@ -40,7 +40,7 @@ export interface NodeParts {
   readonly checkpoints: Checkpoints;
   /** The commands in containers, including those of a killed daemon. */
   readonly openCommands: () => Promise<StartedCommands>;
-  /** The sandboxes, including those that a killed daemon left. */
+  /** The sandboxes whose creation has not finished, including those of a killed daemon. */
   readonly openUnfinished: () => Promise<UnfinishedSandboxes>;
   /** Undefined when the Engine is on another machine. */
   readonly upkeep: Upkeep | undefined;

@@ -14,7 +14,7 @@ import { NoFactsMemory } from './sync/facts-memory';
 import { UnfinishedSandboxes } from './containers/unfinished-sandboxes';
 import { NoUpkeep } from './containers/upkeep';
 
-const WHY = 'it was started with --observe, beside the runtime that serves this node, and changes nothing';
+const WHY = 'it was started with --observe, alongside the runtime that serves this node, and changes nothing';
 /** The sockets on which kubelets expect their runtime. */
 const TAKEN = ['/run/cri-dockerd.sock', '/run/dockershim.sock'];
 
@@ -55,6 +55,6 @@ function refuseKubeletsSocket(endpoint: string): void {
   if (isTaken)
     throw invalidArgument(
       '--container-runtime-endpoint',
-      `"${endpoint}" is a socket on which kubelet expects its runtime: with --observe, give a socket of its own, or none for the default`,
+      `"${endpoint}" is a socket on which kubelet expects its runtime: with --observe, give another socket, or omit the option to use the default`,
     );
 }

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs this image's dockbridge on the node whose root is at /host, and starts its service. It leaves equal files
-# unchanged, so that a pod that starts again (a reboot, an eviction) changes nothing. The tarball's install.sh does the
-# work, in the node's own root. Pods on the node keep running.
+# Installs this image's dockbridge on the node whose root is at /host, and starts its service. If the node already has the
+# same files, a pod that starts again (a reboot, an eviction) changes nothing. The tarball's install.sh does the work, in
+# the node's own root. Pods on the node keep running.
 #
 #   CRI_DOCKERD=yes   also installs cri-dockerd's command and units, run by dockbridge (install.sh --cri-dockerd)
-#   TAKE_OVER=yes     also installs where cri-dockerd serves, and takes its place (docs/switching.md)
+#   TAKE_OVER=yes     also installs on a node that cri-dockerd serves, and takes cri-dockerd's place (docs/switching.md)
 #   START=no          only copies; an upgrade still restarts a service that runs
 #
 # HOST, PAYLOAD: paths to use in place of /host and /payload.
@@ -26,7 +26,7 @@ grep -qx "$machine" "$new/machine" || die "this image is for $(cat "$new/machine
 has_systemd() { [ -d "$host/run/systemd/system" ]; }
 # Returns whether cri-dockerd's units are ours. Such a node keeps the units from its earlier installation.
 is_ours() { grep -qs '/cri-docker.service$' "$host/usr/lib/dockbridge/installed-files"; }
-# cri-dockerd's own units, and kubespray's.
+# The names of cri-dockerd's own units, and of kubespray's.
 others='cri-docker.service cri-docker.socket cri-dockerd.service cri-dockerd.socket'
 trees=$new/tree unit=dockbridge.service
 if [ "${CRI_DOCKERD:-no}" = yes ] || is_ours; then trees="$trees $new/cri-dockerd" unit=cri-docker.service; fi
@@ -36,7 +36,7 @@ if [ "${CRI_DOCKERD:-no}" = yes ] || is_ours; then trees="$trees $new/cri-docker
 if has_systemd && ! is_ours && [ "${TAKE_OVER:-no}" != yes ] && [ "${START:-yes}${CRI_DOCKERD:-no}" != nono ]; then
   refuse() { die "$1 serves this node; TAKE_OVER=yes replaces it by dockbridge (first: dockbridge switch check)"; }
   for other in $others; do ! on_node systemctl is-active --quiet $other || refuse $other; done
-  # Finds cri-dockerd under any unit, or without one. Our own command is a program of Node.js.
+  # Finds a cri-dockerd that runs under any unit, or without one. The process of our own cri-dockerd command has another name.
   ! grep -qsx cri-dockerd "$host"/proc/[0-9]*/comm || refuse cri-dockerd
 fi
 
@@ -45,9 +45,9 @@ is_current() {
   for tree in $trees; do
     (cd "$tree" && find . -type f) | while read -r file; do
       file=${file#.}
-      # Settings are the node's.
+      # Settings belong to the node.
       case $file in /etc/*) continue ;; esac
-      # Units are in /usr/lib on nodes with merged directories, and in one of the two on others.
+      # On nodes with a merged /usr, units are in /usr/lib. On other nodes, they are in /lib or in /usr/lib.
       cmp -s "$tree$file" "$host$file" || cmp -s "$tree$file" "$host/usr$file" || { say "$file is missing or differs"; exit 1; }
     done || return 1
   done
@@ -56,7 +56,7 @@ is_current() {
 if is_current; then
   say "$name is on this node already"
 else
-  # Runs in the node's own root, because install.sh calls its package managers and its systemd.
+  # install.sh runs in the node's own root, because it calls the node's package managers and systemd.
   copy=$(mktemp -d "$host/var/tmp/dockbridge-installer.XXXXXX")
   trap 'rm -rf "$copy"' EXIT
   trap 'exit 143' TERM INT

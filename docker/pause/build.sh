@@ -1,6 +1,6 @@
 #!/bin/bash
-# Builds OUT_DIR/pause.tar: a root file system that holds nothing but the static /pause, byte for byte the same
-# on every build. CC may name a cross compiler.
+# Builds OUT_DIR/pause.tar: a root file system that holds nothing but the static /pause. Every build makes the same bytes.
+# CC may name a cross compiler.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:?usage: build.sh OUT_DIR}

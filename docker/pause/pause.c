@@ -1,8 +1,9 @@
 /*
  * The sandbox's first process: holds the pod's namespaces, reaps orphans, exits on SIGINT and SIGTERM.
  *
- * Raw system calls and no libc: a few KiB instead of 700. The signals are blocked and waited for instead of handled,
- * because the kernel drops unblocked default signals sent to PID 1 and a handler would need a restorer stub.
+ * The program makes raw system calls instead of linking a libc, so it has a few KiB instead of 700. It blocks the signals
+ * and waits for them, because the kernel drops unblocked signals to a PID 1 without a handler, and a handler would need a
+ * restorer stub.
  */
 #include <asm/unistd.h>
 
@@ -30,7 +31,7 @@ static long call4(long number, long a, long b, long c, long d) {
 #endif
 }
 
-/* The kernel enters here with whatever stack alignment it likes; nothing below needs more. */
+/* The kernel enters here with any stack alignment, and no code in this file needs a particular one. */
 __attribute__((noreturn)) void _start(void) {
   unsigned long mask = 1UL << (INT - 1) | 1UL << (TERM - 1) | 1UL << (CHLD - 1);
 

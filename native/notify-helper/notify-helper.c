@@ -1,11 +1,12 @@
 /*
- * Sends messages to systemd for a parent that has no datagram sockets: Node.js. It lives as long as the parent, so that a sign of
- * life needs no new process (docs/adr/0071-a-helper-for-signs-of-life.md).
+ * Sends messages to systemd for its parent, because Node.js has no datagram sockets. The helper lives as long as the parent, so that
+ * a sign of life needs no new process (docs/adr/0071-a-helper-for-signs-of-life.md).
  *
  * Standard input: a line with the address in NOTIFY_SOCKET, then a line for each message. Standard output: a line for each
- * message, with 0 or the errno with which it could not be sent. It ends with its input; with 2 where it cannot begin.
+ * message, with 0 or the errno of the attempt to send it. The helper ends when its input ends, and with exit code 2 if it cannot start
+ * or a line is too long.
  *
- * Raw system calls and no libc, like docker/pause: it runs on any distribution, whatever C library that has.
+ * Like docker/pause, the program makes raw system calls and has no libc, so it runs on any distribution with any C library.
  */
 #include <asm/unistd.h>
 
@@ -25,7 +26,7 @@ enum {
   LINE_BYTES = 256
 };
 
-/* The kernel's structures, as both architectures have them. */
+/* The kernel's structures, which are the same on both architectures. */
 struct address {
   unsigned short family;
   char path[PATH_BYTES];
@@ -72,7 +73,7 @@ __attribute__((noreturn)) static void end(int code) {
   for (;;) call3(__NR_exit_group, code, 0, 0);
 }
 
-/* Byte by byte: a line comes every half minute. Returns the length without the newline; OVERLONG; ENDED. */
+/* Returns the length without the newline, OVERLONG or ENDED. Reads byte by byte, because a line comes only every half minute. */
 static long read_line(char *line, long size) {
   long length = 0;
   for (;;) {
@@ -98,9 +99,9 @@ static void answer(int number) {
 static struct address systemd;
 static char line[LINE_BYTES];
 
-/* The kernel enters here with whatever stack alignment it likes; without vector registers nothing below needs more. */
+/* The kernel enters here with any stack alignment. This file is compiled without vector registers, so it needs no particular one. */
 __attribute__((noreturn)) void _start(void) {
-  /* The parent speaks, and this process only carries: NotifyAccess=main listens to nobody else. */
+  /* Messages carry the parent's credentials, because systemd with NotifyAccess=main accepts messages of the main process only. */
   struct credentials who = {CREDENTIALS_BYTES, SOL_SOCKET, SCM_CREDENTIALS, (int)call3(__NR_getppid, 0, 0, 0),
                             (unsigned)call3(__NR_getuid, 0, 0, 0), (unsigned)call3(__NR_getgid, 0, 0, 0)};
   long length = read_line(systemd.path, PATH_BYTES);
@@ -110,7 +111,7 @@ __attribute__((noreturn)) void _start(void) {
 
   if (length <= 0 || fd < 0) end(2);
   systemd.family = AF_UNIX;
-  if (systemd.path[0] == '@') systemd.path[0] = 0; /* an abstract one, as sd_notify(3) writes it */
+  if (systemd.path[0] == '@') systemd.path[0] = 0; /* sd_notify(3) writes an abstract address with an @ */
   message.name_length = (int)(sizeof systemd.family + (unsigned long)length);
   while ((length = read_line(line, LINE_BYTES)) >= 0) {
     long sent;
@@ -119,7 +120,7 @@ __attribute__((noreturn)) void _start(void) {
     message.control_length = sizeof who;
     sent = call3(__NR_sendmsg, fd, (long)&message, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent == -EPERM) {
-      /* Only root may speak for another process. */
+      /* Only root may send the credentials of another process. */
       message.control = 0;
       message.control_length = 0;
       sent = call3(__NR_sendmsg, fd, (long)&message, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -4,7 +4,7 @@
 for word; do
   case $word in
     --version | --version=true)
-      # The format is cri-dockerd's: name, version, and in brackets the build.
+      # cri-dockerd prints its name, its version, and in brackets the build.
       exec echo "cri-dockerd $(/usr/bin/dockbridge --version) (dockbridge)"
       ;;
   esac

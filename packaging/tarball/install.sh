@@ -26,7 +26,7 @@ for word; do
 done
 [ -n "$destination" ] || [ "$(id -u)" = 0 ] || die 'must be root, because it writes to /usr, /etc and the units of systemd (DESTDIR=… for another root)'
 
-# A node has one of these.
+# A node must not have both a package and the tarball's files.
 for package in dockbridge dockbridge-cri-dockerd; do
   if [ -z "$destination" ] && [ "$(dpkg-query -W -f '${db:Status-Status}' $package 2>/dev/null)" = installed ] ||
     { [ -z "$destination" ] && rpm -q $package >/dev/null 2>&1; }; then
@@ -36,11 +36,11 @@ done
 
 has_systemd() { [ -z "$destination" ] && [ -d /run/systemd/system ]; }
 units=$destination/usr/lib/systemd/system
-# If /usr is not merged, systemd has its own directory.
+# If /usr is not merged, systemd's own units are in /lib.
 [ -d "$units" ] || [ ! -d "$destination/lib/systemd/system" ] || units=$destination/lib/systemd/system
 
 recorded() { [ -f "$record" ] && grep -q "/$1\$" "$record"; }
-# Stops only units that we have installed. Others with the same name may be cri-dockerd's own.
+# Stops only units that this script has installed. Other units with these names may be cri-dockerd's own.
 disable_units() {
   has_systemd || return 0
   for unit; do ! recorded "$unit" || systemctl disable --now "$unit" || true; done
@@ -87,7 +87,7 @@ new=$(mktemp)
 trap 'rm -f "$new" "$new.old" "$record.new"' EXIT
 for tree in $trees; do
   files_of "$tree" | while read -r file; do
-    # Settings are the node's.
+    # Settings belong to the node.
     case $file in /etc/*) ;; *) place_of "$file" ;; esac
   done
 done >"$new"
@@ -116,9 +116,9 @@ for tree in $trees; do
     mv -f "$place.new" "$place"
   done
 done
-# None of our files creates this directory.
+# No file of ours is in this directory, so the loop did not create it.
 mkdir -p "$destination/etc/dockbridge/config.d"
-# Files of the previous version that this version does not have.
+# Removes files of the previous version that this version does not have.
 if [ -n "$was" ]; then
   while read -r file; do grep -qxF "$file" "$new" || rm -f "$destination$file"; done <"$new.old"
 fi
@@ -136,9 +136,9 @@ fi
 [ -n "$was" ] || cat <<END
 
 Nothing was started. Next:
-  dockbridge doctor                        what is missing, and what to do about it
+  dockbridge doctor                        reports what is missing, and what to do about it
   \$EDITOR /etc/dockbridge/config.yaml      options; a cluster with CNI sets network-plugin: cni
-  dockbridge config check                  whether they are right
+  dockbridge config check                  reports mistakes in the options
   systemctl enable --now dockbridge.service
-/usr/share/doc/dockbridge/install.md.gz says more. To remove it: $here/install.sh --uninstall
+/usr/share/doc/dockbridge/install.md.gz says more. To remove dockbridge: $here/install.sh --uninstall
 END

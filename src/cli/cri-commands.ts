@@ -11,7 +11,7 @@ import type { ShowCommand } from './cri/show';
 const ENDS =
   'Ends on Ctrl-C or SIGTERM. Exit code 0: the tape is complete; 1: the tape is incomplete; 2: the command could not start';
 
-/** The default image of the containers that --effects creates. Its shell and tools examine them from inside. */
+/** The default image of the containers that `effects` and `diff --effects` create. Its tools examine a container from inside. */
 const BUSYBOX = 'docker.io/library/busybox:1.37';
 
 /** Adds the commands of `dockbridge cri`, for people who test any CRI runtime or kubelet. */
@@ -208,7 +208,7 @@ function proxied(command: Command): Command {
 function busybox(): Option {
   return new Option(
     '--busybox <REF>',
-    'with --effects: the image of the containers; a runtime that lacks it pulls it',
+    'for effects and diff --effects: the image of the containers; a runtime that lacks the image pulls it',
   ).default(BUSYBOX);
 }
 

@@ -24,7 +24,7 @@ const CONTAINERS = [
 ];
 
 /**
- * Runs one pod and prints what happens to it. Removes it in any case.
+ * Runs one pod and prints what happens to it. Removes the pod even if an earlier step fails.
  * @returns the duration of each step in ms.
  */
 export async function runDemoPod(
@@ -99,7 +99,8 @@ async function ensureImage(client: Client, image: string, print: Print): Promise
 }
 
 /**
- * Waits until a container has ended. The worker container ends by itself within milliseconds, but a machine may be very slow.
+ * Waits until a container has ended, for about 10 s at most. The worker container ends by itself within milliseconds, but a
+ * machine may be very slow.
  */
 async function untilExited(client: Client, container_id: string): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {

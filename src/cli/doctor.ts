@@ -42,8 +42,8 @@ const CALL_MS = 60_000;
 
 /**
  * Implements `dockbridge doctor`, which examines kubelet, dockbridge, the Engine and the node. It changes nothing unless it
- * runs a pod. It ends the process with the exit code 0, 1 for warnings, or 2 for failures, which include that the examination
- * was not possible.
+ * runs a pod. It ends the process with the exit code 0, 1 for warnings, or 2 if something does not work or the examination was
+ * not possible.
  */
 export async function doctor(
   given: Given,
@@ -95,7 +95,7 @@ async function judgedPod(
   return judgePod({ ...trial, kubeletRuns: processes.some(({ name }) => name === 'kubelet') });
 }
 
-/** Runs one pod through CRI, and removes it in any case. */
+/** Runs one pod through CRI, and removes it even if an earlier step fails. */
 async function tryPod(endpoint: string, image: string): Promise<Omit<PodTrial, 'kubeletRuns'>> {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-doctor-'));
   const client = new CriClient(endpoint);
@@ -103,7 +103,7 @@ async function tryPod(endpoint: string, image: string): Promise<Omit<PodTrial, '
     client.call(method, request, Math.min(ms ?? CALL_MS, CALL_MS));
   let failure: PodTrial['failure'];
   const onFailure = (step: string, error: unknown): void => {
-    // Only the first failure counts. Later failures come from removing things that were never created.
+    // Only the first failure counts. Later ones occur while the pod is removed, and may be consequences of the first.
     failure ??= { step, message: messageOf(error) };
   };
   try {
@@ -126,7 +126,7 @@ async function fill(archive: Archive, sources: BundleSources, limitMs: number): 
   );
 }
 
-/** Resolves when the text was written, because ending the process earlier could cut off what a pipe still holds. */
+/** Resolves when the text has been written, because the end of the process could otherwise cut off what a pipe still holds. */
 async function print(text: string): Promise<void> {
   await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
 }

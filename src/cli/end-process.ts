@@ -21,7 +21,8 @@ export async function nextEndSignal(others: readonly NodeJS.Signals[] = []): Pro
 }
 
 /**
- * Listens to these signals, so that none of them ends the daemon without a shutdown. `serve` calls this before it reads its options.
+ * Listens to SIGHUP and the meaningless signals, so that none of them ends the process without a shutdown. `serve` calls this
+ * before it reads its options.
  * @param onReload called on SIGHUP.
  */
 export function outliveOtherSignals(logger: Logger, onReload: () => void): void {

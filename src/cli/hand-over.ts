@@ -21,7 +21,8 @@ const MARKS = { done: '+', nothing: ' ', failed: '!' };
 
 /**
  * Implements `dockbridge hand-over`. If a daemon runs with these options, the daemon does the work, so that two processes never
- * write at once; otherwise this process does it. Prints one line per step. The exit code is 1 when something is left to do.
+ * write at the same time. Otherwise this process does the work. Prints one line per step. The exit code is 1 when something is
+ * left to do.
  */
 export async function handOver(given: Given): Promise<void> {
   const { settings } = await loadConfiguration(given, process.env);
@@ -74,7 +75,9 @@ async function* alone(settings: Settings): AsyncGenerator<HandOverStep> {
 }
 
 /**
- * Refuses if a daemon with other directories serves the Engine, because it would not notice the hand-over and would continue.
+ * Claims the Engine, and returns a function that releases it.
+ * @throws FAILED_PRECONDITION if a daemon with other directories serves the Engine. That daemon would not notice the hand-over
+ * and would continue.
  */
 async function claimEngine(settings: Settings, docker: DockerodeClient): Promise<() => Promise<void>> {
   const claims = engineClaims(settings);

@@ -179,7 +179,7 @@ function refuseWords(program: Command, serve: Command): void {
   program.error(`error: there is no command "${word}"${hint}`, { code: 'commander.unknownCommand' });
 }
 
-/** @returns the options of `serve`, without the options that only this command has. */
+/** @returns those of the given options that `serve` has, too. */
 function ofServe(given: Given): Given {
   const theirs: readonly string[] = [CONFIG, ...Object.values<{ readonly name: string }>(OPTIONS)].map(
     ({ name }) => name,

@@ -35,7 +35,7 @@ export async function reload({ read, live, daemon, logger }: ReloadParts): Promi
   }
 }
 
-/** Logs each value of a file that a flag or a variable overrides. It is no warning, because an override may be intended. */
+/** Logs each value of a file that a flag or a variable overrides. This is not a warning, because an override may be intended. */
 export function logOverrides(logger: Pick<Logger, 'info'>, overrides: readonly Override[]): void {
   for (const { option, ...override } of overrides)
     logger.info('A flag or a variable overrides an option of a configuration file', {

@@ -24,8 +24,8 @@ const LAST_LINES_MS = 1_000;
 
 /**
  * Implements `dockbridge serve`, which runs until SIGTERM, SIGINT or SIGQUIT. A second signal ends it immediately. The logs are
- * resumed before anything else is loaded, because after a crash each tenth of a second matters for a container that floods its
- * log (docs/logs.md).
+ * resumed before the rest of the program is loaded, because after a crash each tenth of a second matters for a container that
+ * floods its log (docs/logs.md).
  */
 export async function serve(given: Given): Promise<void> {
   // The handlers are set before anything can connect, because an unhandled signal would end the process and leave the socket

@@ -18,7 +18,7 @@ export interface StatusOptions {
 }
 
 const EACH_MS = 1_000;
-/** Time limit in ms of the search in /proc for the daemon. If the search fails, the usual socket is asked. */
+/** Time limit in ms of the search in /proc for the daemon. If the search fails, the socket that the options name is used. */
 const SEARCH_MS = 3_000;
 /** Moves the cursor home and erases everything below it. This does not flicker and keeps the terminal's scrollback. */
 const REDRAW = '\x1b[H\x1b[J';
@@ -43,7 +43,7 @@ export async function status(given: Given, { output, watch }: StatusOptions): Pr
   }
   const stopped = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort());
-  // The reader of a pipe has closed it, as `head` does.
+  // This error means that the reader of a pipe, such as `head`, has closed it.
   process.stdout.on('error', () => stopped.abort());
   await watchStatus(() => ask(path), output, stopped.signal);
 }
@@ -231,7 +231,7 @@ function calls({ calls: { inFlight, oldest, engine: lanes } }: StatusReport): st
     inFlight === 0 ? 'No CRI call is in flight.' : `CRI calls in flight: ${inFlight}, the slowest first`,
     ...table(shown),
     ...(more > 0 ? [`  and ${more} more`] : []),
-    lanes.length === 0 ? 'No call of the Engine is in flight.' : 'Calls of the Engine, by kind',
+    lanes.length === 0 ? 'No call to the Engine is in flight.' : 'Calls to the Engine, by kind',
     ...table(ofEngine),
   ];
 }

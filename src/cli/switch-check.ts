@@ -17,7 +17,7 @@ const REQUEST_MS = 30_000;
  */
 export async function switchCheck(given: Given, output: 'text' | 'json'): Promise<number> {
   try {
-    // The endpoint of the Engine is omitted here, because the report has a line of its own for the Engine.
+    // dockerd is omitted here, because the report has a line of its own for the Engine.
     const processes = (await findProcesses()).filter(({ name }) => name !== 'dockerd');
     const incumbent = processes.find(({ name }) => name === 'cri-dockerd');
     const adopted = incumbent === undefined ? {} : knownFlags(incumbent.args);

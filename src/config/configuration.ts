@@ -17,7 +17,7 @@ import {
 } from './options';
 import { overriddenValues, type Override } from './overrides';
 
-/** The maximum size of a file in bytes. A file with all options and their comments has a twentieth of it. */
+/** The maximum size of a file in bytes. A file with all options and their comments has less than 10 KB. */
 const MAX_FILE_BYTES = 1024 * 1024;
 const EXTENSION = '.yaml';
 
@@ -33,7 +33,7 @@ export const CONFIG_PLACE: ConfigPlace = {
   directory: '/etc/dockbridge/config.d',
 };
 
-/** The values from the command line, the environment and the files, with the mistakes in any of them. */
+/** The values from the files, and the mistakes in the files, the command line and the environment. */
 export interface ReadConfiguration {
   /** The files that were read, in order. */
   readonly files: readonly string[];

@@ -69,7 +69,7 @@ export const OPTIONS = {
     undefined,
     'false',
     flag,
-    'only observe, beside the runtime that serves this node: answer lists, statuses and stats, and change nothing (docs/switching.md)',
+    'only observe, alongside the runtime that serves this node: answer lists, statuses and stats, and change nothing (docs/switching.md)',
   ),
   endpoint: whenObserving(
     'unix:///run/dockbridge-observe.sock',

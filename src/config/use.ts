@@ -68,7 +68,7 @@ export function streamingTls({
   if (certFile === '' && keyFile === '') return undefined;
   if (certFile === '' || keyFile === '') {
     const { streamingTlsCertFile: cert, streamingTlsPrivateKeyFile: key } = OPTIONS;
-    throw invalidArgument(`--${cert.name}`, `and --${key.name} need each other`);
+    throw invalidArgument(`--${cert.name}`, `needs --${key.name} too, and vice versa`);
   }
   return { certFile, keyFile };
 }

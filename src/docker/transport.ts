@@ -1,11 +1,12 @@
 import http, { type IncomingMessage } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import { inspect } from 'node:util';
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import { withDeadline } from '../lib/async/deadline';
 import { invalidArgument } from '../lib/errors';
 import { NO_TRACER, type Span, type Step, type Tracer } from '../lib/tracer';
 import { EngineError, toRuntimeError } from './errors';
+import { loadDockerode } from './load-dockerode';
 
 /**
  * Makes a dockerode for `endpoint`: `unix:///path`, `tcp://host:port`, or '' to use the environment variables
@@ -13,14 +14,15 @@ import { EngineError, toRuntimeError } from './errors';
  * @param maxIdle how many idle connections are kept for later calls; undefined means no pool.
  */
 export function connectDocker(endpoint: string, maxIdle: number | undefined): Docker {
-  if (endpoint === '') return new Docker();
+  const Client = loadDockerode();
+  if (endpoint === '') return new Client();
   const target = parse(endpoint);
   // docker-modem passes its options to util.inspect at each request, and util.inspect would walk the whole agent.
   const agent =
     maxIdle === undefined ? undefined : hidden(new http.Agent({ keepAlive: true, maxFreeSockets: maxIdle }));
   const common = { protocol: 'http' as const, ...(agent === undefined ? {} : { agent }) };
   // `host: ''` keeps docker-modem from using DOCKER_HOST instead of the given path.
-  return new Docker({ ...common, host: '', ...target });
+  return new Client({ ...common, host: '', ...target });
 }
 
 /** Whether `endpoint` is on this machine, so that dockbridge can read its pids, cgroups and log files. */

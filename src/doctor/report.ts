@@ -1,3 +1,5 @@
+import { counted } from '../lib/counted';
+
 /** `warn` means that it works but will cause trouble, `fail` that it does not work. */
 export type Level = 'ok' | 'warn' | 'fail';
 
@@ -54,7 +56,8 @@ function render({ level, check, found, cure, link }: Line, width: number): strin
 }
 
 function sentence({ ok, warn, fail }: DoctorReport['summary']): string {
-  if (fail > 0) return `Something does not work: ${fail} failures, ${warn} warnings, ${ok} ok.`;
-  if (warn > 0) return `The node works, but problems are likely: ${warn} warnings, ${ok} ok.`;
+  if (fail > 0)
+    return `Something does not work: ${counted(fail, 'failure')}, ${counted(warn, 'warning')}, ${ok} ok.`;
+  if (warn > 0) return `The node works, but problems are likely: ${counted(warn, 'warning')}, ${ok} ok.`;
   return `No problems found: ${ok} ok.`;
 }

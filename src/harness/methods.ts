@@ -47,8 +47,8 @@ export function requestType(name: string): string {
 /** The stream of container events. It is compared and replayed differently from all other methods. */
 export const EVENTS = 'GetContainerEvents';
 
-/** Methods that only read, so that clients call them repeatedly. */
+/** Methods that only read. Clients call them repeatedly. */
 const POLLED = /^(List\w+|Stream\w+|\w*Status|\w+Stats|Version|RuntimeConfig|ImageFsInfo)$/;
 
-/** Returns whether a method only reads, so that clients call it as often as they like. */
+/** Returns whether a method only reads, so that clients may call it any number of times. */
 export const isPolled = (method: string): boolean => POLLED.test(method);

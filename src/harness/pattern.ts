@@ -8,7 +8,7 @@ export function matcher(pattern: string): (text: string) => boolean {
   return (text) => expression.test(text);
 }
 
-/** Returns a function that tests whether a pod `namespace/name` matches a pattern. A pattern without a slash is for the name alone. */
+/** Returns a function that tests whether a pod `namespace/name` matches. A pattern without a slash is compared with the name alone. */
 export function podMatcher(pattern: string): (pod: string) => boolean {
   const matches = matcher(pattern);
   return pattern.includes('/') ? matches : (pod) => matches(pod.slice(pod.indexOf('/') + 1));

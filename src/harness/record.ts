@@ -99,7 +99,7 @@ export class Recording {
   }
 }
 
-/** Returns a proxy that relays bytes and does nothing else with them. */
+/** Returns a proxy that relays bytes without decoding them, and gives the recorder a copy. */
 function passing({ listen, upstream, logger }: RecordOptions, recorder: Recorder | undefined): Between {
   const log = recorder === undefined ? undefined : new WireLog(recorder);
   const proxy = new WireProxy({

@@ -1,6 +1,6 @@
 /**
  * Returns the value of `--name value` or `--name=value` on a command line. If the flag is repeated, the last value counts. The
- * value is '' for a flag without one.
+ * value is '' for a flag without one, and undefined if the flag is missing.
  */
 export function flagOf(args: readonly string[], name: string): string | undefined {
   return flagsOf(args, name).at(-1);

@@ -10,8 +10,8 @@ export interface LineLogger extends Logger {
 }
 
 /**
- * Makes a logger that writes one JSON object per line. The journal or the container runtime adds host and unit. This code is
- * not in logger.ts, because winston takes long to load.
+ * Makes a logger that writes one JSON object per line. The journal adds the host and the unit. This code is not in logger.ts,
+ * because winston takes a long time to load.
  * @param toJournal whether the output is systemd's journal (see isJournal), which reads a priority before each line.
  */
 export function createLineLogger(level: LogLevel, output: LogOutput, toJournal = false): LineLogger {
@@ -38,7 +38,7 @@ export function createLineLogger(level: LogLevel, output: LogOutput, toJournal =
 
 const TEXT = Symbol.for('message');
 
-/** Puts the priority before the text of the line, which winston keeps under this symbol. */
+/** Puts the priority before the text of the line, which winston keeps under the symbol TEXT. */
 const withPriority = format((line) => {
   const [name] = LOG_LEVELS.filter((known) => known === line.level);
   if (name !== undefined) line[TEXT] = `${JOURNAL_PRIORITY[name]}${String(line[TEXT])}`;

@@ -39,7 +39,7 @@ export class LogOutput {
     this.pump();
   }
 
-  /** Returns how many lines were dropped since the last call, once lines can be written again; 0 until then. */
+  /** Returns how many lines were dropped since the last call; 0 while a write is in progress, because it may never end. */
   takeLost(): number {
     if (this.busy) return 0;
     const lost = this.unreported;

@@ -17,7 +17,7 @@ export interface Logger {
   with(fields: LogFields): Logger;
 }
 
-/** Says which of the costly lines are enabled. A change affects all loggers that were made with this object. */
+/** Says whether debug and trace lines are enabled. A change affects all loggers that were made with this object. */
 export interface Threshold {
   debug: boolean;
   trace: boolean;

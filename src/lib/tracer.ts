@@ -30,7 +30,7 @@ export interface Span {
    * @param type a short word from a small set. It must not be a message, because messages may quote commands.
    */
   fail(type: string): void;
-  /** Returns the W3C headers that make another program's spans children of this span. Undefined when there are none. */
+  /** The W3C headers that make another program's spans children of this span; undefined when there are none. */
   readonly headers: Readonly<Record<string, string>> | undefined;
 }
 

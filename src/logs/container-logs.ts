@@ -42,13 +42,13 @@ export interface RelinkedLog {
  */
 export interface ContainerLogs {
   /**
-   * Follows a container from its saved position; resolves once the file at `logPath` exists. Idempotent. Rejects (INTERNAL)
+   * Follows a container from its saved position; resolves when the file at `logPath` exists. Idempotent. Rejects (INTERNAL)
    * when the file cannot be created, but keeps trying: the container stays followed until `forget`. If a link to the spool is
    * at `logPath`, as cri-dockerd makes it (ADR 0028), the link stays until `reopen` or `drain`.
    */
   follow(source: LogSource): Promise<void>;
   /**
-   * Resolves once everything that the spool contained at the time of the call is in the CRI log. Never rejects; failures are
+   * Resolves when everything that the spool contained at the time of the call is in the CRI log. Never rejects; failures are
    * logged.
    */
   drain(containerId: string): Promise<void>;
@@ -57,7 +57,7 @@ export interface ContainerLogs {
   /** Writes a file at `logPath` that explains why there is no log, unless something is at `logPath` already. */
   note(place: LogPlace, text: string): Promise<void>;
   /**
-   * Called after kubelet has renamed the file. Resolves once a new file exists at `logPath` and the old one is closed. Rejects
+   * Called after kubelet has renamed the file. Resolves when a new file exists at `logPath` and the old one is closed. Rejects
    * with NOT_FOUND when the container is not followed.
    */
   reopen(containerId: string): Promise<void>;

@@ -52,7 +52,7 @@ export class CriLog {
     return this.inodeAtPath() !== undefined;
   }
 
-  /** Returns the offset at which the log ends. The file must be open. */
+  /** Returns the position at which the log ends; undefined when the file is not open. */
   position(): FilePosition | undefined {
     if (this.file === undefined) return undefined;
     const { ino, birth } = this.file.facts;

@@ -25,7 +25,7 @@ export interface LogCopierOptions {
   /** Size of the largest spool record and of a chunk, in bytes. */
   readonly bufferBytes?: number;
   readonly marker?: WorkMarker;
-  /** How many logs may hold files open; by default as many as the limit of open files allows. */
+  /** How many logs may hold files open; by default an eighth of the limit of open files, but at most 1,024. */
   readonly mostOpen?: number;
 }
 
@@ -76,7 +76,7 @@ export class LogCopier implements ContainerLogs {
         });
         this.holdsFiles(containerId);
       } catch (error) {
-        // `follow` will meet and report the same error. The other containers must not wait until then.
+        // `follow` will meet the same error and report it. The other containers' logs are resumed now.
         const fields = { container: containerId, error: messageOf(error) };
         this.parts.logger.warn('Cannot resume a container log', fields);
       }
@@ -218,7 +218,7 @@ export class LogCopier implements ContainerLogs {
     return Promise.resolve({ ...this.counters, lagBytes, largestLagBytes, followed: this.tasks.size });
   }
 
-  /** Logs that wait for their turn count too, because hundreds of logs open at once during a start. */
+  /** Logs that wait for their turn count too, because hundreds of logs are opened at the same time during a start. */
   private holdsFiles(containerId: string): void {
     const task = this.tasks.get(containerId);
     if (task !== undefined) this.open.add(task);

@@ -144,10 +144,13 @@ export class PositionStore {
 
   private tellOfUnlisted(error: string): void {
     if (!this.isUnlisted)
-      this.logger.warn('Cannot list log positions; each log resumes only after its container was inspected', {
-        directory: this.directory,
-        error,
-      });
+      this.logger.warn(
+        'Cannot list log positions; each log resumes only after its container has been inspected',
+        {
+          directory: this.directory,
+          error,
+        },
+      );
     this.isUnlisted = true;
   }
 

@@ -28,7 +28,7 @@ const NEWLINE = 0x0a;
 /**
  * The spool files of one container, from the file being read to the newest. moby rotates `name.2`→`name.3`, `name.1`→`name.2`,
  * `name`→`name.1`, and then creates `name`. It closes a file before it renames the file, so a file with a successor never
- * grows. All files are held open, so that none is lost when further rotations remove it.
+ * grows. Up to MAX_HELD files are held open, so that they are not lost when further rotations remove them.
  */
 export class SpoolChain {
   private files: SpoolFile[] = [];

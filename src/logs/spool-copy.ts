@@ -208,7 +208,7 @@ export class SpoolCopy {
     }
     if (!this.take(file, length)) {
       if (!isFinal) return this.idle();
-      this.note('the last record of a rotated file of the Engine was torn', file);
+      this.note("the last record of a rotated file of the Engine's log was incomplete", file);
       this.parts.stats.unreadable++;
       this.advance();
     }
@@ -293,7 +293,7 @@ export class SpoolCopy {
     const { consumed, written, records, unreadable } = buffers.translate(length);
     if (consumed === 0) {
       if (length < buffers.input.length) return false;
-      this.note('a record of the Engine was too long', file);
+      this.note("a record in the Engine's log was too long", file);
       stats.unreadable++;
       return this.passOver(length);
     }

@@ -22,7 +22,7 @@ const CALL_DEADLINE_MS = 30_000;
  */
 const CLOSE_MS = 5_000;
 const TERMINATE_MS = 1_000;
-/** If this many threads hang, each on the log of another container, no more threads are started. */
+/** If this many threads hang, each on the log of a different container, no more threads are started. */
 const MOST_HUNG = 4;
 const RESTART_FIRST_MS = 100;
 const RESTART_MOST_MS = 10_000;

@@ -25,7 +25,7 @@ export interface EndpointOptions {
   readonly logger: Logger;
 }
 
-/** A small HTTP server for monitoring. It answers GET requests for a few pages and nothing else. */
+/** A small HTTP server for monitoring. It answers GET and HEAD requests for a few pages, and refuses all others. */
 export class Endpoint {
   private readonly server: Server;
   private file: SocketFile | undefined;

@@ -8,7 +8,8 @@ const BUCKETS = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300];
 const LAG_BUCKETS = [0.005, 0.02, 0.1, 0.5, 2, 10, 60];
 
 /**
- * Creates all series of /metrics. Their names follow Prometheus' rules: each contains its unit, and counters end in `_total`.
+ * Creates all series of /metrics. Their names follow Prometheus' rules: a name contains the unit, if any, and counters end in
+ * `_total`.
  */
 export function createMetrics() {
   const registry = new Registry();

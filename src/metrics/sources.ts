@@ -8,8 +8,8 @@ import { containerState } from '../translate/container/container-status';
 import type { Metrics } from './series';
 
 /**
- * Time limit in ms for the log worker's counters. The worker answers within milliseconds unless it is stuck; a scrape then
- * omits its counters.
+ * Time limit in ms for the log worker's counters. The worker usually answers within milliseconds. If it is stuck, a scrape omits its
+ * counters.
  */
 const LOGS_PATIENCE_MS = 2_000;
 
@@ -123,13 +123,13 @@ export async function askLogs(logs: MetricSources['logs']): Promise<LogCounters 
   return asked && waitAtMost('The log counters', LOGS_PATIENCE_MS, asked).catch(() => undefined);
 }
 
-/** Sets a counter whose total is counted elsewhere. prom-client can only increase a counter, so this adds the difference. */
+/** Sets a counter whose total is counted elsewhere. prom-client can only increase a counter, so this resets the counter and adds the total. */
 function setTotal(metric: Counter, total: number): void {
   metric.reset();
   metric.inc(total);
 }
 
-/** Sets the numbers of sandboxes and containers in each state. States without any are set to 0. */
+/** The numbers of sandboxes and containers in each state. States without any have the number 0. */
 export interface StateCounts {
   readonly sandboxes: { readonly ready: number; readonly notready: number };
   /** Counts by state. The states have CRI's names in lower case: created, running, exited, unknown. */

@@ -1,10 +1,11 @@
-import { extname } from 'node:path';
+import { dirname, extname } from 'node:path';
 import { messageOf } from '../lib/errors';
 import { isObject, text } from '../lib/json';
 import { parseNetworkList, parseSinglePlugin, type NetworkConfig } from '../network/cni/network-config';
+import { bridgeOption } from './bridge';
 import type { NodeFacts } from './facts';
 
-export const CNI_CONF_DIR = '/etc/cni/net.d/';
+const CNI_CONF_DIR = '/etc/cni/net.d';
 /** Where plugins are looked for: the place of most installers, and those of distributions. */
 export const CNI_BIN_DIRS = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'];
 
@@ -13,16 +14,23 @@ export interface Network {
   readonly config: NetworkConfig;
 }
 
+type NetworkFacts = Pick<NodeFacts, 'files' | 'processes' | 'bridgeOptions'>;
+
+/** Returns the directory in which the present runtime looks for networks, and the target after it. */
+export function cniConfDir(facts: NetworkFacts): string {
+  return bridgeOption(facts, 'cni-conf-dir').value.replace(/\/+$/, '') || CNI_CONF_DIR;
+}
+
 /** Chooses the network as runtimes do: the first valid file in lexical order. */
-export function findNetwork({ files }: Pick<NodeFacts, 'files'>): {
+export function findNetwork(facts: NetworkFacts): {
   readonly found: Network | undefined;
   /** The invalid files before it. */
   readonly broken: readonly { readonly where: string; readonly what: string }[];
 } {
   const broken: { where: string; what: string }[] = [];
-  for (const path of Object.keys(files).sort()) {
-    if (!path.startsWith(CNI_CONF_DIR)) continue;
-    const json = files[path]?.text ?? '';
+  for (const path of Object.keys(facts.files).sort()) {
+    if (dirname(path) !== cniConfDir(facts)) continue;
+    const json = facts.files[path]?.text ?? '';
     try {
       const config = extname(path) === '.conflist' ? parseNetworkList(json) : parseSinglePlugin(json);
       return { found: { path, config }, broken };
@@ -50,7 +58,7 @@ function ipamOf({ ipam }: NetworkConfig['plugins'][number]['body']): string[] {
  * entry.
  */
 export function missingPlugins(
-  facts: Pick<NodeFacts, 'files' | 'directories'>,
+  facts: NetworkFacts & Pick<NodeFacts, 'directories'>,
   binDirs: readonly string[],
 ): Readonly<Record<string, readonly string[]>> {
   const { found } = findNetwork(facts);

@@ -1,7 +1,8 @@
 import { flagOf } from '../lib/flags';
 import { parseObject, text } from '../lib/json';
 import type { NodeFacts } from './facts';
-import { daemonJsonOf } from './inventory/settings';
+import { isContainerdStore } from './inventory/engine-store';
+import { daemonJsonOf } from './engine-settings';
 
 /** The containerd of the node, which becomes the target. */
 export const NODE_CONTAINERD = '/run/containerd/containerd.sock';
@@ -54,4 +55,15 @@ export function containerdConfigPath({ processes, files }: Pick<NodeFacts, 'proc
     // dockerd starts its own containerd with a file there.
     .filter((path) => path.startsWith('/') && !plain(path).startsWith(own));
   return named[0] ?? CONFIG;
+}
+
+/** The Engine's default, and that of its plugins. */
+const NAMESPACES = { Containers: 'moby', Plugins: 'plugins.moby' };
+
+/** Returns the namespaces of the node's containerd in which the Engine keeps its images; none when the Engine has a store of its own. */
+export function engineNamespaces(facts: Parameters<typeof engineContainerd>[0]): string[] {
+  const { engine } = facts;
+  if (engine === undefined || !isContainerdStore(engine.info) || !engineContainerd(facts).isShared) return [];
+  const { Containers, Plugins } = { ...NAMESPACES, ...engine.info.Containerd?.Namespaces };
+  return [Containers, Plugins];
 }

@@ -30,8 +30,12 @@ export interface NodeFacts {
   readonly lines: LineFacts;
   /** Why the CNI plugins cannot do what the configuration wants; '' when they can, and when that was not tried. */
   readonly cniProblem: string;
+  /** The paths of programs that a target needs and that exist. Other programs may exist, too. */
+  readonly executables: readonly string[];
   /** Undefined when /proc is not visible below the root. */
   readonly processes?: ProcessFacts;
+  /** Options that the bridge has from its files and its environment, by name. Its flags are among its arguments, and win. */
+  readonly bridgeOptions?: Readonly<Record<string, Sourced>>;
   /** Undefined when the Engine did not answer. */
   readonly engine?: EngineSnapshot;
   /** The reason why there is no `engine`. */
@@ -122,6 +126,8 @@ export interface ProgramFacts {
   readonly pid: number;
   /** The arguments without the command, and without secrets. */
   readonly args: readonly string[];
+  /** The unit of systemd in which the program runs; '' for none, undefined when that is not visible. */
+  readonly unit?: string;
   /** Soft and hard limit of open files; undefined when they are not visible. */
   readonly openFiles?: OpenFiles;
 }
@@ -210,6 +216,6 @@ export interface KubeletSnapshot {
 export interface Sourced {
   /** '' when nothing sets it. */
   readonly value: string;
-  /** `flag`, or the path of the file; '' when nothing sets it. */
+  /** `flag`, a variable, or the path of the file, which may end in `:LINE`; '' when nothing sets it. */
   readonly from: string;
 }

@@ -32,16 +32,20 @@ export function kubeletUnits(paths: readonly string[]): string[] {
   return paths.filter((path) => chosen.get(kubeletUnit(path) ?? '') === path);
 }
 
-/** Whether a line of a unit depends on a unit that ends with the migration. */
-export function dependsOnOld(line: string): boolean {
-  return replaceOld(line, '') !== line;
+/**
+ * Whether a line of a unit depends on a unit that ends with the migration.
+ * @param others names of such units besides the usual ones.
+ */
+export function dependsOnOld(line: string, others: readonly string[] = []): boolean {
+  return replaceOld(line, '', others) !== line;
 }
 
 /** Puts another unit in the place of those that end with the migration. */
-export function replaceOld(line: string, unit: string): string {
+export function replaceOld(line: string, unit: string, others: readonly string[] = []): string {
   const [, key, names = '', end = ''] = DEPENDENCY.exec(line) ?? [];
   const words = names.split(/\s+/);
-  if (key === undefined || !words.some((word) => OLD_UNITS.has(word))) return line;
-  const replaced = words.map((word) => (OLD_UNITS.has(word) ? unit : word));
+  const isOld = (word: string): boolean => OLD_UNITS.has(word) || others.includes(word);
+  if (key === undefined || !words.some(isOld)) return line;
+  const replaced = words.map((word) => (isOld(word) ? unit : word));
   return `${key}${[...new Set(replaced)].join(' ')}${end}`;
 }

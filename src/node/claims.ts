@@ -84,12 +84,12 @@ function write(path: string, text: string): void {
   }
 }
 
-/** Removes a file. Ignores errors, because the problem with the disk has been reported already. */
+/** Removes a file. Ignores errors, because the caller throws an earlier error of the same disk. */
 function discard(draft: string): void {
   try {
     fs.rmSync(draft, { force: true });
   } catch {
-    // There is no draft to remove.
+    // The draft stays.
   }
 }
 
@@ -140,7 +140,7 @@ export interface OtherClaim {
 /**
  * Claims on things that only one process of a machine may work on. To claim a thing, a process writes a file under its own
  * name, and then looks for files of other processes. If two processes do this at the same time, both may be refused and try
- * again, but never both succeed. A single file that is removed when its owner is dead would not guarantee this. The claims of a
+ * again, but they never both succeed. A single file that is removed when its owner is dead would not guarantee this. The claims of a
  * killed process need no cleanup.
  */
 export class ProcessClaims {

@@ -22,7 +22,7 @@ export class NotifyHelper {
   ) {}
 
   /**
-   * Resolves once the message is in systemd's socket.
+   * Resolves when the message is in systemd's socket.
    * @throws Error with the reason: the program is missing, has ended or does not answer, or the socket's errno.
    */
   async send(message: string): Promise<void> {

@@ -7,7 +7,7 @@ const USUAL = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/s
 
 /**
  * Whether a program is installed on this node.
- * @param path directories to search besides the usual ones, in the format of `PATH`.
+ * @param path directories to search in addition to the usual ones, in the format of `PATH`.
  */
 export async function hasProgram(
   name: string,

@@ -1,5 +1,5 @@
 /**
- * The door to the codecs of containerd's own API (proto/containerd). Only `dockbridge migrate images` loads them.
+ * Exports the codecs of containerd's own API (proto/containerd). Only `dockbridge migrate images` loads them.
  */
 import { containerd } from './gen/containerd';
 import type { Codec } from './methods';

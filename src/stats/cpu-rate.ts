@@ -27,8 +27,8 @@ interface Point {
 }
 
 /**
- * Computes CPU usage from two readings. Several clients read at different intervals (kubelet every 10 s, a scraper in between),
- * so the older reading is replaced only once the newer reading is far enough from it.
+ * Computes CPU usage from two readings. Several clients read at different intervals (kubelet every 10 s, a scraper in between).
+ * A reading that comes less than 0.5 s after the newer one therefore replaces neither of the two.
  */
 export class CpuRate {
   private older: Point | undefined;
@@ -36,8 +36,8 @@ export class CpuRate {
 
   /**
    * @param atNanos monotonic (process.hrtime.bigint).
-   * @returns nanoseconds of CPU time per second; undefined for the first reading, for a reading too soon or too long after the
-   * previous one, and for a counter that went back.
+   * @returns nanoseconds of CPU time per second; undefined before the second reading that is at least 0.5 s after the first, if the
+   * earlier reading is more than 90 s old, and for a counter that went back.
    */
   next(atNanos: bigint, usageNanos: Long): number | undefined {
     if (this.newer === undefined || atNanos - this.newer.atNanos >= SHORTEST_WINDOW_NANOS) {

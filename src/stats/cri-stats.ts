@@ -137,7 +137,7 @@ function wrapped(value: number | undefined): cri.IUInt64Value | null {
   return ifKnown(value, (known) => ({ value: known }));
 }
 
-/** Returns undefined for an unknown value, because a missing message means "unknown" while zeros would claim a reading. */
+/** Returns null for an unknown value, because a missing message means "unknown" while zeros would claim a reading. */
 function ifKnown<T, Message>(value: T | undefined, make: (value: T) => Message): Message | null {
   return value === undefined ? null : make(value);
 }

@@ -103,7 +103,7 @@ export interface DeviceIo {
   readonly writes: number;
 }
 
-/** The values that cAdvisor's metrics need besides usage. A value is undefined when the machine does not report it. */
+/** The values that cAdvisor's metrics need in addition to usage. A value is undefined when the machine does not report it. */
 export interface DetailReading {
   readonly usage: UsageReading;
   readonly userNanos?: Long | undefined;
@@ -176,7 +176,7 @@ export interface TargetDetail extends DetailReading {
 }
 
 /**
- * Returns the current time in nanoseconds since the epoch, but never the same number twice, because crictl and kubelet treat
+ * Returns the current time in nanoseconds since the epoch, but never the same number twice in a row, because crictl and kubelet treat
  * two readings with equal timestamps as one.
  */
 export class ReadingClock {

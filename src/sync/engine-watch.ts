@@ -105,7 +105,7 @@ export class EngineWatch {
     return {
       isStuck: true,
       reason: 'DockerNetworksHang',
-      message: `Docker Engine ${version} answers pings, but its networks have not answered for ${seconds(waited)}${known}: pods can neither start nor end until dockerd is restarted`,
+      message: `${version === '' ? 'Docker Engine' : `Docker Engine ${version}`} answers pings, but its networks have not answered for ${seconds(waited)}${known}: pods can neither start nor end until dockerd is restarted`,
     };
   }
 

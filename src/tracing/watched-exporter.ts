@@ -38,11 +38,11 @@ export class WatchedExporter implements SpanExporter {
     return this.exporter.forceFlush?.() ?? Promise.resolve();
   }
 
-  /** Stops logging, because the stop may cut off the last export, and nobody could do anything about that. */
   shutdown(): Promise<void> {
     return this.exporter.shutdown();
   }
 
+  /** Stops the log lines about failures, because the stop may cut off the last export, and nobody could do anything about that. */
   close(): void {
     this.isClosing = true;
   }

@@ -26,7 +26,7 @@ const percentile = (values: readonly number[], percent: number): number =>
   [...values].sort((one, other) => one - other)[Math.floor((values.length * percent) / 100)] ?? NaN;
 
 /** The two sides run in turns, so that other load on the machine affects both alike. */
-it('a unary call through `cri record` compared with the same call without it', async () => {
+it('a unary call through `cri record` is compared with the same call without it', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-bench-'));
   const tape = join(directory, 'bench.tape');
   const test = await TestDaemon.start();

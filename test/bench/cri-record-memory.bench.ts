@@ -9,14 +9,14 @@ import { print } from './measure';
 
 /** Numbers of calls after which the memory is measured. */
 const STOPS = [2_000, 10_000, 30_000];
-/** So many calls come on one connection, and run at a time. */
+/** So many calls are made on one connection, and so many at a time. */
 const CALLS_OF_A_CLIENT = 500;
 const AT_ONCE = 10;
 const CONTAINERS = 5;
-/** Bytes of both heaps by which each call between the first and the last stop may have grown them. One kept object takes more. */
+/** Each call between the first and the last stop may grow both heaps by this many bytes. One kept object takes more. */
 const MAX_BYTES_A_CALL = 20;
 
-/** Loaded into each thread of the recorder. On SIGUSR2, each one collects its garbage and prints what remains. */
+/** Each thread of the recorder loads this. On SIGUSR2, each thread collects its garbage and prints what remains. */
 const PROBE = `
 const { writeSync } = require('node:fs');
 const { isMainThread } = require('node:worker_threads');

@@ -7,7 +7,7 @@ import { median, print, timed } from './measure';
 const ROUNDS = 100;
 
 /** The two sides run in turns, so that other load on the machine affects both alike. */
-it('ExecSync compared with the bare Engine API', async () => {
+it('ExecSync is compared with the bare Engine API', async () => {
   const test = await TestDaemon.start();
   try {
     const container_id = await startedContainer(test, await runPod(test), containerConfig('main', FOREVER));
@@ -33,8 +33,8 @@ it('ExecSync compared with the bare Engine API', async () => {
 }, 120_000);
 
 /**
- * The cost of an exec without dockbridge: create, start, read to the end and inspect, over kept connections
- * where possible.
+ * Runs an exec without dockbridge: create, start, read to the end and inspect, over kept connections where
+ * possible.
  */
 async function bareExec(id: string): Promise<void> {
   const engine = sharedDockerHost();

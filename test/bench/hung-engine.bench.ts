@@ -21,7 +21,7 @@ const LISTS = 20;
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, at) => at);
 
 /** The order is without, with, without, so that other load on the machine is spread over both. */
-it('a healthy container, a new pod and lists during 32 Engine calls that hang', async () => {
+it('a healthy container, a new pod and lists are served while 32 Engine calls hang', async () => {
   const proxy = await EngineProxy.start(sharedDockerHost());
   const test = await TestDaemon.start({ dockerHost: proxy.dockerHost });
   try {

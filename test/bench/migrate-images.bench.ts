@@ -17,7 +17,7 @@ import { median, print, timed } from './measure';
 
 const run = promisify(execFile);
 const MB = 1_000_000;
-/** 20 images of 10 to 500 MB are 2.6 GB, which a small machine needs long for. */
+/** The sizes of the images in MB. Twenty images of 10 to 500 MB have 2.6 GB, which takes a small machine a long time. */
 const SIZES = (process.env.BENCH_IMAGES_MB ?? '10,20,40,80,160,320').split(',').map(Number);
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? '2');
 const TOTAL = SIZES.reduce((sum, size) => sum + size, 0);
@@ -103,7 +103,7 @@ async function inNode<T>(work: (node: ContainerdNode) => Promise<T>): Promise<T>
 }
 
 it(
-  'copies images beside `docker save | ctr images import`',
+  'migrate images is hardly slower than `docker save | ctr images import`',
   async () => {
     const dockerHost = sharedDockerHost();
     await makeImages(dockerHost);
@@ -132,7 +132,7 @@ it(
 );
 
 (HAS_CONTAINERD_STORE ? it : it.skip)(
-  'shares the images of the same containerd',
+  'migrate images shares the images in the same containerd',
   async () => {
     await inNode(async (node) => {
       const options: PrivateEngineOptions = { dockerd: ['--containerd', node.socket] };

@@ -4,7 +4,7 @@ import { engineDirectory } from '../integration/support/engine';
 
 const TICKS_PER_SECOND = 100;
 
-/** The seconds of processor time, user and system, of all threads so far. */
+/** Returns the seconds of processor time, user and system, of all threads so far. */
 export async function cpuSeconds(pid: number): Promise<number> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8');
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');

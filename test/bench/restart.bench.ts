@@ -5,7 +5,7 @@ import { makeIdlePods } from './idle-pods';
 import { median, print, timed } from './measure';
 import { resourcesOf, type Resources } from './processes';
 
-/** 500 containers for the Engine. RESTART_PODS=… sets a smaller number. */
+/** The number of pods. A hundred are 500 containers for the Engine. RESTART_PODS=… sets another number. */
 const PODS = Number(process.env.RESTART_PODS ?? 100);
 const PER_POD = 4;
 const ROUNDS = 5;
@@ -21,7 +21,7 @@ interface Answers {
   readonly ready: number;
 }
 
-it('the first answers after a restart, with memory and descriptors, for hundreds of idle containers', async () => {
+it('a restart with hundreds of idle containers is measured: first answers, memory and descriptors', async () => {
   const proxy = await EngineProxy.start(sharedDockerHost());
   const daemon = await ChildDaemon.start();
   try {

@@ -13,7 +13,7 @@ const WINDOW_MS = Number(process.env.SIZING_MS ?? 30_000);
 const SECOND_MS = 1_000;
 const STATS_EVERY = 10;
 
-it('memory, descriptors and processor time by the number of idle containers', async () => {
+it('memory, descriptors and processor time are measured for some numbers of idle containers', async () => {
   const daemon = await ChildDaemon.start();
   let made = 0;
   try {
@@ -21,8 +21,8 @@ it('memory, descriptors and processor time by the number of idle containers', as
       const pods = Math.round(size / (PER_POD + 1));
       await makeIdlePods(daemon, { pods: pods - made, perPod: PER_POD, from: made });
       made = pods;
-      // Restarts the daemon as after an upgrade, because the memory left by so many starts is not part of
-      // the idle daemon.
+      // Restarts the daemon, as an upgrade does, because an idle daemon does not have the memory that so many
+      // starts of pods leave behind.
       await daemon.terminate();
       await daemon.launch();
       const { pid, client } = daemon;
@@ -39,7 +39,7 @@ it('memory, descriptors and processor time by the number of idle containers', as
       const alone = await cpuIn(delay(WINDOW_MS));
       const { memory, descriptors } = await resourcesOf(pid);
       print(
-        `${pods * (PER_POD + 1)} containers in ${pods} pods: ${memory.toFixed(0)} MiB, ${descriptors} descriptors; CPU in ms per s: ${alone} alone, ${asked} asked as kubelet asks`,
+        `${pods * (PER_POD + 1)} containers in ${pods} pods: ${memory.toFixed(0)} MiB, ${descriptors} descriptors; CPU in ms per s: ${alone} without calls, ${asked} with kubelet's calls`,
       );
     }
   } finally {

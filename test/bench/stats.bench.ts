@@ -85,7 +85,7 @@ describe(`stats of ${CONTAINERS} running containers`, () => {
   }
 
   it(
-    "cost a twentieth of the Engine's own",
+    "cost less than a twentieth of the Engine's own",
     async () => {
       const list = (of: ChildDaemon) => async (): Promise<void> => {
         const { stats } = await of.client.call('ListContainerStats', {}, PATIENCE_MS);
@@ -106,10 +106,10 @@ describe(`stats of ${CONTAINERS} running containers`, () => {
       show('ListPodSandboxMetrics', metrics);
       show("the same by the Engine's stats", engine);
       print(
-        `  ${(total(engine) / total(ours)).toFixed(0)} times our CPU with containerd's, which dockerd has do the reading,`,
+        `  ${(total(engine) / total(ours)).toFixed(0)} times our CPU with containerd, which reads for dockerd,`,
       );
       print(
-        `  ${((engine.bridgeMs + engine.dockerdMs) / (ours.bridgeMs + ours.dockerdMs)).toFixed(0)} times without;`,
+        `  ${((engine.bridgeMs + engine.dockerdMs) / (ours.bridgeMs + ours.dockerdMs)).toFixed(0)} times without containerd;`,
       );
       print(`  ${(engine.wallMs / ours.wallMs).toFixed(0)} times as long`);
       expect(total(engine) / total(ours)).toBeGreaterThan(20);

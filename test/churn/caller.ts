@@ -7,7 +7,7 @@ import { WorldBroken, type World } from './world';
 
 /**
  * The deadline of a call (ms). It begins shorter than kubelet's, so that hung calls reach it, and doubles
- * while calls miss it, up to kubelet's own for a sandbox. A busy machine makes no pod in 20 s.
+ * while calls miss it, up to kubelet's own for a sandbox. A busy machine may need more than 20 s for a pod.
  */
 const DEADLINE_MS = { first: 20_000, longest: 240_000 };
 /** A call may take this much longer than its deadline on a busy machine (ms). */

@@ -6,7 +6,7 @@ import { containersAreWrong, eventsAreWrong, statusIsWrong, storeIsWrong } from 
 import type { EventsWatch } from './watchers';
 import type { World } from './world';
 
-/** The time limit for the cleanup after a removal outside CRI (ms). */
+/** The time within which all invariants must hold (ms). The cleanup after a removal outside CRI may take this long. */
 const SETTLED_WITHIN_MS = 240_000;
 
 /**

@@ -56,7 +56,7 @@ export class PodLife {
     }
   }
 
-  /** Makes a new attempt of a pod that did not survive the faults since it was made. */
+  /** Makes a new attempt of the pod if faults have ended the pod. */
   async mend(): Promise<void> {
     const { sandbox } = this;
     if (sandbox === undefined) return;
@@ -256,8 +256,8 @@ export class PodLife {
 
   /**
    * Rotates as kubelet does: it renames the file, calls reopen, and renames the file back if that fails. It
-   * does not rename back if the name is taken: a daemon that was started meanwhile has found no log there
-   * and continues in a new one.
+   * does not rename back if the name is taken: a daemon that was started in between has found no log there
+   * and continues in a new file.
    */
   private async rotate(sandbox: Sandbox, container_id: string, logPath: string): Promise<void> {
     for (let attempt = 0, end = Date.now() + PATIENCE_MS; ; attempt++) {
@@ -323,7 +323,7 @@ export class PodLife {
     await this.compareLog(container, 'stopped');
   }
 
-  /** Returns whether dockerd has ended meanwhile. It may have ended the container, or lost output that it had read. */
+  /** Returns whether dockerd has ended since the container was started. It may have ended the container or lost output. */
   private wasDisturbed({ engineGeneration }: Running): boolean {
     return engineGeneration !== this.world.engineGeneration;
   }
@@ -372,7 +372,7 @@ export class PodLife {
     );
     if (items.length + containers.length > 0)
       this.world.violate(
-        `${this.name}: after RemovePodSandbox ${items.length} sandboxes and ${containers.length} containers of it are listed`,
+        `${this.name}: after RemovePodSandbox ${items.length} sandboxes and ${containers.length} containers of the pod are listed`,
       );
   }
 
@@ -382,7 +382,10 @@ export class PodLife {
     if (mine?.state !== PodSandboxState.SANDBOX_READY) throw new PodLost();
   }
 
-  /** Makes a call that fails only if the pod is lost. */
+  /**
+   * Repeats the call until it succeeds.
+   * @throws PodLost if the sandbox is not ready, or if the container is gone or has ended.
+   */
   private async insistOn<T>(sandbox: Sandbox, method: Method, call: Call<T>): Promise<T> {
     for (const end = Date.now() + PATIENCE_MS; ;) {
       try {
@@ -394,7 +397,7 @@ export class PodLife {
           (error as ServiceError).code === codes.FAILED_PRECONDITION ||
           (error as ServiceError).code === codes.NOT_FOUND
         ) {
-          // The container may have been killed with dockerd, and its pod been restored.
+          // The container may have ended together with dockerd, although its sandbox is ready.
           throw new PodLost();
         }
       }

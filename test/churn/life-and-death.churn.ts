@@ -162,7 +162,7 @@ function report(world: World, ledger: Ledger, lists: ListWatch, events: EventsWa
   );
   print(`  faults: ${counts(world.faults)}`);
   print(`  calls: ${counts(ledger.calls)}`);
-  print(`  failures that were made good: ${counts(ledger.failures)}`);
+  print(`  failures, after which a retry succeeded: ${counts(ledger.failures)}`);
   print(`  ${ledger.logsCompared} logs with ${ledger.linesCompared} lines compared, ${events.events} events`);
   for (const [when, took] of [
     ['in all', lists.tookMs],
@@ -172,7 +172,7 @@ function report(world: World, ledger: Ledger, lists: ListWatch, events: EventsWa
       `  ListContainers ${when}: p50 ${percentile(took, 0.5)} ms, p99 ${percentile(took, 0.99)} ms, of ${took.length}`,
     );
   print(
-    `  at most ${world.mostDescriptors} descriptors and ${world.mostMemory >> 20} MiB at a look at everything`,
+    `  at most ${world.mostDescriptors} descriptors and ${world.mostMemory >> 20} MiB at the checks of all invariants`,
   );
   for (const violation of world.violations) print(`  BROKEN: ${violation}`);
 }

@@ -14,7 +14,7 @@ import type { World } from './world';
 const DESCRIPTORS = { atRest: 75, each: 6 };
 /** The resident memory that the whole process may use, in bytes, with or without pods. */
 const MOST_MEMORY = 400 * 1024 * 1024;
-/** By this time, in seconds, each call is over, even if its caller gave up: its Engine calls have time limits. */
+/** Each call ends within this time, in seconds, even if its caller gave up, because Engine calls have time limits. */
 const LONGEST_CALL_S = '300';
 
 /** Checks that no command of a timed-out ExecSync and no plugin still runs. */
@@ -33,7 +33,10 @@ export async function processesAreWrong({ node, daemon }: World): Promise<string
   return wrong;
 }
 
-/** Checks that descriptors and memory are within their limits, and that no call is under way. */
+/**
+ * Checks that descriptors and memory are within their limits, that no Engine call is in progress, that logs are complete,
+ * and that no CRI call took too long.
+ */
 export async function daemonIsWrong(world: World, ledger: Ledger): Promise<string[]> {
   const { daemon, node } = world;
   const wrong: string[] = [];
@@ -42,7 +45,7 @@ export async function daemonIsWrong(world: World, ledger: Ledger): Promise<strin
   if (descriptors > most) wrong.push(`the daemon holds ${descriptors} descriptors, more than ${most}`);
   const [, resident = '0'] = (await readFile(`/proc/${daemon.pid}/statm`, 'utf8')).split(' ');
   const memory = Number(resident) * 4096;
-  if (memory > MOST_MEMORY) wrong.push(`the daemon takes ${memory >> 20} MiB`);
+  if (memory > MOST_MEMORY) wrong.push(`the daemon uses ${memory >> 20} MiB of memory`);
   world.tell(`the daemon holds ${descriptors} descriptors and ${memory >> 20} MiB`);
   world.mostMemory = Math.max(world.mostMemory, memory);
   world.mostDescriptors = Math.max(world.mostDescriptors, descriptors);

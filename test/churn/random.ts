@@ -7,8 +7,8 @@ export class Random {
   }
 
   /**
-   * A separate stream for one part of the run, so that its numbers do not depend on the pace of other
-   * parts.
+   * Returns a separate stream for one part of the run, so that its numbers do not depend on the pace of
+   * other parts.
    */
   fork(name: string): Random {
     let hash = this.state ^ 0x811c9dc5;
@@ -16,7 +16,7 @@ export class Random {
     return new Random(hash);
   }
 
-  /** From 0 to 1, without 1. */
+  /** Returns a number from 0 to 1, without 1. */
   real(): number {
     this.state = (this.state + 0x6d2b79f5) >>> 0;
     let mixed = this.state;
@@ -25,7 +25,7 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** An integer from 0 to `limit` - 1. */
+  /** Returns an integer from 0 to `limit` - 1. */
   below(limit: number): number {
     return Math.floor(this.real() * limit);
   }

@@ -49,7 +49,7 @@ export async function storeIsWrong({ client, engine }: World, ledger: Ledger): P
       : `container ${STATES[State] ?? State}`;
     if (states.get(Id) !== wanted)
       wrong.push(
-        `${Names.join()} ${Id.slice(0, 12)} is ${State} in the Engine and "${states.get(Id) ?? 'not listed'}" here`,
+        `${Names.join()} ${Id.slice(0, 12)} is ${State} in the Engine and "${states.get(Id) ?? 'not listed'}" in dockbridge`,
       );
     states.delete(Id);
   }

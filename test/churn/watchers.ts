@@ -8,11 +8,11 @@ const PERIOD_MS = 250;
 const STUCK_LIST_MS = 30_000;
 
 /**
- * Calls the lists continuously, as PLEG does. They are answered from memory even if the Engine hangs or is
- * gone.
+ * Calls ListContainers again and again, as PLEG does. dockbridge answers from memory even if the Engine hangs
+ * or is gone.
  */
 export class ListWatch {
-  /** The times of lists while an Engine call hung (ms). */
+  /** How long lists took while an Engine call hung (ms). */
   readonly hungMs: number[] = [];
   readonly tookMs: number[] = [];
   private over = false;
@@ -85,7 +85,10 @@ export class EventsWatch {
     }
   }
 
-  /** Checks that no event contains a container state earlier than the change that it reports. */
+  /**
+   * Checks that the client was not cut off, that no container stops twice or starts after its end, and that no
+   * event contains a state earlier than the change that it reports.
+   */
   private check(events: readonly CriEvent[], how: string): void {
     this.events += events.length;
     // A consumer that is disconnected has missed an event.

@@ -11,7 +11,7 @@ import type { Random } from './random';
 
 /** How long the daemon or the Engine may take to be back after a kill (ms). */
 const BACK_WITHIN_MS = 300_000;
-/** Calls that only read. They get faults like the others, but are too frequent to be counted. */
+/** The calls of the heartbeat, which get no faults. */
 const HEARTBEAT = /^GET (\/v[\d.]+)?\/_ping/;
 const IDS = /[0-9a-f]{64}/g;
 

@@ -31,7 +31,7 @@ function summary(values) {
   return `${shown(sorted[Math.floor(sorted.length / 2)])}${shown(sorted.at(-1))}`;
 }
 
-/** The Engine's part of one container's life, by the RPC that it belongs to. */
+/** Measures the Engine's calls in one container's life, by the RPC that makes each of them. */
 async function bareCycle(times) {
   const timed = async (name, work) => {
     const began = performance.now();

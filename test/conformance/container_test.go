@@ -208,7 +208,7 @@ func TestContainerStats(t *testing.T) {
 	}
 }
 
-// The text of a CRI log line is its fourth word and the rest.
+// logText returns the text of a CRI log line, which begins with the fourth word.
 func logText(line string) string {
 	parts := strings.SplitN(line, " ", 4)
 	return parts[len(parts)-1]

@@ -1,7 +1,7 @@
 #!/bin/bash
 # crictl.sh: runs the README's crictl session, as a person would on a node, and checks the output. It prints the
 # commands and the beginning of their output, and exits with 1 if a check fails.
-#   CRICTL                crictl
+#   CRICTL                the path of crictl
 #   CONFORMANCE_ENDPOINT  the runtime: unix://…
 #   CONFORMANCE_IMAGES    a registry that has base:1 (serve/)
 set -euo pipefail
@@ -24,14 +24,14 @@ types() { # ARGUMENTS...: runs crictl and sets `output`
 
 shows() { head -12 <<<"$output" | cut -c1-180; }
 
-sees() { # PATTERN...
+sees() { # PATTERN...: checks that `output` matches each pattern
   local pattern
   for pattern in "$@"; do
     grep -qE -- "$pattern" <<<"$output" || wrong "not seen: $pattern"
   done
 }
 
-eventually() { # COMMAND...
+eventually() { # COMMAND...: repeats the command until it succeeds, for at most 30 s
   local tries
   for tries in {1..300}; do
     "$@" && return
@@ -106,7 +106,7 @@ output=$(printf 'echo I am on $(hostname) with $(tty); exit\n' |
 shows
 sees 'I am on walk with /dev/pts/'
 echo "\$ echo 'echo hello' | crictl attach -i ${shell:0:13}"
-# A client that attaches to a running shell leaves by closing the connection.
+# `exit` ends the shell, and with it the container and the attach.
 output=$({ echo 'echo hello from the shell'; sleep 2; echo exit; } | crictl attach -i "$shell") || wrong 'attach failed'
 shows
 sees '^hello from the shell$'
@@ -121,7 +121,7 @@ sees '^line 1$' '^line 5$'
 types ps -a --name counter
 sees 'Exited +counter'
 
-# --- what it uses
+# --- resource usage
 types stats
 sees "^${web:0:13} +web +[0-9.]+ +[0-9.]+[kM]?B"
 types statsp

@@ -10,12 +10,13 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// A device plugin may name a CDI device: its specification is a file on the node, and the container requests it by name.
+// A device plugin may name a CDI device. The device's specification is a file on the node, and the container requests the
+// device by name.
 func TestDeviceByCDI(t *testing.T) {
 	const directory = "/var/run/cdi" // the directory in the standard
 	n := env.New(t)
 	if err := os.Mkdir(directory, 0o755); err == nil {
-		t.Cleanup(func() { _ = os.Remove(directory) }) // not empty if another spec uses it
+		t.Cleanup(func() { _ = os.Remove(directory) }) // fails if another spec uses the directory
 	}
 	vendor := n.Name("vendor") + ".example.com"
 	path := filepath.Join(directory, vendor+".json")

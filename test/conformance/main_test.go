@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
-// run leaves nothing on the node, even if it is interrupted.
+// run leaves nothing behind on the node, even if it is interrupted.
 func run(m *testing.M) int {
 	const patience = 3 * time.Minute // a pod that is being made is awaited
 	interrupted, ended := make(chan os.Signal, 1), make(chan int, 1)

@@ -23,8 +23,8 @@ func webServer(port int) func(*cri.ContainerConfig) {
 	return node.Shell(fmt.Sprintf("echo httpd starts; exec httpd -f -p %d -h /www", port))
 }
 
-// given holds the ports that were handed out. The kernel alone cannot tell: it counts a port that only a firewall rule
-// uses as free.
+// given holds the ports that were handed out. The kernel's answer is not enough, because it counts a port that only a
+// firewall rule uses as free.
 var given sync.Map
 
 // freePort returns a port that nobody uses.

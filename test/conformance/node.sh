@@ -1,11 +1,11 @@
 #!/bin/bash
-# node.sh CMD...: runs CMD next to a container runtime and ends everything that it started. The node is a network and a mount
-# namespace, with its own addresses, firewall rules, mounts and /etc/hosts, which disappear with it. Needs root.
+# node.sh CMD...: runs CMD on a node with a container runtime, and then ends everything that it started. The node is a network
+# and a mount namespace, with its own addresses, firewall rules, mounts and /etc/hosts, which disappear with it. Needs root.
 #
 #   ENGINE=20.10|26.1|28.5|28.5-containerd|29|29-graphdriver   dockbridge (dist/) on this Engine (engine-version.sh);
-#                                            default: the one installed
-#   ENGINE=containerd|containerd-2           containerd's own CRI for comparison: Debian's package, or that of the
-#                                            suite which has Engine 28.5
+#                                            default: the installed Engine
+#   ENGINE=containerd|containerd-2           containerd's own CRI for comparison: the installed containerd, or that of the
+#                                            Debian suite with Engine 28.5
 #   HOSTILE=1                                dockbridge's Engine gets every default that contradicts CRI (scripts/daemon-json.mjs)
 #   RECORD=FILE                              `dockbridge cri record` runs in front of the runtime, and FILE is its tape
 #   NODE_NAMES=NAME...                       more names of the node, in its /etc/hosts before the runtime starts
@@ -66,7 +66,7 @@ serve_again() { # COMMAND...
   while :; do
     "$@" &
     child=$!
-    # Renamed into place, so that readers never see half of the file.
+    # The file is renamed into place, so that readers never see half of it.
     echo $child >"$NODE_DAEMON.new"
     mv "$NODE_DAEMON.new" "$NODE_DAEMON"
     code=0
@@ -82,9 +82,10 @@ prepare_namespaces() {
   mkdir -p /run/netns
   mount -t tmpfs netns /run/netns
   ip link set lo up
-  # Forwarding is on at every Kubernetes node. An Engine that switches it on closes the node's FORWARD chain, even between pods.
+  # Every Kubernetes node has forwarding switched on. An Engine that switches it on itself also closes the node's FORWARD
+  # chain, even between pods.
   echo 1 >/proc/sys/net/ipv4/ip_forward
-  # The type is not dummy, which some kernels lack.
+  # The link is a bridge, because some kernels lack the type dummy.
   ip link add eth0 type bridge
   ip address add 198.51.100.1/24 dev eth0
   ip -6 address add 2001:db8:10::1/64 dev eth0 nodad
@@ -92,7 +93,7 @@ prepare_namespaces() {
   ip route add default via 198.51.100.254
   printf '127.0.0.1 localhost %s %s\n::1 localhost\n' "$(hostname)" "${NODE_NAMES:-}" >"$work/hosts"
   mount --bind "$work/hosts" /etc/hosts
-  # This address refuses DNS requests at once. An Engine that waits for a name would delay all its pulls.
+  # This address refuses DNS requests at once. An Engine that waits for a DNS answer would delay all its pulls.
   if [ -e /etc/resolv.conf ]; then
     echo 'nameserver 127.0.0.1' >"$work/resolv.conf"
     mount --bind "$work/resolv.conf" /etc/resolv.conf
@@ -117,7 +118,7 @@ start_dockbridge() {
   engine=conformance-$$
   if [ "$runtime" != installed ]; then
     export DOCKBRIDGE_TEST_ENGINE=$runtime
-    # The containerd image store does not recognize that upstream.sh's registry names are this machine.
+    # The containerd image store does not see that upstream.sh's registry names lead to this machine.
     options=(-- --insecure-registry registry.k8s.io --insecure-registry k8s.gcr.io --insecure-registry gcr.io)
   fi
   [ -z "${HOSTILE:-}" ] || export DOCKBRIDGE_TEST_HOSTILE=1
@@ -134,7 +135,7 @@ start_dockbridge() {
   export CONFORMANCE_PULL_LIMIT=20s
 }
 
-# The pause image comes from the suite's registry, so the registry's address must be known before it starts.
+# containerd's configuration names the pause image in the suite's registry, so the registry's address is fixed here.
 start_containerd() {
   local path=$PATH host
   [ "$runtime" = containerd ] || path=$(bash "$root/scripts/engine-version.sh" 28.5)$PATH
@@ -203,7 +204,7 @@ answers() {
   die "the runtime did not start"
 }
 
-# The runtime's own address stays next to it, for callers that restart the runtime behind the recorder.
+# The recorder has a socket of its own. The runtime keeps its socket, so that callers can restart the runtime behind the recorder.
 start_recorder() {
   [ -f "$root/dist/main.js" ] || die 'dist/ is missing (run: make build)'
   node "$root/dist/main.js" cri record --listen "unix://$work/recorded.sock" --upstream "$CONFORMANCE_ENDPOINT" -o "$RECORD" \

@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh: runs the conformance suite and the old clients against one runtime, and prints one table. Exits with 1 if a spec
 # failed.
-#   ENDPOINT=unix://…  a runtime that already runs on this machine; ENGINE then only selects entries of skips.txt
+#   ENDPOINT=unix://…  a runtime that already runs on this machine; ENGINE then selects entries of skips.txt and labels the table
 #   ENGINE=…           otherwise: the runtime that node.sh starts
 #   ARGS=…             for `go test`, such as ARGS='-run TestExec'
 #   RECORD=FILE        records all calls with `dockbridge cri record` on the node that node.sh starts, and FILE is the tape
@@ -16,15 +16,15 @@ go=$(bash ../../scripts/go.sh)
 if [ -n "${ENDPOINT:-}" ]; then
   export CONFORMANCE_ENDPOINT=$ENDPOINT CONFORMANCE_RUNTIME=${ENGINE:-$ENDPOINT}
 elif [ -z "${NODE_WORK:-}" ]; then
-  # Built before the node exists. A build failure shows when the tests run.
+  # The tests are built before the node starts. If the build fails, the test run shows the error.
   for module in . old; do (cd $module && "$go" test -run '^$' ./... >/dev/null 2>&1) || true; done
   exec bash node.sh bash run.sh
 fi
 
 suite() {
-  # A spec mostly waits, so more of them run at a time than there are processors.
+  # A spec mostly waits, so several run at the same time even on a machine with few processors.
   # shellcheck disable=SC2086 # several arguments
-  "$go" test -json -count=1 -timeout 15m -parallel 8 ${ARGS:-} . || true # the report tells a failure
+  "$go" test -json -count=1 -timeout 15m -parallel 8 ${ARGS:-} . || true # the report shows failures
   # shellcheck disable=SC2016,SC2086 # the inner shell's; several arguments
   "$go" run ./serve bash -c 'cd old && CONFORMANCE_IMAGE=$CONFORMANCE_IMAGES/base:1 exec "$@"' - \
     "$go" test -json -count=1 -timeout 5m ${ARGS:-} . || true

@@ -14,7 +14,7 @@ func selinux(options *cri.SELinuxOption) func(*cri.ContainerConfig) {
 	return node.Security(func(security *cri.LinuxContainerSecurityContext) { security.SelinuxOptions = options })
 }
 
-// label of the process that runs in the container: user, role, type, level.
+// label returns the label of the container's first process: user, role, type, level.
 func label(container *node.Container) []string {
 	text := strings.TrimRight(container.Exec("cat", "/proc/1/attr/current").Stdout, "\x00\n")
 	return append(strings.SplitN(text, ":", 4), "", "", "", "")[:4]

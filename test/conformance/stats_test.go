@@ -10,7 +10,7 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// busyPod has one container with limits, which has used CPU, memory and network.
+// busyPod runs a pod with one container, which has limits and has used CPU, memory and network.
 func busyPod(t *testing.T) (*node.Pod, *node.Container) {
 	t.Helper()
 	pod := env.New(t).Pod(func(config *cri.PodSandboxConfig) {

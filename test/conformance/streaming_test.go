@@ -15,7 +15,7 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// overEach runs a spec over every transport.
+// overEach runs a spec over each transport except OldWebSocket, which cannot close stdin.
 func overEach(t *testing.T, spec func(*testing.T, node.Transport)) {
 	for _, transport := range []node.Transport{node.SPDY, node.WebSocket, node.Fallback} {
 		t.Run(string(transport), func(t *testing.T) { spec(t, transport) })
@@ -52,7 +52,7 @@ func TestExecReadsStdin(t *testing.T) {
 		terminal := node.Terminal{Stdin: strings.NewReader(input)}
 		output, err := container.Session(withTimeout(t, check.Patience), transport, terminal, "cat")
 		check.NoError(t, err, "exec")
-		check.True(t, output.Stdout == input, "%d bytes came back of %d", len(output.Stdout), len(input))
+		check.True(t, output.Stdout == input, "%d of %d bytes came back", len(output.Stdout), len(input))
 	})
 }
 
@@ -68,7 +68,7 @@ func TestExecWithTerminalEndsThoughStdinStaysOpen(t *testing.T) {
 	})
 }
 
-// sizes are the terminal sizes while a person resizes a window.
+// sizes are the terminal sizes that arrive while a person resizes a window.
 type sizes chan remotecommand.TerminalSize
 
 func (queue sizes) Next() *remotecommand.TerminalSize {
@@ -145,7 +145,7 @@ func TestAttach(t *testing.T) {
 			_, err := container.Attach(ctx, transport, node.Terminal{Stdin: reader, Stdout: screen})
 			ended <- err
 		}()
-		// The write would block forever if the session fails, because nothing reads from the pipe.
+		// If the session failed, nothing would read from the pipe, and the write would block forever.
 		go func() { _, _ = io.WriteString(writer, "echo -n hello\n") }()
 		screen.expect(t, "hello", ended)
 		check.NoError(t, writer.Close(), "closing stdin")
@@ -179,7 +179,7 @@ func TestPortForwardToHostNetwork(t *testing.T) {
 	})
 }
 
-func TestStreamingURLsAreAbsolute(t *testing.T) {
+func TestExecURLIsAbsolute(t *testing.T) {
 	n := env.New(t)
 	container := n.Pod().Start()
 	reply, err := n.Runtime.Exec(n.Context(), &cri.ExecRequest{ContainerId: container.ID, Cmd: []string{"true"}, Stdout: true})

@@ -1,13 +1,13 @@
 #!/bin/bash
-# upstream.sh: runs cri-tools' own suite and the crictl walk against one runtime that node.sh starts (ENGINE=…).
+# upstream.sh: runs cri-tools' own suite and crictl.sh against one runtime that node.sh starts (ENGINE=…).
 #   CRITEST=FILE  CRICTL=FILE   binaries to use in place of those that are built from cri-tools' Go module
 #   ARGS=…                      for critest, such as ARGS='-websocket-exec -ginkgo.focus=streaming'
-#   PARALLEL=N                  specs at a time; also builds the ginkgo command that critest needs for this (default 1):
-#   GINKGO=vX.Y.Z               its version, if critest's build does not name it
+#   PARALLEL=N                  specs at a time (default 1); more than 1 needs the ginkgo command, which this script builds
+#   GINKGO=vX.Y.Z               the version of ginkgo, if critest's build does not name it
 #   SEED=N                      the order of the specs, to repeat a run
 #   BENCHMARK=N                 runs critest's benchmarks, N samples each, and prints the bare Engine's figures next to them
 #   RECORD=FILE                 records all calls with `dockbridge cri record`, and FILE is the tape
-#   TOTALS=FILE                 gets `N passed, N failed, N skipped` of critest
+#   TOTALS=FILE                 gets critest's `N passed, N failed, N skipped`
 #   JUNIT=FILE                  gets critest's results as JUnit's XML
 set -euo pipefail
 [ -z "${RECORD:-}" ] || RECORD=$(realpath -m "$RECORD")
@@ -30,7 +30,7 @@ if [ -z "${NODE_WORK:-}" ]; then
     export PATH=$cache:$PATH
   fi
   "$go" build -o /dev/null ./serve
-  # critest's image references are constants, so on this node these names mean our registry.
+  # critest's image references are constants, so on this node these names lead to our registry.
   NODE_NAMES='registry.k8s.io k8s.gcr.io gcr.io' exec bash node.sh bash upstream.sh
 fi
 if [ -z "${CONFORMANCE_IMAGES:-}" ]; then

@@ -99,7 +99,7 @@ export class EngineServer {
     try {
       for await (const chunk of request.setEncoding('utf8')) body += chunk as string;
     } catch {
-      return;
+      // A client with a short time limit may leave before its request has arrived whole. The exchange still happened.
     }
     this.take(exchangeOf(request, body, response));
   }
@@ -125,6 +125,7 @@ function exchangeOf(request: IncomingMessage, body: string, response: ServerResp
     closed: new Promise((resolve) => {
       // A connection has a listener for each of its exchanges, so their number is not limited.
       socket.setMaxListeners(0).once('close', () => resolve());
+      if (socket.destroyed) resolve();
       response?.once('close', () => resolve());
     }),
   };

@@ -1,5 +1,5 @@
-// compile.mjs DIRECTORY: writes the sources and the integration tests there as JavaScript, each at its own place of the
-// tree, as jest would compile them when it loads them: under emulation that takes minutes.
+// compile.mjs DIRECTORY: compiles the sources and the integration tests to JavaScript, at the same paths below DIRECTORY, as
+// jest compiles them when it loads them. jest would need minutes for this under emulation.
 import { mkdirSync, readFileSync, readdirSync, writeFileSync, copyFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';

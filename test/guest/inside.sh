@@ -1,6 +1,6 @@
 #!/bin/bash
-# inside.sh: runs as guest.service in the guest, which powers off when this script ends. The host sees the output at once.
-# The host gets the files in $results at the end, on the third disk.
+# inside.sh: runs as guest.service in the guest, which powers off when this script ends. The host sees the output at once, and
+# gets the files in $results at the end, on the third disk.
 set -uo pipefail
 export PATH=/dockbridge/bin:$PATH HOME=/root
 export CRICTL=/dockbridge/bin/crictl CONFORMANCE_ENDPOINT=unix:///var/run/cri-dockerd.sock
@@ -21,7 +21,7 @@ finish() {
 }
 trap finish EXIT
 
-network() { # sets up addresses and a default route as on a node; the route leads nowhere
+network() { # sets up addresses and a default route as on a node, but nothing answers behind the route
   ip link add eth0 type bridge
   ip address add 198.51.100.1/24 dev eth0
   ip -6 address add 2001:db8:10::1/64 dev eth0 nodad
@@ -57,9 +57,9 @@ start_node() { # follows docs/install.md and docs/kubeadm.md
   cp examples/kubelet-config.yaml /var/lib/kubelet/config.yaml
   systemctl start docker && say 'docker has started' || return
   dpkg --install packages/dockbridge_*.deb | cat && say 'dockbridge is installed' || return
-  # For dpkg this is a file that was changed.
+  # dpkg sees this file as settings that the node has changed.
   cp examples/config.yaml /etc/dockbridge/config.yaml
-  # As docs/install.md says: containerd answers CRI as well, and crictl would ask it first.
+  # containerd also answers CRI, and crictl would ask it first (docs/install.md).
   printf '%s-endpoint: unix:///var/run/cri-dockerd.sock\n' runtime image >/etc/crictl.yaml
   systemctl enable --now dockbridge.service
 }

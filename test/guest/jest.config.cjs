@@ -1,6 +1,6 @@
 'use strict';
 
-/** The configuration for the guest, where the tests are already JavaScript (compile.mjs). */
+/** jest's configuration in the guest, where the tests are already JavaScript (compile.mjs). */
 module.exports = {
   testEnvironment: 'node',
   transform: {},

@@ -13,11 +13,11 @@ end() { # exits with 1 if a check has failed
   [ $failed = 1 ] || echo "${0##*/}: all checks passed"
   exit $failed
 }
-is() { # WHAT FOUND WANTED
+is() { # WHAT FOUND WANTED: checks that the two values are equal
   if [ "$2" = "$3" ]; then echo "  $1: $2"; else wrong "$1: '$2', not '$3'"; fi
 }
-eventually() { # COMMAND...
-  # Sleeping is free here, but each check costs time.
+eventually() { # COMMAND...: repeats the command until it succeeds, for at most a minute
+  # The guest's clock skips the time that the guest sleeps, but each check takes real time.
   for _ in {1..30}; do
     ! "$@" 2>/dev/null || return 0
     sleep 2
@@ -60,7 +60,7 @@ whole() { # NAME: checks that the log has each line once and in order
 }
 group() { cat "/sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod$1.slice/docker-$2.scope/$3"; }
 
-lives_on() { # NAME CONTAINER PID
+lives_on() { # NAME CONTAINER PID: checks that the container still runs in this process, with its log and its limits
   is state "$(state "$2")" CONTAINER_RUNNING
   is 'its process' "$(process "$2")" "$3"
   grows "$1"

@@ -1,12 +1,12 @@
 #!/bin/bash
-# run.sh: tests dockbridge on a node like those of users: a Debian 12 of its own with systemd, cgroup v2 and AppArmor, in qemu
+# run.sh: tests dockbridge on a node like those of users: a Debian 12 with systemd, cgroup v2 and AppArmor, which runs in qemu
 # without KVM (docs/adr/0035). Needs root, a Debian mirror and, once, a Go module proxy.
 #   SHORT=1       the short form
 #   GUEST=forky   Debian testing instead: a newer kernel, systemd and Engine
-#   ONLY='STEP …' runs only these of walk, crictl, critest, conformance, package and integration
+#   ONLY='STEP …' runs only these steps: walk, crictl, critest, conformance, package, integration
 #   TOTALS=FILE   gets `N passed, N failed, N skipped`
 #   GUEST_KEEP=DIR  gets the guest's console, journal and reports
-#   GUEST_LIMIT=S   seconds after which the guest is ended in any state (7200; short 900)
+#   GUEST_LIMIT=S   seconds after which the guest is ended in any state; default: 7200, or 900 with SHORT
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export PATH=$PATH:/usr/sbin:/sbin
@@ -37,15 +37,15 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 bash tree.sh "$work"
-echo results >"$work/results.img" # the guest finds the disk by this word
+echo results >"$work/results.img" # the guest recognizes the disk by this word
 truncate -s 128M "$work/results.img"
 : >"$work/progress"
 limit=${GUEST_LIMIT:-$([ -n "${SHORT:-}" ] && echo 900 || echo 7200)}
 say "starting the guest; it has $limit s"
 # KVM is not used, because it may hang on virtual machines that offer it.
-# The guest's clock counts its instructions, a nanosecond each, and jumps ahead where the guest would sleep. So no
-# time limit there depends on how busy this machine is. Such a clock allows only one processor. The guest's disks are in
-# memory, because its clock would run ahead while it waits for a real disk.
+# The guest's clock advances by a nanosecond with each instruction, and jumps ahead when the guest sleeps. So no time
+# limit in the guest depends on how busy this machine is. Such a clock allows only one processor. The guest's disks are in
+# memory, because the clock would run ahead while the guest waits for a real disk.
 dimm() { # NAME FILE SHARED
   dimms+=(-object "memory-backend-file,id=$1,mem-path=$2,share=$3,size=$(stat -Lc %s "$2")" -device "nvdimm,memdev=$1")
 }
@@ -64,7 +64,7 @@ reader=$!
 code=0
 wait $qemu || code=$?
 qemu=''
-# A disk to which nothing was written is an empty archive.
+# If the guest wrote nothing to the disk, tar finds no archive there.
 mkdir "$work/results"
 tar -C "$work/results" -xf "$work/results.img" 2>/dev/null || true
 if [ ! -e "$work/results/complete" ]; then

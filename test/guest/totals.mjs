@@ -1,5 +1,5 @@
-// totals.mjs RESULTS [FILE]: one table of what the guest's suites found, with each failure; FILE gets the line
-// `N passed, N failed, N skipped`. Exits 1 if something failed, or a suite that began left no results.
+// totals.mjs RESULTS [FILE]: prints a table with the results of the guest's suites, and each failure. FILE gets the line
+// `N passed, N failed, N skipped`. Exits with 1 if a test failed, or if a suite that began left no results.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -7,11 +7,11 @@ const [directory, totals] = process.argv.slice(2);
 const read = (name) => readFileSync(join(directory, name), 'utf8');
 
 /**
- * Each function reads one suite's results: whether each of its tests passed, failed or was skipped, and
- * why.
+ * Each function reads the results of one suite, and returns for each test whether it passed, failed or was
+ * skipped, and why.
  */
 const READERS = {
-  // critest's tests that its command line leaves out have no message, and are not results.
+  // critest's report also lists the tests that its command line leaves out. They have no message, and are not counted.
   critest: () =>
     JSON.parse(read('critest.json'))
       .flatMap(({ SpecReports }) => SpecReports ?? [])
@@ -65,7 +65,7 @@ for (const file of readdirSync(directory).filter((name) => name.endsWith('.exit'
     `${suite.padEnd(14)}${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
   );
 }
-// The guest writes this when it has finished.
+// The guest writes this file when it has finished.
 if (!existsSync(join(directory, 'complete'))) {
   console.log('FAILED the guest did not finish');
   all.failed += 1;

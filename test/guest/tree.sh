@@ -1,7 +1,7 @@
 #!/bin/bash
 # tree.sh WORK: makes WORK/tree.img, the guest's second disk: our packages, this repository with its tests compiled, and the
-# host's node, critest and crictl. dist/ must be built. The tests are compiled and the image layers are made here, because
-# the guest would need minutes for each.
+# host's node, critest and crictl. dist/ must be built. This script compiles the tests and makes the image layers, because the
+# guest would need minutes for each.
 set -euo pipefail
 work=${1:?usage: tree.sh WORK}
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -37,7 +37,7 @@ cp test/conformance/{skips.txt,*_test.go} "$suite/"
 bash test/conformance/images/build.sh "$suite/images"
 # shellcheck disable=SC2016 # the guest's
 echo 'cp "${BASH_SOURCE[0]%/*}"/*.tar "$1"' >"$suite/images/build.sh"
-# The layers of the integration tests' images are made here too, because that takes hundreds of links with a process each.
+# The layers of the integration tests' images are made here too, because they need hundreds of links, with a process for each.
 bash scripts/busybox-root.sh "$work/busybox"
 tar -C "$work/busybox" -cf "$tree/scripts/busybox-root.tar" .
 rm -r "$work/busybox"

@@ -33,8 +33,8 @@ eventually answers
 lives_on one "$container" "$pid"
 crictl exec "$container" true || wrong 'exec fails'
 
-echo 'systemctl restart docker, without'
-# If the key were missing, a running dockerd would keep its setting.
+echo 'systemctl restart docker, without live-restore'
+# The file sets the key to false, because a running dockerd keeps its setting if the key is missing.
 echo '{ "live-restore": false }' >/etc/docker/daemon.json
 systemctl reload docker
 lost() { docker info --format '{{.LiveRestoreEnabled}}' | grep -q false; }
@@ -45,7 +45,7 @@ eventually ended
 is state "$(state "$container")" CONTAINER_EXITED
 whole one
 is 'processes of the pod' "$(pgrep -cf 'while :; do echo line' || true)" 0
-# kubelet does this next.
+# kubelet would now make the next pod.
 read -r other second < <(make_pod two)
 is 'state of the next pod' "$(state "$second")" CONTAINER_RUNNING
 grows two
@@ -54,18 +54,18 @@ no_pods
 # kubelet has to remove the slice, because systemd keeps a slice that was not stopped.
 empty() { ! grep -q 'populated 1' /sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podone.slice/cgroup.events; }
 eventually empty
-is 'notices that systemd did not take' "$(journalctl -b -u dockbridge --no-pager | grep -c 'Cannot notify systemd' || true)" 0
+is 'messages that systemd did not accept' "$(journalctl -b -u dockbridge --no-pager | grep -c 'Cannot notify systemd' || true)" 0
 
-echo 'journalctl -p warning, which shows warnings and errors and nothing else'
+echo 'journalctl -p warning, which shows only warnings and errors'
 # dockbridge does not read a file whose name ends in .yml, and warns about it at its start.
 mkdir -p /etc/dockbridge/config.d
 touch /etc/dockbridge/config.d/node.yml
 systemctl restart dockbridge
 eventually answers
-lines() { journalctl -b -u dockbridge -o cat --no-pager "$@" | grep '^{\|^<[0-7]>'; } # without those of systemd
+lines() { journalctl -b -u dockbridge -o cat --no-pager "$@" | grep '^{\|^<[0-7]>'; } # without systemd's own lines
 is 'warnings about the file' "$(lines -p warning | grep -c 'node\.yml')" 1
 is 'less severe lines among the warnings' "$(lines -p warning | grep -c '"level":"\(info\|debug\)"' || true)" 0
-is 'lines that keep their priority' "$(lines | grep -c '^<' || true)" 0
+is 'lines that still begin with their priority' "$(lines | grep -c '^<' || true)" 0
 rm /etc/dockbridge/config.d/node.yml
 
 # Restores the node.

@@ -93,7 +93,7 @@ describe('changes that others make in the Engine', () => {
     await untilStore(test, () => state() === 'running');
   });
 
-  it('make a container that was started by hand RUNNING, with its log', async () => {
+  it('make a container RUNNING after `docker start`, and its log is written', async () => {
     const script = 'echo hello; until [ -e /go ]; do sleep 0.01; done';
     const id = await createContainer(test, await runPod(test), containerConfig('main', script));
     await docker('POST', `${id}/start`);
@@ -105,7 +105,7 @@ describe('changes that others make in the Engine', () => {
     expect([exit_code, reason, await readLogText(log_path)]).toEqual([0, 'Completed', 'hello\n']);
   });
 
-  it("do not make a container a pod's because its image was made from a pod’s container", async () => {
+  it('do not make a container part of a pod just because its image was committed from a container of that pod', async () => {
     const id = await startedContainer(test, await runPod(test), containerConfig('main', FOREVER));
     const engine = sharedDockerHost();
     const made = async (path: string, json: object): Promise<string> =>

@@ -23,8 +23,7 @@ import {
 
 const MIB = 2 ** 20;
 
-// A machine with cgroup v1 has none of these files. There these tests run in the guest of `make
-// guest-test`.
+// A machine with cgroup v1 has none of these files. For it, the guest of `make guest-test` runs these tests.
 (CGROUP_VERSION === 2 ? describe : describe.skip)('on cgroup v2', () => {
   let test: TestDaemon;
   let pod: string;
@@ -85,12 +84,12 @@ const MIB = 2 ** 20;
 
     it("survive a reload of systemd's units", async () => {
       const { CgroupDriver } = (await engineGet(sharedDockerHost(), '/info')) as { CgroupDriver: string };
-      // With the other driver systemd does not know the cgroup.
+      // With the driver cgroupfs, systemd does not know the cgroup.
       if (CgroupDriver !== 'systemd') return;
       const id = await started({ ...LIMIT, cpu_shares: 256, unified: UNIFIED });
       await promisify(execFile)('systemctl', ['daemon-reload']);
       expect(await kernel(id, 'memory.max')).toBe(String(64 * MIB));
-      // systemd resets values for which it has no property. The kernel notifies the daemon of that.
+      // systemd resets values for which it has no property. The kernel notifies the daemon of the change.
       const end = Date.now() + 30_000;
       const wanted = [String(48 * MIB), '1', '0'];
       while ((await values(id)).join() !== wanted.join() && Date.now() < end);
@@ -101,7 +100,7 @@ const MIB = 2 ** 20;
       });
     });
 
-    it("are refused with the name of the kernel's file", async () => {
+    it("are refused with the name of the kernel's file if the kernel rejects a value", async () => {
       const high = { unified: { 'memory.high': 'much' } };
       await expectFailure(started(high), 'FAILED_PRECONDITION', /memory\.high/);
       const id = await started({ unified: UNIFIED });
@@ -112,10 +111,10 @@ const MIB = 2 ** 20;
 
   describe('the out-of-memory killer', () => {
     const narrow = { memory_limit_in_bytes: 20 * MIB, memory_swap_limit_in_bytes: 20 * MIB };
-    // The child dies of it, and its parent would continue.
+    // The kernel kills the child, tail. The parent continues unless the kernel kills the whole cgroup.
     const script = 'tail -n 1 /dev/zero; touch /survived; exec sleep 1000';
 
-    it('ends all processes of a container that requests that', async () => {
+    it('ends all processes of a container that sets memory.oom.group', async () => {
       const id = await started({ ...narrow, unified: { 'memory.oom.group': '1' } }, script);
       await untilExited(test, id);
       expect(await containerStatus(test, id)).toMatchObject({
@@ -130,7 +129,7 @@ const MIB = 2 ** 20;
       await exec(test, id, 'until [ -e /survived ]; do sleep 0.1; done');
       expect(await kernel(id, 'memory.events')).toMatch(/^oom_kill 1$/m);
       expect((await containerStatus(test, id)).state).toBe(ContainerState.CONTAINER_RUNNING);
-      // A killed process of the container is its reason even now, as with containerd.
+      // The reason is OOMKilled because one process was killed for its memory, as with containerd.
       await test.client.call('StopContainer', { container_id: id, timeout: 0 });
       expect(await containerStatus(test, id)).toMatchObject({
         state: ContainerState.CONTAINER_EXITED,
@@ -150,7 +149,7 @@ const MIB = 2 ** 20;
       expect(await output(test, id, 'cat /sys/fs/cgroup/memory.max')).toBe(String(64 * MIB));
     });
 
-    it("are the node's when it is privileged", async () => {
+    it("are the node's when the container is privileged", async () => {
       const linux = { security_context: { privileged: true } };
       const privileged = await runPod(test, podConfig(test, { linux }));
       const id = await startedContainer(test, privileged, freshConfig(FOREVER, { linux }));

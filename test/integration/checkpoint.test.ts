@@ -8,7 +8,7 @@ import { startPrivateEngine } from './support/engine';
 import { expectFailure } from './support/grpc';
 import { containerConfig, createContainer, FOREVER, runPod, startedContainer, stateOf } from './support/pods';
 
-it('the three checkpoint calls say why there are no checkpoints on an Engine that is not experimental', async () => {
+it('the three checkpoint calls are refused on an Engine that is not experimental, each with its reason', async () => {
   const test = await TestDaemon.start();
   try {
     const pod = await runPod(test);
@@ -30,7 +30,7 @@ it('the three checkpoint calls say why there are no checkpoints on an Engine tha
   }
 });
 
-// The test starts an Engine of its own, which takes long on a busy machine.
+// The test starts an Engine of its own, which takes a long time on a busy machine.
 jest.setTimeout(240_000);
 
 it("CheckpointContainer makes a checkpoint on an experimental Engine with CRIU, or passes CRIU's error on, and the container runs on", async () => {

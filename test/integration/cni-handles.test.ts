@@ -51,7 +51,7 @@ describe('the directory of network namespaces', () => {
       .map(({ mountPoint, isShared }) => ({ mountPoint, isShared }));
   }
 
-  it('becomes a shared mount of its own on a private one, once, even for simultaneous callers', async () => {
+  it('becomes a shared mount on a private one, and only once, even for simultaneous callers', async () => {
     await run('mount', ['--make-private', place]);
     await Promise.all([shareDirectory(directory()), shareDirectory(directory())]);
     await shareDirectory(directory());
@@ -106,7 +106,7 @@ describe('the namespace of a pod', () => {
     }
   });
 
-  /** The `CNI_NETNS` of a pod's calls of that kind. */
+  /** Returns the `CNI_NETNS` of each call with this command for this pod. */
   async function toldOn(command: string, pod: string): Promise<string[]> {
     const lines = (await readFile(join(node.directory, 'told'), 'utf8')).split('\n');
     return lines
@@ -139,7 +139,7 @@ describe('the namespace of a pod', () => {
     expect(await output(test, agent, `grep ${pod} /proc/self/mountinfo || echo none`)).toBe('none');
   });
 
-  it('stays under the name of an earlier version until its DEL', async () => {
+  it('stays at the path that an earlier version chose until its DEL', async () => {
     const pod = await runPod(test);
     const ip = await ipOf(pod);
     const former = join(node.runDir, 'netns', pod);
@@ -168,7 +168,7 @@ describe('the namespace of a pod', () => {
 
   it('is freed if its pod vanished while no daemon ran, unless it belongs to another daemon', async () => {
     const [gone, kept] = [await runPod(test), await runPod(test)];
-    // A handle of the pod `kept` as a daemon with another run directory, on another Engine, would hold it.
+    // Stands for a daemon with another run directory and another Engine, which holds a handle of `kept`.
     const other = NamespaceHandles.of(join(node.directory, 'other-run'));
     const { State } = (await engineCall(sharedDockerHost(), 'GET', `/containers/${kept}/json`)) as {
       State: { Pid: number };
@@ -188,7 +188,7 @@ describe('the namespace of a pod', () => {
   });
 });
 
-/** A chained plugin's answer is the result that it was given. */
+/** A chained plugin that answers with the result of the plugin before it. */
 const PASS_ON = `
   let text = "";
   process.stdin.on("data", (chunk) => (text += chunk));

@@ -19,7 +19,7 @@ import {
 
 const HOST_NETWORK = { linux: { security_context: { namespace_options: { network: NamespaceMode.NODE } } } };
 
-/** The first pod of an Engine may wait for a pull that fails, on a busy machine. */
+/** On a busy machine, the first pod of an Engine may wait for a pull that fails. */
 jest.setTimeout(240_000);
 
 let node: CniNode;
@@ -36,7 +36,7 @@ afterEach(async () => {
   }
 });
 
-/** A bridge with addresses and nothing else, which is fast. */
+/** Returns a network with a bridge, addresses and the given plugins, and nothing else, which is fast. */
 function simple(plugins: readonly object[] = [], ipam: object = {}): object {
   const { plugins: all, ...list } = node.network(['10.90.0.0/24'], { ipam }) as { plugins: object[] };
   return { ...list, plugins: [...all.slice(0, 1), ...plugins] };
@@ -52,7 +52,7 @@ async function networkReady(): Promise<{ status: boolean; message: string }> {
   return { status: ready, message };
 }
 
-/** Asks until Status says so. @returns the duration in ms. */
+/** Calls Status until NetworkReady is as wanted. @returns the duration in ms. */
 async function untilNetworkReady(wanted: boolean): Promise<number> {
   const started = Date.now();
   while ((await networkReady()).status !== wanted) {
@@ -64,7 +64,7 @@ async function untilNetworkReady(wanted: boolean): Promise<number> {
 const ipOf = async (pod: string): Promise<string> => (await sandboxStatus(test, pod)).network?.ip ?? '';
 
 describe('NetworkReady on a CNI node', () => {
-  it('is false with the reason until the configuration appears, and true within a second of it', async () => {
+  it('is false, with the reason, until the configuration appears, and true within a second afterwards', async () => {
     await rm(node.confDir, { recursive: true });
     await start();
     expect(await networkReady()).toEqual({
@@ -129,7 +129,7 @@ describe('the addresses of pods', () => {
     ]);
   });
 
-  it('are released when the sandbox is restarted by hand, because the new one has no network', async () => {
+  it('are free after StopPodSandbox if someone restarted the sandbox, which then has no network', async () => {
     await node.configure(simple());
     await start();
     const pod = await runPod(test);
@@ -141,7 +141,7 @@ describe('the addresses of pods', () => {
     expect(await node.leases()).toEqual([]);
   });
 
-  it('are released when the sandbox is removed outside CRI, without a call', async () => {
+  it('are free after StopPodSandbox if someone removed the sandbox outside CRI', async () => {
     await node.configure(simple());
     await start();
     const pod = await runPod(test);
@@ -171,7 +171,7 @@ describe('a pod with a damaged network', () => {
       );
     await address('del');
     expect(await trouble(pod)).toMatch(/^CNI plugin "bridge" failed on CHECK .*10\.90\.0\./);
-    // Its DEL finds its own rules by the addresses of the interface.
+    // The plugin's DEL finds its rules by the addresses of the interface.
     await address('add');
     await test.client.call('StopPodSandbox', { pod_sandbox_id: pod });
     expect(await trouble(pod)).toBe('');
@@ -186,8 +186,8 @@ describe('the DNS of a pod', () => {
   };
   const TEXT = 'search a.local b.local\nnameserver 10.96.0.10\nnameserver fd00::a\noptions ndots:5 rotate';
   const cases: [string, cri.IDNSConfig, string][] = [
-    ['all that is given', DNS, TEXT],
-    ['only what is given', { searches: ['a.local'] }, 'search a.local'],
+    ['every setting that is given', DNS, TEXT],
+    ['only the setting that is given', { searches: ['a.local'] }, 'search a.local'],
   ];
 
   async function resolvConf(pod: string): Promise<string> {
@@ -196,8 +196,8 @@ describe('the DNS of a pod', () => {
   }
 
   /**
-   * Newer Engines add comments about their changes, and use another order. A file that is otherwise right
-   * stays.
+   * Newer Engines add comments about their changes, and use another order. dockbridge does
+   * not rewrite a file that is otherwise right.
    */
   const meant = (text: string): string[] =>
     text
@@ -205,7 +205,7 @@ describe('the DNS of a pod', () => {
       .filter((line) => /^[^#\s]/.test(line))
       .sort();
 
-  it.each(cases)('is %s, on any network', async (_, dns_config, text) => {
+  it.each(cases)('has %s, on any network', async (_, dns_config, text) => {
     await node.configure(simple());
     await start();
     for (const more of [{}, HOST_NETWORK]) {
@@ -214,7 +214,7 @@ describe('the DNS of a pod', () => {
     }
   });
 
-  it("is the node's without a setting, and empty with an empty one", async () => {
+  it("is the node's without dns_config, and empty with an empty dns_config", async () => {
     await node.configure(simple());
     await start();
     for (const more of [{}, HOST_NETWORK]) {

@@ -163,7 +163,7 @@ describe('pods on a CNI bridge network', () => {
     });
   });
 
-  it('keep their addresses over a restart of the daemon, and are freed by the new one', async () => {
+  it('keep their addresses when the daemon restarts, and the new daemon frees them', async () => {
     const pod = await startPod();
     await test.restart();
     expect(await ipsOf(pod.id)).toEqual(pod.ips);
@@ -171,7 +171,7 @@ describe('pods on a CNI bridge network', () => {
     expect(await node.leases()).not.toContainEqual(expect.objectContaining({ ip: pod.ips[0] }));
   });
 
-  it('leave nothing on the node', async () => {
+  it('leave nothing behind on the node after their removal', async () => {
     await startPod({ port_mappings: [{ container_port: 80, host_port: 40_080 }] });
     const before = (await node.traces()).map((trace) => trace.split(' ')[0]);
     expect([...new Set(before)].sort()).toEqual(['cache', 'lease', 'link', 'mount', 'netns', 'rule']);

@@ -12,7 +12,7 @@ const LIMIT_MS = 60_000;
 let engine: PrivateEngine;
 let node: CniNode;
 let daemon: ChildDaemon;
-/** Counts the kills of daemon and Engine. A call that fails without any of them has failed. */
+/** Counts the starts and ends of disturbances. A call that fails while this stays the same has really failed. */
 let blows = 0;
 let calm: Promise<void> = Promise.resolve();
 
@@ -38,7 +38,7 @@ afterAll(async () => {
   }
 }, 120_000);
 
-/** Runs `harm` and restores everything. Calls that fail meanwhile wait for its end. */
+/** Runs `harm`, which also repairs what it breaks. Calls that fail meanwhile are repeated after its end. */
 async function blow(harm: () => Promise<void>): Promise<void> {
   const before = calm;
   calm = (async () => {
@@ -56,7 +56,7 @@ const kill = (): Promise<void> =>
     await daemon.launch();
   });
 
-/** Repeats a call that was disturbed, as kubelet does. Any other failure is a failure. */
+/** Repeats a call that a disturbance made fail, as kubelet does. Throws any other failure. */
 async function insist<T>(call: () => Promise<T>): Promise<T> {
   for (;;) {
     await calm;
@@ -98,11 +98,11 @@ async function remove({ id }: Pod): Promise<void> {
   await insist(() => daemon.client.call('RemovePodSandbox', { pod_sandbox_id: id }));
 }
 
-/** Removes it outside CRI. */
+/** Removes a pod outside CRI. */
 const removeByHand = (pod: Pod): Promise<unknown> =>
   engineCall(engine.dockerHost, 'DELETE', `/containers/${pod.id}?force=1&v=1`);
 
-/** Runs `work` for all at once, while `count` kills come at random moments. */
+/** Awaits all of `work`, while at most `count` kills come at random moments. */
 async function underKills<T>(work: Promise<T>[], count: number): Promise<T[]> {
   const all = Promise.all(work);
   const over = all.then(() => 'over' as const);
@@ -116,7 +116,7 @@ async function underKills<T>(work: Promise<T>[], count: number): Promise<T[]> {
   return results;
 }
 
-/** Each of these pods is ready, and has an address of its own that is leased only to it. */
+/** Expects each of these pods to be ready, and to have an address that is leased only to this pod. */
 async function expectOwnAddresses(pods: readonly Pod[]): Promise<void> {
   const owners = new Map<string, string>();
   for (const { id } of pods) {
@@ -141,7 +141,7 @@ const NUMBERS = Array.from({ length: PODS }, (_, number) => number);
 
 describe('a node with many kills', () => {
   it(
-    'gives each pod an address of its own and keeps nothing of any',
+    'gives each pod an address of its own, and keeps nothing of the removed pods',
     async () => {
       const born = await underKills(
         NUMBERS.map((number) => create(number, 0)),
@@ -156,7 +156,7 @@ describe('a node with many kills', () => {
         await Promise.all(killedOff.map(removeByHand));
         await daemon.launch();
       });
-      // kubelet may call for those, or may never have heard of them.
+      // kubelet may still remove such a pod, or may never have heard of it.
       await Promise.all([vanished[0]!, killedOff[0]!].map(remove));
       await expectOwnAddresses(kept);
 
@@ -167,7 +167,7 @@ describe('a node with many kills', () => {
           await delay(Math.random() * 2_000);
           await engine.stop();
           await engine.start();
-          // The daemon's own message that it has read the Engine again.
+          // A new daemon reports when it has read the Engine.
           await daemon.kill9();
           await daemon.launch();
         }),

@@ -39,7 +39,7 @@ describe('CreateContainer', () => {
     (await logOf(test, pod, freshConfig('', more))).text;
 
   describe('with few settings', () => {
-    it("runs the image's command without command, args and linux", async () => {
+    it("runs the image's command if command, args and linux are missing", async () => {
       const id = await startedContainer(test, pod, {
         metadata: { name: 'bare' },
         image: { image: TEST_IMAGE },
@@ -77,7 +77,7 @@ describe('CreateContainer', () => {
       await check();
     });
 
-    it('refuses a missing image or sandbox', async () => {
+    it('refuses a configuration without a name or an image, and an image that the node does not have', async () => {
       const create = (config: cri.IContainerConfig): Promise<string> => createContainer(test, pod, config);
       const image = { image: TEST_IMAGE };
       await expectFailure(create({ image }), 'INVALID_ARGUMENT', /config\.metadata/);
@@ -91,7 +91,7 @@ describe('CreateContainer', () => {
     });
   });
 
-  describe('with a process', () => {
+  describe('with settings of the process', () => {
     it('drops the CMD of the image when there is a command without args', async () => {
       expect(await printed({ command: ['/bin/echo'] })).toBe('\n');
     });
@@ -124,7 +124,7 @@ describe('CreateContainer', () => {
       expect(await printed({ command })).toBe('pipe\n');
     });
 
-    it('stops with the requested signal', async () => {
+    it('makes StopContainer send the requested signal', async () => {
       const id = await started({
         command: ['/bin/sh', '-c', 'trap "exit 7" USR1; touch /ready; while :; do sleep 0.1; done'],
         stop_signal: Signal.SIGNAL_SIGUSR1,
@@ -179,7 +179,7 @@ describe('CreateContainer', () => {
       await check();
     });
 
-    it('propagates mounts from the host, and to it on request', async () => {
+    it('propagates later mounts of the host on request, and reports the requested propagation', async () => {
       const shared = await source('shared');
       const { PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } =
         MountPropagation;
@@ -220,7 +220,7 @@ describe('CreateContainer', () => {
 
   describe('with devices', () => {
     it('passes a device of the host on, with the given permissions', async () => {
-      // Opening it for writing writes nothing, and is forbidden to containers by default.
+      // Opening /dev/kmsg for writing writes nothing, and is forbidden to containers by default.
       const open = async (permissions: string): Promise<string> => {
         const device = { host_path: '/dev/kmsg', container_path: '/dev/my-kmsg', permissions };
         const id = await started({ devices: [device] });

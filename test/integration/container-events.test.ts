@@ -65,7 +65,7 @@ describe('GetContainerEvents', () => {
     }
   });
 
-  it('has the same data as PodSandboxStatus, which has no timestamp because kubelet 1.37 would misread it', async () => {
+  it('sends the same data as PodSandboxStatus, which has no timestamp because kubelet 1.37 would misread it', async () => {
     const pod = await runPod(test);
     const id = await startedContainer(test, pod, containerConfig('main', 'exit 3'));
     await watch.untilSaid(id, 'stopped');
@@ -112,7 +112,7 @@ describe('GetContainerEvents', () => {
     async () => {
       let second: EventWatch | undefined;
       let running = 0;
-      /** These pods are requested after the second consumer has connected, so it must know of them. */
+      /** Changes that are requested after the second consumer has connected, so it must get their events. */
       const promised: [id: string, type: string][] = [];
       const promise = (id: string, ...types: string[]): void => {
         if (second !== undefined) promised.push(...types.map((type) => [id, type] as [string, string]));
@@ -149,7 +149,7 @@ describe('GetContainerEvents', () => {
     CHURN_MS,
   );
 
-  it('disconnects a consumer that does not keep up, which costs a limited number of bytes, and no other', async () => {
+  it('disconnects only the consumer that does not keep up, and sends it a limited number of bytes', async () => {
     const path = '/runtime.v1.RuntimeService/GetContainerEvents';
     const stalled = await StalledClient.open(test.endpoint.replace('unix://', ''), path);
     // The records need no real containers.
@@ -165,7 +165,7 @@ describe('GetContainerEvents', () => {
     let told = 0;
     const change = async (work: () => void): Promise<void> => {
       work();
-      // The other consumer gets its turns.
+      // Lets the other consumer read.
       if (++told % 1_000 === 0) await watch.until(() => watch.events.length >= told);
     };
     for (const record of records) await change(() => containers.put(record));
@@ -175,7 +175,7 @@ describe('GetContainerEvents', () => {
       status: '8',
       message: expect.stringMatching(/has missed events/) as string,
     });
-    // The windows of HTTP/2 and of the socket, not thousands of events.
+    // This is what the windows of HTTP/2 and of the socket hold, not thousands of events.
     expect(bytes).toBeLessThan(1_000_000);
     stalled.close();
     const pod = await runPod(test);
@@ -183,7 +183,7 @@ describe('GetContainerEvents', () => {
     expect(watch.events.length).toBe(2 * records.length + 2);
   });
 
-  it('ends with the daemon, at once', async () => {
+  it('ends with UNAVAILABLE when the daemon stops', async () => {
     await test.restart();
     expect(await watch.ended).toBe('UNAVAILABLE');
   });

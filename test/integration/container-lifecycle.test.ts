@@ -19,7 +19,7 @@ import {
 const { CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_EXITED } = ContainerState;
 const UNKNOWN = 'e'.repeat(64);
 
-describe('the life of a container', () => {
+describe('a container', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
@@ -63,7 +63,7 @@ describe('the life of a container', () => {
     { exit_code: 0, reason: 'Completed' },
     { exit_code: 1, reason: 'Error' },
     { exit_code: 255, reason: 'Error' },
-  ])('ends with $exit_code as $reason', async ({ exit_code, reason }) => {
+  ])('that exits with $exit_code is reported as $reason', async ({ exit_code, reason }) => {
     const id = await startedContainer(test, pod, containerConfig(`exit-${exit_code}`, `exit ${exit_code}`));
     await untilExited(test, id);
     const status = await containerStatus(test, id);
@@ -94,7 +94,7 @@ describe('the life of a container', () => {
   });
 
   describe('after a start', () => {
-    it('refuses another start, running or not', async () => {
+    it('refuses another start, whether it runs or has ended', async () => {
       const id = await startedContainer(test, pod, containerConfig('twice', FOREVER));
       await expectFailure(start(id), 'FAILED_PRECONDITION', /already been started/);
       expect(await stateOf(test, id)).toBe(CONTAINER_RUNNING);
@@ -113,7 +113,7 @@ describe('the life of a container', () => {
       { name: 'absent', command: '/no/such/program', why: 'command not found: "/no/such/program"' },
       { name: 'absent from PATH', command: 'no-such', why: 'command not found: "no-such"' },
       { name: 'no program', command: '/etc/passwd', why: 'permission denied: "/etc/passwd"' },
-    ])('says why a command that is $name cannot run', async ({ name, command, why }) => {
+    ])('has a status that says why a command that is $name cannot run', async ({ name, command, why }) => {
       const config = containerConfig(name.replaceAll(' ', '-'), '', { command: [command] });
       const id = await createContainer(test, pod, config);
       await expectFailure(start(id), 'FAILED_PRECONDITION', why);
@@ -161,7 +161,7 @@ describe('the life of a container', () => {
       expect(await stateOf(test, left)).toBe(CONTAINER_RUNNING);
     });
 
-    it('avoids the name of a foreign container, and stays a single one', async () => {
+    it('gets another name if a foreign container has its name, and is found again under that name', async () => {
       const config = containerConfig('guest', FOREVER);
       const first = await createContainer(test, pod, config);
       const { name, body } = await recipeOf(first);
@@ -211,7 +211,7 @@ describe('the life of a container', () => {
       expect(await containerStatus(test, id)).toMatchObject({ state: CONTAINER_EXITED, exit_code: 137 });
     });
 
-    it('accepts several simultaneous calls, another call, and one before the start or for an unknown id', async () => {
+    it('accepts simultaneous and repeated stop calls, and a call before its start or for an unknown id', async () => {
       const id = await startedContainer(test, pod, stubborn('several'));
       await Promise.all([stop(id, 1), stop(id, 1), stop(id, 1)]);
       expect(await stateOf(test, id)).toBe(CONTAINER_EXITED);
@@ -243,7 +243,7 @@ describe('the life of a container', () => {
       await expectFailure(remove(''), 'INVALID_ARGUMENT', /container_id/);
     });
 
-    it('makes room for one of the same name and attempt', async () => {
+    it('makes room for another container of the same name and attempt', async () => {
       const config = containerConfig('phoenix', 'exit 3');
       const id = await startedContainer(test, pod, config);
       await untilExited(test, id);
@@ -252,7 +252,7 @@ describe('the life of a container', () => {
     });
   });
 
-  it('has the same record after a create call as after an inspect following a restart', async () => {
+  it('has the same status before and after a restart of the daemon', async () => {
     const config = containerConfig('record', 'exit 4', {
       labels: { l: '1' },
       annotations: { a: '2' },
@@ -310,7 +310,7 @@ interface Inspect {
   HostConfig: object;
 }
 
-/** The arguments to make the same container by hand. */
+/** Returns the arguments with which the same container can be made by hand. */
 async function recipeOf(id: string): Promise<{ name: string; body: Inspect['Config'] }> {
   const { Name, Config, HostConfig } = (await engineCall(
     sharedDockerHost(),

@@ -72,7 +72,7 @@ describe('the log of a container', () => {
     ]);
   });
 
-  it('is complete when EXITED is seen, in ten of ten runs', async () => {
+  it('is complete as soon as the status is EXITED, for each of ten containers', async () => {
     const ids = await Promise.all(
       Array.from({ length: 10 }, (_, at) =>
         startedContainer(test, pod, containerConfig(`burst-${at}`, `seq 1 4000; echo last-${at}`)),
@@ -87,7 +87,7 @@ describe('the log of a container', () => {
     }
   });
 
-  it('has a long line in pieces marked P, which join to the whole line', async () => {
+  it('has a long line in pieces, all but the last marked P, which join to the whole line', async () => {
     const id = await startedContainer(
       test,
       pod,
@@ -102,7 +102,7 @@ describe('the log of a container', () => {
     );
   });
 
-  it('neither loses nor repeats a line over a restart of the daemon', async () => {
+  it('neither loses nor repeats a line when the daemon restarts', async () => {
     const script = 'i=0; until [ -e /stop ]; do i=$((i+1)); echo $i; done; echo end';
     const id = await startedContainer(test, pod, containerConfig('restart', script));
     await output(test, id, 'sleep 0.3');

@@ -64,7 +64,7 @@ describe('mounts that not every Engine supports', () => {
       ]);
     });
 
-    it('protect those recursively too, if Status says so, and are refused otherwise', async () => {
+    it('protect the mounts below them too on request if Status offers this, and are refused otherwise', async () => {
       const mount = { container_path: '/m', host_path: source, readonly: true, recursive_read_only: true };
       const { runtime_handlers } = await test.client.call('Status', {});
       const offered = runtime_handlers.find(({ name }) => name === '')?.features?.recursive_read_only_mounts;
@@ -86,7 +86,7 @@ describe('mounts that not every Engine supports', () => {
       ]);
     });
 
-    it('obey the rules of CRI if they are recursive', async () => {
+    it('must obey the rules of CRI if they are recursive', async () => {
       const mount = { container_path: '/m', host_path: source, recursive_read_only: true };
       await expectFailure(created(mount), 'INVALID_ARGUMENT', /recursive_read_only: needs readonly/);
       await expectFailure(
@@ -105,7 +105,7 @@ describe('mounts that not every Engine supports', () => {
       readonly: true,
     });
 
-    it('are present, read-only, executable, and reported with the mounted image', async () => {
+    it('are present, read-only, executable, and reported with the mounted image, if the Engine supports them', async () => {
       const mounts = [
         ofImage(USER_IMAGE, '/whole'),
         ofImage(USER_IMAGE, '/web', 'www'),
@@ -149,7 +149,7 @@ describe('mounts that not every Engine supports', () => {
       else await expectFailure(failure, 'UNIMPLEMENTED', /^ImageVolumeMountFailed/);
     });
 
-    it('obey the rules of CRI', async () => {
+    it('must obey the rules of CRI', async () => {
       const refused = (mount: cri.IMount, field: RegExp): Promise<void> =>
         expectFailure(created(mount), 'INVALID_ARGUMENT', field);
       await refused({ ...ofImage(TEST_IMAGE, '/i'), readonly: false }, /mounts\[0\]\.readonly/);
@@ -157,7 +157,7 @@ describe('mounts that not every Engine supports', () => {
       await refused(ofImage(TEST_IMAGE, '/i', '../etc'), /mounts\[0\]\.image_sub_path/);
     });
 
-    it('may have a sub-path in the image, and a refusal leaves no container', async () => {
+    it('are refused if the image lacks a sub-path, and then leave no container behind', async () => {
       const mounts = [ofImage(TEST_IMAGE, '/i', 'www'), ofImage(TEST_IMAGE, '/j', 'absent')];
       if (features().imageMounts)
         await expectRefused(
@@ -201,7 +201,7 @@ describe('mounts that not every Engine supports', () => {
       await run('umount', [source]);
     });
 
-    it('work like any other, on a node with SELinux and on one without', async () => {
+    it('work like any other mounts, on a node with SELinux and on one without', async () => {
       for (const daemon of [selinux, test]) {
         const mounts = [
           relabelled(source, { container_path: '/rw' }),

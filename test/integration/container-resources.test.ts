@@ -108,7 +108,7 @@ describe('the resources of a container', () => {
       expect(await reported(id)).toMatchObject({ cpu_quota: -1, cpuset_cpus: LAST_CPU });
     });
 
-    it('apply before the container is started', async () => {
+    it('apply to a container that has not been started yet', async () => {
       const config = freshConfig(FOREVER, { linux: { resources: INITIAL } });
       const id = await createContainer(test, pod, config);
       await update(id, { cpuset_cpus: LAST_CPU });
@@ -127,7 +127,7 @@ describe('the resources of a container', () => {
       expect(await reported(id)).toMatchObject(INITIAL);
     });
 
-    it('stay if the values are impossible', async () => {
+    it('stay if the new values are impossible', async () => {
       const id = await started(INITIAL);
       await expectFailure(update('0123456789', { cpu_shares: 2 }), 'NOT_FOUND', /container/);
       await expectFailure(update(id, { cpuset_cpus: 'all' }), 'INVALID_ARGUMENT', /linux\.cpuset_cpus/);
@@ -146,7 +146,7 @@ describe('the resources of a container', () => {
     });
   });
 
-  it('of a pod are written by kubelet, and dockbridge accepts the notification', async () => {
+  it('are separate from those of the pod, which kubelet writes: dockbridge only accepts its notification', async () => {
     const resources = { cpu_shares: 512, memory_limit_in_bytes: 1 << 28 };
     const tell = (pod_sandbox_id: string): Promise<unknown> =>
       test.client.call('UpdatePodSandboxResources', { pod_sandbox_id, overhead: {}, resources });
@@ -162,7 +162,7 @@ describe('the resources of a container', () => {
     expect(await reported(id)).toMatchObject({ unified: { 'pids.max': '60' } });
   });
 
-  // The Engine API has no field for them. If hugetlb cgroups are mounted (which is optional), dockbridge
+  // The Engine API has no field for huge pages. If hugetlb cgroups are mounted (which is optional), dockbridge
   // writes them to the kernel.
   (HAS_HUGETLB ? it : it.skip)('limit huge pages', async () => {
     const hugepage_limits = [
@@ -193,7 +193,7 @@ describe('the resources of a container', () => {
     expect((await containerStatus(test, other)).state).toBe(ContainerState.CONTAINER_EXITED);
   });
 
-  it('are refused if this node cannot enforce them', async () => {
+  it('are refused if this node cannot enforce them, or if they are invalid', async () => {
     if (!HAS_HUGETLB) {
       await expectFailure(
         started({ hugepage_limits: [{ page_size: '2MB', limit: 1 << 21 }] }),
@@ -201,7 +201,7 @@ describe('the resources of a container', () => {
         CGROUP_VERSION === 2 ? /hugetlb/ : /hugepage_limits/,
       );
     }
-    // On cgroup v2 the kernel has no such file, and on v1 no unified files.
+    // cgroup v2 has no such file, and cgroup v1 has no unified files.
     const isV2 = CGROUP_VERSION === 2;
     const refusal = isV2 ? /memory\.no_such/ : /unified.*v2/;
     const unified = { 'memory.no_such': '1' };
@@ -216,22 +216,25 @@ describe('the resources of a container', () => {
 
   it.each([
     // The kill comes before anybody watches the cgroup, so Engines often miss it. The kernel logs at most
-    // ten of these in 5 s.
+    // ten such kills in 5 s.
     { desc: 'at once', script: 'dd if=/dev/zero of=/dev/null bs=20M', count: 1 },
     { desc: 'little by little', script: 'exec tail -n 1 /dev/zero', count: 8 },
-  ])('end a container that uses more memory $desc with OOMKilled', async ({ script, count }) => {
-    const limit = { memory_limit_in_bytes: 15 << 20, memory_swap_limit_in_bytes: 15 << 20 };
-    const ids = await Promise.all(Array.from({ length: count }, () => started(limit, script)));
-    for (const id of ids) {
-      await untilExited(test, id);
-      // The first inspect reports it, not a later one.
-      expect(await containerStatus(test, id)).toMatchObject({
-        state: ContainerState.CONTAINER_EXITED,
-        exit_code: 137,
-        reason: 'OOMKilled',
-      });
-    }
-    await test.restart();
-    for (const id of ids) expect((await containerStatus(test, id)).reason).toBe('OOMKilled');
-  });
+  ])(
+    'make a container that exceeds its memory $desc end with the reason OOMKilled',
+    async ({ script, count }) => {
+      const limit = { memory_limit_in_bytes: 15 << 20, memory_swap_limit_in_bytes: 15 << 20 };
+      const ids = await Promise.all(Array.from({ length: count }, () => started(limit, script)));
+      for (const id of ids) {
+        await untilExited(test, id);
+        // The first status already has the reason.
+        expect(await containerStatus(test, id)).toMatchObject({
+          state: ContainerState.CONTAINER_EXITED,
+          exit_code: 137,
+          reason: 'OOMKilled',
+        });
+      }
+      await test.restart();
+      for (const id of ids) expect((await containerStatus(test, id)).reason).toBe('OOMKilled');
+    },
+  );
 });

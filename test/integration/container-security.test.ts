@@ -85,7 +85,7 @@ describe('the security context of a container', () => {
     expect((await capabilities(await started({}, privileged))) & CAP_SYS_ADMIN).toBe(0n);
     const create = async (): Promise<string> => started({ privileged: true }, privileged);
     expect(await capabilities(await create())).toBe(nodeCapabilities());
-    // Only the label says that the pod is privileged.
+    // After a restart, only the label says that the pod is privileged.
     await test.restart();
     expect(await capabilities(await create())).toBe(nodeCapabilities());
   });
@@ -102,12 +102,12 @@ describe('the security context of a container', () => {
     const shown = await output(test, id, 'find /dev -type c -o -type b');
     expect(shown.split('\n')).toEqual(expect.arrayContaining(devices));
     expect(await output(test, id, 'mknod /x c 1 3 && echo hello > /x && echo done')).toBe('done');
-    // Other containers may not.
+    // Other containers may not open a device that they create.
     const other = await started({});
     expect((await exec(test, other, 'mknod /x b 7 0 && cat /x')).stderr).toMatch(/not permitted/);
   });
 
-  it('gives every capability of the node with ALL', async () => {
+  it('gives every capability of the node for ALL, except those that are dropped', async () => {
     const all = (more: cri.ICapability): Promise<string> =>
       started({ capabilities: { add_capabilities: ['ALL'], ...more } });
     expect(await capabilities(await all({}))).toBe(nodeCapabilities());
@@ -120,7 +120,7 @@ describe('the security context of a container', () => {
     const withProfile = (profile_type: SecurityProfileType, localhost_ref = ''): Promise<string> =>
       started({ seccomp: { profile_type, localhost_ref } });
 
-    it('means unconfined if it is nil or says so, and filters otherwise', async () => {
+    it('leaves the container unconfined if the profile is missing or says so, and filters calls otherwise', async () => {
       const mode = async (id: string): Promise<string> => processStatus(id, 'Seccomp');
       expect(await mode(await started({}))).toBe('0');
       expect(await mode(await withProfile(SecurityProfileType.Unconfined))).toBe('0');

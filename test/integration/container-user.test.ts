@@ -42,7 +42,7 @@ describe('the user of a container', () => {
     await engineCall(sharedDockerHost(), 'DELETE', `/images/${GROUPS_IMAGE}`);
   });
 
-  /** An image whose user 1000 is in the group 50000, according to the image itself. */
+  /** Makes an image with the user 1000, which is in the group 50000 according to the image's /etc/group. */
   async function makeGroupsImage(): Promise<void> {
     const script = 'echo extra:x:50000:root,tester >> /etc/group; echo done; exec sleep 1000';
     const id = await startedContainer(test, pod, containerConfig('maker', script));
@@ -103,22 +103,22 @@ describe('the user of a container', () => {
       is: [33, 7, [7]],
     },
     {
-      desc: 'Merge: with the image’s groups',
+      desc: 'in the image’s groups too, with the policy Merge',
       context: { run_as_user: value(1000), supplemental_groups: [1234], supplemental_groups_policy: Merge },
       is: [1000, 1000, [1000, 1234, 50000]],
     },
     {
-      desc: 'Merge: with the image’s groups in addition to an explicit group',
+      desc: 'in the image’s groups too, with an explicit group and the default policy',
       context: { run_as_user: value(1000), run_as_group: value(5), supplemental_groups: [1234] },
       is: [1000, 5, [5, 1234, 50000]],
     },
     {
-      desc: 'Strict: without the image’s groups',
+      desc: 'not in the image’s groups, with the policy Strict',
       context: { run_as_user: value(1000), supplemental_groups: [1234], supplemental_groups_policy: Strict },
       is: [1000, 1000, [1000, 1234]],
     },
     {
-      desc: 'Strict: without the groups of the image’s user',
+      desc: 'not in the groups of the image’s user, with the policy Strict',
       context: { supplemental_groups_policy: Strict },
       is: [1000, 1000, [1000]],
     },
@@ -128,7 +128,7 @@ describe('the user of a container', () => {
     const id = await started(context, image);
     const inside = await output(test, id, 'cat /proc/self/status');
     expect(identityIn(inside)).toEqual([uid, gid, groups]);
-    // The first process, not only a later exec.
+    // Checks the first process too, not only a process of an exec.
     const first = await readFile(`/proc/${await pidOf(id)}/status`, 'utf8');
     expect(identityIn(first)).toEqual([uid, gid, groups]);
     const linux = (await containerStatus(test, id)).user?.linux;

@@ -47,7 +47,7 @@ interface Inspect {
 const inspect = async (id: string): Promise<Inspect> =>
   (await engineGet(sharedDockerHost(), `/containers/${id}/json`)) as Inspect;
 
-/** The Engine's container under the name of the container or sandbox `part`. */
+/** Returns the ids of the Engine's containers whose names contain `part`. */
 const namesOf = async (part: string): Promise<string[]> => {
   const filters = encodeURIComponent(JSON.stringify({ name: [part] }));
   const found = await engineGet(sharedDockerHost(), `/containers/json?all=1&filters=${filters}`);
@@ -55,8 +55,8 @@ const namesOf = async (part: string): Promise<string[]> => {
 };
 
 /**
- * Makes another container with the same Engine body, as a lost call would have. `part` of the label may be
- * removed.
+ * Replaces a container by one with the same Engine body, but without the contents in its label, as an older
+ * version of dockbridge would have made it. `remove` removes the first container. @returns the new id.
  */
 const madeByAnOlderVersion = async (id: string, remove: () => Promise<unknown>): Promise<string> => {
   const { Name, Config, HostConfig } = await inspect(id);
@@ -78,7 +78,7 @@ const env = (...pairs: readonly string[]): cri.IKeyValue[] =>
     return { key, value: Buffer.from(value) };
   });
 
-describe('CreateContainer for a name and attempt that was never started', () => {
+describe('CreateContainer for a name and attempt that exist', () => {
   const base = (): cri.IContainerConfig =>
     freshConfig(FOREVER, {
       envs: env('A=1', 'B=2'),
@@ -90,8 +90,8 @@ describe('CreateContainer for a name and attempt that was never started', () => 
 
   const others: Record<string, cri.IContainerConfig> = {
     'another variable': { envs: env('A=1', 'B=3') },
-    'one variable less': { envs: env('A=1') },
-    'an empty label more': { labels: { a: '1', b: '2', c: '' } },
+    'one variable fewer': { envs: env('A=1') },
+    'one more label, which is empty': { labels: { a: '1', b: '2', c: '' } },
     'another annotation': { annotations: { a: '2' } },
     'another image': { image: { image: USER_IMAGE } },
     'another command': { command: ['/bin/sh', '-c', 'exec sleep 1001'] },
@@ -99,7 +99,7 @@ describe('CreateContainer for a name and attempt that was never started', () => 
     'another mount': { mounts: [{ container_path: '/m', host_path: '/var/tmp' }] },
     'a read-only mount': { mounts: [{ container_path: '/m', host_path: '/tmp', readonly: true }] },
     'another limit': { linux: { resources: { memory_limit_in_bytes: 65 << 20, cpu_shares: 512 } } },
-    'user 0, asked for': {
+    'an explicit user 0': {
       linux: {
         resources: { memory_limit_in_bytes: 64 << 20, cpu_shares: 512 },
         security_context: { run_as_user: { value: 0 } },
@@ -109,18 +109,21 @@ describe('CreateContainer for a name and attempt that was never started', () => 
     'a terminal': { tty: true },
   };
 
-  it.each(Object.entries(others))('replaces the container for %s', async (_what, change) => {
-    const config = base();
-    const name = config.metadata?.name ?? '';
-    const first = await createContainer(test, pod, config);
-    const second = await createContainer(test, pod, { ...config, ...change });
-    expect(second).not.toBe(first);
-    expect(await namesOf(`k8s_${name}_`)).toEqual([second]);
-    await expectFailure(containerStatus(test, first), 'NOT_FOUND', first);
-    expect(await createContainer(test, pod, { ...config, ...change })).toBe(second);
-  });
+  it.each(Object.entries(others))(
+    'replaces a container that was not started, for a request with %s',
+    async (_what, change) => {
+      const config = base();
+      const name = config.metadata?.name ?? '';
+      const first = await createContainer(test, pod, config);
+      const second = await createContainer(test, pod, { ...config, ...change });
+      expect(second).not.toBe(first);
+      expect(await namesOf(`k8s_${name}_`)).toEqual([second]);
+      await expectFailure(containerStatus(test, first), 'NOT_FOUND', first);
+      expect(await createContainer(test, pod, { ...config, ...change })).toBe(second);
+    },
+  );
 
-  it('has the contents of the last call, even after a restart', async () => {
+  it('returns a container with the contents of the last call, even after a restart', async () => {
     const config = base();
     await createContainer(test, pod, config);
     const second = await createContainer(test, pod, { ...config, envs: env('A=new') });
@@ -142,8 +145,8 @@ describe('CreateContainer for a name and attempt that was never started', () => 
   it('replaces a container that a lost call made with other contents', async () => {
     const config = base();
     faults.createContainer = async (...args) => {
-      // A refusal is not a lost call. An Engine whose log-opts contradict ours refuses the first of two
-      // requests.
+      // Only a call that the Engine accepts is lost here. An Engine whose log-opts contradict ours refuses
+      // the first of two requests.
       await engine.createContainer(...args);
       faults.createContainer = undefined;
       throw unavailable('torn');
@@ -154,7 +157,7 @@ describe('CreateContainer for a name and attempt that was never started', () => 
     expect(await namesOf(`k8s_${config.metadata?.name ?? ''}_`)).toEqual([id]);
   });
 
-  it('replaces a container that does not say what was requested', async () => {
+  it('replaces a container whose label does not record the request', async () => {
     const config = base();
     const container_id = await createContainer(test, pod, config);
     const left = await madeByAnOlderVersion(container_id, () =>
@@ -165,7 +168,7 @@ describe('CreateContainer for a name and attempt that was never started', () => 
     expect(await namesOf(`k8s_${config.metadata?.name ?? ''}_`)).toEqual([id]);
   });
 
-  it('makes one container from different simultaneous requests, with the contents of its call', async () => {
+  it('leaves one container of different simultaneous requests, with the contents of its own request', async () => {
     const config = base();
     const values = ['1', '2', '3', '4'];
     const ids = await Promise.all(
@@ -207,7 +210,7 @@ describe('CreateContainer for a name and attempt that was never started', () => 
     expect((await containerStatus(test, id)).state).toBe(ContainerState.CONTAINER_RUNNING);
   });
 
-  it('refuses if the container was started, and names the differences', async () => {
+  it('refuses another request if the container was started, and names the differences', async () => {
     const config = base();
     const id = await startedContainer(test, pod, config);
     const changed = { ...config, envs: env('A=new'), linux: {} };
@@ -247,7 +250,7 @@ describe('CreateContainer for a name and attempt that was never started', () => 
   });
 });
 
-describe('RunPodSandbox for a name and attempt that is ready', () => {
+describe('RunPodSandbox for a name and attempt that exist', () => {
   const base = (): cri.IPodSandboxConfig =>
     podConfig(test, {
       labels: { a: '1', b: '2' },
@@ -288,7 +291,7 @@ describe('RunPodSandbox for a name and attempt that is ready', () => {
     },
   };
 
-  it.each(Object.entries(others))('refuses %s', async (_what, { change, field }) => {
+  it.each(Object.entries(others))('refuses a request with %s', async (_what, { change, field }) => {
     const config = base();
     const id = await runPod(test, config);
     const again = runPod(test, { ...config, ...change });
@@ -298,7 +301,7 @@ describe('RunPodSandbox for a name and attempt that is ready', () => {
     await test.client.call('RemovePodSandbox', { pod_sandbox_id: id });
   });
 
-  it('refuses another handler', async () => {
+  it('refuses a request with another handler', async () => {
     const config = base();
     const pod_sandbox_id = await runPod(test, config);
     await expectFailure(
@@ -309,7 +312,7 @@ describe('RunPodSandbox for a name and attempt that is ready', () => {
     await test.client.call('RemovePodSandbox', { pod_sandbox_id });
   });
 
-  it('returns the same sandbox for another order, or for informative fields only, even after a restart', async () => {
+  it('returns the same sandbox if only the order or informative fields differ, even after a restart', async () => {
     const config = base();
     const id = await runPod(test, config);
     const turned = {
@@ -324,7 +327,7 @@ describe('RunPodSandbox for a name and attempt that is ready', () => {
     await expectFailure(runPod(test, { ...config, hostname: 'other' }), 'ALREADY_EXISTS', id);
   });
 
-  it('accepts a sandbox that does not say what was requested, because of its name', async () => {
+  it('returns a sandbox whose label does not record the request, because its name matches', async () => {
     const config = base();
     const pod_sandbox_id = await runPod(test, config);
     const left = await madeByAnOlderVersion(pod_sandbox_id, () =>
@@ -335,7 +338,7 @@ describe('RunPodSandbox for a name and attempt that is ready', () => {
     expect(await runPod(test, { ...config, hostname: 'other' })).toBe(left);
   });
 
-  it('makes one sandbox from different simultaneous requests, and refuses the others', async () => {
+  it('makes one sandbox for different simultaneous requests, and refuses all but one', async () => {
     const config = base();
     const names = ['one', 'two', 'three'];
     const results = await Promise.allSettled(names.map((hostname) => runPod(test, { ...config, hostname })));

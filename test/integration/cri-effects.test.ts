@@ -22,7 +22,7 @@ const LOOK = ['--busybox', TEST_IMAGE, '--scratch'];
 const diff = (a: string, b: string, ...more: string[]): Command =>
   new Command(['cri', 'diff', a, b, '--effects', ...LOOK, test.directory, ...more]);
 
-it('cri effects are the same twice on one runtime, from a file or live, and leave nothing', async () => {
+it('cri effects finds the same effects twice on one runtime, from a file or live, and leaves nothing behind', async () => {
   const [file, junit] = [join(test.directory, 'effects.json'), join(test.directory, 'effects.xml')];
   const first = new Command(['cri', 'effects', test.endpoint, ...LOOK, test.directory, '-o', file]);
   expect({ code: await first.exit(), refused: first.stderr.includes('refused') }).toEqual({
@@ -42,7 +42,7 @@ it('cri effects are the same twice on one runtime, from a file or live, and leav
   expect((await test.client.call('ListPodSandbox', {})).items).toEqual([]);
 }, 300_000);
 
-it('cri effects names the runtime that cannot be examined, and refuses a tape', async () => {
+it('cri diff --effects names the source that cannot be examined, and refuses a tape, --rules and TCP', async () => {
   const gone = diff(test.endpoint.replace('cri.sock', 'gone.sock'), test.endpoint);
   expect(await gone.exit()).toBe(2);
   expect(gone.stderr).toMatch(/unix:.*gone\.sock: .*UNAVAILABLE/);
@@ -63,7 +63,7 @@ describe('cri effects on one runtime', () => {
       ...{ source: test.endpoint, image: TEST_IMAGE, scratchRoot: test.directory, scenario: () => [pod] },
     });
 
-  it('finds differences, and shows equal values', async () => {
+  it('finds exactly the effects that differ, and returns the values of all', async () => {
     const pod: ScenarioPod = { name: 'plain', containers: [{ name: 'first' }] };
     const changed: ScenarioPod = {
       ...pod,
@@ -99,7 +99,7 @@ describe('cri effects on one runtime', () => {
     });
   });
 
-  it('refuses a scenario of which nothing starts', async () => {
+  it('fails for a scenario in which no container starts', async () => {
     const security = { run_as_username: 'nobody-knows-this-user' };
     await expect(collect({ name: 'none', containers: [{ name: 'first', security }] })).rejects.toThrow(
       /no container of the scenario started: first was refused: .*nobody-knows-this-user/,

@@ -42,7 +42,7 @@ it('cri fault loses an answer after the pod was made, the retry finds the pod, a
   expect(lines.some((line) => line.includes('"fault":"lose_answer","rule":0'))).toBe(true);
 });
 
-it('cri fault ends with the file and key of an invalid plan', async () => {
+it('cri fault fails and names the file and the key of an error in the plan', async () => {
   const plan = place('wrong.yaml');
   await writeFile(plan, 'faults: [{match: {method: RunPodSandbx}, hang: true}]');
   const command = commandOf(plan);

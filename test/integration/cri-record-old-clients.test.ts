@@ -55,7 +55,7 @@ afterAll(async () => {
   await test.stop();
 });
 
-/** As grpc-go 1.4x: it waits for the SETTINGS of the server before its first call. */
+/** Connects as grpc-go 1.4x does: the client waits for the SETTINGS of the server before its first call. */
 async function oldClient(path: string): Promise<RawHttp2Client> {
   const client = new RawHttp2Client(path);
   client.greet();
@@ -99,7 +99,7 @@ it('a client of Kubernetes 1.24 gets the same answers through `cri record`, and 
     [runtime.ContainerStatus.path, runtime.ContainerStatus.requestSerialize({ container_id: 'no-such' })],
     [images.ListImages.path, EMPTY],
     [images.ImageStatus.path, images.ImageStatus.requestSerialize(image)],
-    // Methods that are younger than the client's API.
+    // A method that is newer than the client's API.
     [runtime.Version.path.replace('Version', 'NoSuchMethod'), EMPTY],
   ]);
   for (const [path, request] of reads)
@@ -109,7 +109,7 @@ it('a client of Kubernetes 1.24 gets the same answers through `cri record`, and 
         await through.call(path, request, options),
         await direct.call(path, request, options),
       ];
-      // Each server's own.
+      // Each server sends a date of its own.
       delete mine.headers.date;
       delete theirs.headers.date;
       expect([path, form, mine]).toEqual([path, form, theirs]);

@@ -23,7 +23,7 @@ const endpoint = (name: string): string => `unix://${place(name)}`;
 beforeAll(async () => (test = await TestDaemon.start()));
 afterAll(() => test.stop());
 
-it('cri record passes every byte unchanged, and the tape contains it', async () => {
+it('cri record passes every byte unchanged, and the tape contains the calls, but no secret', async () => {
   // client → sink → proxy → sink → dockbridge
   const inner = await FrameSink.start(place('inner.sock'), place('cri.sock'));
   const file = place('walk.tape');
@@ -32,7 +32,7 @@ it('cri record passes every byte unchanged, and the tape contains it', async () 
     ...{ listen: endpoint('proxy.sock'), upstream: endpoint('inner.sock'), output: file, full: false },
     ...{ logger: silentLogger, startWorker: startSourceWorker, warn: (text) => void warnings.push(text) },
   });
-  // The calls that the recording itself makes for the head of the tape.
+  // The recording itself makes some calls, for the head of the tape.
   const before = inner.hashes();
   const outer = await FrameSink.start(place('outer.sock'), place('proxy.sock'));
   const client = new CriClient(endpoint('outer.sock'));
@@ -142,7 +142,7 @@ it('answers from the store are the same without the proxy, byte by byte', async 
         await through.call(path, Buffer.alloc(0)),
         await direct.call(path, Buffer.alloc(0)),
       ];
-      // Each server has its own values.
+      // Each server sends a date of its own.
       delete mine.headers.date;
       delete theirs.headers.date;
       expect(mine).toEqual(theirs);
@@ -153,7 +153,7 @@ it('answers from the store are the same without the proxy, byte by byte', async 
   }
 });
 
-it('cri record handles cancellation, deadlines, and a client of v1alpha2', async () => {
+it('cri record passes on cancellations, deadlines and calls of v1alpha2, and records them', async () => {
   const recording = await recorded('ends');
   const client = new CriClient(endpoint('ends.sock'));
   const raw = new RawClient(endpoint('ends.sock'));
@@ -200,8 +200,8 @@ it('cri record handles cancellation, deadlines, and a client of v1alpha2', async
   );
   const endOf = (status: string): unknown => calls.find((call) => call.status === status)?.by;
   expect(endOf('CANCELLED')).toBe('client');
-  // Client and runtime both know the deadline. Whichever clock is first ends the call, and an answer of the
-  // runtime may have no end.
+  // Client and runtime both know the deadline. The side whose clock is first ends the call. If this is
+  // the runtime, the tape does not say who ended the call.
   expect(['client', undefined]).toContain(endOf('DEADLINE_EXCEEDED'));
 });
 

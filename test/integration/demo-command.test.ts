@@ -62,7 +62,7 @@ describe('dockbridge demo on another runtime', () => {
   });
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
-  it("reports the same for containerd's own CRI", async () => {
+  it("runs its pod through containerd's own CRI, and reports the same steps", async () => {
     const onNode = `
       ctr --address "\${CONFORMANCE_ENDPOINT#unix://}" --namespace k8s.io images import "$1" >/dev/null
       exec "$2" "$3" demo --endpoint "$CONFORMANCE_ENDPOINT" --image "$4"`;

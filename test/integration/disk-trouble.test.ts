@@ -34,7 +34,7 @@ function empty(): void {
   for (const name of readdirSync(place)) if (name.startsWith('ballast-')) rmSync(join(place, name));
 }
 
-/** The kernel refuses it at the moment in which the daemon writes a file there. */
+/** Remounts the directory. The kernel refuses this while the daemon writes a file there. */
 function remount(how: 'ro' | 'rw'): void {
   for (;;) {
     const { status, stderr } = spawnSync('mount', ['-o', `remount,${how}`, place], { encoding: 'utf8' });
@@ -54,28 +54,31 @@ function names(directory: string): string[] {
 }
 
 describe.each(Object.entries(TROUBLES))('a daemon whose directory is %s', (_, { come, go }) => {
-  it.each(['--state-dir', '--run-dir'])('still serves (%s)', async (option) => {
-    // The files of an earlier daemon.
-    mkdirSync(join(place, 'dir/logs'), { recursive: true });
-    come();
-    const daemon = await ChildDaemon.start([option, join(place, 'dir')]);
-    try {
-      const { status } = await daemon.client.call('Status', {});
-      expect(status?.conditions.map((condition) => condition.status)).toEqual([true, true]);
-      const id = await daemon.client.call('RunPodSandbox', { config: { metadata, linux: {} } });
-      await daemon.client.call('StopPodSandbox', id);
-      await daemon.client.call('RemovePodSandbox', id);
-      expect(
-        daemon.log.filter(({ message }) => /^Cannot write to the (state|run) directory$/.test(message)),
-      ).toHaveLength(1);
-    } finally {
-      expect(await daemon.stop()).toBe(0);
-    }
-    expect(names(place).filter((name) => name.endsWith('.tmp'))).toEqual([]);
-  });
+  it.each(['--state-dir', '--run-dir'])(
+    'starts, runs pods, and logs the problem once (%s)',
+    async (option) => {
+      // An earlier daemon has made this directory.
+      mkdirSync(join(place, 'dir/logs'), { recursive: true });
+      come();
+      const daemon = await ChildDaemon.start([option, join(place, 'dir')]);
+      try {
+        const { status } = await daemon.client.call('Status', {});
+        expect(status?.conditions.map((condition) => condition.status)).toEqual([true, true]);
+        const id = await daemon.client.call('RunPodSandbox', { config: { metadata, linux: {} } });
+        await daemon.client.call('StopPodSandbox', id);
+        await daemon.client.call('RemovePodSandbox', id);
+        expect(
+          daemon.log.filter(({ message }) => /^Cannot write to the (state|run) directory$/.test(message)),
+        ).toHaveLength(1);
+      } finally {
+        expect(await daemon.stop()).toBe(0);
+      }
+      expect(names(place).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+    },
+  );
 
   it.each(['--state-dir', '--run-dir'])(
-    'continues when that happens after its start, and logs each problem once, even after kill -9 (%s)',
+    'copies all output of containers if the problem comes after its start, even after kill -9 (%s)',
     async (option) => {
       mkdirSync(join(place, 'dir'));
       const daemon = await ChildDaemon.start([option, join(place, 'dir')]);
@@ -83,7 +86,7 @@ describe.each(Object.entries(TROUBLES))('a daemon whose directory is %s', (_, { 
         const logs = join(daemon.directory, 'logs');
         const config = { metadata, linux: {}, log_directory: logs };
         const { pod_sandbox_id } = await daemon.client.call('RunPodSandbox', { config });
-        /** The CRI log of a container that has counted to 200 and ended. */
+        /** Returns the CRI log of a container that has counted to 200 and ended. */
         const count = async (name: string): Promise<string> => {
           const watch = await EventWatch.open(daemon.client);
           const { container_id } = await daemon.client.call('CreateContainer', {

@@ -36,7 +36,7 @@ let engine: PrivateEngine;
 let env: NodeJS.ProcessEnv;
 
 /**
- * Builds an image of Debian's packages and of the additions in `more`, because no registry can be reached.
+ * Builds an image from Debian's packages and the additions of `more`, because the test reaches no registry.
  */
 async function makeBase(
   name: string,
@@ -52,7 +52,7 @@ async function makeBase(
   await rm(root, { recursive: true });
 }
 
-/** Includes Node.js, and an npm that already has the packages of the lock file. */
+/** Builds the image of the builder, with Node.js and an npm that already has the packages of the lock file. */
 async function makeBuilder(): Promise<void> {
   const packages = [
     'bash',
@@ -73,7 +73,7 @@ async function makeBuilder(): Promise<void> {
     for (const [from, to] of [
       [process.execPath, 'usr/local/bin/node'],
       [join(ROOT, 'node_modules'), 'opt/node_modules'],
-      // node.mjs keeps it here by default.
+      // packaging/node.mjs keeps its download here by default.
       [pinned, join('var/cache/dockbridge', basename(pinned))],
     ] as const) {
       await mkdir(dirname(join(root, to)), { recursive: true });
@@ -85,7 +85,7 @@ async function makeBuilder(): Promise<void> {
   });
 }
 
-/** docker-compose of Debian 12 does not know the key that says which cgroups a container sees. */
+/** Writes a copy of compose.yaml without the key `cgroup`, which docker-compose of Debian 12 does not know. */
 async function composeFile(): Promise<string> {
   const compose = parse(await readFile(join(ROOT, 'docker/compose.yaml'), 'utf8')) as Compose;
   const { dockbridge } = compose.services;
@@ -122,7 +122,7 @@ const compose = async (...words: string[]): Promise<string> => {
   }
 };
 
-/** compose returns when the container has started. The daemon in it needs a moment to serve. */
+/** Repeats a call until it succeeds, because compose returns before the daemon in the container serves. */
 async function answerOf<T>(call: () => Promise<T>): Promise<T> {
   const end = Date.now() + 120_000;
   for (;;) {
@@ -135,7 +135,7 @@ async function answerOf<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Layers are measured in the background. */
+/** Waits until the container's layer has been measured, which happens in the background. */
 async function expectFilled(client: CriClient, container_id: string): Promise<void> {
   const end = Date.now() + 60_000;
   for (;;) {
@@ -156,7 +156,7 @@ beforeAll(async () => {
     ...{ DOCKER_HOST: engine.dockerHost, DOCKER_SOCKET: join(home, 'docker.sock') },
     ...{ DOCKER_ROOT: join(home, 'data'), POD_LOGS: join(directory, 'pods') },
     ...{ DOCKBRIDGE_RUN: join(directory, 'run'), DOCKBRIDGE_STATE: join(directory, 'state') },
-    // The Engine's own builder, which needs no buildx.
+    // These select the Engine's own builder, which needs no buildx.
     ...{ BUILDER, BASE, COMPOSE_DOCKER_CLI_BUILD: '0', DOCKER_BUILDKIT: '0' },
   };
   await Promise.all(['pods', 'run', 'state'].map((name) => mkdir(join(directory, name))));
@@ -201,7 +201,7 @@ describe('the trial image next to an Engine', () => {
       expect(Buffer.from(stdout).toString()).toBe('hello\n');
       const { stats } = await client.call('ContainerStats', { container_id });
       expect(Number(stats?.memory?.working_set_bytes?.value)).toBeGreaterThan(0);
-      // The mounts of the pod's layers are visible in the daemon's container.
+      // The daemon can measure the layer only if it sees the pod's mounts in its own container.
       await expectFilled(client, container_id);
       const { url } = await client.call('PortForward', { pod_sandbox_id, port: [] });
       const forwarder = await SpdyClient.dial(url, 'portforward.k8s.io');
@@ -233,7 +233,7 @@ describe('the trial image next to an Engine', () => {
     expect(said.split('\n').filter((line) => line.includes('"level":"error"'))).toEqual([]);
   });
 
-  it("contains the packages' program with its Node.js, on nothing but the base", async () => {
+  it("contains the packages' program with its Node.js, and otherwise only the base", async () => {
     const inImage = async (...words: string[]): Promise<string> => {
       const [program = '', ...rest] = words;
       const docker = ['run', '--rm', '--net', 'none', '--entrypoint', program, 'dockbridge:trial', ...rest];

@@ -39,7 +39,7 @@ async function linesOf(check: string, { args = [], env = {}, through = [] }: Giv
   const place = (name: string): string => join(directory, name);
   const command = new Command(
     [
-      // On a busy machine an answer takes long.
+      // On a busy machine, an answer takes a long time.
       ...['doctor', '-o', 'json', '--timeout', '40s', '--docker-endpoint', sharedDockerHost()],
       ...['--container-runtime-endpoint', `unix://${place('none.sock')}`, '--state-dir', place('state')],
       ...['--cni-conf-dir', place('net.d'), '--network-plugin', 'no-op', ...args],
@@ -53,7 +53,7 @@ async function linesOf(check: string, { args = [], env = {}, through = [] }: Giv
   return checks.filter((line) => line.check === check);
 }
 
-/** Starts a process with that name for the duration of the test. It waits for a line that nobody writes. */
+/** Starts a process with this name, which lasts as long as the test: it waits for a line that nobody writes. */
 async function pretend(name: string, args: readonly string[]): Promise<ChildProcess> {
   const child = spawn('sh', ['-c', 'read line', name, ...args], { argv0: name });
   await once(child, 'spawn');
@@ -65,7 +65,7 @@ async function pretend(name: string, args: readonly string[]): Promise<ChildProc
   return child;
 }
 
-/** An Engine whose clock is two minutes late. */
+/** Returns the endpoint of an Engine whose clock is two minutes late. */
 async function lateEngine(): Promise<string> {
   const { pathname: socketPath } = new URL(sharedDockerHost());
   const server = createServer((message, reply) => {
@@ -140,7 +140,7 @@ const BROKEN: Readonly<Record<string, Broken>> = {
     },
   },
   'live-restore': {
-    // The Engine of all tests has the default.
+    // The Engine of all tests has the default, which is off.
     ...{
       level: 'warn',
       found: /^live-restore is off/,
@@ -169,7 +169,7 @@ const BROKEN: Readonly<Record<string, Broken>> = {
       started.push(() => proxy.stop());
       proxy.obey(onCalls(/^GET \/(v[\d.]+\/)?images\/.*\/json$/, { kind: 'fail', status: 404 }));
       await mkdir(join(directory, 'empty'));
-      // Stands for a program that was built without it.
+      // Stands for a program that was built without the pause image.
       const hide = `mount --bind ${directory}/empty ${join(__dirname, '../../dist/pause')} && exec "$@"`;
       return {
         args: ['--docker-endpoint', proxy.dockerHost, '--pod-infra-container-image', 'nowhere.test/pause:9'],
@@ -289,7 +289,7 @@ it('every check has a broken node', () => {
 });
 
 it.each([...Object.entries(BROKEN), ...MORE])(
-  'the check %s reports its fault and the remedy',
+  'the check %s reports the fault and its remedy',
   async (check, broken) => {
     const { level, found, cure, given } = broken;
     expect(await linesOf(check, await given())).toContainEqual({
@@ -300,7 +300,7 @@ it.each([...Object.entries(BROKEN), ...MORE])(
   },
 );
 
-describe('the doctor behind a socket unit, where the endpoint is fd://', () => {
+describe('the doctor on a node whose daemon has its socket from systemd, and the endpoint fd://', () => {
   let daemon: Command;
   let socket: string;
 
@@ -328,7 +328,7 @@ describe('the doctor behind a socket unit, where the endpoint is fd://', () => {
     await daemon.says('Connected to Docker Engine');
   });
 
-  /** Without `--container-runtime-endpoint`, the daemon's value applies. */
+  /** Runs the doctor without `--container-runtime-endpoint`, so the daemon's value applies. */
   const examine = async (...args: string[]): Promise<readonly Line[]> => {
     const command = new Command(['doctor', '-o', 'json', '--timeout', '40s', ...args]);
     await command.exit();
@@ -345,7 +345,7 @@ describe('the doctor behind a socket unit, where the endpoint is fd://', () => {
       level: 'ok',
       found: expect.stringContaining(`kubelet uses unix://${socket}, on which dockbridge listens`) as string,
     });
-    // systemd's unit says SocketMode=0660. This socket was made by a test.
+    // The test made this socket, so its mode may differ from SocketMode=0660 of the unit.
     expect(of('cri-socket')).toMatchObject({
       found: expect.stringMatching(new RegExp(`^${socket} (answers: dockbridge|has mode)`)) as string,
     });

@@ -23,7 +23,7 @@ afterEach(async () => {
 const start = async (...args: string[]): Promise<ChildDaemon> => (daemon = await ChildDaemon.start(args));
 
 async function examined(check: string, { endpoint }: ChildDaemon): Promise<Line[]> {
-  // On a machine that tests keep busy an answer takes long.
+  // On a busy machine, an answer takes a long time.
   const args = ['doctor', '-o', 'json', '--timeout', '40s', '--container-runtime-endpoint', endpoint];
   const command = new Command(args);
   await command.exit();
@@ -32,7 +32,7 @@ async function examined(check: string, { endpoint }: ChildDaemon): Promise<Line[
   return checks.filter((line) => line.check === check);
 }
 
-it('open-files fails when the daemon has nearly all files open that it may open', async () => {
+it('open-files fails when the daemon has almost as many files open as it may', async () => {
   const running = await start();
   const { length } = await readdir(`/proc/${running.pid}/fd`);
   await promisify(execFile)('prlimit', ['--pid', String(running.pid), `--nofile=${length}:${length}`]);

@@ -25,7 +25,7 @@ const run = promisify(execFile);
 
 jest.setTimeout(300_000);
 
-/** The findings that depend on the test machine. */
+/** The checks whose findings depend on the test machine. */
 const MACHINES = ['crictl', 'disk', 'inotify', 'open-files'];
 const GATES = 'featureGates:\n  PodAndContainerStatsFromCRI: true\n';
 
@@ -54,7 +54,7 @@ async function driverOf(dockerHost: string): Promise<string> {
   return ((await engineGet(dockerHost, '/info')) as { CgroupDriver: string }).CgroupDriver;
 }
 
-/** Nobody listens on this socket. */
+/** Returns the endpoint of a socket on which nobody listens. */
 const endpoint = (): string => `unix://${join(directory, 'none.sock')}`;
 
 interface Examined {
@@ -64,7 +64,7 @@ interface Examined {
 }
 
 async function examine(...args: string[]): Promise<Examined> {
-  // On a busy machine an answer takes long.
+  // On a busy machine, an answer takes a long time.
   const command = new Command(['doctor', '-o', 'json', '--timeout', '40s', ...args]);
   const code = await command.exit();
   expect(command.stderr).toBe('');
@@ -72,7 +72,7 @@ async function examine(...args: string[]): Promise<Examined> {
   return { code, report, of: (check) => report.checks.filter((line) => line.check === check) };
 }
 
-/** A node on which no dockbridge runs. */
+/** Examines a node on which no dockbridge runs. */
 const examineBare = async (...args: string[]): Promise<Examined> =>
   examine(
     ...['--container-runtime-endpoint', endpoint(), '--docker-endpoint', sharedDockerHost()],
@@ -173,7 +173,7 @@ it('the doctor runs a pod on request, names the step that fails, and leaves noth
   }
 });
 
-it('the doctor warns of incomplete stats, another cgroup driver, another socket, and a missing daemon', async () => {
+it('the doctor reports incomplete stats, another cgroup driver, another socket, and a missing daemon', async () => {
   const engine = await EngineProxy.start(sharedDockerHost());
   try {
     const driver = await driverOf(sharedDockerHost());
@@ -211,7 +211,7 @@ it('the doctor warns of incomplete stats, another cgroup driver, another socket,
   }
 });
 
-it('the doctor shows the remedy and the snippet below each line', async () => {
+it('the doctor shows the remedy and its snippet below a warning', async () => {
   const kubelet = await kubeletConfig('cgroupfs', endpoint(), '');
   const command = new Command([
     'doctor',
@@ -229,7 +229,7 @@ it('the doctor shows the remedy and the snippet below each line', async () => {
   expect(command.stdout).toMatch(/docs\/troubleshooting\.md#kubelet-stats/);
 });
 
-it('the doctor reads the running kubelet by its command line and its drop-ins', async () => {
+it("the doctor finds the running kubelet's configuration through its command line and its drop-ins", async () => {
   const file = await kubeletConfig('systemd', 'unix:///run/elsewhere.sock', '');
   const dropIns = join(directory, 'kubelet.d');
   await mkdir(dropIns);
@@ -280,7 +280,7 @@ it('the doctor says that there is no network configuration', async () => {
   ]);
 });
 
-it('the doctor reports a dead Engine in its own line, and the checks that it prevents', async () => {
+it('the doctor reports a dead Engine in one line, and names the checks that it prevents', async () => {
   const { code, of } = await examineBare('--docker-endpoint', `unix://${directory}/docker.sock`);
   expect(of('engine')).toEqual([
     expect.objectContaining(line('fail', /is dockerd running/, /systemctl status docker/)),
@@ -289,14 +289,14 @@ it('the doctor reports a dead Engine in its own line, and the checks that it pre
     expect(of(check)).toEqual([
       expect.objectContaining(line('warn', /^not checked: .*is dockerd running/, /./)),
     ]);
-  // The reason why it does not start may be here.
+  // daemon.json is still checked, because it may be the reason why dockerd does not start.
   expect(of('daemon-json')).not.toEqual([
     expect.objectContaining({ found: expect.stringContaining('not checked') as string }),
   ]);
   expect(code).toBe(2);
 });
 
-it('the doctor does not wait for an Engine that never answers', async () => {
+it('the doctor ends within its time limit if the Engine never answers', async () => {
   const silent = createServer();
   silent.listen(join(directory, 'silent.sock'));
   await once(silent, 'listening');
@@ -326,7 +326,7 @@ it('the doctor gives up on a file that never opens, reports the rest, and ends',
   expect(code).toBeNull();
 });
 
-it('the doctor warns of a full disk by its directory', async () => {
+it('the doctor reports a full disk with the name of the directory', async () => {
   const state = join(directory, 'state');
   await mkdir(state);
   await run('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', state]);
@@ -342,7 +342,7 @@ it('the doctor warns of a full disk by its directory', async () => {
   }
 });
 
-it('the doctor refuses unknown options', async () => {
+it('the doctor refuses an invalid value of an option', async () => {
   const command = new Command(['doctor', '--cni-timeout', 'soon']);
   expect(await command.exit()).toBe(2);
   expect(command.stderr).toMatch(/^dockbridge doctor: --cni-timeout/);

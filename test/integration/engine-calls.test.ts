@@ -127,7 +127,7 @@ describe('Engine calls in steady state', () => {
       expect((await containerStatus(test, id)).state).toBe(ContainerState.CONTAINER_EXITED);
   });
 
-  it('are one for a container that ends by itself, for the time of its end', async () => {
+  it('include one inspect of a container that ends by itself, which returns the time of its end', async () => {
     const id = await startedContainer(
       test,
       pod,

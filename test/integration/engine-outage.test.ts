@@ -30,17 +30,17 @@ const EXITS_7 =
  * the lists.
  */
 const BACK_WITHIN_MS = 20_000;
-/** Reads come from memory, as the number of Engine calls shows. A busy machine still takes its time. */
+/** The time limit of a read. Reads are answered from memory, but a busy machine delays them. */
 const READ_MS = 10_000;
 /** Far more than the 2 s after which a write is refused, and far less than an Engine call may take. */
 const WRITE_MS = 30_000;
 const LOST = 'Docker Engine is not available';
 const IS_OLD = ['', '20.10'].includes(process.env.DOCKBRIDGE_TEST_ENGINE ?? '');
 
-// The test starts and stops Engines, which takes long on a busy machine.
+// The test starts and stops Engines, which takes a long time on a busy machine.
 jest.setTimeout(300_000);
 
-/** The usual time limit of calls outside tests, because here they are often refused. */
+/** The limit that writes have outside tests. Many writes are refused here, and each waits this long. */
 const REFUSALS = { writePatience: LINK_TIMES.writePatience };
 
 let engine: PrivateEngine;
@@ -79,7 +79,7 @@ async function runtimeReady(): Promise<{ status: boolean; reason: string; messag
   return { status: ready!.status, reason: ready!.reason, message: ready!.message };
 }
 
-/** All reads are answered from memory, at once and without an Engine call. */
+/** Expects all reads to be answered from memory, without an Engine call. */
 async function expectReads({ pod, running, exited, created }: Workload): Promise<void> {
   const read = test.client;
   const calls = await test.countEngineCalls(async () => {
@@ -99,7 +99,7 @@ async function expectReads({ pod, running, exited, created }: Workload): Promise
   expect({ ...calls, version: 0, info: 0 }).toEqual({ version: 0, info: 0 });
 }
 
-/** All writes. */
+/** Expects all writes to be refused. */
 async function expectWritesRefused({ pod, running, created }: Workload): Promise<void> {
   const { client } = test;
   const image = { image: TEST_IMAGE };
@@ -133,7 +133,7 @@ async function expectDown(workload: Workload): Promise<void> {
   expect((await runtimeReady()).status).toBe(false);
 }
 
-/** From the Engine's first answer on. */
+/** Waits until the daemon has noticed that the Engine is back, and expects Status to say so. */
 async function expectBack(): Promise<void> {
   await test.daemon.whenSynced(AbortSignal.timeout(BACK_WITHIN_MS));
   let ready = await runtimeReady();
@@ -142,7 +142,7 @@ async function expectBack(): Promise<void> {
   expect(ready).toEqual({ status: true, reason: '', message: '' });
 }
 
-/** The lists contain the Engine's containers, with the same states. */
+/** Expects the lists to contain exactly the Engine's containers, with the same states. */
 async function expectStoreRight(): Promise<void> {
   const all = (await engineGet(engine.dockerHost, '/containers/json?all=1')) as {
     Id: string;
@@ -192,13 +192,13 @@ async function removePods(): Promise<void> {
   for (const { id } of items) await test.client.call('RemovePodSandbox', { pod_sandbox_id: id });
 }
 
-describe('an Engine that ends its containers with itself', () => {
+describe('a daemon on an Engine that ends its containers with itself', () => {
   beforeAll(() => prepare('outage', []));
   afterAll(cleanUp);
   afterEach(removePods);
 
   it.each([1, 2])(
-    'keeps reads and refuses writes while it is stopped, and then everything is right (time %i)',
+    'answers reads and refuses writes while the Engine is stopped, and then catches up (time %i)',
     async () => {
       const workload = await startWorkload();
       await stopEngine('stop');
@@ -232,23 +232,26 @@ describe('an Engine that ends its containers with itself', () => {
     },
   );
 
-  it.each([1, 2])('makes containers that died with a kill EXITED after the start (time %i)', async () => {
-    const workload = await startWorkload();
-    await stopEngine('kill9');
-    await expectDown(workload);
-    // As far as anybody can know.
-    expect((await containerStatus(test, workload.running)).state).toBe(CONTAINER_RUNNING);
-    await engine.start();
-    await expectBack();
-    await expectStoreRight();
-    const status = await containerStatus(test, workload.running);
-    expect(status.state).toBe(CONTAINER_EXITED);
-    expect(status.exit_code).not.toBe(0);
-    expect(status.finished_at.greaterThan(status.started_at)).toBe(true);
-    expect((await containerStatus(test, workload.created)).state).toBe(CONTAINER_CREATED);
-  });
+  it.each([1, 2])(
+    'reports containers that died with a killed Engine as EXITED when the Engine is back (time %i)',
+    async () => {
+      const workload = await startWorkload();
+      await stopEngine('kill9');
+      await expectDown(workload);
+      // The daemon cannot know more while the Engine is down.
+      expect((await containerStatus(test, workload.running)).state).toBe(CONTAINER_RUNNING);
+      await engine.start();
+      await expectBack();
+      await expectStoreRight();
+      const status = await containerStatus(test, workload.running);
+      expect(status.state).toBe(CONTAINER_EXITED);
+      expect(status.exit_code).not.toBe(0);
+      expect(status.finished_at.greaterThan(status.started_at)).toBe(true);
+      expect((await containerStatus(test, workload.created)).state).toBe(CONTAINER_CREATED);
+    },
+  );
 
-  it('makes an interrupted write UNAVAILABLE at once, not after its time limit', async () => {
+  it('fails an interrupted write with UNAVAILABLE when the Engine dies, not after its time limit', async () => {
     const { running } = await startWorkload();
     const before = test.engineCalls.length;
     const exec = test.client.call('ExecSync', { container_id: running, cmd: ['sleep', '1000'] });
@@ -268,13 +271,13 @@ async function untilEngineCalled(operation: string, from: number): Promise<void>
     await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
-describe('an Engine with --live-restore', () => {
+describe('a daemon on an Engine with --live-restore', () => {
   beforeAll(() => prepare('outage-live', ['--live-restore']));
   afterAll(cleanUp);
   afterEach(removePods);
 
   it.each(['stop', 'kill9'] as const)(
-    'keeps running containers RUNNING after %s and start, twice',
+    'reports running containers as RUNNING although the Engine ends (%s) and starts again, twice',
     async (how) => {
       const workload = await startWorkload();
       const states = new Set<string>();
@@ -292,7 +295,7 @@ describe('an Engine with --live-restore', () => {
       }
       unsubscribe();
       expect([...states]).toEqual(['running']);
-      // Its death is noticed as usual.
+      // The daemon notices the end of the container as usual.
       await test.client.call('StopContainer', { container_id: workload.running, timeout: 20 });
       expect(await containerStatus(test, workload.running)).toMatchObject({
         state: CONTAINER_EXITED,
@@ -301,7 +304,7 @@ describe('an Engine with --live-restore', () => {
     },
   );
 
-  it('makes a container that is killed during the outage EXITED with its code', async () => {
+  it('reports a container that was killed during the outage as EXITED, with its code', async () => {
     const { running } = await startWorkload();
     const { pid } = test.daemon.store.containers.get(running)!;
     await stopEngine('kill9');
@@ -322,25 +325,28 @@ describe('an Engine that hangs', () => {
   afterAll(cleanUp);
   afterEach(removePods);
 
-  it.each([1, 2])('is noticed by the heartbeat and recovers without a restart (time %i)', async () => {
-    const workload = await startWorkload();
-    const lost = log.next(LOST);
-    await engine.suspend();
-    try {
-      // The call comes before anybody could notice. It is accepted, and finishes once the Engine continues.
-      const early = test.client.call('StartContainer', { container_id: workload.created });
-      early.catch(() => undefined);
-      expect((await lost).fields.reason).toMatch(/Docker Engine ping took longer than 500 ms/);
-      await expectDown(workload);
-      await engine.resume();
-      await expectBack();
-      await early;
-    } finally {
-      await engine.resume();
-    }
-    await untilStore(test, () => test.daemon.store.containers.get(workload.created)?.state === 'running');
-    await expectStoreRight();
-  });
+  it.each([1, 2])(
+    'is noticed by the heartbeat, and needs no restart to be used again (time %i)',
+    async () => {
+      const workload = await startWorkload();
+      const lost = log.next(LOST);
+      await engine.suspend();
+      try {
+        // This call comes before the daemon notices. It is accepted, and ends once the Engine continues.
+        const early = test.client.call('StartContainer', { container_id: workload.created });
+        early.catch(() => undefined);
+        expect((await lost).fields.reason).toMatch(/Docker Engine ping took longer than 500 ms/);
+        await expectDown(workload);
+        await engine.resume();
+        await expectBack();
+        await early;
+      } finally {
+        await engine.resume();
+      }
+      await untilStore(test, () => test.daemon.store.containers.get(workload.created)?.state === 'running');
+      await expectStoreRight();
+    },
+  );
 });
 
 describe('a daemon that starts before the Engine', () => {
@@ -349,7 +355,7 @@ describe('a daemon that starts before the Engine', () => {
   afterEach(removePods);
 
   it.each([1, 2])(
-    'says so in Status, refuses lists and returns no empty one, and catches up (time %i)',
+    'says so in Status, refuses lists instead of returning empty ones, and catches up (time %i)',
     async () => {
       const workload = await startWorkload();
       await stopEngine('stop');
@@ -381,7 +387,7 @@ describe('a daemon that starts before the Engine', () => {
     },
   );
 
-  it('is asked repeatedly while the Engine starts, and its first list is complete', async () => {
+  it('returns a complete first list to a client that asks all the time while the Engine starts', async () => {
     const workload = await startWorkload();
     await stopEngine('stop');
     await test.relaunch();

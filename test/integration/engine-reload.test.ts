@@ -41,7 +41,7 @@ const add = (...names: string[]): Promise<void> =>
     runtimes: Object.fromEntries(names.map((name) => [name, { path: join(directory, 'runtime') }])),
   });
 
-it('a runtime that is added to daemon.json serves pods as soon as dockerd has read it, and Status has it', async () => {
+it('a runtime added to daemon.json is in Status and serves pods after a reload of dockerd, until it is removed from the file', async () => {
   const test = await start();
   await expectFailure(runWith(test, 'late'), 'INVALID_ARGUMENT', /^runtime_handler: "late" is not among/);
   expect(await handlers(test)).not.toContain('late');
@@ -55,7 +55,7 @@ it('a runtime that is added to daemon.json serves pods as soon as dockerd has re
   await expectFailure(runWith(test, 'late'), 'INVALID_ARGUMENT', /^runtime_handler: "late" is not among/);
 });
 
-it('a pod keeps its runtime when the default of daemon.json changes, even for new containers', async () => {
+it('a pod keeps its runtime, even for new containers, when the default runtime in daemon.json changes', async () => {
   const test = await start();
   const runtimeOf = async (id: string): Promise<string> => {
     const inspect = await engineGet(engine.dockerHost, `/containers/${id}/json`);
@@ -78,9 +78,9 @@ it('a pod keeps its runtime when the default of daemon.json changes, even for ne
   }
 });
 
-it('a runtime whose event was lost is found before a pod is refused', async () => {
+it("a pod runs with a new runtime even if the event about the Engine's reload was lost", async () => {
   const test = await start({
-    // The daemon receives no events of the Engine about itself.
+    // dockbridge receives no events of the type `daemon`, with which the Engine reports its own reload.
     wrapDocker: (client) =>
       new Proxy(client, {
         get: (target, name): unknown => {

@@ -28,7 +28,7 @@ describe('ExecSync', () => {
     test = await TestDaemon.start();
     raw = new RawClient(test.endpoint);
     pod = await runPod(test);
-    // The command is not `sleep`, because the processes that the test looks for must be the command's.
+    // The container does not run `sleep`, so every `sleep` that the tests find belongs to an ExecSync.
     id = await startedContainer(test, pod, containerConfig('main', 'exec tail -f /dev/null'));
   });
   afterAll(async () => {
@@ -56,12 +56,12 @@ describe('ExecSync', () => {
     expect([...bytes.stdout]).toEqual([0, 255, 13, 10]);
   });
 
-  it('reports a missing command by its exit code', async () => {
+  it('reports a missing command with the exit code 126 or 127', async () => {
     const { exit_code } = await call(['/no/such/program']);
     expect([126, 127]).toContain(exit_code);
   });
 
-  it('ends promptly at the timeout, and leaves no process', async () => {
+  it('ends promptly at the timeout, and leaves no process behind', async () => {
     const began = Date.now();
     await expectFailure(
       call(['/bin/sh', '-c', 'echo begun; sleep 987 & (sleep 986 &); sleep 985'], 1),
@@ -74,8 +74,8 @@ describe('ExecSync', () => {
     expect(await sleepers()).toBe('');
   });
 
-  it('accumulates no zombies, although the first process reaps none', async () => {
-    // In a pod with a shared PID namespace, the pause process reaps.
+  it('accumulates no zombies in a container whose first process reaps none', async () => {
+    // In a pod with a shared PID namespace, the pause process would reap zombies.
     const namespace_options = { pid: NamespaceMode.CONTAINER };
     const config = containerConfig('reapless', 'exec tail -f /dev/null', {
       linux: { security_context: { namespace_options } },
@@ -86,7 +86,7 @@ describe('ExecSync', () => {
       await expectFailure(probe, 'DEADLINE_EXCEEDED');
     }
     const states = 'cat /proc/[0-9]*/stat 2>/dev/null | grep -c ") Z "';
-    // The first command shows that nobody reaps. A busy machine's scheduler may leave a few.
+    // Eight rounds could leave eight zombies. A busy machine's scheduler may leave a few.
     const { stdout: zombies } = await exec(test, reapless, states);
     expect(Number(zombies)).toBeLessThanOrEqual(4);
   });
@@ -130,7 +130,7 @@ describe('ExecSync', () => {
     expect(await output(test, id, 'while pgrep sleep >/dev/null; do :; done; echo gone')).toBe('gone');
   });
 
-  it('drops output that no message can carry, and does not fail', async () => {
+  it('drops output beyond 16 MiB, which no message can carry, and does not fail', async () => {
     const script = 'head -c 20000000 /dev/zero; echo done >/finished';
     const { stdout, stderr, exit_code } = await call(['/bin/sh', '-c', script], 60);
     expect(exit_code).toBe(0);
@@ -139,7 +139,7 @@ describe('ExecSync', () => {
     expect(await output(test, id, 'cat /finished')).toBe('done');
   });
 
-  it('runs many at once without mixing their outputs', async () => {
+  it('runs many commands at once without mixing their outputs', async () => {
     const all = await Promise.all(
       Array.from({ length: 12 }, (_, at) =>
         exec(test, id, `for i in 1 2 3; do echo ${at}; done; exit ${at}`),
@@ -148,7 +148,7 @@ describe('ExecSync', () => {
     expect(all).toEqual(all.map((_, at) => ({ code: at, stdout: `${at}\n`.repeat(3), stderr: '' })));
   });
 
-  it('answers when the container ends under the command', async () => {
+  it('answers when the container ends while the command runs', async () => {
     // Engine 20.10 forgets about half of such commands, and never closes their streams.
     const calls = [1, 2, 3, 4, 5, 6].map(async (at) => {
       const config = containerConfig(`short-${at}`, 'until [ -e /stop ]; do :; done');
@@ -156,7 +156,8 @@ describe('ExecSync', () => {
       return call(['/bin/touch', '/stop'], 0, short);
     });
     for (const result of await Promise.allSettled(calls)) {
-      if (result.status === 'fulfilled') expect(result.value.exit_code).toBe(0);
+      // The kernel kills the rest of a container whose first process ends, so a busy machine may kill `touch` before it exits.
+      if (result.status === 'fulfilled') expect([0, 137]).toContain(result.value.exit_code);
       else
         expect(result.reason).toMatchObject({
           code: status.FAILED_PRECONDITION,
@@ -165,7 +166,7 @@ describe('ExecSync', () => {
     }
   });
 
-  it('refuses containers that do not run, and empty requests', async () => {
+  it('refuses containers that do not run, and invalid requests', async () => {
     const created = await createContainer(test, pod, containerConfig('created', FOREVER));
     await expectFailure(call(['true'], 0, created), 'FAILED_PRECONDITION', /not running/);
     const stopped = await startedContainer(test, pod, containerConfig('stopped', FOREVER));
@@ -196,7 +197,7 @@ describe('ExecSync with an Engine in trouble', () => {
     test.client.call('ExecSync', { container_id: id, cmd: ['/bin/sh', '-c', script], timeout });
   const descriptors = async (): Promise<number> => (await readdir('/proc/self/fd')).length;
 
-  it('leaves nothing open, and does not wait, after a start that the Engine refuses', async () => {
+  it('leaves no file open, and does not wait, after a start that the Engine refuses', async () => {
     const all = Array.from({ length: 60 });
     await Promise.all(all.map(() => call('true')));
     const before = await descriptors();
@@ -213,7 +214,7 @@ describe('ExecSync with an Engine in trouble', () => {
   it('fails and ends the command when the connection breaks', async () => {
     trouble.startExec = async (execId, options) => {
       const stream = await engine.startExec(execId, options);
-      // The output that shows that the command has begun.
+      // This output shows that the command has begun.
       await once(stream, 'data');
       stream.destroy();
       return Readable.from([]) as Duplex;

@@ -15,17 +15,17 @@ import {
 } from './support/pods';
 
 const PODS = 2;
-/** No call is refused or times out because the machine is busy. */
+/** With these limits, no call is refused or times out because the machine is busy. */
 const PATIENT = { linkTimes: { writePatience: 120_000, factsPatience: 120_000 }, inspectMs: 600_000 };
 
 interface Pod {
   readonly id: string;
   readonly running: readonly string[];
-  /** Exited, and created. */
+  /** One exited container, and one created container. */
   readonly others: readonly string[];
 }
 
-describe('the first lists after a restart', () => {
+describe('after a restart, the first lists', () => {
   let test: TestDaemon;
   let proxy: EngineProxy;
   let pods: readonly Pod[];
@@ -105,7 +105,7 @@ describe('the first lists after a restart', () => {
     expect(await containers()).toEqual(before.containers);
   });
 
-  it('wait for sandboxes, because no list of the Engine says whether their network exists', async () => {
+  it('of pods wait for the inspects, because no list of the Engine says whether a pod has a network', async () => {
     const before = { containers: await containers(), sandboxes: await sandboxes() };
     const [hung] = pods.map(({ id }) => id);
     await test.relaunch(() => {
@@ -121,7 +121,7 @@ describe('the first lists after a restart', () => {
     expect(await waiting).toEqual(before.sandboxes);
   });
 
-  it('show that a container ends while the Engine is slow', async () => {
+  it('show a container as EXITED that ends while the Engine is slow', async () => {
     const running = pods.flatMap((pod) => pod.running);
     await test.relaunch(() => {
       proxy.obey(onCalls(inspectOf(running), { kind: 'hang', when: 'before' }));

@@ -12,7 +12,7 @@ import { Incumbent } from './support/incumbent';
 
 const TICKER = 'n=0; while :; do echo "line $n"; n=$((n+1)); usleep 20000; done';
 
-// Up to four processes start one after the other, with a pod's CNI, which takes long on a busy machine.
+// Up to four processes start one after the other, with a pod's CNI, which takes a long time on a busy machine.
 jest.setTimeout(300_000);
 
 let node: CniNode;
@@ -70,7 +70,7 @@ async function startPod(hostPort: number): Promise<Pod> {
   return { id, container, logPath };
 }
 
-/** `dockbridge hand-over` with the daemon's own options. */
+/** Starts `dockbridge hand-over` with the daemon's own options. */
 function begin(): Command {
   const args = [
     ...['--docker-endpoint', sharedDockerHost(), '--state-dir', join(daemon.directory, 'state')],
@@ -162,7 +162,7 @@ describe('dockbridge hand-over', () => {
     expect(changes(await handOver())).toEqual([]);
     await expectHandedOver(pod);
 
-    // Ends the pod as cri-dockerd does, with ports from the checkpoint alone.
+    // cri-dockerd ends the pod, whose ports it knows from the checkpoint alone.
     expect(await dnat(18_081)).not.toEqual([]);
     const root = join(daemon.directory, 'cri-dockerd');
     const incumbent = await Incumbent.start({ kind: 'cri-dockerd-master', root, node });
@@ -172,7 +172,7 @@ describe('dockbridge hand-over', () => {
     expect(await node.traces()).toEqual([]);
   });
 
-  it('does the work itself when no daemon runs, and completes the copies of a killed one', async () => {
+  it('does the work itself when no daemon runs, and completes the copies of a killed daemon', async () => {
     const pod = await startPod(18_082);
     await daemon.kill9();
     const told = changes(await handOver());

@@ -33,7 +33,7 @@ const run = promisify(execFile);
 describe('a mount whose source does not exist', () => {
   let test: TestDaemon;
   let pod: string;
-  /** A link by which the pod must not escape. */
+  /** A directory of this node, in which the tests make and miss the sources. */
   let node: string;
   const umask = process.umask(0o077);
   beforeAll(async () => {
@@ -58,7 +58,7 @@ describe('a mount whose source does not exist', () => {
   };
   const PLAIN = { mode: '755', uid: 0, gid: 0 };
 
-  it('gets it as a directory with all parents, 0755 and root’s, whatever the umask', async () => {
+  it('gets a directory as its source, with all parents, mode 0755 and the owner root, whatever the umask', async () => {
     const id = await startedContainer(test, pod, config(at('lib/calico/data')));
     for (const path of ['lib', 'lib/calico', 'lib/calico/data'])
       expect(await modeOf(at(path))).toEqual(PLAIN);
@@ -77,13 +77,13 @@ describe('a mount whose source does not exist', () => {
     expect(await readFile(at('file'), 'utf8')).toBe('kept');
   });
 
-  it('gets it created once by several simultaneous containers', async () => {
+  it('gets its source created once for several simultaneous containers', async () => {
     const paths = [at('shared/a'), at('shared/a/b'), at('shared/c')];
     await Promise.all([1, 2, 3].map(() => startedContainer(test, pod, config(...paths))));
     expect((await readdir(at('shared'))).sort()).toEqual(['a', 'c']);
   });
 
-  it('gets it created where a symlink to a directory leads', async () => {
+  it('gets its source created where a symlink to a directory leads', async () => {
     await mkdir(at('real'));
     await symlink('real', at('link'));
     await startedContainer(test, pod, config(at('link/below')));
@@ -131,21 +131,24 @@ describe('a mount whose source does not exist', () => {
       why: /read-only/,
     },
   ];
-  it.each(refusals)('is refused by field and path for $name, and nothing is created', async (row) => {
-    await row.prepare();
-    try {
-      const refused = config(at('.'), at(row.path));
-      const field = `^config\\.mounts\\[1\\]\\.host_path: "${at(row.path)}" does not exist on this node and `;
-      await expectFailure(
-        createContainer(test, pod, refused),
-        'FAILED_PRECONDITION',
-        new RegExp(`${field}.*${row.why.source}`),
-      );
-      await expect(lstat(at('absent'))).rejects.toThrow('ENOENT');
-      const filters = encodeURIComponent(JSON.stringify({ name: [`k8s_${refused.metadata!.name!}_`] }));
-      expect(await engineGet(sharedDockerHost(), `/containers/json?all=1&filters=${filters}`)).toEqual([]);
-    } finally {
-      if (row.path.startsWith('read-only')) await run('umount', [at('read-only')]);
-    }
-  });
+  it.each(refusals)(
+    'is refused with its field and path if the path is $name, and nothing is created',
+    async (row) => {
+      await row.prepare();
+      try {
+        const refused = config(at('.'), at(row.path));
+        const field = `^config\\.mounts\\[1\\]\\.host_path: "${at(row.path)}" does not exist on this node and `;
+        await expectFailure(
+          createContainer(test, pod, refused),
+          'FAILED_PRECONDITION',
+          new RegExp(`${field}.*${row.why.source}`),
+        );
+        await expect(lstat(at('absent'))).rejects.toThrow('ENOENT');
+        const filters = encodeURIComponent(JSON.stringify({ name: [`k8s_${refused.metadata!.name!}_`] }));
+        expect(await engineGet(sharedDockerHost(), `/containers/json?all=1&filters=${filters}`)).toEqual([]);
+      } finally {
+        if (row.path.startsWith('read-only')) await run('umount', [at('read-only')]);
+      }
+    },
+  );
 });

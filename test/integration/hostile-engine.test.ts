@@ -90,7 +90,7 @@ describe('an Engine whose configuration contradicts CRI', () => {
     ]);
   });
 
-  it('runs the container’s own process as PID 1, and so does the pause container', async () => {
+  it('runs the container’s own process as PID 1, and adds no init process to the pause container', async () => {
     const own = { linux: { security_context: { namespace_options: { pid: NamespaceMode.CONTAINER } } } };
     // The shell stays, because it runs another command after tr.
     expect(await output("tr '\\0' ' ' </proc/1/cmdline; true", own)).toMatch(/^\/bin\/sh -c/);
@@ -130,7 +130,7 @@ describe('an Engine whose configuration contradicts CRI', () => {
     expect(bound.map(({ HostIp }) => HostIp)).not.toContain('127.0.0.1');
   });
 
-  it('decides neither servers nor search domains of a pod, whether it sets some, none or empty ones', async () => {
+  it('decides neither servers nor search domains of a pod, whether the request has some, none or empty ones', async () => {
     const nodes = await nodeResolvConf();
     const servers = (text: string): string[] => text.match(/^nameserver .*$/gm) ?? [];
     const resolvConf = async (more: cri.IPodSandboxConfig): Promise<string> =>
@@ -145,7 +145,7 @@ describe('an Engine whose configuration contradicts CRI', () => {
     expect((await resolvConf({ dns_config: {} })).trim()).toBe('');
   });
 
-  it('decides neither the namespaces, nor the cgroup parent or seccomp', async () => {
+  it('decides neither the namespaces, nor the cgroup parent, nor seccomp', async () => {
     const unconfined = { profile_type: SecurityProfileType.Unconfined };
     const linux = { security_context: { seccomp: unconfined } };
     const id = await startedContainer(test, pod, containerConfig('joins', FOREVER, { linux }));
@@ -165,7 +165,7 @@ describe('an Engine whose configuration contradicts CRI', () => {
     expect((await hostConfig(placed)).CgroupParent).toBe(parent);
   });
 
-  it('keeps the states that CRI reports', async () => {
+  it('changes neither the state of a container nor the address of a pod', async () => {
     const id = await startedContainer(test, pod, containerConfig('running', FOREVER));
     expect((await containerStatus(test, id)).state).toBe(ContainerState.CONTAINER_RUNNING);
     expect((await sandboxStatus(test, pod)).network?.ip).toMatch(/^\d+\./);
@@ -191,14 +191,14 @@ describe('an Engine whose log-opts set max-buffer-size, which no request can ove
     }
   }, 120_000);
 
-  it('runs containers with a large buffer, logs that, and loses no line of one that keeps running', async () => {
+  it('runs containers with a large buffer, logs that, and loses no line of a container that keeps running', async () => {
     const sandbox = await runPod(watched);
     const script = `i=0; while [ $i -lt 3000 ]; do echo "line $i"; i=$((i+1)); done; ${FOREVER}`;
     let id = '';
     const calls = await watched.countEngineCalls(async () => {
       id = await createContainer(watched, sandbox, containerConfig('writes', script));
     });
-    // The probe of the image, the refused request and the accepted one.
+    // These are the probe of the image, the refused request and the accepted one.
     expect(calls.createContainer).toBe(3);
     expect(log.lines.filter(({ message }) => message.includes('max-buffer-size'))).toHaveLength(1);
     await watched.client.call('StartContainer', { container_id: id });

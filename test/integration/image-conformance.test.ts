@@ -18,7 +18,7 @@ describe('image conformance', () => {
   });
   afterAll(() => stop());
 
-  /** Images that only the registry has, under all these names. */
+  /** Makes an image that only the registry has, under all these names. @returns its references. */
   const pushed = async (...names: string[]): Promise<string[]> => {
     const { id } = await images.make({ changes: ['CMD ["/file"]'] });
     const references: string[] = [];
@@ -30,7 +30,7 @@ describe('image conformance', () => {
   it.each([
     { desc: 'with a tag', name: 'tagged:test' },
     { desc: 'without a tag', name: 'untagged:latest' },
-  ])('$desc is pulled, has exactly its tag, and is removed by id', async ({ name }) => {
+  ])('an image $desc is pulled, has exactly its tag, and is removed by id', async ({ name }) => {
     const [reference = ''] = await pushed(name);
     await images.pull(reference.replace(/:latest$/, ''));
     const image = await images.status(reference);
@@ -94,7 +94,7 @@ describe('image conformance', () => {
       expect(listed.filter((image) => image.id === id)).toMatchObject([{ repo_tags: [reference] }]);
   });
 
-  it('three tags of one image are one image, and are removed together by any of them', async () => {
+  it('three tags of one image are one image, and are removed together with its id', async () => {
     const references = await pushed('tags:1', 'tags:2', 'tags:3');
     const ids = new Set<string>();
     for (const reference of references) ids.add(await images.pull(reference));
@@ -106,7 +106,7 @@ describe('image conformance', () => {
     for (const name of [id, ...references]) expect(await images.status(name)).toBeNull();
   });
 
-  it('one image of two registries is one, with one id in all answers, and is removed completely', async () => {
+  it('the same image from two registries is one image, has one id in all answers, and is removed completely', async () => {
     const [reference = ''] = await pushed('pause:3.9');
     // The same registry under another name.
     const other = reference.replace('127.0.0.1', 'localhost');
@@ -144,7 +144,7 @@ describe('image conformance', () => {
     expect(await images.status('0'.repeat(64))).toBeNull();
   });
 
-  it('the image, the pull and the container have the same id', async () => {
+  it('the pull, the image and the container report the same image id', async () => {
     const [reference = ''] = await pushed('same-id:test');
     const id = await images.pull(reference);
     expect((await images.status(reference))?.id).toBe(id);
@@ -156,7 +156,7 @@ describe('image conformance', () => {
     expect(created).toMatchObject({ image_id: id, image: { user_specified_image: reference } });
     const { containers } = await test.client.call('ListContainers', { filter: { id: container_id } });
     expect(containers).toMatchObject([{ image_id: id }]);
-    // The test checks the container itself, not our record.
+    // After a restart, the answer comes from the container itself, not from the record of its creation.
     await test.restart();
     expect(await containerStatus(test, container_id)).toMatchObject({ image_id: id });
     await test.client.call('RemoveContainer', { container_id });

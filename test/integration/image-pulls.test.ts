@@ -20,7 +20,7 @@ describe('pulls', () => {
   });
   afterAll(() => stop());
 
-  /** A new image that only the registry has. */
+  /** Makes a new image that only the registry has. */
   const pushed = async (name: string, host?: string): Promise<{ id: string; reference: string }> => {
     const { id } = await images.make();
     const reference = await registry.push(id, name, host);
@@ -117,7 +117,7 @@ describe('pulls', () => {
         desc: 'the address of the server',
         auth: () => ({ username, password, server_address: `https://${registry.privateHost}/v2/` }),
       },
-    ])('$desc', async ({ auth }) => {
+    ])('accept $desc', async ({ auth }) => {
       const { reference } = await pushed('private/app:1', registry.privateHost);
       const id = await images.pull(reference, auth());
       expect(await images.status(reference)).toMatchObject({ id });
@@ -142,7 +142,7 @@ describe('pulls', () => {
       await expectFailure(images.pull(`${registry.host}/x:1`, { auth }), 'INVALID_ARGUMENT', /auth\.auth/);
     });
 
-    it('may be identity and registry tokens', async () => {
+    it('accept identity tokens and registry tokens', async () => {
       const proxy = await startTokenProxy(registry.host);
       try {
         await pushed('tokens:1');
@@ -186,14 +186,14 @@ describe('pulls', () => {
       return (await node.client.call('PullImage', request)).image_ref;
     };
 
-    it('may come from a file, which is read again for each pull', async () => {
+    it('take them from a file, which is read again for each pull', async () => {
       const { reference } = await pushed('private/app:1', registry.privateHost);
       await expectFailure(pullFromNode(reference), 'UNAUTHENTICATED', /none were given/);
       await config({ auths: { [registry.privateHost]: { auth } } });
       expect(await pullFromNode(reference)).toMatch(/^sha256:/);
     });
 
-    it('may come from a credential helper', async () => {
+    it('take them from a credential helper', async () => {
       const { reference } = await pushed('private/app:1', registry.privateHost);
       for (const content of [{ credHelpers: { [registry.privateHost]: 'test' } }, { credsStore: 'test' }]) {
         await config(content);
@@ -204,14 +204,14 @@ describe('pulls', () => {
       await expectFailure(pullFromNode(reference), 'UNAUTHENTICATED', /none were given/);
     });
 
-    it('rank below those in the request', async () => {
+    it('prefer the credentials in the request', async () => {
       const { reference } = await pushed('private/app:1', registry.privateHost);
       await config({ auths: { [registry.privateHost]: { auth } } });
       const wrong = { username: 'puller', password: 'wrong' };
       await expectFailure(pullFromNode(reference, wrong), 'UNAUTHENTICATED', /refuses the credentials/);
     });
 
-    it('that are broken do not stop pulls that need none', async () => {
+    it('work with a broken file if they need no credentials', async () => {
       const { reference } = await pushed('open:1');
       await writeFile(join(test.directory, 'config.json'), '{"auths": [');
       expect(await pullFromNode(reference)).toMatch(/^sha256:/);
@@ -219,7 +219,7 @@ describe('pulls', () => {
   });
 
   describe('that fail name the cause', () => {
-    it('if it is the tag', async () => {
+    it('if it is the tag or the digest', async () => {
       await pushed('app:latest');
       const reference = `${registry.host}/app:nope`;
       await expectFailure(images.pull(reference), 'NOT_FOUND', /app:nope: .*has no tag nope/);
@@ -231,7 +231,7 @@ describe('pulls', () => {
       );
     });
 
-    it('if it is the name', async () => {
+    it('if it is the name of the repository', async () => {
       const reference = `${registry.host}/absent:1`;
       await expectFailure(images.pull(reference), 'NOT_FOUND', /absent:1: .*no repository .*absent/);
       const { username, password } = CREDENTIALS;

@@ -7,7 +7,7 @@ import { RegistryProxy, type Interception } from './support/registry-proxy';
 import type { TestRegistry } from './support/registry';
 import { until } from '../unit/support/async';
 
-/** The containerd store reports progress by the MiB. */
+/** The layer has several MiB, because the containerd store reports progress by the MiB. */
 const LAYER_BYTES = 8 * 1024 * 1024;
 /** Short enough to wait for, and long enough for a byte to arrive on a busy machine. */
 const PROGRESS_DEADLINE = '3s';
@@ -24,7 +24,7 @@ describe('pulls from a registry in trouble', () => {
   });
   afterAll(() => stop());
 
-  /** The pulls that have ended, with or without success. */
+  /** Returns how many pulls of the Engine have ended, with or without success. */
   const enginePulls = (): number =>
     test.engineCalls.filter(({ operation }) => operation === 'pullImage').length;
   const withProxy = async (work: (proxy: RegistryProxy) => Promise<void>): Promise<void> => {
@@ -64,12 +64,12 @@ describe('pulls from a registry in trouble', () => {
   it('that are slow are not cancelled, however long they take', () =>
     withProxy(async (proxy) => {
       const reference = await large('slow:1', proxy);
-      // Twice the deadline in total.
+      // The whole pull takes twice the deadline.
       proxy.let({ kind: 'trickle', bytes: LAYER_BYTES / 60, everyMs: 100 });
       expect(await images.pull(reference)).toMatch(/^sha256:/);
     }));
 
-  it('cancelled in a layer stop the Engine, and can be tried again', () =>
+  it("that are cancelled in a layer end the Engine's pull, and can be tried again", () =>
     withProxy(async (proxy) => {
       const reference = await large('cancelled:1', proxy);
       proxy.let(stall);
@@ -91,7 +91,7 @@ describe('pulls from a registry in trouble', () => {
       expect((await images.status(reference))?.repo_tags).toEqual([reference]);
     }));
 
-  it('of one image, twenty at a time, are one pull of the Engine, and a cancelled one leaves the others', () =>
+  it('of one image, twenty at a time, share one pull of the Engine, which continues if one of them is cancelled', () =>
     withProxy(async (proxy) => {
       const reference = await large('same:1', proxy);
       proxy.let(stall);
@@ -155,7 +155,7 @@ describe('failed pulls', () => {
     const silent = createServer((socket) => socket.on('error', () => socket.destroy()));
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const host = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
-    // This test uses the usual limits of the deadline, and of the questions that follow a failed pull.
+    // This test uses the usual limits of the deadline, and of the requests that follow a failed pull.
     const usual = await TestDaemon.start({ pullQuestionsMs: undefined });
     try {
       const begunAt = performance.now();
@@ -172,7 +172,7 @@ describe('failed pulls', () => {
       );
       const answeredAt = performance.now();
       expect(engineGaveUpAt).toBeGreaterThan(begunAt);
-      // One question after the other took 20 s, and the Engine 15 to 25 s.
+      // One after the other, these requests took 20 s. The Engine's pull takes 15 to 25 s.
       expect(answeredAt - engineGaveUpAt).toBeLessThan((engineGaveUpAt - begunAt) / 2);
     } finally {
       silent.close();

@@ -33,7 +33,7 @@ describe('images', () => {
       expect((await images.list()).filter((each) => each.id === id)).toEqual([image]);
     });
 
-    it('are unset without an error if they do not exist', async () => {
+    it('are missing from the answer, without an error, if they do not exist', async () => {
       for (const name of ['absent.test/x:1', `sha256:${'f'.repeat(64)}`, 'f'.repeat(12)]) {
         expect(await images.status(name)).toBeNull();
         expect(await images.list(name)).toEqual([]);
@@ -47,7 +47,7 @@ describe('images', () => {
       await expectFailure(images.list('a b'), 'INVALID_ARGUMENT', /filter\.image\.image/);
     });
 
-    it('have their user as a number or a name', async () => {
+    it('are reported with their user as a number or a name', async () => {
       expect(Number((await images.status(USER_IMAGE))?.uid?.value)).toBe(1000);
       expect((await images.status(USER_IMAGE))?.username).toBe('');
       expect(await images.status(TEST_IMAGE)).toMatchObject({ uid: null, username: '' });
@@ -63,7 +63,7 @@ describe('images', () => {
       });
     });
 
-    it('are found in a list by repository with all tags', async () => {
+    it('are listed by their repository, whatever their tags', async () => {
       const { id } = await images.make();
       const { id: other } = await images.make();
       await dockerImages('POST', `${id}/tag?repo=made.test/bare&tag=1`);
@@ -100,7 +100,7 @@ describe('images', () => {
   });
 
   describe('in a remove request', () => {
-    it('are removed with all their tags, by any name', async () => {
+    it('are removed with all their tags', async () => {
       const { name, id } = await images.make();
       await dockerImages('POST', `${id}/tag?repo=made.test/second&tag=a`);
       await dockerImages('POST', `${id}/tag?repo=made.test/third&tag=b`);
@@ -111,7 +111,7 @@ describe('images', () => {
       expect((await images.list()).map((image) => image.id)).not.toContain(id);
     });
 
-    it('are removed successfully again, by several calls at once, or if they do not exist', async () => {
+    it('are removed without an error by simultaneous and repeated calls, even if they do not exist', async () => {
       const { name, id } = await images.make();
       await Promise.all([images.remove(id), images.remove(name), images.remove(id), images.remove(name)]);
       expect(await images.status(id)).toBeNull();
@@ -147,7 +147,7 @@ describe('images', () => {
     });
   });
 
-  it('changed by others are updated without a request', async () => {
+  it('that others change are updated without a request', async () => {
     const { name, id } = await images.make();
     const listed = async (): Promise<string[]> =>
       (await images.list()).flatMap((image) => (image.id === id ? image.repo_tags : [])).sort();
@@ -187,7 +187,7 @@ describe('images', () => {
       };
       const mountpoint = ofImages.fs_id?.mountpoint ?? '';
       expect(mountpoint.startsWith(`${DockerRootDir}/`)).toBe(true);
-      // The directory of the layers, which contains that of a running container.
+      // This is the directory of the layers, which contains the layer of a running container.
       const pod = await runPod(test);
       const { pid } = test.daemon.store.sandboxes.get(pod)!;
       const mounts = await readFile(`/proc/${pid}/mountinfo`, 'utf8');
@@ -199,7 +199,7 @@ describe('images', () => {
       }
     });
 
-    it('count each layer once, and what containers have written', async () => {
+    it('have each layer counted once, and what containers have written counted separately', async () => {
       const MIB = 1024 * 1024;
       const measured = async (): Promise<{ ofImages: number; ofContainers: number }> => {
         // A daemon that starts measures at once.
@@ -242,7 +242,7 @@ describe('images', () => {
   });
 });
 
-/** A stopped container as `docker create` makes it. */
+/** Makes a container as `docker create` does. @returns its id. */
 async function foreignContainer(Image: string): Promise<string> {
   const made = await engineCall(sharedDockerHost(), 'POST', '/containers/create', { json: { Image } });
   return (made as { Id: string }).Id;

@@ -150,7 +150,7 @@ async function installOn(
 }
 
 describe("the installer's pod", () => {
-  it('installs with the rights of its manifest, starts the unit, and then changes nothing', async () => {
+  it('installs with the rights of its manifest, starts the unit, and changes nothing the second time', async () => {
     const first = await installOn();
     expect(first).toMatchObject({
       code: 0,
@@ -198,7 +198,7 @@ describe("the installer's pod", () => {
       }
       const { code, told } = await installOn({ TAKE_OVER: 'yes' });
       expect(code).toBe(0);
-      // Both would start at the next boot.
+      // Otherwise both units would start at the next boot.
       expect(told.filter((line) => line.startsWith('disable '))).toEqual([`disable ${unit}`]);
       expect(told).toContain('enable --now dockbridge.service');
     },

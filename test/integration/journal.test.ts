@@ -39,7 +39,7 @@ const nodeArgs = (): string[] => [
 it.each([
   [true, /^<6>\{.*"message":"Serving CRI"/m, /^<3>\{.*"message":"Docker Engine is not available"/m],
   [false, /^\{.*"message":"Serving CRI"/m, /^\{.*"message":"Docker Engine is not available"/m],
-])('log lines have priorities if stderr is the journal: %s', async (isTheirs, info, error) => {
+])('log lines have priorities only if stderr is the journal (%s)', async (isTheirs, info, error) => {
   const { log } = start(nodeArgs(), isTheirs);
   await until(() => error.test(log()));
   expect(log()).toMatch(info);
@@ -48,8 +48,11 @@ it.each([
 it.each([
   [true, /^<3>dockbridge: .*log-level/],
   [false, /^dockbridge: .*log-level/],
-])('the reason for a failed start has a priority if stderr is the journal: %s', async (isTheirs, reason) => {
-  const { log } = start([...nodeArgs(), '--log-level', 'loud'], isTheirs);
-  await once(child!, 'exit');
-  expect(log()).toMatch(reason);
-});
+])(
+  'the reason for a failed start has a priority only if stderr is the journal (%s)',
+  async (isTheirs, reason) => {
+    const { log } = start([...nodeArgs(), '--log-level', 'loud'], isTheirs);
+    await once(child!, 'exit');
+    expect(log()).toMatch(reason);
+  },
+);

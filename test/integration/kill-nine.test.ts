@@ -13,7 +13,7 @@ const SEED = Number(process.env.DOCKBRIDGE_TEST_SEED ?? Date.now() % 1_000_000);
 const OURS = encodeURIComponent(JSON.stringify({ label: ['io.kubernetes.docker.type'] }));
 
 let daemon: ChildDaemon;
-/** The number of daemons so far, and the promise of the present one. */
+/** The number of kills so far. `up` resolves when the daemon that follows the last kill serves. */
 let generation = 0;
 let up: Promise<void> = Promise.resolve();
 const interrupted: Record<string, number> = {};
@@ -80,7 +80,7 @@ async function start(container_id: string): Promise<void> {
   });
 }
 
-/** Makes one pod after the other until it is stopped. The last pod is left in the middle of its life. */
+/** Makes one pod after the other until `ended` returns true, and leaves the last pod running. @returns its attempt. */
 async function live(worker: number, ended: () => boolean): Promise<number> {
   for (let attempt = 0; ; attempt++) {
     const metadata = { name: `kill-${worker}`, namespace: 'test', uid: `uid-${worker}`, attempt };
@@ -103,7 +103,7 @@ async function live(worker: number, ended: () => boolean): Promise<number> {
       containers.push(container_id);
       await start(container_id);
     }
-    // No pod exists twice, whichever calls were interrupted and repeated.
+    // No container exists twice, whichever calls were interrupted and repeated.
     const filter = { pod_sandbox_id };
     const listed = await insist('ListContainers', (client) => client.call('ListContainers', { filter }));
     expect(listed.containers.map(({ id }) => id).sort()).toEqual([...containers].sort());
@@ -161,7 +161,7 @@ it('a daemon that is killed repeatedly loses nothing, duplicates nothing and lea
   expect(await expectListsEqualTheEngine()).toEqual({ pods: [], containers: [] });
 }, 240_000);
 
-/** Right after a start, while calls arrive, the lists contain only objects that are or were in the Engine. */
+/** Expects lists right after a start, while calls arrive, to contain only objects that are or were in the Engine. */
 async function expectNoStranger(): Promise<void> {
   const before = new Set([...(await engineIds('podsandbox')), ...(await engineIds('container'))]);
   const { items } = await daemon.client.call('ListPodSandbox', {});

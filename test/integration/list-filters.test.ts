@@ -54,7 +54,7 @@ describe('filters of lists', () => {
       .sort();
 
   describe('of pod sandboxes', () => {
-    it('return all if there is no filter, or an empty one', async () => {
+    it('may be missing or empty, which returns all sandboxes', async () => {
       const all = [web, job, gone].sort();
       expect(await pods()).toEqual(all);
       expect(await pods({})).toEqual(all);
@@ -89,7 +89,7 @@ describe('filters of lists', () => {
   });
 
   describe('of containers', () => {
-    it('return all states and no sandboxes without a filter', async () => {
+    it('may be missing or empty, which returns containers in all states and no sandboxes', async () => {
       const all = [created, running, exited, other].sort();
       expect(await containers()).toEqual(all);
       expect(await containers({})).toEqual(all);
@@ -129,7 +129,7 @@ describe('filters of lists', () => {
       expect(await containers({ pod_sandbox_id: web, label_selector: { c: '3' } })).toEqual([]);
     });
 
-    it('return every field of a container that kubelet reads', async () => {
+    it('leave every field that kubelet reads in the listed containers', async () => {
       const { containers: found } = await test.client.call('ListContainers', { filter: { id: exited } });
       expect(found[0]).toMatchObject({
         id: exited,

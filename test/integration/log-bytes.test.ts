@@ -12,7 +12,7 @@ const REPLACEMENT = '\ufffd';
 /** The length at which the Engine cuts long lines. */
 const PART = 16_384;
 
-describe('bytes that are not UTF-8 (docs/adr/0007)', () => {
+describe('the bytes of a log (docs/adr/0007)', () => {
   let test: TestDaemon;
   let pod: string;
   beforeAll(async () => {
@@ -34,7 +34,7 @@ describe('bytes that are not UTF-8 (docs/adr/0007)', () => {
       });
   }
 
-  it('in valid UTF-8 text pass unchanged, including control characters', async () => {
+  it('pass unchanged if they are valid UTF-8, including control characters', async () => {
     const octal = [...Buffer.from('é€😀\u2028\ufffd"\\<&>\u0001\u001b\u007f\t|')].map(
       (byte) => `\\${byte.toString(8).padStart(3, '0')}`,
     );
@@ -43,7 +43,7 @@ describe('bytes that are not UTF-8 (docs/adr/0007)', () => {
     ]);
   });
 
-  it('are replaced one by one by the Engine, which keeps logs as JSON', async () => {
+  it('are replaced one by one if they are not UTF-8, because the Engine keeps logs as JSON', async () => {
     const script = String.raw`printf 'a\377b\200\201c\303\n'; printf '\355\240\200\n'`;
     expect(await linesOf('invalid', script)).toEqual([
       ['F', `a${REPLACEMENT}b${REPLACEMENT.repeat(2)}c${REPLACEMENT}`],
@@ -51,7 +51,7 @@ describe('bytes that are not UTF-8 (docs/adr/0007)', () => {
     ]);
   });
 
-  it('appear where the Engine cuts a long line in the middle of a character', async () => {
+  it('are replaced where the Engine cuts a long line in the middle of a character', async () => {
     const script = String.raw`head -c ${PART - 1} /dev/zero | tr '\0' x; printf '\342\202\254 end\n'`;
     const [first, second, ...rest] = await linesOf('split', script);
     expect(first).toEqual(['P', `${'x'.repeat(PART - 1)}${REPLACEMENT}`]);

@@ -113,7 +113,7 @@ describe('the files around a log', () => {
   });
   afterAll(() => test.stop());
 
-  it('are created again when the directory is removed while the container runs', async () => {
+  it('are created again when their directory is removed while the container runs', async () => {
     const config = podConfig(test);
     const pod = await runPod(test, config);
     const script = 'echo one; until [ -e /go ]; do sleep 0.01; done; echo two';
@@ -125,7 +125,7 @@ describe('the files around a log', () => {
     expect(await readLogText(await pathOf(test, id))).toBe('two\n');
   });
 
-  it("are removed with the container if they are ours, and with the sandbox if they are kubelet's", async () => {
+  it("are removed with the container or the sandbox if they are ours, and stay if they are kubelet's", async () => {
     const config = podConfig(test);
     const pod = await runPod(test, config);
     const id = await startedContainer(test, pod, containerConfig('short', 'echo kept'));
@@ -157,7 +157,7 @@ describe('--container-logs=link', () => {
       .map((line) => (JSON.parse(line) as { log: string }).log)
       .join('');
 
-  it("links to the Engine's file, copies and truncates at rotation, and removes the link at the end", async () => {
+  it("links to the Engine's file, copies and truncates at rotation, and removes the link with the container", async () => {
     const script = `echo one; until [ -e /go ]; do sleep 0.01; done; echo two; ${FOREVER}`;
     const id = await startedContainer(test, pod, containerConfig('linked', script));
     const path = await pathOf(test, id);

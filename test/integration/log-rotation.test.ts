@@ -16,8 +16,8 @@ const LINES_PER_STREAM = KILLS * LINES_A_KILL;
 const PERIOD_MS = 1_000;
 
 /**
- * Two million lines with one write each, like programs that flush their logs. The speed is not limited,
- * except to 200,000 lines (15 MB of the spool's 64) per kill. The spool must not wrap, however slowly the
+ * Writes two million lines with one write each, like programs that flush their logs. The speed is not
+ * limited, except to 200,000 lines (15 MB of the spool's 64) per kill. The spool must not wrap, however slowly the
  * machine restarts the daemon (docs/logs.md).
  */
 const SCRIPT = `
@@ -38,7 +38,7 @@ beforeAll(async () => {
 });
 afterAll(() => daemon.stop());
 
-/** `renamed` and `rotated` let kills hit rotations. */
+/** Emits `renamed` and `rotated`, so that kills can hit rotations. */
 const rotation = new EventEmitter();
 
 /**
@@ -51,8 +51,8 @@ async function rotate(containerId: string, logPath: string, generation: number):
   try {
     await daemon.client.call('ReopenContainerLog', { container_id: containerId });
   } catch {
-    // The daemon is being killed. The new file may already exist, and kubelet's rename would overwrite it,
-    // so this does too.
+    // The daemon is being killed. The new file may already exist. kubelet's rename would overwrite the
+    // new file, and this rename does the same.
     await rename(rotated, logPath);
     return false;
   }

@@ -41,7 +41,7 @@ async function send(path: string, bytes: Buffer): Promise<Buffer> {
   });
 }
 
-/** The messages of a stream: all of them, or those of an endless one before its handler has answered. */
+/** Returns the messages of a stream: all of them, or those of an endless stream until its headers arrive. */
 async function receive(path: string, bytes: Buffer, endless: boolean): Promise<Buffer[]> {
   const same = (message: Buffer): Buffer => message;
   const call = raw.makeServerStreamRequest(path, same, same, bytes, new Metadata(), {
@@ -49,7 +49,7 @@ async function receive(path: string, bytes: Buffer, endless: boolean): Promise<B
   });
   const messages: Buffer[] = [];
   call.on('data', (message: Buffer) => messages.push(message));
-  // A cancellation ends it with an error, too.
+  // A cancellation also ends the call, with an error.
   const ended = once(call, 'end');
   if (!endless) await ended;
   else {
@@ -118,7 +118,7 @@ const EMPTY: Record<string, 'OK' | 'endless' | 'UNIMPLEMENTED' | RegExp> = {
 };
 
 describe('an empty request', () => {
-  it.each(METHODS)('of $name', async ({ name, path, streams }) => {
+  it.each(METHODS)('of $name has the expected result', async ({ name, path, streams }) => {
     const wanted = EMPTY[name];
     const answer = (): Promise<unknown> =>
       streams ? receive(path, Buffer.alloc(0), wanted === 'endless') : send(path, Buffer.alloc(0));
@@ -142,14 +142,14 @@ describe('bytes that are not a message', () => {
     ['HTTP', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
   ];
 
-  it.each(UNARY)('to $name', async ({ path }) => {
+  it.each(UNARY)('are INVALID_ARGUMENT for $name', async ({ path }) => {
     for (const [what, bytes] of GARBAGE) {
       const error = await failureOf(send(path, bytes));
       expect([what, status[error.code]]).toEqual([what, 'INVALID_ARGUMENT']);
     }
   });
 
-  it('are refused with an error that says so', async () => {
+  it('are refused with an error about the request as a whole', async () => {
     await expectFailure(
       send(RUNTIME_SERVICE.RunPodSandbox.path, Buffer.from([0x0a, 0x7f])),
       'INVALID_ARGUMENT',
@@ -158,7 +158,7 @@ describe('bytes that are not a message', () => {
   });
 
   it('are refused if they nest deeply enough to overflow a stack', async () => {
-    // Groups, one inside the other, which unknown fields may consist of.
+    // These bytes are groups, one inside the other, of which unknown fields may consist.
     for (const bytes of [Buffer.alloc(200_000, 0xfb), Buffer.alloc(1_000_000, 0x0b)])
       await expectFailure(send(RUNTIME_SERVICE.RunPodSandbox.path, bytes), 'INVALID_ARGUMENT', /^request: /);
   });
@@ -183,7 +183,7 @@ describe('bytes that are not a message', () => {
     }
   });
 
-  it('beyond 16 MiB are RESOURCE_EXHAUSTED', async () => {
+  it('are RESOURCE_EXHAUSTED beyond 16 MiB, even if they are a message', async () => {
     const bytes = RUNTIME_SERVICE.RunPodSandbox.requestSerialize({
       config: { hostname: 'x'.repeat(17 * 1024 * 1024) },
     });
@@ -204,25 +204,22 @@ describe('bytes that are not a message', () => {
   });
 });
 
-describe('other requests', () => {
-  // The largest number is valid and becomes a year.
-  it.each([-1, '-9223372036854775808'])(
-    'accept or refuse StopContainer with a timeout of %s',
-    async (timeout) => {
-      const request = { container_id: busy.container, timeout } as cri.IStopContainerRequest;
-      await expectFailure(busy.client.call('StopContainer', request), 'INVALID_ARGUMENT', /^timeout: /);
-    },
-  );
+describe('the daemon', () => {
+  // The largest number is missing, because it is valid and means a year.
+  it.each([-1, '-9223372036854775808'])('refuses StopContainer with a timeout of %s', async (timeout) => {
+    const request = { container_id: busy.container, timeout } as cri.IStopContainerRequest;
+    await expectFailure(busy.client.call('StopContainer', request), 'INVALID_ARGUMENT', /^timeout: /);
+  });
 
   it.each([-1, '-9223372036854775808', '9223372036854775807'])(
-    'accept or refuse ExecSync with a timeout of %s',
+    'refuses ExecSync with a timeout of %s',
     async (timeout) => {
       const request = { container_id: busy.container, cmd: ['true'], timeout } as cri.IExecSyncRequest;
       await expectFailure(busy.client.call('ExecSync', request), 'INVALID_ARGUMENT', /^timeout: /);
     },
   );
 
-  it('include ExecSync without a command, with an empty one, and with a NUL', async () => {
+  it('refuses ExecSync without a command, with an empty one, and with a NUL', async () => {
     const exec = (cmd: string[]): Promise<unknown> =>
       busy.client.call('ExecSync', { container_id: busy.container, cmd });
     await expectFailure(exec([]), 'INVALID_ARGUMENT', /^cmd: /);
@@ -231,7 +228,7 @@ describe('other requests', () => {
   });
 
   it.each(['UPPER', 'a b', 'x:', '@', 'a\0b', '../../etc', 'http://x/y', 'a@sha256:12', '😀', LARGE])(
-    'include an image named %#',
+    'refuses the invalid image name number %#',
     async (image) => {
       for (const method of ['ImageStatus', 'PullImage', 'RemoveImage'] as const) {
         await expectFailure(
@@ -249,7 +246,7 @@ describe('other requests', () => {
     },
   );
 
-  it('include PullImage with invalid credentials, which are not repeated in the error', async () => {
+  it('refuses PullImage with invalid credentials, and does not repeat them in the error', async () => {
     const call = busy.client.call('PullImage', { image: { image: 'a' }, auth: { auth: 'c2VjcmV0' } });
     const error = await failureOf(call);
     expect(status[error.code]).toBe('INVALID_ARGUMENT');
@@ -260,14 +257,14 @@ describe('other requests', () => {
   it.each([
     ['ListContainers', { filter: { state: { state: 9 as 0 } } }],
     ['ListPodSandbox', { filter: { state: { state: 9 as 0 } } }],
-  ] as const)('include %s with an unknown state', async (method, request) => {
+  ] as const)('refuses %s with an unknown state', async (method, request) => {
     await expectFailure(busy.client.call(method, request), 'INVALID_ARGUMENT', /^filter\.state\.state: .*9/);
   });
 
   it.each(['no-such', '../x', '\0', 'x'.repeat(1024 * 1024), '%2e%2e'])(
-    'include ids such as %#',
+    'does not find, or refuses, the id number %#',
     async (id) => {
-      // An invalid id is unknown. Only a NUL makes it invalid as an argument.
+      // An id in a wrong form is only unknown. A NUL makes it an invalid argument.
       const code = id === '\0' ? 'INVALID_ARGUMENT' : 'NOT_FOUND';
       await expectFailure(busy.client.call('ContainerStatus', { container_id: id }), code);
       await expectFailure(busy.client.call('PodSandboxStatus', { pod_sandbox_id: id }), code);
@@ -276,14 +273,14 @@ describe('other requests', () => {
     },
   );
 
-  it('include UpdateRuntimeConfig with an invalid CIDR', async () => {
+  it('refuses UpdateRuntimeConfig with an invalid CIDR', async () => {
     for (const pod_cidr of ['x', '10.0.0.0', '10.0.0.0/33', '10.0.0.0/8,', '::/129', '10.0.0.0/8/8']) {
       const request = { runtime_config: { network_config: { pod_cidr } } };
       await expectFailure(busy.client.call('UpdateRuntimeConfig', request), 'INVALID_ARGUMENT', /pod_cidr: /);
     }
   });
 
-  it('include a hundred clients that disconnect in the middle of a request', async () => {
+  it('serves others when a hundred clients disconnect in the middle of a request', async () => {
     const path = busy.endpoint.slice('unix://'.length);
     await Promise.all(
       Array.from({ length: 100 }, async () => {

@@ -74,7 +74,7 @@ describe('twenty pods at once', () => {
     const middle = new Promise<void>((resolve) => (reachMiddle = resolve));
     const run = async (config: (typeof configs)[number]): Promise<string> => {
       const pod = await runPod(test, config);
-      // The daemon that stops finishes calls under way. The next calls of the other pods find no daemon.
+      // A daemon that stops finishes the calls in progress. Later calls for the other pods find no daemon.
       if (++sandboxes === PODS / 4) reachMiddle();
       const id = await createContainer(test, pod, containerConfig('main', FOREVER));
       await test.client.call('StartContainer', { container_id: id });

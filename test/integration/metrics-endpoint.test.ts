@@ -14,7 +14,7 @@ async function page(test: TestDaemon, path: string): Promise<string> {
   return String(await engineGet(addressOf(test), path));
 }
 
-/** The lines of the page that begin with this text. */
+/** Returns the lines of the page that begin with this text. */
 async function lines(test: TestDaemon, start: string): Promise<string[]> {
   return (await page(test, '/metrics')).split('\n').filter((line) => line.startsWith(start));
 }
@@ -95,7 +95,7 @@ describe('the metrics endpoint', () => {
     expect(valueOf(first, 'container_spec_memory_limit_bytes')).toBe(64 << 20);
     expect(valueOf(first, 'container_memory_working_set_bytes')).toBeGreaterThan(0);
     const before = valueOf(first, 'container_cpu_usage_seconds_total');
-    // Fractions of seconds, which CRI's integers cannot hold.
+    // The counter has fractions of seconds, which CRI's integers cannot hold.
     let now = before;
     while (now - before < 0.05) {
       now = valueOf(await page(test, '/metrics/cadvisor'), 'container_cpu_usage_seconds_total');
@@ -105,7 +105,7 @@ describe('the metrics endpoint', () => {
       .split('\n')
       .filter((line) => line.startsWith('container_network_receive_bytes_total{'));
     expect(network).toEqual([expect.stringContaining('interface="eth0"')]);
-    // A family is one block, whose name is declared once.
+    // Each family is one block, which declares the family's name once.
     const announced = first.match(/^# TYPE \S+/gm) ?? [];
     expect(new Set(announced).size).toBe(announced.length);
   });
@@ -120,7 +120,7 @@ describe('the metrics endpoint', () => {
     ).toEqual({});
   });
 
-  it('also listens on a configured TCP address, and warns of one that is not loopback', async () => {
+  it('also listens on a configured TCP address, and warns of an address that is not loopback', async () => {
     const warnings: unknown[] = [];
     const logger = {
       ...silentLogger,

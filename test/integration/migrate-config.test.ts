@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { parse, type TomlTable } from 'smol-toml';
 import { rowOf } from '../../src/migrate/mapping/table';
 import { baseSpec } from '../../src/migrate/plan/base-spec';
-import { DROP_IN, MAIN, METRICS } from '../../src/migrate/plan/containerd';
+import { DROP_IN, MAIN, METRICS } from '../../src/migrate/plan/containerd-main';
 import { makePlan } from '../../src/migrate/plan/plan';
 import { daemonJson, dockerdKeys } from '../unit/migrate/mapping/dockerd-keys';
 import { KUBELET_FILES, nodeFacts } from '../unit/migrate/plan/node-facts';
@@ -41,7 +41,7 @@ const PLUGINS = [
   '--cni-conf-dir=/etc/test/net.d',
 ];
 
-/** Lets containerd read the files of a plan. The paths of the imports change, as the files are in a directory of the test. */
+/** Lets containerd read the files of a plan. The paths of the imports change, because the files are in a directory of the test. */
 async function judge(daemon: string, main?: string, change = (text: string) => text): Promise<Judged> {
   const programs = [{ name: 'cri-dockerd' as const, pid: 2, args: PLUGINS }];
   const plan = makePlan({
@@ -86,14 +86,14 @@ function at(table: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], table);
 }
 
-/** The settings of the drop-in that containerd has not taken. */
+/** Returns the settings of the drop-in that containerd has not taken. */
 function missing({ dropIn, dump }: Judged): string[] {
   return leaves(dropIn)
     .filter(([path, value]) => JSON.stringify(at(dump, path)) !== JSON.stringify(value))
     .map(([path]) => path.join(' '));
 }
 
-/** Where version 3 has what the drop-in of version 2 says. */
+/** Returns the settings of a drop-in of version 2 that are missing at their places in the dump, which has version 3. */
 function missingOfVersion2({ dropIn, dump }: Judged): string[] {
   const cri = (key: string) => [
     ['plugins', 'io.containerd.cri.v1.runtime', ...key.split('.')],
@@ -160,7 +160,7 @@ describe('containerd and the files of a plan', () => {
     },
   );
 
-  it.each(Object.entries(MAINS))('agree on many settings beside %s', async (_, main) => {
+  it.each(Object.entries(MAINS))('agree on many settings next to %s', async (_, main) => {
     const judged = await judge(EVERYTHING, main);
     expect(judged.unknown).toEqual([]);
     expect(missing(judged)).toEqual([]);
@@ -174,7 +174,7 @@ describe('containerd and the files of a plan', () => {
     }
   });
 
-  it("agree on many settings beside Debian's configuration of version 2, whose own settings stay", async () => {
+  it("agree on many settings next to Debian's configuration of version 2, whose own settings stay", async () => {
     const main = await readFile(join(bin, '../../etc/containerd/config.toml'), 'utf8');
     const mine = main.replace('.cni]', '.cni]\n      max_conf_num = 5');
     expect(mine).not.toBe(main);
@@ -187,6 +187,23 @@ describe('containerd and the files of a plan', () => {
     );
   });
 
+  it('leave the directories of CNI that the main file names', async () => {
+    const cni = 'bin_dirs = ["/custom/bin"]\nconf_dir = "/custom/net.d"\n';
+    const main = `version = 3\noom_score = 1\n[plugins."io.containerd.cri.v1.runtime".cni]\n${cni}`;
+    const judged = await judge('{}', main);
+    expect(at(judged.dump, ['plugins', 'io.containerd.cri.v1.runtime', 'cni'])).toMatchObject({
+      bin_dirs: ['/custom/bin'],
+      conf_dir: '/custom/net.d',
+    });
+    expect([judged.unknown, missing(judged)]).toEqual([[], []]);
+  });
+
+  it('leave other plugins off that a file of version 1 names', async () => {
+    const { dump, unknown } = await judge('{}', 'disabled_plugins = ["btrfs", "cri"]\n');
+    expect(dump.disabled_plugins).toEqual(['io.containerd.snapshotter.v1.btrfs']);
+    expect(unknown).toEqual([]);
+  });
+
   it('would not agree on a key that containerd does not know', async () => {
     const judged = await judge(EVERYTHING, undefined, (text) =>
       text.replace('SystemdCgroup', 'SystemdCgroups').replace('snapshotter', 'snapshoter'),
@@ -197,7 +214,7 @@ describe('containerd and the files of a plan', () => {
 });
 
 describe('the base specification', () => {
-  it('is what containerd makes without one, but for the limits', async () => {
+  it('equals the one that containerd itself would use, except for the limits', async () => {
     const { stdout } = await run(join(bin, 'ctr'), ['oci', 'spec']);
     const theirs = JSON.parse(stdout) as Spec;
     const version = theirs.linux.namespaces.some(({ type }) => type === 'cgroup') ? 2 : 1;
@@ -211,7 +228,7 @@ describe('the base specification', () => {
     expect(same(ours)).toEqual(same(theirs));
   });
 
-  it('has no limit for -1', () => {
+  it('has the largest number, which means no limit, for the limit -1', () => {
     expect(baseSpec([{ name: 'core', soft: 0, hard: -1 }], 2)).toContain('"hard": 18446744073709551615');
   });
 });

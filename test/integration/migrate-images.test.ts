@@ -16,7 +16,7 @@ import {
 } from './support/engine';
 import { tarOf } from './support/images';
 
-/** Stays alive, as a sandbox must. */
+/** The command of this image never ends, which a sandbox needs. */
 const PAUSE = 'migrate.test/pause:1';
 const LARGE = 'migrate.test/large:1';
 const LARGE_BYTES = 192 * 1024 * 1024;
@@ -33,7 +33,7 @@ async function engineImage(dockerHost: string, name: string): Promise<EngineImag
   return (await engineGet(dockerHost, `/images/${name}/json`)) as EngineImage;
 }
 
-/** An image on top of TEST_IMAGE, whose command never ends. */
+/** Makes PAUSE from TEST_IMAGE, with a command that never ends. */
 async function makePause(dockerHost: string): Promise<void> {
   const body = { json: { Image: TEST_IMAGE, Cmd: ['true'] } };
   const { Id } = (await engineCall(dockerHost, 'POST', '/containers/create', body)) as { Id: string };
@@ -123,7 +123,7 @@ describe('dockbridge migrate images to another containerd', () => {
   });
 
   it(
-    'carries images under the same ids, so that a container runs',
+    'carries images under the same ids, and a container runs from one of them',
     async () => {
       expect(await carried(node, dockerHost, '--all')).toContain('and CRI answers with their ids');
       if (!HAS_CONTAINERD_STORE)
@@ -160,7 +160,7 @@ describe('dockbridge migrate images to another containerd', () => {
         const { Size } = await engineImage(dockerHost, LARGE);
         const [count, unit] = (moved ?? '').split(' ');
         expect(unit).toBe('MB');
-        // The rest, with the headers of the archive and what is shown in whole megabytes.
+        // Only the rest moves, plus the headers of the archive. The command rounds to whole megabytes.
         expect(Number(count) * 1e6).toBeLessThan(Math.max(Size, LARGE_BYTES) - kept + 2e6);
         expect(await node.uploading()).toBe(0);
         expect(await node.ctr('leases', 'ls', '--quiet')).toBe('');
@@ -190,7 +190,7 @@ describe('dockbridge migrate images to another containerd', () => {
 });
 
 it(
-  'carries images to a containerd without CRI, and says that nobody verifies them',
+  'dockbridge migrate images carries images to a containerd without CRI, and says that it serves no CRI',
   async () => {
     const node = await ContainerdNode.start({ cri: false });
     try {
@@ -222,7 +222,7 @@ withStore('dockbridge migrate images in the containerd of the Engine', () => {
   }, PATIENCE_MS);
 
   it(
-    'moves no bytes, so that a container runs',
+    'moves no bytes, and a container runs from the image',
     async () => {
       const blobs = join(node.directory, 'root/io.containerd.content.v1.content/blobs/sha256');
       const before = (await stat(blobs)).mtimeMs;

@@ -13,7 +13,7 @@ let engine: PrivateEngine;
 let test: TestDaemon;
 let root: string;
 
-/** Whether the Engine under test keeps images in containerd; Engine 29 does by default. */
+/** True if the Engine under test keeps images in containerd, which Engine 29 does by default. */
 const HAS_CONTAINERD_STORE = /^29$|-containerd$/.test(process.env.DOCKBRIDGE_TEST_ENGINE ?? '');
 
 /** Everything that is a secret in the prepared node contains this word. */
@@ -79,7 +79,7 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 }, 120_000);
 
-/** Two pods of dockbridge, one of which has the Engine's socket, a foreign container, and images that no registry has. */
+/** Makes a foreign container, and two pods, one of which has the Engine's socket. No registry has their images. */
 async function prepareEngine(): Promise<void> {
   const socket = engine.dockerHost.slice('unix://'.length);
   const ports = [{ protocol: Protocol.TCP, container_port: 80, host_port: 18080, host_ip: '' }];
@@ -123,7 +123,7 @@ async function reported(...args: string[]): Promise<InventoryReport> {
   return JSON.parse(stdout) as InventoryReport;
 }
 
-it('finds what an Engine and the files of a node have, and exits by the worst of it', async () => {
+it('the inventory finds what the Engine and the files of a node have, and its exit code shows the worst finding', async () => {
   const { findings, node, exitCode } = await reported();
   const found = findings.map(({ severity, id }) => `${severity} ${id}`);
   expect(found).toEqual(
@@ -134,12 +134,17 @@ it('finds what an Engine and the files of a node have, and exits by the worst of
         'change registry-certs',
         'change auth',
         'change proxy',
-        // Its containerd store does not tell which images were built here.
+        // The containerd store does not tell which images were built here.
         HAS_CONTAINERD_STORE ? 'review local-image' : 'change local-image',
         'change kubelet-endpoint',
       ],
       ...['change kubelet-flags', 'change kubelet-unit', 'change crictl-conf', 'change containerd-cri-off'],
-      ...['change ulimits', 'review static-pods', 'review host-scripts', 'review setting-unknown'],
+      ...[
+        'change setting-default-ulimits',
+        'review static-pods',
+        'review host-scripts',
+        'review setting-unknown',
+      ],
       ...['review kubelet-annotation', 'ok no-cni', 'ok auth'],
     ]),
   );
@@ -158,22 +163,25 @@ it('finds what an Engine and the files of a node have, and exits by the worst of
   expect(endpoint?.evidence.map(({ where }) => where)).toEqual(['/var/lib/kubelet/kubeadm-flags.env:1']);
 });
 
-it('lets other containers stay with --keep-docker', async () => {
+it('the inventory lets other containers stay with --keep-docker', async () => {
   const { findings, exitCode } = await reported('--keep-docker');
   expect(findings.find(({ id }) => id === 'foreign')?.severity).toBe('review');
   const blocks = findings.filter(({ severity }) => severity === 'block').map(({ id }) => id);
   expect(exitCode).toBe(blocks.length > 0 ? 3 : 2);
 });
 
-it.each(['text', 'json', 'html', 'junit'])('shows no secret of the node as %s', async (format) => {
-  const { stdout, stderr } = await onNode('-o', format);
-  expect(stdout).toContain('node-7');
-  expect(stdout).not.toContain(PLANTED);
-  expect(stdout).not.toContain(Buffer.from(`me:${PLANTED}-5`).toString('base64').slice(0, 12));
-  expect(stderr).toBe('');
-});
+it.each(['text', 'json', 'html', 'junit'])(
+  'the inventory shows no secret of the node as %s',
+  async (format) => {
+    const { stdout, stderr } = await onNode('-o', format);
+    expect(stdout).toContain('node-7');
+    expect(stdout).not.toContain(PLANTED);
+    expect(stdout).not.toContain(Buffer.from(`me:${PLANTED}-5`).toString('base64').slice(0, 12));
+    expect(stderr).toBe('');
+  },
+);
 
-it('asks the Engine with GET requests only, and leaves files and containers as they are', async () => {
+it('the inventory asks the Engine with GET requests only, and leaves files and containers as they are', async () => {
   const proxy = await EngineProxy.start(engine.dockerHost);
   try {
     const files = await readdir(root, { recursive: true });
@@ -189,7 +197,7 @@ it('asks the Engine with GET requests only, and leaves files and containers as t
   }
 });
 
-it('names the line of the mistake in a broken daemon.json, and changes no file', async () => {
+it('the inventory names the line of the mistake in a broken daemon.json, and does not change the file', async () => {
   const path = join(root, 'etc/docker/daemon.json');
   const good = await readFile(path, 'utf8');
   const broken = '{\n  "debug": true,\n  "bip" "172.26.0.1/16"\n}\n';
@@ -208,7 +216,7 @@ it('names the line of the mistake in a broken daemon.json, and changes no file',
   }
 });
 
-it('fails with a message, and without a report, when the Engine is dead or the root is missing', async () => {
+it('the inventory fails with a message, and without a report, if the Engine is dead or the root is no directory', async () => {
   const dead = await take('--root', root, '--docker-endpoint', 'unix:///nowhere/docker.sock');
   expect(dead).toMatchObject({ code: 1, stdout: '' });
   expect(dead.stderr).toMatch(
@@ -221,7 +229,7 @@ it('fails with a message, and without a report, when the Engine is dead or the r
   expect(lost.stderr).toMatch(/is not a directory/);
 });
 
-it('fails with a message when it has not the rights', async () => {
+it('the inventory fails with a message if it lacks the rights', async () => {
   await chmod(root, 0o755);
   const through = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
   const command = new Command(
@@ -234,7 +242,7 @@ it('fails with a message when it has not the rights', async () => {
   expect(command.stderr).toMatch(/Run the command as root\./);
 });
 
-it('has nothing to do on a node without Docker', async () => {
+it('the inventory says that there is nothing to do on a node without Docker', async () => {
   const empty = await mkdtemp(join(tmpdir(), 'dockbridge-inventory-empty-'));
   try {
     const { code, stdout, stderr } = await take('--root', empty);

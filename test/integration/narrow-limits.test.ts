@@ -9,13 +9,13 @@ import { TEST_IMAGE } from './support/engine';
 
 const run = promisify(execFile);
 const PODS = 4;
-/** NARROW_PER_POD=15 for 60 containers. */
+/** NARROW_PER_POD=15 makes 60 containers. */
 const PER_POD = Number(process.env.NARROW_PER_POD ?? 4);
 const TICKER = 'n=0; while :; do echo "line $n"; n=$((n+1)); sleep 2; done';
 const PIDS = '/sys/fs/cgroup/pids';
 const GROUP = join(PIDS, `dockbridge-narrow-${process.pid}`);
 
-// Dozens of containers, and processes that start one after the other.
+// The tests start dozens of containers, and processes one after the other.
 jest.setTimeout(300_000);
 
 interface Running {
@@ -68,7 +68,7 @@ async function restartThrough(...through: string[]): Promise<void> {
   await daemon.launch();
 }
 
-/** The open files of the process that match. */
+/** Returns how many open files of the daemon match. */
 async function held(pattern: RegExp): Promise<number> {
   const { stdout } = await run('find', [`/proc/${daemon.pid}/fd`, '-printf', '%l\n']);
   return stdout.split('\n').filter((target) => pattern.test(target)).length;
@@ -83,7 +83,7 @@ async function runtimeReady() {
 
 const WELL = { status: true, reason: '', message: '' };
 
-/** Each line occurs once and in order. */
+/** Returns the number of lines. Throws unless each line occurs once and in order. */
 async function linesOf({ logPath }: Running): Promise<number> {
   const lines = (await readFile(logPath, 'latin1')).split('\n').slice(0, -1);
   const wrong = lines.findIndex((line, at) => !line.endsWith(` stdout F line ${at}`));
@@ -100,7 +100,7 @@ async function logsGrow(): Promise<void> {
   }
 }
 
-/** All files except the logs. */
+/** Expects lists, stats and exec to work, but not logs. */
 async function answers(): Promise<void> {
   expect((await daemon.client.call('ListContainers', {})).containers).toHaveLength(running.length);
   const { stats } = await daemon.client.call('ListContainerStats', {});
@@ -136,7 +136,7 @@ it('a daemon that may open no more files continues, and catches up later', async
   await serves();
   const open = await held(/./);
   await run('prlimit', ['--pid', String(daemon.pid), `--nofile=${open - 40}:20000`]);
-  // Its open files still work, whatever else it cannot open.
+  // The files that the daemon has open still work.
   expect((await daemon.client.call('ListContainers', {})).containers).toHaveLength(running.length);
   expect(await runtimeReady()).toMatchObject({ type: 'RuntimeReady' });
   await run('prlimit', ['--pid', String(daemon.pid), '--nofile=20000:20000']);
@@ -144,11 +144,11 @@ it('a daemon that may open no more files continues, and catches up later', async
 });
 
 (existsSync(PIDS) ? it : it.skip)(
-  'serves all but logs when no thread can be started, and catches up',
+  'a daemon serves everything but logs when no thread can be started, and catches up later',
   async () => {
     await restartThrough();
     await serves();
-    // The files without those of logs and disks. With fewer, Node.js itself does not start.
+    // All threads except those for logs and disks. With fewer, Node.js itself does not start.
     const fewest = (await threads()) - 2;
     await mkdir(GROUP);
     try {
@@ -157,7 +157,7 @@ it('a daemon that may open no more files continues, and catches up later', async
       await answers();
       const message = expect.stringMatching(/^cannot start a thread .*TasksMax/) as string;
       expect(await runtimeReady()).toMatchObject({ status: true, reason: 'LogsWithoutThread', message });
-      // Once, for any number of containers.
+      // The daemon logs this once, for any number of containers.
       expect(complaints().filter((words) => /log/i.test(words))).toEqual(['Container logs are not written']);
       expect(complaints().length).toBeLessThan(4);
       await writeFile(join(GROUP, 'pids.max'), 'max');

@@ -20,7 +20,7 @@ jest.setTimeout(300_000);
 let directory: string;
 let socket: string;
 let listener: ChildProcess;
-/** `PID MESSAGE`, as systemd would receive them. */
+/** The messages as systemd would receive them, in the form `PID MESSAGE`. */
 let heard: string[];
 let wake: () => void = () => undefined;
 
@@ -49,7 +49,7 @@ async function hears(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise<void>((resolve) => (wake = resolve));
 }
 
-/** A daemon that has no Engine, and that owes systemd a sign of life each second. */
+/** A daemon that has no Engine, and must send systemd a sign of life each second. */
 function startDaemon(through: readonly string[] = []): Command {
   const place = (name: string): string => join(directory, name);
   return new Command(
@@ -71,7 +71,7 @@ const moreSigns = async (daemon: Command, count: number): Promise<void> => {
   await hears(() => signsOf(daemon) >= before + count);
 };
 
-/** The processes that run the helper for a daemon. */
+/** Returns the pids of the processes that run the helper for a daemon. */
 async function helpersOf(daemon: Command): Promise<string[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(
@@ -92,7 +92,7 @@ it('the helper is one process that speaks for the daemon, and ends with it', asy
     expect(helpers).toHaveLength(1);
     await moreSigns(daemon, 3);
     expect(await helpersOf(daemon)).toEqual(helpers);
-    // A unit with NotifyAccess=main accepts it too, because the kernel passes on the daemon's pid.
+    // A unit with NotifyAccess=main accepts them too, because the kernel passes on the daemon's pid.
     const signs = heard.filter((line) => line.includes('WATCHDOG'));
     expect(new Set(signs)).toEqual(new Set([`${daemon.pid} WATCHDOG=1`]));
     await daemon.kill();
@@ -120,7 +120,7 @@ it('the helper is started again after it was killed', async () => {
   }
 });
 
-// Only on cgroup v1 does the controller have a hierarchy of its own.
+// The pids controller has a hierarchy of its own only on cgroup v1.
 (existsSync(PIDS) ? it : it.skip)('a sign of life reaches systemd while the node cannot fork', async () => {
   const group = join(PIDS, `dockbridge-notify-${process.pid}`);
   await mkdir(group);

@@ -92,7 +92,7 @@ describe('the command that npm installs', () => {
     const daemon = installed(
       ...['serve', '--container-runtime-endpoint', socket, '--docker-endpoint', sharedDockerHost()],
       ...['--state-dir', join(directory, 'state'), '--network-plugin', 'no-op'],
-      // No registry answers there.
+      // No registry answers at this address.
       ...['--pod-infra-container-image', '127.0.0.1:1/pause:1'],
     );
     const client = new CriClient(socket);

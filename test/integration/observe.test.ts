@@ -53,7 +53,7 @@ async function observer(): Promise<TestDaemon> {
   return test;
 }
 
-/** Calls are counted where they arrive. */
+/** Returns the HTTP methods of all calls that arrived at the Engine. */
 const methodsSeen = (): Set<string> => new Set(engine.calls.map(({ method }) => method));
 
 async function answersOf({ client }: TestDaemon): Promise<object> {
@@ -95,7 +95,7 @@ it('an observer reports a node as it is, and changes nothing', async () => {
     const before = await snapshotOf(node, sharedDockerHost(), directories);
     for (let round = 0; round < 2; round++) {
       const test = await observer();
-      // Each of these makes a daemon look again.
+      // Each of these events makes a daemon inspect the pod again.
       for (const verb of ['pause', 'unpause']) {
         await engineCall(sharedDockerHost(), 'POST', `/containers/${pod}/${verb}`);
         await untilStore(
@@ -187,7 +187,7 @@ it('an observer changes nothing next to a runtime whose pods come and go, and se
   }
 });
 
-/** The incumbent writes in its directories, but the files that stay must be the same. */
+/** Keeps only the path and mode of a file, because the incumbent writes its files. The same files must remain. */
 function withoutTime(line: string): string {
   return /^\/\S+ \d+ \d+ \d+ \d+ /.test(line) ? line.split(' ').slice(0, 2).join(' ') : line;
 }

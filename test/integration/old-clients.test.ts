@@ -140,7 +140,7 @@ it('a pod lives its whole life over v1alpha2', async () => {
       runtime.RemovePodSandbox.requestSerialize({ pod_sandbox_id }),
     ),
   );
-  // Everybody sees the same pods.
+  // Clients of both versions see the same pods.
   const { items } = await test.client.call('ListPodSandbox', {});
   expect(items.map(({ id }) => id)).toEqual([pod]);
 });

@@ -39,16 +39,16 @@ const digest = async (file: string): Promise<string> =>
 const files = async (root: string): Promise<string[]> =>
   (await run('find', [root, '-type', 'f', '-printf', '%P\n'])).stdout.split('\n').filter(Boolean).sort();
 
-describe('two builds give the same bytes', () => {
+describe('two builds', () => {
   it.each([
     ['deb', 'arm64'],
     ['deb', 'all'],
     ['rpm', 'amd64'],
     ['rpm', 'all'],
     ['tarball', 'arm64'],
-  ] as const)('%s of %s', async (kind, arch) => {
+  ] as const)('of the %s for %s have the same bytes', async (kind, arch) => {
     const first = await make(kind, arch, `${kind}-${arch}-1`);
-    // With other file times, and another order in the directory.
+    // The tree now has other file times, and another order in its directories.
     await layOut(join(directory, 'tree'));
     const second = await make(kind, arch, `${kind}-${arch}-2`);
     expect(await digest(second)).toBe(await digest(first));
@@ -102,7 +102,7 @@ describe('the RPM', () => {
     },
   );
 
-  it("in cri-dockerd's place replaces its package", async () => {
+  it("in cri-dockerd's place replaces cri-dockerd's package", async () => {
     const rpm = await make('rpm', 'all', 'rpm-all');
     expect(await query(rpm, '-l')).toEqual(
       expect.arrayContaining([
@@ -117,7 +117,7 @@ describe('the RPM', () => {
 
   it.each([
     ['that were running', 'is-enabled is-active', ['enable', 'start']],
-    ['but not if dockbridge.service serves', 'is-enabled is-active dockbridge', []],
+    ['unless dockbridge.service serves', 'is-enabled is-active dockbridge', []],
     ['that were stopped', 'is-enabled', ['enable']],
     ['that were disabled', '', []],
   ])(
@@ -131,7 +131,7 @@ describe('the RPM', () => {
       const scripts = await Promise.all(
         ['PREIN', 'POSTTRANS'].map(async (tag) => (await query(rpm, '--qf', `%{${tag}}`)).join('\n')),
       );
-      // A /run of its own, with systemd's mark.
+      // The scripts get a /run of their own, in which systemd seems to run.
       const inItsRun =
         'mount -t tmpfs run /run; mkdir -p /run/systemd/system; sh -c "$1" pre 1; sh -c "$2" post 1; ls /run';
       const { stdout } = await run('unshare', ['-m', 'sh', '-ec', inItsRun, 'sh', ...scripts], {
@@ -168,7 +168,7 @@ describe("Debian's package in cri-dockerd's place", () => {
       'usr/bin/cri-dockerd',
       'usr/share/man/man8/cri-dockerd.8.gz',
     ]);
-    // The systemctl commands of minikube, guides and scripts.
+    // These are the systemctl commands of minikube, guides and scripts.
     const systemctl = (...words: string[]): Promise<unknown> =>
       run('systemctl', [`--root=${root}`, ...words]);
     await systemctl('enable', 'cri-docker.socket', 'cri-docker.service');
@@ -225,7 +225,7 @@ describe('the tarball', () => {
   });
 
   it('removes the files of an installation that failed midway', async () => {
-    // One command's path cannot be written, because a directory of its name with a file in it is there.
+    // install.sh cannot copy the command, because a directory has the name of its temporary file.
     const obstacle = join(root, 'usr/bin/dockbridge.new/dockbridge');
     await mkdir(obstacle, { recursive: true });
     await writeFile(join(obstacle, 'file'), '');
@@ -253,7 +253,7 @@ describe('the tarball', () => {
     ['variables', 'etc/default/dockbridge', 'DOCKBRIDGE_LOG_LEVEL=debug\n'],
     ['a file', 'etc/dockbridge/config.yaml', 'log-level: debug\n'],
     ['a file of their own', 'etc/dockbridge/config.d/10-node.yaml', 'log-level: debug\n'],
-  ])('keeps changed settings, in %s, over an upgrade and a removal', async (_, place, text) => {
+  ])('keeps changed settings in %s through an upgrade and a removal', async (_, place, text) => {
     await install();
     const settings = join(root, place);
     await writeFile(settings, text);

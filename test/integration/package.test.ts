@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
@@ -11,6 +11,7 @@ import { SpdyClient } from '../fakes/streaming-client';
 import { TraceCollector } from '../fakes/trace-collector';
 import { Command } from './support/command';
 import { sharedDockerHost, TEST_IMAGE } from './support/engine';
+import { filesLoadedByServe } from './support/loaded-files';
 import { untilLogged } from './support/pods';
 
 const run = promisify(execFile);
@@ -45,6 +46,14 @@ beforeAll(async () => {
   await run('dpkg-deb', ['-x', deb, join(directory, 'tree')]);
 }, 320_000);
 afterAll(() => rm(directory, { recursive: true, force: true }));
+
+/** The files of the main thread: the command line, the daemon, and all other commands. */
+const PROGRAM = ['main.js', 'serve.js', 'commands.js'];
+
+async function sourcesOfProgram(): Promise<string[]> {
+  const maps = await Promise.all(PROGRAM.map((name) => readFile(join(lib, `${name}.map`), 'utf8')));
+  return maps.flatMap((text) => (JSON.parse(text) as { sources: string[] }).sources);
+}
 
 const packaged = (args: readonly string[]): Command =>
   new Command(
@@ -152,7 +161,7 @@ describe('the contents of a package', () => {
     }
   });
 
-  it('include a configuration file of comments with all options and a directory for more, which are both read', async () => {
+  it('include a configuration file with all options as comments, which the program reads, and an empty config.d', async () => {
     const file = join(directory, 'tree/etc/dockbridge/config.yaml');
     const written = packaged(['config', 'default']);
     expect(await written.exit()).toBe(0);
@@ -193,6 +202,12 @@ describe('the contents of a package', () => {
       expect(page.toString()).toContain(`.I ${path}\n`);
   });
 
+  it('keep all other commands out of the memory of the daemon', async () => {
+    const program = [join(lib, 'node'), join(lib, 'main.js')];
+    const files = await filesLoadedByServe(await mkdtemp(join(directory, 'loaded-')), program);
+    expect(files.map((file) => relative(lib, file)).sort()).toEqual(['main.js', 'serve.js']);
+  });
+
   it('include program, unit, settings, manual page, completions, manuals and licences', async () => {
     const { stdout } = await run('find', [join(directory, 'tree'), '-type', 'f', '-printf', '%m %P\n']);
     expect(
@@ -206,6 +221,8 @@ describe('the contents of a package', () => {
       '644 etc/dockbridge/config.yaml',
       '644 lib/systemd/system/dockbridge.service',
       '644 lib/systemd/system/dockbridge.socket',
+      '644 usr/lib/dockbridge/commands.js',
+      '644 usr/lib/dockbridge/commands.js.map',
       '644 usr/lib/dockbridge/dial-helper.js',
       '644 usr/lib/dockbridge/dial-helper.js.map',
       '644 usr/lib/dockbridge/disk/worker-entry.js',
@@ -216,6 +233,8 @@ describe('the contents of a package', () => {
       '644 usr/lib/dockbridge/open-telemetry.js.map',
       '644 usr/lib/dockbridge/pause/pause.tar',
       '644 usr/lib/dockbridge/sbom.cdx.json',
+      '644 usr/lib/dockbridge/serve.js',
+      '644 usr/lib/dockbridge/serve.js.map',
       '644 usr/lib/dockbridge/tape-page.template',
       '644 usr/lib/dockbridge/tape/worker-entry.js',
       '644 usr/lib/dockbridge/tape/worker-entry.js.map',
@@ -273,7 +292,7 @@ describe('the contents of a package', () => {
     expect(targets.filter((target) => !files.includes(target))).toEqual([]);
     const examples = files.filter((file) => /^examples\/.*\./.test(file));
     texts.push(...(await Promise.all(examples.map((file) => readFile(join(doc, file), 'utf8')))));
-    texts.push(await readFile(join(lib, 'main.js'), 'utf8'));
+    for (const name of PROGRAM) texts.push(await readFile(join(lib, name), 'utf8'));
     texts.push(
       gunzipSync(await readFile(join(directory, 'tree/usr/share/man/man8/dockbridge.8.gz'))).toString(),
     );
@@ -288,7 +307,7 @@ describe('the contents of a package', () => {
     expect(own.filter((name) => texts.some((one) => one.includes(name)))).toEqual([]);
   });
 
-  describe('the script after the installation', () => {
+  describe('include a postinst script that', () => {
     /** Runs the script as dpkg does, with stand-ins for the commands of systemd. */
     const configure = async (...args: string[]): Promise<string[]> => {
       const control = join(directory, 'postinst');
@@ -330,7 +349,7 @@ describe('the contents of a package', () => {
     const text = await readFile(join(lib, 'sbom.cdx.json'), 'utf8');
     const { bomFormat, metadata, components, dependencies } = JSON.parse(text) as Bill;
     expect([bomFormat, metadata.component.name]).toEqual(['CycloneDX', 'dockbridge']);
-    const { sources } = JSON.parse(await readFile(join(lib, 'main.js.map'), 'utf8')) as { sources: string[] };
+    const sources = await sourcesOfProgram();
     // winston is a direct dependency and is marked as one. Its own dependencies are bundled as well.
     const bundled = new Set(
       sources.flatMap(
@@ -353,7 +372,7 @@ describe('the contents of a package', () => {
     );
   });
 
-  it('include version, architecture, settings and scripts for dpkg, and sources equal to the tree', async () => {
+  it('include version, architecture, settings and scripts for dpkg, and a source map with paths in the tree', async () => {
     const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
     const { stdout } = await run('dpkg-deb', ['-f', deb, 'Package', 'Version', 'Architecture']);
     expect(stdout).toBe(`Package: dockbridge\nVersion: ${version}\nArchitecture: ${ARCH}\n`);
@@ -369,8 +388,8 @@ describe('the contents of a package', () => {
     expect(await readFile(join(directory, 'control/conffiles'), 'utf8')).toBe(
       '/etc/default/dockbridge\n/etc/dockbridge/config.yaml\n',
     );
-    const { sources } = JSON.parse(await readFile(join(lib, 'main.js.map'), 'utf8')) as { sources: string[] };
-    expect(sources).toContain('src/daemon.ts');
+    const sources = await sourcesOfProgram();
+    expect(sources).toEqual(expect.arrayContaining(['src/main.ts', 'src/daemon.ts', 'src/cli/doctor.ts']));
     expect(sources.filter((source) => /^(\.\.|\/)/.test(source))).toEqual([]);
   });
 });

@@ -26,7 +26,7 @@ const NAMES = `blkio_device_usage_total cpu_cfs_periods_total cpu_cfs_throttled_
   threads threads_max ulimits_soft`
   .split(/\s+/)
   .map((name) => `container_${name}`);
-/** Devices need reads that reach a disk, and cgroup v1 has neither huge pages nor pressure. */
+/** Series of devices need reads or writes that reach a disk. cgroup v1 may have no huge pages, and has no pressure. */
 const MAY_BE_ABSENT = /blkio_device|fs_(reads|writes)|hugetlb|pressure/;
 
 type Metric = Decoded<cri.IMetric>;
@@ -49,7 +49,7 @@ describe('metrics of pods', () => {
       memory_limit_in_bytes: 64 * MIB,
       memory_swap_limit_in_bytes: 64 * MIB,
     };
-    // A listening socket, a shell and its child.
+    // The container has a listening socket, a shell and the shell's child.
     const script = 'nc -l -p 7001 > /dev/null & while :; do :; done';
     container = await startedContainer(
       test,
@@ -125,7 +125,7 @@ describe('metrics of pods', () => {
   });
 
   it('agree with the kernel', async () => {
-    // Some seconds of work at a fifth of a processor, because CRI's integers are whole seconds.
+    // The container works for some seconds at a fifth of a processor, because CRI's integers are whole seconds.
     let all = await metrics();
     while (value(all.container, 'cpu_usage_seconds_total', { cpu: 'total' }) < 1) all = await metrics();
     const { container: of } = all;
@@ -159,7 +159,7 @@ describe('metrics of pods', () => {
     expect(value(of, 'fs_limit_bytes', { device })).toBe(Number(size) * 1024);
   });
 
-  it('rise and fall as their types say', async () => {
+  it('have the type COUNTER if they never fall, and GAUGE otherwise', async () => {
     const { container: of } = await metrics();
     const type = (name: string): MetricType | undefined =>
       of.find((metric) => metric.name === `container_${name}`)?.metric_type;
@@ -167,7 +167,7 @@ describe('metrics of pods', () => {
     expect(type('memory_working_set_bytes')).toBe(MetricType.GAUGE);
   });
 
-  it('count bytes that reach a disk, by device', async () => {
+  it('of disks are reported for each device', async () => {
     await exec(test, container, 'head -c 3000000 /dev/zero > /file; sync; sync');
     const { container: of } = await metrics();
     const written = of.filter(({ name }) => name === 'container_fs_writes_bytes_total');

@@ -48,7 +48,7 @@ describe('stats of pods', () => {
     expect(containers.map(({ attributes }) => attributes?.id)).toEqual([id]);
   });
 
-  it('of a pod without one are the sum of its containers, and do not decrease when one ends', async () => {
+  it('of a pod without a cgroup parent are the sum of its containers, and their CPU time does not fall when one ends', async () => {
     const pod = await runPod(test);
     const burner = await startedContainer(test, pod, containerConfig('burner', 'while :; do :; done'));
     await startedContainer(test, pod, containerConfig('idle', FOREVER));
@@ -66,7 +66,7 @@ describe('stats of pods', () => {
     expect(after.cpu?.timestamp.greaterThan(before.cpu?.timestamp ?? 0)).toBe(true);
   });
 
-  it('count processes, not threads', async () => {
+  it('count the processes of the containers and the pause process', async () => {
     const pod = await runPod(test);
     const script = 'sleep 1000 & sleep 1000 & touch /ready; wait';
     const id = await startedContainer(test, pod, containerConfig('three', script));
@@ -77,7 +77,7 @@ describe('stats of pods', () => {
 
   // The hostile daemon.json has `icc: false`, with which pods on the Engine's own network cannot reach each
   // other.
-  (IS_HOSTILE ? it.skip : it)('of 10 MB sent over the network, on both ends', async () => {
+  (IS_HOSTILE ? it.skip : it)('count 10 MB that pass between two pods, on both ends', async () => {
     const [from, to] = await Promise.all([runPod(test), runPod(test)]);
     const { status } = await test.client.call('PodSandboxStatus', { pod_sandbox_id: from });
     const serve = 'head -c 10000000 /dev/zero > /www/big; exec httpd -f -p 7000 -h /www';
@@ -96,7 +96,7 @@ describe('stats of pods', () => {
       expect(sent).toBeGreaterThan(10_000_000);
       expect(sent).toBeLessThan(11_000_000);
     }
-    // The kernel's own data, read from inside the pod.
+    // These are the kernel's own counters, read inside the pod.
     const inside = await output(test, server, "sed -n 's/^ *eth0: *//p' /proc/net/dev");
     expect(value(after[0].network?.default_interface?.tx_bytes)).toBeLessThanOrEqual(
       Number(inside.split(/\s+/)[8]),
@@ -104,7 +104,7 @@ describe('stats of pods', () => {
     expect(after[0].network?.interfaces.map(({ name }) => name)).not.toContain('lo');
   });
 
-  it("omit the network on the host's network", async () => {
+  it("omit the network of a pod on the host's network", async () => {
     const namespaces = { options: { network: NamespaceMode.NODE } };
     const pod = await runPod(
       test,

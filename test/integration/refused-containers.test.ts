@@ -59,7 +59,7 @@ const CONTAINERS: Refusals<cri.IContainerConfig | undefined> = {
     field: /^config\.log_path: .*etc\/x/,
     config: () => containerConfig('c', FOREVER, { log_path: '../../etc/x' }),
   },
-  'a log path that is the directory': {
+  'a log path that is the log directory itself': {
     field: /^config\.log_path: /,
     config: () => containerConfig('c', FOREVER, { log_path: 'a/..' }),
   },
@@ -114,7 +114,7 @@ const CONTAINERS: Refusals<cri.IContainerConfig | undefined> = {
     config: () =>
       containerConfig('c', FOREVER, { devices: [{ host_path: '/dev/null', container_path: '/dev/x' }] }),
   },
-  'a device with a permission that is none': {
+  'a device with an invalid permission': {
     field: /^config\.devices\[0\]\.permissions: /,
     config: () =>
       containerConfig('c', FOREVER, {
@@ -138,7 +138,7 @@ const CONTAINERS: Refusals<cri.IContainerConfig | undefined> = {
         ],
       }),
   },
-  'a device as root': {
+  'a device in place of the root directory': {
     field: /^config\.devices\[0\]\.container_path: "\/" is the root of the container/,
     config: () =>
       containerConfig('c', FOREVER, {
@@ -204,7 +204,7 @@ const CONTAINERS: Refusals<cri.IContainerConfig | undefined> = {
     field: /^config\.linux\.resources\.cpuset_cpus: /,
     config: () => withResources({ cpuset_cpus: '9999' }),
   },
-  'CPUs that this machine has not': {
+  'CPUs that this machine does not have': {
     field: /^config\.linux\.resources\.cpuset_cpus: /,
     config: () => withResources({ cpuset_cpus: '0,4095' }),
   },
@@ -216,7 +216,7 @@ const CONTAINERS: Refusals<cri.IContainerConfig | undefined> = {
     field: /^config\.linux\.resources\.cpuset_cpus: "0,,1" is not a list/,
     config: () => withResources({ cpuset_cpus: '0,,1' }),
   },
-  'memory nodes that this machine has not': {
+  'memory nodes that this machine does not have': {
     field: /^config\.linux\.resources\.cpuset_mems: /,
     config: () => withResources({ cpuset_mems: '99' }),
   },
@@ -270,7 +270,7 @@ const CONTAINERS: Refusals<cri.IContainerConfig | undefined> = {
     config: () => withMount({ uidMappings: [{ host_id: 1, container_id: 1, length: 1 }] }),
   },
 
-  'huge pages': {
+  'huge pages of an invalid size': {
     field: /^config\.linux\.resources\.hugepage_limits\[1\]\.page_size: /,
     config: () =>
       withResources({
@@ -280,7 +280,7 @@ const CONTAINERS: Refusals<cri.IContainerConfig | undefined> = {
         ],
       }),
   },
-  'raw cgroup values': {
+  'a unified value that is no limit': {
     field: /^config\.linux\.resources\.unified/,
     code: 'UNIMPLEMENTED',
     config: () => withResources({ unified: { 'cgroup.freeze': '1' } }),
@@ -327,7 +327,7 @@ const CONTAINERS: Refusals<cri.IContainerConfig | undefined> = {
     code: 'UNIMPLEMENTED',
     config: () => withContext({ capabilities: { add_ambient_capabilities: ['NET_RAW'] } }),
   },
-  'privileged in a pod that is not': {
+  'privileged in a pod that is not privileged': {
     field: /privileged: /,
     code: 'FAILED_PRECONDITION',
     config: () => withContext({ privileged: true }),
@@ -343,24 +343,27 @@ const CONTAINERS: Refusals<cri.IContainerConfig | undefined> = {
   },
 };
 
-describe('CreateContainer with', () => {
-  it.each(Object.entries(CONTAINERS))('%s', async (_what, { config, field, code = 'INVALID_ARGUMENT' }) => {
-    const request = { pod_sandbox_id: busy.pod, config: config() ?? null };
-    await expectFailure(busy.client.call('CreateContainer', request), code, field);
-  });
+describe('CreateContainer', () => {
+  it.each(Object.entries(CONTAINERS))(
+    'refuses a request with %s',
+    async (_what, { config, field, code = 'INVALID_ARGUMENT' }) => {
+      const request = { pod_sandbox_id: busy.pod, config: config() ?? null };
+      await expectFailure(busy.client.call('CreateContainer', request), code, field);
+    },
+  );
 
-  it('an unknown sandbox', async () => {
+  it('refuses an unknown sandbox', async () => {
     const request = { pod_sandbox_id: 'no-such', config: containerConfig('c', FOREVER) };
     await expectFailure(busy.client.call('CreateContainer', request), 'NOT_FOUND', /no-such/);
   });
 
-  it('huge pages of 0, as kubelet sends them', async () => {
+  it('accepts huge pages of 0, as kubelet sends them', async () => {
     const config = withResources({ hugepage_limits: [{ page_size: '2MB', limit: 0 }] });
     const container_id = await createContainer(busy.test, busy.pod, config);
     await busy.client.call('RemoveContainer', { container_id });
   });
 
-  it('a label __proto__ leaves the daemon’s objects unchanged', async () => {
+  it('refuses a label __proto__, which leaves the daemon’s objects unchanged', async () => {
     const labels = JSON.parse('{"__proto__": "polluted"}') as Record<string, string>;
     const call = busy.client.call('CreateContainer', {
       pod_sandbox_id: busy.pod,

@@ -91,7 +91,7 @@ const SANDBOXES: Refusals<cri.IPodSandboxConfig> = {
     field: /^config\.linux\.cgroup_parent: /,
     config: () => ({ metadata: METADATA, linux: { cgroup_parent: `/${LARGE}` } }),
   },
-  'a host address that is none': {
+  'a host address that is no IP address': {
     field: /^config\.port_mappings\[0\]\.host_ip: "nope" is not an IP address/,
     config: () => ({
       metadata: METADATA,
@@ -136,11 +136,11 @@ const SANDBOXES: Refusals<cri.IPodSandboxConfig> = {
     field: /security_context\.namespace_options\.network: .*7/,
     config: () => sandboxContext({ namespace_options: { network: 7 as NamespaceMode } }),
   },
-  'a network of each container': {
+  'a network for each container': {
     field: /namespace_options\.network: /,
     config: () => sandboxContext({ namespace_options: { network: NamespaceMode.CONTAINER } }),
   },
-  'a target for a sandbox': {
+  'a target container for its PID namespace': {
     field: /namespace_options\.pid: /,
     config: () => sandboxContext({ namespace_options: { pid: NamespaceMode.TARGET, target_id: 'x' } }),
   },
@@ -206,22 +206,25 @@ const SANDBOXES: Refusals<cri.IPodSandboxConfig> = {
   },
 };
 
-describe('RunPodSandbox with', () => {
-  it.each(Object.entries(SANDBOXES))('%s', async (_what, { config, field, code = 'INVALID_ARGUMENT' }) => {
-    await expectFailure(busy.client.call('RunPodSandbox', { config: config() }), code, field);
-  });
+describe('RunPodSandbox', () => {
+  it.each(Object.entries(SANDBOXES))(
+    'refuses a request with %s',
+    async (_what, { config, field, code = 'INVALID_ARGUMENT' }) => {
+      await expectFailure(busy.client.call('RunPodSandbox', { config: config() }), code, field);
+    },
+  );
 
-  it('an unknown runtime handler', async () => {
+  it('refuses an unknown runtime handler', async () => {
     const call = busy.client.call('RunPodSandbox', { config: podConfig(busy.test), runtime_handler: 'kata' });
     await expectFailure(call, 'INVALID_ARGUMENT', /^runtime_handler: "kata".*runc/);
   });
 
-  it('a NUL in the runtime handler', async () => {
+  it('refuses a NUL in the runtime handler', async () => {
     const call = busy.client.call('RunPodSandbox', { config: podConfig(busy.test), runtime_handler: 'a\0' });
     await expectFailure(call, 'INVALID_ARGUMENT', /^runtime_handler: /);
   });
 
-  it('an attempt of 2^32-1 succeeds', async () => {
+  it('accepts an attempt of 2^32-1', async () => {
     const config = podConfig(busy.test);
     config.metadata!.attempt = 2 ** 32 - 1;
     const id = await runPod(busy.test, config);

@@ -29,7 +29,7 @@ const tlsLines = ({ certFile, keyFile }: TlsFiles): string[] => [
   `streaming-tls-private-key-file: ${keyFile}`,
 ];
 
-/** The name in the certificate that the streaming server sends. */
+/** Returns the name in the certificate that the streaming server sends. */
 async function certificateOf(url: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = { host: '127.0.0.1', port: Number(new URL(url).port), rejectUnauthorized: false };
@@ -141,7 +141,7 @@ describe('SIGHUP', () => {
     expect(load.calls).toBeGreaterThan(40);
     const calls = command.log.filter(({ level, message }) => level === 'debug' && message === 'Call').length;
     expect(calls).toBeGreaterThan(0);
-    // The level from the last valid file.
+    // The log level still comes from the last valid file.
     await setUp.call('Version', {});
     expect(command.log.filter(({ message }) => message === 'Call')).toHaveLength(calls);
     await setUp.call('RemovePodSandbox', { pod_sandbox_id });
@@ -173,7 +173,7 @@ describe('SIGHUP', () => {
   });
 });
 
-describe('a configuration file', () => {
+describe('a configuration', () => {
   it('with errors prevents the start, and all errors are reported', async () => {
     await write('log-levle: debug', 'cni-timeout: soon');
     const command = serving.start(['serve', ...serving.basics(), '--config', configFile()]);
@@ -192,7 +192,7 @@ describe('a configuration file', () => {
     expect(command.stderr).toContain('--observe: has nothing to hand over');
   });
 
-  it('and an unknown variable are logged at the start', async () => {
+  it('with an unknown variable causes a warning at the start', async () => {
     const command = await serve([], { DOCKBRIDGE_LOGLEVEL: 'debug' });
     expect(await command.says('Something in the configuration has no effect')).toMatchObject({
       level: 'warn',
@@ -221,7 +221,7 @@ describe('a variable that overrides a value of the file', () => {
     expect(await command.says(message, 1)).toMatchObject({ ...logged, fileValue: '45s' });
   });
 
-  it('is a note of config check, which does not change the exit code', async () => {
+  it('is reported as a note by config check, and does not change the exit code', async () => {
     await write('cni-timeout: 40s');
     const args = ['config', 'check', '--config', configFile()];
     const text = serving.start(args, env);

@@ -3,7 +3,7 @@ import { TestDaemon } from './support/daemon';
 import { engineGet, sharedDockerHost } from './support/engine';
 import { expectFailure } from './support/grpc';
 
-describe('the version, status and configuration of the runtime', () => {
+describe('dockbridge as a runtime', () => {
   let test: TestDaemon;
   beforeAll(async () => {
     test = await TestDaemon.start();

@@ -17,13 +17,13 @@ const PORTS: cri.IPortMapping[] = [
 ];
 
 let test: TestDaemon;
-/** The checkpoint's file at the moment when the Engine was asked to start the container. */
+/** The text of each checkpoint at the moment when the Engine was asked to start the container. */
 let atStart: Map<string, string>;
 
 const directory = (): string => join(test.directory, 'cri-dockerd/sandbox');
 const textOf = (id: string): Promise<string> => readFile(join(directory(), id), 'utf8').catch(() => '');
 
-/** The root directory of a cri-dockerd that was on the node. */
+/** Starts a daemon, and fills `atStart` from then on. */
 async function start(): Promise<TestDaemon> {
   atStart = new Map();
   return TestDaemon.start({
@@ -105,7 +105,7 @@ describe("cri-dockerd's checkpoint of a pod", () => {
     expect((await readdir(directory())).sort()).toEqual([lost, torn].sort());
     expect(await readdir(dockershims)).toEqual([]);
     expect(await textOf(torn)).toBe(whole);
-    // The published ports, which a DEL needs.
+    // The checkpoint has the published ports, which a DEL needs.
     expect(decodeCheckpoint(await textOf(lost))).toMatchObject({
       isSound: true,
       ports: expect.arrayContaining([

@@ -35,7 +35,7 @@ describe('RunPodSandbox', () => {
   const withNamespaces = (options: cri.INamespaceOption): cri.IPodSandboxConfig =>
     podConfig(test, { linux: { security_context: { namespace_options: options } } });
 
-  it('makes a READY sandbox with metadata, time and handler', async () => {
+  it('makes a READY sandbox with its metadata, creation time and runtime handler', async () => {
     const before = Date.now();
     const config = podConfig(test, { metadata: { name: 'a.b-c', uid: 'u-1', namespace: 'ns', attempt: 3 } });
     const id = await runPod(test, config);
@@ -52,7 +52,7 @@ describe('RunPodSandbox', () => {
     expect(createdMs).toBeLessThanOrEqual(Date.now() + 1000);
   });
 
-  it('returns more in a verbose status', async () => {
+  it('makes a sandbox whose status contains the pid of the pause process only if the request is verbose', async () => {
     const id = await runPod(test);
     const plain = await test.client.call('PodSandboxStatus', { pod_sandbox_id: id });
     expect(plain.info).toEqual({});
@@ -60,7 +60,7 @@ describe('RunPodSandbox', () => {
     expect(JSON.parse(info.info ?? '')).toMatchObject({ pid: (await inspect(id)).State.Pid });
   });
 
-  it('returns labels and annotations byte for byte, even after a restart', async () => {
+  it('keeps labels and annotations byte for byte, even after a restart of dockbridge', async () => {
     const labels = {
       app: 'web',
       empty: '',
@@ -155,7 +155,7 @@ describe('RunPodSandbox', () => {
     expect(lines.filter((line) => /^(nameserver|search|domain)/.test(line))).toEqual(['nameserver 10.9.8.7']);
   });
 
-  it('accepts an empty value of a sysctl that is a list', async () => {
+  it('accepts an empty value for a sysctl whose value is a list', async () => {
     const sysctls = { 'net.ipv4.ip_local_reserved_ports': '' };
     const pod = await runPod(test, podConfig(test, { linux: { sysctls } }));
     const id = await startedContainer(test, pod, containerConfig('main', FOREVER));
@@ -175,9 +175,9 @@ describe('RunPodSandbox', () => {
     ).toBe('79\n1');
   });
 
-  // systemd has only slices.
+  // On cgroup v2 the Engine uses its systemd driver, which accepts only slices as parents.
   it.each([...(CGROUP_VERSION === 1 ? ['/pod1'] : []), '.slice', '.slice/'])(
-    'puts sandbox and containers below cgroup_parent …%s',
+    'puts sandbox and containers below a cgroup_parent that ends in %s',
     async (end) => {
       const name = `dockbridge-test-${process.pid}`;
       const parent = `/${name}${end}`;
@@ -213,7 +213,7 @@ describe('RunPodSandbox', () => {
     expect(await score(await started('best-effort', 1000))).toBe(1000);
   });
 
-  it('uses the requested runtime for the pod and its containers', async () => {
+  it("reports the requested runtime for the pod, and uses it for the pod's containers", async () => {
     const { pod_sandbox_id: pod } = await test.client.call('RunPodSandbox', {
       config: podConfig(test),
       runtime_handler: 'runc',
@@ -223,7 +223,7 @@ describe('RunPodSandbox', () => {
     expect((await inspect(container)).HostConfig.Runtime).toBe('runc');
   });
 
-  describe('namespaces', () => {
+  describe('with namespace options', () => {
     type Kind = 'pid' | 'ipc' | 'net';
     const own = (kind: Kind): Promise<string> => readlink(`/proc/self/ns/${kind}`);
     const namespace = (id: string, kind: Kind): Promise<string> =>
@@ -241,7 +241,7 @@ describe('RunPodSandbox', () => {
         }),
       );
 
-    it('are shared in the mode POD, where the pod has its own', async () => {
+    it('makes containers share the namespaces of the pod in POD mode', async () => {
       const options = { network: NamespaceMode.POD, pid: NamespaceMode.POD, ipc: NamespaceMode.POD };
       const pod = await runPod(test, withNamespaces(options));
       const [one, two] = await Promise.all([
@@ -256,7 +256,7 @@ describe('RunPodSandbox', () => {
       expect((await sandboxStatus(test, pod)).linux?.namespaces?.options).toMatchObject(options);
     });
 
-    it('isolate processes with pid=CONTAINER, and show them to a TARGET container', async () => {
+    it('isolates the processes of a container with pid=CONTAINER, except from a container that names it as its TARGET', async () => {
       const options = { pid: NamespaceMode.CONTAINER };
       const pod = await runPod(test, withNamespaces(options));
       const [one, two] = await Promise.all([
@@ -271,7 +271,7 @@ describe('RunPodSandbox', () => {
       expect((await sandboxStatus(test, pod)).linux?.namespaces?.options?.pid).toBe(NamespaceMode.CONTAINER);
     });
 
-    it('refuse a TARGET that is absent, stopped or in another pod', async () => {
+    it('makes a pod in which no container can have a TARGET that is absent, stopped or in another pod', async () => {
       const [pod, other] = await Promise.all([runPod(test), runPod(test)]);
       const stranger = await containerWith(other, 'stranger', undefined);
       const stopped = await containerWith(pod, 'stopped', undefined);
@@ -284,7 +284,7 @@ describe('RunPodSandbox', () => {
       await expectFailure(target(stranger), 'FAILED_PRECONDITION', /target_id.* is not running in this pod/);
     });
 
-    it("are the node's in the mode NODE", async () => {
+    it("uses the node's namespaces in NODE mode", async () => {
       const options = { network: NamespaceMode.NODE, pid: NamespaceMode.NODE, ipc: NamespaceMode.NODE };
       const pod = await runPod(test, {
         ...withNamespaces(options),
@@ -299,7 +299,7 @@ describe('RunPodSandbox', () => {
       expect(status.linux?.namespaces?.options).toMatchObject(options);
     });
 
-    it('give a container without namespace options the host network of its pod', async () => {
+    it('gives a container without namespace options the host network of its pod', async () => {
       const pod = await runPod(test, withNamespaces({ network: NamespaceMode.NODE }));
       expect(await namespace(await containerWith(pod, 'main', undefined), 'net')).toBe(await own('net'));
     });

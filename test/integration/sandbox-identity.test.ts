@@ -34,7 +34,7 @@ const createOnEngine = async (name: string, body: object): Promise<string> =>
 const inspectOnEngine = async (id: string): Promise<Body> =>
   (await engineGet(sharedDockerHost(), `/containers/${id}/json`)) as Body;
 
-describe('the identity of a pod sandbox', () => {
+describe('RunPodSandbox', () => {
   let test: TestDaemon;
   let raw: RawClient;
   let engine!: DockerClient;
@@ -57,7 +57,7 @@ describe('the identity of a pod sandbox', () => {
     await test.stop();
   });
 
-  /** Makes by hand what a lost call would have created. */
+  /** Returns the body with which a lost call would have created the sandbox. */
   const leftoverOf = async (config: cri.IPodSandboxConfig): Promise<object> => {
     const id = await runPod(test, config);
     const { Config } = await inspectOnEngine(id);
@@ -93,7 +93,7 @@ describe('the identity of a pod sandbox', () => {
   it.each([
     { name: 'created', started: false },
     { name: 'running', started: true },
-  ])('does the same with a $name sandbox that only the conflict reveals', async ({ started }) => {
+  ])('leaves one READY sandbox if the name conflict reveals a $name sandbox', async ({ started }) => {
     const config = podConfig(test);
     const body = await leftoverOf(config);
     let left = '';
@@ -128,7 +128,7 @@ describe('the identity of a pod sandbox', () => {
     expect((await named(engineName(config))).map(({ Id }) => Id)).toEqual([next]);
   });
 
-  it('avoids the name of a foreign container, and remembers that after a restart', async () => {
+  it('avoids the name of a foreign container, and finds the sandbox again after a restart', async () => {
     const config = podConfig(test);
     const stranger = await createOnEngine(engineName(config), { Image: TEST_IMAGE });
     try {
@@ -178,7 +178,7 @@ describe('the identity of a pod sandbox', () => {
     };
 
     it.each(['createContainer', 'startContainer'] as const)(
-      'during %s leaves nothing READY, and a retry works',
+      'during %s leaves no sandbox READY, and a retry works',
       async (step) => {
         const config = podConfig(test);
         const { reached } = loseReplyOf(step);
@@ -194,7 +194,7 @@ describe('the identity of a pod sandbox', () => {
     );
 
     it.each(['createContainer', 'startContainer'] as const)(
-      'leaves nothing READY without a retry, after a deadline during %s',
+      'leaves no sandbox READY without a retry, after a deadline during %s',
       async (step) => {
         const config = podConfig(test);
         const { reached } = loseReplyOf(step);
@@ -202,7 +202,7 @@ describe('the identity of a pod sandbox', () => {
           [...test.daemon.store.sandboxes.values()].some(
             ({ metadata }) => metadata.uid === config.metadata?.uid,
           );
-        // Longer than a busy machine needs to reach that step.
+        // This deadline is longer than a busy machine needs to reach the step.
         const call = test.client.call('RunPodSandbox', { config }, 10_000);
         const failure = expectFailure(call, 'DEADLINE_EXCEEDED');
         await reached;
@@ -217,7 +217,7 @@ describe('the identity of a pod sandbox', () => {
   });
 });
 
-/** Polls until there is none. The test watches the Engine itself, not the daemon. */
+/** Polls until the Engine has no such container. The test asks the Engine itself, not the daemon. */
 async function untilGoneFromEngine(name: string): Promise<void> {
   const end = Date.now() + 30_000;
   while ((await named(name)).length > 0) if (Date.now() > end) throw new Error(`${name} stays`);

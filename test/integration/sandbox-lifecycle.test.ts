@@ -14,10 +14,10 @@ import {
 } from './support/pods';
 
 const UNKNOWN = 'f'.repeat(64);
-/** A shell without a trap ignores SIGTERM as PID 1 of its own namespace. */
+/** Ignores SIGTERM, so that only SIGKILL ends the container. */
 const STUBBORN = 'trap "" TERM; while :; do sleep 1; done';
 
-describe('the life of a pod sandbox', () => {
+describe('a pod sandbox', () => {
   let test: TestDaemon;
   beforeAll(async () => (test = await TestDaemon.start()));
   afterAll(() => test.stop());
@@ -32,7 +32,7 @@ describe('the life of a pod sandbox', () => {
     return (found as unknown[]).length > 0;
   };
 
-  it('stops with its containers killed, stays visible, and can be stopped again', async () => {
+  it('kills its containers when it is stopped, stays visible, and can be stopped again', async () => {
     const pod = await runPod(test);
     const ids = await Promise.all(
       ['one', 'two', 'three'].map((name) => startedContainer(test, pod, containerConfig(name, STUBBORN))),
@@ -94,7 +94,7 @@ describe('the life of a pod sandbox', () => {
     expect(await existsOnEngine(pod)).toBe(false);
   });
 
-  it('needs no error when it is unknown', async () => {
+  it('that is unknown is stopped and removed without an error', async () => {
     await stop(UNKNOWN);
     await remove(UNKNOWN);
     await expectFailure(sandboxStatus(test, UNKNOWN), 'NOT_FOUND', UNKNOWN);
@@ -118,7 +118,7 @@ describe('the life of a pod sandbox', () => {
     expect(await existsOnEngine(pod)).toBe(false);
   });
 
-  it('refuses an empty id and an ambiguous prefix', async () => {
+  it('is not found by an empty id or an ambiguous prefix', async () => {
     await expectFailure(stop(''), 'INVALID_ARGUMENT', /pod_sandbox_id/);
     await expectFailure(remove(''), 'INVALID_ARGUMENT', /pod_sandbox_id/);
     const pods = await Promise.all(Array.from({ length: 17 }, () => runPod(test)));
@@ -135,7 +135,7 @@ describe('the life of a pod sandbox', () => {
     const old = await startedContainer(test, first, containerConfig('main', FOREVER));
     await stop(first);
     const second = await runPod(test, { ...config, metadata: { ...config.metadata, attempt: 1 } });
-    // Its name in the Engine is the same as the first pod's.
+    // In the Engine, this container would have the same name as the first one.
     const next = await startedContainer(test, second, containerConfig('main', FOREVER));
     expect(next).not.toBe(old);
     await expectFailure(

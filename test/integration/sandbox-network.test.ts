@@ -15,7 +15,7 @@ describe("a pod on the Engine's bridge", () => {
     await output(test, id, 'until wget -q -O - http://127.0.0.1/ 2>/dev/null; do :; done');
   };
 
-  it('has the IP of its status, reachable from the node, with no port published', async () => {
+  it('can be reached from the node at the IP of its status, with no port published', async () => {
     const pod = await runPod(test);
     const { network } = await sandboxStatus(test, pod);
     expect(network?.ip).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
@@ -87,7 +87,7 @@ async function fetchText(host: string, port: number): Promise<string> {
   });
 }
 
-/** The port was free a moment ago, and the kernel gives it to nobody else so soon. */
+/** Returns a port that was free a moment ago. The kernel gives it to nobody else so soon. */
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

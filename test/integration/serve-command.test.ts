@@ -273,7 +273,7 @@ describe('the socket', () => {
 
   it.each([
     [
-      'the socket of a live daemon',
+      'its socket',
       () => [
         '--state-dir',
         join(serving.directory, 'other'),
@@ -283,25 +283,28 @@ describe('the socket', () => {
       /another process already answers on .*cri\.sock/,
     ],
     [
-      'the state of a live daemon',
+      'its state directory',
       () => ['--container-runtime-endpoint', `${socket()}2`],
       /another dockbridge.* uses .*state/,
     ],
     [
-      'the handles of a live daemon',
+      'its handles',
       () => ['--state-dir', join(serving.directory, 'other'), '--container-runtime-endpoint', `${socket()}2`],
       /another dockbridge.* uses .*run-dir: stop it first, or give --run-dir/,
     ],
-    ['everything of a live daemon', () => [], /another/],
-  ])('is refused clearly and at once to a daemon that uses %s', async (_what, more, message) => {
-    await serve();
-    const second = start(['serve', ...basics(), ...more()]);
-    expect(await second.exit()).toBe(1);
-    expect(second.stderr).toMatch(message);
-    expect(second.stderr).not.toMatch(/^\s+at /m);
-    await expectServes();
-    expect(await readdir(join(serving.directory, 'run'))).toEqual(['cri.sock']);
-  });
+    ['all of these', () => [], /another/],
+  ])(
+    'of a live daemon stays when a second daemon that uses %s is refused with the reason',
+    async (_what, more, message) => {
+      await serve();
+      const second = start(['serve', ...basics(), ...more()]);
+      expect(await second.exit()).toBe(1);
+      expect(second.stderr).toMatch(message);
+      expect(second.stderr).not.toMatch(/^\s+at /m);
+      await expectServes();
+      expect(await readdir(join(serving.directory, 'run'))).toEqual(['cri.sock']);
+    },
+  );
 
   it('does not replace another kind of file', async () => {
     const path = join(serving.directory, 'precious');

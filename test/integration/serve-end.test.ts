@@ -51,7 +51,7 @@ describe('the end of serve', () => {
     beforeEach(async () => (proxy = await EngineProxy.start(sharedDockerHost())));
     afterEach(() => proxy.stop());
 
-    /** A daemon that has connected. Every later Engine call hangs, and one is under way. */
+    /** Starts a daemon, and waits until it has connected. Every later Engine call hangs, and one is in progress. */
     async function hungDaemon(): Promise<{ command: Command; client: CriClient }> {
       const command = start(['serve', ...basics(), '--docker-endpoint', proxy.dockerHost]);
       await command.says('Connected to Docker Engine');
@@ -81,7 +81,7 @@ describe('the end of serve', () => {
     });
   });
 
-  it('does not follow signals without a meaning', async () => {
+  it('does not come with signals that mean no end', async () => {
     const command = await serve();
     for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGHUP'] as const) command.signal(signal);
     await command.says('The configuration was read again');
@@ -90,12 +90,12 @@ describe('the end of serve', () => {
     client.close();
     expect(await timed(command, 'SIGQUIT')).toBeLessThan(10_000);
     expect(existsSync(socket())).toBe(false);
-    // Node.js opens its debugger for SIGUSR1, and whoever reaches that port is root. If the port is taken,
-    // Node.js prints that.
+    // By default, Node.js opens its debugger for SIGUSR1, and whoever reaches its port is root. Node.js also
+    // prints a line if the port is taken.
     expect(command.stderr).not.toMatch(/debugger|inspector/i);
   });
 
-  it('also follows a signal that comes as soon as the daemon serves', async () => {
+  it('comes soon after a signal that arrives as soon as the daemon serves', async () => {
     const command = start(['serve', ...basics()]);
     await command.says('Serving CRI');
     expect(await timed(command, 'SIGTERM')).toBeLessThan(SOON_MS);

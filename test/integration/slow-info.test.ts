@@ -6,7 +6,7 @@ import { expectFailure } from './support/grpc';
 const INFO = /^GET (\/v[\d.]+)?\/info$/;
 const HANG = { kind: 'hang', when: 'before' } as const;
 
-// A busy machine takes its time, but not as long as an Engine call that hangs may take.
+// This is longer than a busy machine needs, and shorter than an Engine call that hangs may take.
 jest.setTimeout(110_000);
 
 describe('an Engine that does not answer /info', () => {
@@ -32,7 +32,7 @@ describe('an Engine that does not answer /info', () => {
     return (await daemon.client.call('RunPodSandbox', { config })).pod_sandbox_id;
   };
 
-  it('because the first question was lost is asked again, and the node is served', async () => {
+  it('because the first request was lost gets another request, and the node is served', async () => {
     proxy.obey(onCalls(INFO, HANG, 1));
     daemon = await ChildDaemon.start([], proxy.dockerHost);
     expect(await runtimeReady()).toMatchObject({ status: true, reason: '', message: '' });
@@ -54,7 +54,7 @@ describe('an Engine that does not answer /info', () => {
     await runPod('late');
   });
 
-  it('to the next daemon is served with its earlier facts', async () => {
+  it('to the next daemon is used with the facts that it reported earlier', async () => {
     daemon = await ChildDaemon.start([], proxy.dockerHost);
     const before = await runPod('before');
     await daemon.kill9();
@@ -63,7 +63,7 @@ describe('an Engine that does not answer /info', () => {
     const after = await runPod('after');
     const { items } = await daemon.client.call('ListPodSandbox', {});
     expect(items.map(({ id }) => id).sort()).toEqual([before, after].sort());
-    // The driver may have changed, and kubelet asks once.
+    // The cgroup driver may have changed, and kubelet asks for it only once.
     await expectFailure(daemon.client.call('RuntimeConfig', {}), 'UNAVAILABLE', /cgroup driver/);
     await proxy.until(({ hanging }) => hanging.length === 2);
     expect(await runtimeReady()).toMatchObject({

@@ -91,7 +91,7 @@ describe('a container that cannot start', () => {
       why: /^mount source missing: "\/.*\/directory" does not exist on the node, see config\.mounts\[0\]\.host_path/,
     },
   ])(
-    'reports the cause, has exited, and leaves nothing behind: $name',
+    'reports the cause, has exited, and leaves no process behind: $name',
     async ({ name, more, why, meanwhile }) => {
       const container_id = await createContainer(test, pod, containerConfig(name, FOREVER, more()));
       await meanwhile?.();
@@ -107,7 +107,7 @@ describe('a container that cannot start', () => {
       const { containers } = await test.client.call('ListContainers', { filter: { id: container_id } });
       expect(containers.map(({ state }) => state)).toEqual([ContainerState.CONTAINER_EXITED]);
       expect(await processesNaming(container_id)).toEqual([]);
-      // Stop succeeds, and Remove removes it.
+      // StopContainer succeeds, and RemoveContainer removes the container.
       await test.client.call('StopContainer', { container_id, timeout: 1 });
       await test.client.call('RemoveContainer', { container_id });
       await expectFailure(test.client.call('ContainerStatus', { container_id }), 'NOT_FOUND');
@@ -141,22 +141,22 @@ describe('a pod that cannot start', () => {
     { what: 'of the node', sysctls: { 'vm.swappiness': '1' }, why: /^sysctl refused: vm\.swappiness/ },
     { what: 'that nobody knows', sysctls: { 'net.ipv4.nope': '1' }, why: /^sysctl unknown: net\.ipv4\.nope/ },
     {
-      what: 'with a value that is none',
+      what: 'with an invalid value',
       sysctls: { 'net.ipv4.ip_forward': 'abc' },
       why: /^sysctl refused: the kernel does not accept that value for net\.ipv4\.ip_forward/,
     },
     {
-      what: 'with no value where a number must be',
+      what: 'with an empty value that must be a number',
       sysctls: { 'net.ipv4.ip_forward': '' },
       why: /^sysctl refused: the kernel does not accept that value for net\.ipv4\.ip_forward/,
     },
     {
-      what: 'of the network, which is the node’s',
+      what: 'of the network of a pod on the node’s network',
       sysctls: { 'net.ipv4.ip_forward': '1' },
       more: { security_context: host },
       why: /^sysctl refused: net\.ipv4\.ip_forward/,
     },
-  ])('names the field of a sysctl $what, and leaves nothing behind', async ({ sysctls, more, why }) => {
+  ])('names the field of a sysctl $what, and leaves no sandbox behind', async ({ sysctls, more, why }) => {
     const config = podConfig(test, { linux: { sysctls, ...more } });
     const failure = test.client.call('RunPodSandbox', { config });
     await expectFailure(
@@ -178,7 +178,7 @@ describe('a pod that cannot start', () => {
   });
 });
 
-/** Processes with the id in their command line, such as shims and runtimes. */
+/** Returns the command lines that contain the id, such as those of shims and runtimes. */
 async function processesNaming(id: string): Promise<string[]> {
   const commands = (await readdir('/proc'))
     .filter((entry) => /^\d+$/.test(entry))

@@ -3,7 +3,7 @@ import { type Logger, type LogFields, silentLogger } from '../../src/lib/logger'
 import { TestDaemon } from './support/daemon';
 import { containerConfig, FOREVER, output, runPod, startedContainer } from './support/pods';
 
-describe('stats with an Engine whose cgroup files cannot be read', () => {
+describe('stats with --stats-source=engine', () => {
   const said: LogFields[] = [];
   let test: TestDaemon;
   let pod: string;

@@ -36,7 +36,7 @@ describe('stats of containers', () => {
     return stats;
   }
 
-  /** Nanoseconds of processor time, as the kernel reports them. */
+  /** Returns the nanoseconds of processor time that the kernel reports. */
   async function burntBy(id: string): Promise<number> {
     const text = await groupFile(id, 'cpuacct', 'cpuacct.usage', 'cpu.stat');
     return CGROUP_VERSION === 1 ? Number(text) : Number(/^usage_usec (\d+)/.exec(text)?.[1]) * 1000;
@@ -57,7 +57,7 @@ describe('stats of containers', () => {
     expect(second.memory?.timestamp.greaterThan(first.memory?.timestamp ?? 0)).toBe(true);
   });
 
-  it('of a CPU burner at 20 % have its usage and rate', async () => {
+  it('of a container that burns 20 % of a CPU have its usage and rate', async () => {
     const id = await startedContainer(
       test,
       pod,
@@ -76,13 +76,13 @@ describe('stats of containers', () => {
     expect(usage).toBeLessThanOrEqual(high);
     const elapsed = Number(after.cpu?.timestamp.sub(before.cpu?.timestamp ?? 0));
     const share = (usage - Number(before.cpu?.usage_core_nano_seconds?.value)) / elapsed;
-    // A busy machine may give it less. The quota never gives it more.
+    // A busy machine may give the container less. The quota never gives it more.
     expect(share).toBeGreaterThan(0);
     expect(share).toBeLessThan(0.25);
     expect(Number(after.cpu?.usage_nano_cores?.value) / 1e9 / share).toBeCloseTo(1, 0);
   });
 
-  it('of 64 resident MiB and 10 MB of page cache do not count the cache in the working set', async () => {
+  it('of a container with 64 resident MiB and 10 MB of page cache do not count the cache in the working set', async () => {
     // tail keeps the text that it may have to print. The file is read once, so its page cache is inactive.
     const script = `head -c 10000000 /dev/zero > /cached; sync; cat /cached > /dev/null;
       { head -c ${64 * MIB} /dev/zero; touch /full; sleep 1000; } | tail -c ${64 * MIB}`;
@@ -127,7 +127,7 @@ describe('stats of containers', () => {
     expect(Number(memory?.usage_bytes?.value)).toBeGreaterThan(0);
   });
 
-  it('of a container that does not run are its attributes, and of an unknown one an error', async () => {
+  it('of a container that does not run are only its attributes, and of an unknown container an error', async () => {
     const id = await createContainer(test, pod, containerConfig('short', 'exit 0'));
     expect((await statsOf(id)).cpu).toBeNull();
     await test.client.call('StartContainer', { container_id: id });
@@ -138,7 +138,7 @@ describe('stats of containers', () => {
     await expectFailure(test.client.call('ContainerStats', {}), 'INVALID_ARGUMENT', /container_id/);
   });
 
-  it('survive a restart of the container with the same cgroup name', async () => {
+  it('continue when the container restarts in a cgroup of the same name', async () => {
     const id = await startedContainer(test, pod, containerConfig('again', FOREVER));
     const before = await statsOf(id);
     const { pid } = test.daemon.store.containers.get(id) ?? {};

@@ -13,7 +13,7 @@ import {
 } from './support/pods';
 import { expectFailure } from './support/grpc';
 
-/** Together 20 MiB, more than the 16 MiB that one message may have. */
+/** So many records have 20 MiB together, more than the 16 MiB that one message may have. */
 const MANY = 5_000;
 const FILLER = { filler: 'x'.repeat(4_096) };
 
@@ -23,7 +23,7 @@ async function all<Message>(messages: AsyncIterable<Message>): Promise<Message[]
   return taken;
 }
 
-/** Returns whether both were read and are not empty. */
+/** Returns whether CPU and memory were read and are not 0. */
 function isMeasured(stats: cri.IContainerStats | cri.ILinuxPodSandboxStats | null | undefined): boolean {
   const values = [stats?.cpu?.usage_core_nano_seconds?.value, stats?.memory?.usage_bytes?.value];
   return values.every((value) => Number(value ?? 0) > 0);
@@ -67,7 +67,7 @@ describe('lists as streams', () => {
     expect(chosen?.pod_sandboxes.map(({ id }) => id)).toEqual([pods[1]]);
   });
 
-  it('of stats return the same as the lists of stats', async () => {
+  it('of stats and metrics have the same pods, containers and names as the lists', async () => {
     const { client } = test;
     const labels = { name: 'counted' };
     const pod = await runPod(test, podConfig(test, { labels }));
@@ -147,7 +147,7 @@ describe('lists as streams', () => {
           .map(({ id }) => id)
           .filter((id) => id.startsWith('many-')),
       ).toEqual(ids);
-      // 256 KiB per message.
+      // A message has at most about 256 KiB.
       expect(Math.max(...list.map(({ length }) => length))).toBeLessThan(70);
     }
     for (const id of ids) {

@@ -69,7 +69,7 @@ async function fetchBody(url: string): Promise<Buffer> {
   });
 }
 
-/** Returns the first matching line. The stream is read further. */
+/** Returns the match in the first matching line, and lets the stream flow on. */
 async function lineOf(stream: Readable, pattern: RegExp): Promise<RegExpExecArray> {
   const lines = createInterface({ input: stream });
   const seen: string[] = [];
@@ -143,8 +143,8 @@ describe.each<Wire>(['SPDY', 'WebSocket'])('kubectl over %s', (wire) => {
   });
 
   it('exec -it gives the terminal its size, and follows changes', async () => {
-    // An Engine before 23 cannot start a command with a size, which then comes right after the start. stty
-    // in the other terminal sets columns and rows separately, and each is a change.
+    // An Engine before 23 cannot start a command with a size, so the size comes right after the start. In
+    // the other terminal, stty sets columns and rows separately, and each is a change.
     const ttyFile = join(test.directory, `tty-${wire}`);
     const inside = `until stty size 2>/dev/null | grep .; do :; done; trap '[ "$(stty size)" != "45 123" ] || { stty size; exit 7; }' WINCH; echo ready; while :; do sleep 0.1; done`;
     const args = kubectl.arguments('exec', '-it', 'web', '--', 'sh', '-c', inside);

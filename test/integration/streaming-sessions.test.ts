@@ -44,7 +44,7 @@ async function forwardUrl(pod_sandbox_id: string): Promise<string> {
   return (await test.client.call('PortForward', { pod_sandbox_id, port: [] })).url;
 }
 
-/** Polls in each turn of the loop for a change outside this process without an event. */
+/** Polls in each turn of the event loop, because no event reports a change outside this process. */
 async function until(
   condition: () => Promise<boolean> | boolean,
   limitMs: number,
@@ -59,7 +59,7 @@ async function until(
   }
 }
 
-/** The open descriptors, timers and children of this process, which is also the daemon's. */
+/** Counts the open descriptors, timers and children of this process, in which the daemon runs too. */
 async function holdings(): Promise<{ descriptors: number; timers: number; children: number }> {
   const resources = process.getActiveResourcesInfo();
   const children = await readFile(`/proc/self/task/${process.pid}/children`, 'utf8');
@@ -71,7 +71,7 @@ async function holdings(): Promise<{ descriptors: number; timers: number; childr
 }
 
 describe('tokens', () => {
-  it('return 404 when they are wrong or used, and URLs are absolute and on loopback', async () => {
+  it('in absolute URLs on loopback lead to 404 if they are wrong, belong to another call, or were used before', async () => {
     const url = await execUrl('true');
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/exec\/[\w-]{22}$/);
     const wrong = url.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
@@ -86,7 +86,7 @@ describe('tokens', () => {
     expect(await upgradeToSpdy(once, 'v4.channel.k8s.io')).toMatchObject({ status: 404 });
   });
 
-  it('with unknown protocols are refused with the list of known ones', async () => {
+  it('are refused for a client without a known protocol, which gets the list of known ones if it offered any', async () => {
     expect(await upgradeToSpdy(await execUrl('true'), 'v9.channel.k8s.io')).toMatchObject({
       status: 403,
       headers: {
@@ -97,7 +97,7 @@ describe('tokens', () => {
   });
 });
 
-describe('the session calls themselves', () => {
+describe('Exec, Attach and PortForward', () => {
   it('make no Engine call', async () => {
     const calls = await test.countEngineCalls(async () => {
       await execUrl('true');
@@ -151,7 +151,7 @@ describe('a client that leaves', () => {
     // The data is more than all buffers on the way hold.
     session.stdin.write(Buffer.alloc(32 * MEBIBYTE));
     const socket = session.client.socket as Socket;
-    await until(() => socket.writableNeedDrain, 5_000, 'the way is full');
+    await until(() => socket.writableNeedDrain, 5_000, 'all buffers on the way are full');
     // The flow stops for good, not only for a moment.
     await new Promise<void>((resolve) => {
       const watch = setInterval(() => {
@@ -179,7 +179,7 @@ describe.each(['SPDY', 'WebSocket'])('a flood of output over %s that nobody read
     const url = await execUrl('exec yes 0123456789012345678901234567890123456789');
     let leave: () => void;
     if (wire === 'SPDY') {
-      // Its stream is never read, so the memory of our framing for it is limited, too.
+      // Nobody reads the stream. The memory that our own framing in the client keeps for it must be limited too.
       const session = await execOverSpdy(url);
       leave = () => session.client.close();
     } else {
@@ -291,14 +291,14 @@ describe('port-forward', () => {
 });
 
 /**
- * A thousand commands take half a minute, or ten minutes on a busy machine. The test checks what they
- * leave.
+ * A thousand commands take half a minute, or ten minutes on a busy machine. The tests check what the
+ * commands leave behind, not their speed.
  */
 const LONG_MS = 900_000;
 
 describe('many sessions', () => {
   it(
-    'for 500 execs leave nothing',
+    'of Exec, 500 of them, leave nothing open',
     async () => {
       const sessions = async (count: number): Promise<void> => {
         await forEachLimited(Array.from({ length: count }), 20, async () => {
@@ -317,7 +317,7 @@ describe('many sessions', () => {
   );
 
   it(
-    'of ExecSync, 1000 with 50 in parallel, leave nothing',
+    'of ExecSync, 1000 with 50 in parallel, leave nothing open',
     async () => {
       await warmUp();
       const before = await holdings();
@@ -346,7 +346,7 @@ describe('many sessions', () => {
         await expectFailure(call, 'DEADLINE_EXCEEDED');
         slowest = Math.max(slowest, performance.now() - start);
       });
-      // For docs/streaming.md.
+      // docs/streaming.md has this figure.
       console.log(
         `the slowest of 1000 timeouts of 1 s, 50 in parallel, was answered after ${slowest.toFixed(0)} ms`,
       );
@@ -365,7 +365,7 @@ describe('many sessions', () => {
   );
 });
 
-/** Opens the maximum number of connections that are kept for later calls. */
+/** Opens as many connections to the Engine as the daemon keeps for later calls. */
 async function warmUp(): Promise<void> {
   await forEachLimited(Array.from({ length: 50 }), 50, async () => {
     await exec(test, main, 'true');
@@ -379,7 +379,7 @@ async function warmUp(): Promise<void> {
 const IDLE_CONNECTIONS = 32;
 
 /**
- * Returns whether there is more than before. If each of the hundreds of calls left something, this would
+ * Returns whether more is open than before. If each of hundreds of calls left something open, this would
  * show it.
  */
 function isMore(now: Awaited<ReturnType<typeof holdings>>, before: typeof now): boolean {
@@ -390,7 +390,7 @@ function isMore(now: Awaited<ReturnType<typeof holdings>>, before: typeof now): 
   );
 }
 
-/** The processes of a container by their command's name, without running a command in it. */
+/** Counts the processes of a container whose command has this name, without running a command in it. */
 async function commandsIn(id: string, name: string): Promise<number> {
   const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
   const found = await Promise.all(

@@ -56,7 +56,7 @@ afterEach(async () => {
   }
 });
 
-/** A pod with one running container. */
+/** Runs a pod with one container. @returns the id of the pod. */
 async function run(by: Incumbent, name: string, linux: object = {}): Promise<string> {
   const id = await by.runPod({
     metadata: { name, uid: `${name}-uid`, namespace: 'switching', attempt: 0 },
@@ -90,7 +90,7 @@ async function reported(): Promise<{ code: number | null; report: SwitchReport }
   return { code, report: JSON.parse(output) as SwitchReport };
 }
 
-it('switch-check reports the effect of a switch on each pod, changes nothing, and exits by the worst of them', async () => {
+it('switch check reports the effect of a switch on each pod, changes nothing, and exits with the worst result', async () => {
   const cni = await run(onCni, 'cni-pod');
   const bridge = await run(onBridge, 'bridge-pod');
   await run(onCni, 'host-pod', HOST_NETWORK);
@@ -136,7 +136,7 @@ it('switch-check reports the effect of a switch on each pod, changes nothing, an
   expect(new Set(engine.calls.map(({ method }) => method))).toEqual(new Set(['GET']));
 });
 
-it('switch-check warns of a pod without a cache entry, and of new pods without a network', async () => {
+it('switch check reports a pod without a cache entry, and that new pods would have no network', async () => {
   const pod = await run(onCni, 'cni-pod');
   const entry = join(node.cacheDir, 'results', `test-net-${pod}-eth0`);
   await rename(entry, `${directory}/entry`);
@@ -155,12 +155,12 @@ it('switch-check warns of a pod without a cache entry, and of new pods without a
   const refused = await check();
   expect(refused.output).toMatch(/^problem +node +new pods will get no network/m);
   expect(refused.code).toBe(2);
-  // The pod's DEL needs both again.
+  // The DEL of the pod needs both files again.
   await rename(`${directory}/entry`, entry);
   await node.configure(node.network(['10.96.0.0/24']));
 });
 
-it('switch-check exits with 2 when the Engine does not answer', async () => {
+it('switch check exits with 2 when the Engine does not answer', async () => {
   const command = new Command(['switch', 'check', '--docker-endpoint', `unix://${directory}/none.sock`]);
   expect(await command.exit()).toBe(2);
   expect(command.stderr).toMatch(/^dockbridge switch check: .+/);

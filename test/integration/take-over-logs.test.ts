@@ -20,8 +20,8 @@ let gate: string;
 let podSandboxConfig: cri.IPodSandboxConfig;
 
 beforeAll(async () => {
-  // The Engine's own options make the logs that are taken over. A hostile daemon.json's logs cannot be
-  // followed.
+  // The logs that dockbridge takes over get the Engine's own options. With the options of a hostile
+  // daemon.json, nobody could follow these logs.
   const config = { 'log-opts': {} };
   engine = await startPrivateEngine('take-over-logs', { dockerd: ['--live-restore'], config });
 });
@@ -84,8 +84,8 @@ async function takeOver<Name extends string>(wanted: Record<Name, Wanted>): Prom
 }
 
 /**
- * Resolves once `condition` holds. It is checked whenever inotify reports `path`, synchronously, so that no
- * change is missed.
+ * Resolves once `condition` holds. The condition is checked whenever inotify reports `path`, synchronously,
+ * so that no change is missed.
  */
 async function untilChanged(path: string, condition: () => boolean): Promise<void> {
   const changes = watch(path);
@@ -173,7 +173,7 @@ async function expectAllOfTheEngine({ spool }: Made, ...paths: string[]): Promis
   expect(lines).toEqual(kept);
 }
 
-/** A restart of dockbridge, one of the Engine, and both at once. */
+/** Restarts dockbridge, then the Engine, and then both at once. */
 async function restartAll(): Promise<void> {
   await test.restart();
   await untilSynced(test);
@@ -190,7 +190,7 @@ async function restartAll(): Promise<void> {
 
 const untilCounting = (spool: string): Promise<void> =>
   untilChanged(spool, () => readFileSync(spool, 'utf8').includes('"20\\n"'));
-/** 60 MiB, which Docker has within a few seconds. */
+/** Writes 60 MiB, which takes a few seconds. */
 const BIG = `yes $(printf %4000s | tr ' ' x) | head -n 15500`;
 
 describe('the log of a running container from another runtime', () => {
@@ -201,12 +201,12 @@ describe('the log of a running container from another runtime', () => {
     spun: { script: counting('spun', 6000), LogConfig: spun, until: untilSpun },
   };
 
-  it('stays a link, and is a complete CRI log when kubelet is told that the container has ended', async () => {
+  it('stays a link, and is a complete CRI log when the status is EXITED', async () => {
     const { plain, spun } = await takeOver(wanted);
     for (const made of [plain, spun]) await expectLink(made);
     await restartAll();
     for (const made of [plain, spun]) await expectLink(made);
-    // Nobody has renamed it.
+    // Nobody has renamed the log, so it stays a link.
     await test.client.call('ReopenContainerLog', { container_id: plain.id });
     await expectLink(plain);
     for (const [name, made] of Object.entries({ plain, spun })) {
@@ -231,7 +231,7 @@ describe('the log of a running container from another runtime', () => {
     }
   });
 
-  it('does so while the container writes as fast as it can', async () => {
+  it("survives kubelet's rotations while the container writes as fast as it can", async () => {
     const script = `until [ -e /gate/go ]; do usleep 20000; done; ${counting('flood').replace(/usleep \d+; /, '')}`;
     const { flood } = await takeOver({ flood: { script } });
     await expectLink(flood);
@@ -241,7 +241,7 @@ describe('the log of a running container from another runtime', () => {
     expectCounted(await texts(...old, flood.path));
   });
 
-  it('does so when dockbridge and the Engine restart before and after, and when it ends while dockbridge is stopped', async () => {
+  it("survives a rotation between restarts, and the container's end while dockbridge is stopped", async () => {
     const { plain, spun } = await takeOver(wanted);
     await restartAll();
     const old = {
@@ -259,7 +259,7 @@ describe('the log of a running container from another runtime', () => {
     await expectAllOfTheEngine(spun, old.spun, spun.path);
   });
 
-  it('stays a complete link when the container ends while dockbridge is stopped and nobody has rotated', async () => {
+  it('stays a link to the whole output if nobody rotates and the container ends while dockbridge is stopped', async () => {
     const { plain } = await takeOver({ plain: wanted.plain });
     await test.restart(async () => {
       await writeFile(join(gate, 'plain'), '');
@@ -283,7 +283,7 @@ describe('the log of a running container from another runtime', () => {
   });
 
   it('says that output is missing if Docker has compressed it', async () => {
-    // After 45,000 lines its newest file has room for minutes, so no rotation comes in between.
+    // After 45,000 lines, the newest file has room for minutes, so Docker does not rotate in between.
     const LogConfig = { Type: 'json-file', Config: { 'max-size': '1m', 'max-file': '3', compress: 'true' } };
     const until = async (spool: string): Promise<void> => {
       await untilChanged(
@@ -305,7 +305,7 @@ describe('the log of a running container from another runtime', () => {
 });
 
 describe('the log of a container that had ended before dockbridge started', () => {
-  it('stays a link whatever its size, even over restarts, and is removed with the container', async () => {
+  it('stays a link whatever its size, even after restarts, and is removed with the container', async () => {
     const { big } = await takeOver({ big: { script: BIG, until: 'ended' } });
     expect((await lstat(big.spool)).size).toBeGreaterThan(60 * 1024 * 1024);
     await expectLink(big);
@@ -335,7 +335,7 @@ describe('the log of a container with another log driver', () => {
   it.each([
     ['local', /the log driver local, not json-file/],
     ['none', /discards the output of this container/],
-  ])('has one line that says so: %s', async (Type, why) => {
+  ])('has only one line, which says why there is no output: %s', async (Type, why) => {
     const { runs, done } = await takeOver({
       runs: { script: counting('runs'), LogConfig: { Type } },
       done: { script: 'echo done', LogConfig: { Type }, until: 'ended' },

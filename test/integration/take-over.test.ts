@@ -89,8 +89,8 @@ async function answers(): Promise<object> {
 }
 
 /**
- * The answers stay the same after each cause of another inspect: a restart of dockbridge, an event, a
- * restart of the Engine, and both restarts.
+ * Expects the answers to stay the same after each cause of another inspect: a restart of dockbridge, an
+ * event, a restart of the Engine, and both restarts.
  */
 async function expectSteady(pods: readonly string[]): Promise<void> {
   const before = await answers();
@@ -291,7 +291,8 @@ describe('a CNI pod of another runtime', () => {
     const pod = await takeOver({ kind, node }, (incumbent) =>
       incumbent.runPod(podConfig(test, { port_mappings: PORTS })),
     );
-    // Its namespace is held from the first look on. Without it, the bridge plugin cannot find its rules.
+    // dockbridge holds the pod's namespace since it found the pod. Without the namespace, the bridge plugin
+    // cannot find its rules.
     expect(await ipOf(pod)).toMatch(/^10\.90\.0\.\d+$/);
     await test.restart(async () => {
       await engineCall(engine.dockerHost, 'DELETE', `/containers/${pod}?force=1`);

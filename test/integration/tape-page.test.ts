@@ -53,7 +53,7 @@ async function opened(name: string, lines: readonly object[], size = {}): Promis
 const text = (selector: string): Promise<string> =>
   browser.value(`document.querySelector(${JSON.stringify(selector)}).innerText`);
 const focused = (): Promise<void> => browser.value(`document.querySelector('.waterfall').focus()`);
-/** Types a value into a filter, and waits until the page shows that many calls. */
+/** Types a value into a filter, and waits until the page shows this count. */
 async function ask(id: string, value: string, count: string): Promise<void> {
   await browser.value(`document.getElementById('${id}').select(), document.getElementById('${id}').focus()`);
   await (value === ''
@@ -147,7 +147,7 @@ it('a click opens the call under the pointer, and the wheel zooms there', async 
   expect(await text('#details')).toContain('"pod_sandbox_id": "p"');
 });
 
-it("a page of two runs opens both calls of a difference, and the other run's call", async () => {
+it('a page of two runs opens both calls of a difference, and both calls when one is selected', async () => {
   const run = (source: string, name: string): PageSource =>
     observationSource({
       ...{ source, runtime: { name, version: '1' } },
@@ -202,7 +202,7 @@ it('the page draws only the visible part of 20,000 calls', async () => {
   await browser.press('Enter');
   expect(await text('#details')).toContain('NOT_FOUND');
   expect(await browser.value<number>(`document.querySelectorAll('body *').length`)).toBeLessThan(600);
-  // The time of this thread, so that other load on the machine does not count.
+  // This is the time of the page's thread, so that other load on the machine does not count.
   await browser.send('Performance.enable', { timeDomain: 'threadTicks' });
   const busy = async (): Promise<number> => {
     const { metrics } = (await browser.send('Performance.getMetrics')) as {

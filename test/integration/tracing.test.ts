@@ -56,7 +56,7 @@ async function runPodTraced(daemon: ChildDaemon, config: object): Promise<string
 const namesOf = (spans: readonly CollectedSpan[]): string[] => spans.map(({ name }) => name);
 
 describe('a daemon whose environment names a collector', () => {
-  it('has a span for each CRI call, with kubelet as its parent, and the Engine and CNI plugins as its children', async () => {
+  it('has a span for each CRI call, below the span of kubelet, and spans for Engine calls and CNI plugins below it', async () => {
     const node = await CniNode.create();
     try {
       await node.configure(node.network(['10.99.0.0/16']));
@@ -157,14 +157,14 @@ describe('a daemon whose environment names a collector', () => {
     } finally {
       await daemon.stop();
     }
-    // The daemon has stopped, so everything was sent.
+    // The daemon has stopped, so it has sent all spans.
     expect(namesOf(collector.spans)).toContain('runtime.v1.RuntimeService/ListPodSandbox');
     expect(namesOf(collector.spans).filter((name) => name.includes('GetContainerEvents'))).toEqual([]);
   });
 });
 
-describe('a daemon whose collector is dead', () => {
-  it("answers as usual, warns once, reports the collector's return, and ends in time", async () => {
+describe('a daemon that cannot send spans', () => {
+  it("answers as usual while the collector is dead, warns once, reports the collector's return, and ends in time", async () => {
     const { port } = collector;
     await collector.close();
     process.env.OTEL_EXPORTER_OTLP_TIMEOUT = '500';
@@ -177,7 +177,7 @@ describe('a daemon whose collector is dead', () => {
       for (let calls = 0; calls < 50; calls++) await daemon.client.call('ListContainers', {});
       collector = await TraceCollector.start(port);
       const again = daemon.says('The trace collector accepts spans again');
-      // Each batch waits for a span.
+      // The daemon sends a batch only when there is a span.
       const calling = setInterval(() => void daemon.client.call('Version', {}), 50);
       await again.finally(() => clearInterval(calling));
       expect(daemon.log.filter(({ message }) => message.startsWith(lost))).toHaveLength(1);

@@ -13,7 +13,7 @@ const TAKEN = 'Another dockbridge serves this Docker Engine; waiting for it to e
 const TICKER =
   'n=0; while :; do for i in 0 1 2 3 4 5 6 7 8 9; do echo "line $n"; n=$((n+1)); done; usleep 20000; done';
 
-// Up to four processes start one after the other, which takes long on a busy machine.
+// Up to four processes start one after the other, which takes a long time on a busy machine.
 jest.setTimeout(300_000);
 
 let proxy: EngineProxy;
@@ -68,7 +68,7 @@ async function ticker(): Promise<Pod> {
   return { container: container_id, logPath: join(log_directory, 'ticker.log') };
 }
 
-/** Resolves with the number of lines, each there once and in order, when there are `more` than `before`. */
+/** Resolves with the number of lines when there are `more` than `before`. Each must be there once and in order. */
 async function grown({ logPath }: Pod, before: number, more = 50): Promise<number> {
   for (;;) {
     const text = await readFile(logPath, 'latin1');
@@ -105,7 +105,7 @@ async function page({ directory }: ChildDaemon, path: string): Promise<string> {
 describe.each([
   ['the same way', () => sharedDockerHost()],
   ['another way', () => proxy.dockerHost],
-])('a second daemon with directories of its own that reaches the Engine by %s', (_, dockerHost) => {
+])('a second daemon with directories of its own that reaches the Engine in %s', (_, dockerHost) => {
   it('is refused, names the first daemon, and changes nothing', async () => {
     const pod = await ticker();
     const second = await start([], dockerHost(), TAKEN);
@@ -128,7 +128,7 @@ describe.each([
   it.each([
     ['was stopped', () => first.terminate()],
     ['was killed', () => first.kill9()],
-  ])('serves once the first %s, which then has to wait itself', async (__, end) => {
+  ])('serves once the first daemon %s, which then waits itself', async (__, end) => {
     const pod = await ticker();
     const second = await start([], dockerHost(), TAKEN);
     const before = await grown(pod, 0);
@@ -146,7 +146,7 @@ describe.each([
   });
 });
 
-it('observing daemons claim nothing, and are not refused', async () => {
+it('a daemon that observes claims nothing, and is not refused', async () => {
   const pod = await ticker();
   const watcher = await start(['--observe']);
   expect(await runtimeReady(watcher)).toMatchObject({ status: true });
@@ -168,7 +168,7 @@ it('hand-over without the daemon’s own directories is refused', async () => {
   expect(await runtimeReady(first)).toMatchObject({ status: true });
 });
 
-it('a daemon that ends leaves no claim', async () => {
+it('a daemon that ends leaves no claim behind', async () => {
   const claims = async (): Promise<string[]> =>
     (await readdir('/run/dockbridge/engines')).filter((name) => name.split('.')[1] === String(first.pid));
   expect(await claims()).toHaveLength(2);

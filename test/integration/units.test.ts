@@ -30,7 +30,7 @@ let daemon: Command | undefined;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'dockbridge-units-'));
   socket = join(directory, 'cri-dockerd.sock');
-  // The package's command, with the program of this tree.
+  // This is the package's command with the program of this tree.
   command = join(directory, 'cri-dockerd');
   const packaged = await readFile(join(PACKAGING, 'cri-dockerd/cri-dockerd.sh'), 'utf8');
   const program = DOCKBRIDGE.join(' ');
@@ -66,7 +66,8 @@ afterEach(async () => {
 });
 
 /**
- * A socket unit's socket, whose only descriptor goes to the daemon that `startWith` starts. Its file stays.
+ * Passes the only descriptor of a socket to the daemon that `startWith` starts, as a socket unit does. The
+ * file of the socket stays.
  */
 async function throughSocketUnit<T>(startWith: (fd: number) => T): Promise<T> {
   const bound = createServer().listen(socket);
@@ -110,7 +111,7 @@ function start(files: readonly string[], given: { fd?: number; through?: readonl
   return { main, reload };
 }
 
-/** Checks that it serves, continues after a reload, and ends on request. */
+/** Checks that the daemon serves, continues after a reload, and ends on request. */
 async function liveAndEnd(
   { main, reload }: Started,
   whileServing?: (client: CriClient) => Promise<void>,
@@ -135,27 +136,27 @@ async function networkReady(client: CriClient): Promise<boolean | undefined> {
   return status?.conditions.find(({ type }) => type === 'NetworkReady')?.status;
 }
 
-/** Names with a folder belong to units in our packages. */
+/** Returns the path of a unit. A name with a folder belongs to our packages. */
 const unit = (name: string): string => join(name.includes('/') ? PACKAGING : THEIRS, name);
 
-describe('a unit starts, reloads and stops dockbridge', () => {
+describe('dockbridge starts, reloads and stops', () => {
   it.each([
-    ["cri-dockerd's own", ['cri-docker.service'], true],
-    ["cri-dockerd's own with minikube's drop-in", ['cri-docker.service', '10-cni.conf'], false],
-    ["the package's in its place", ['cri-dockerd/cri-docker.service'], false],
+    ["cri-dockerd's own unit", ['cri-docker.service'], true],
+    ["cri-dockerd's own unit and minikube's drop-in", ['cri-docker.service', '10-cni.conf'], false],
+    ["the package's unit in its place", ['cri-dockerd/cri-docker.service'], false],
     [
-      "the package's in its place with minikube's drop-in",
+      "the package's unit in its place and minikube's drop-in",
       ['cri-dockerd/cri-docker.service', '10-cni.conf'],
       false,
     ],
-    ["kubespray's, which names the path of its socket unit", ['kubespray.service'], undefined],
-    ["RKE's flags, with a socket unit", ['rke.service'], undefined],
-  ])('%s', async (_whose, files, ready) => {
+    ["kubespray's unit, which names the path of its socket unit", ['kubespray.service'], undefined],
+    ["RKE's flags and a socket unit", ['rke.service'], undefined],
+  ])('with %s', async (_whose, files, ready) => {
     const started = await throughSocketUnit((fd) => start(files.map(unit), { fd }));
     const { main } = started;
     const before = lstatSync(socket).ino;
     await untilLogged(notified, `--ready --pid=${main.pid}`);
-    // Programs that it starts must not inherit the socket, because a CNI plugin that lives on would keep
+    // Programs that the daemon starts must not inherit the socket, because a CNI plugin that lives on would keep
     // it.
     expect(await readFile(`/proc/${main.pid}/fdinfo/3`, 'utf8')).toMatch(/^flags:\s*0?2[0-7]{6}$/m);
     await liveAndEnd(started, async (client) => {
@@ -169,12 +170,12 @@ describe('a unit starts, reloads and stops dockbridge', () => {
   it.each([
     ["RKE's", 'rke.service'],
     ["kubespray's", 'kubespray.service'],
-  ])('without a socket unit, whose path the flags name: %s', async (_whose, file) => {
+  ])('without a socket unit, with %s flags, which name the path of the socket', async (_whose, file) => {
     await liveAndEnd(start([unit(file)]));
     expect(() => lstatSync(socket)).toThrow('ENOENT');
   });
 
-  it("for dockbridge's own unit, with its options in variables and in a file", async () => {
+  it('with its own unit, and its options in variables and in a file', async () => {
     const config = join(directory, 'config.yaml');
     await writeFile(config, `network-plugin: no-op\ncontainer-runtime-endpoint: unix://${socket}\n`);
     env = { ...env, DOCKBRIDGE_CONFIG: config };
@@ -185,7 +186,7 @@ describe('a unit starts, reloads and stops dockbridge', () => {
     expect(() => lstatSync(socket)).toThrow('ENOENT');
   });
 
-  it("for cri-dockerd's own unit, with a socket that systemd makes", async () => {
+  it("with cri-dockerd's own unit, and a socket that systemd makes", async () => {
     const variables = Object.entries({ ...env, DOCKBRIDGE_CONFIG: '' });
     const through = ['/usr/bin/systemd-socket-activate', '-l', socket];
     for (const [name, value] of variables) through.push('-E', `${name}=${value}`);
@@ -218,7 +219,7 @@ describe("systemd's watchdog", () => {
     expect(await main.exit()).toBe(0);
   });
 
-  it('gets none if it does not listen', async () => {
+  it('gets no sign of life if the unit does not want any', async () => {
     const { main } = start([unit('rke.service')]);
     await main.says('Connected to Docker Engine');
     main.signal('SIGTERM');

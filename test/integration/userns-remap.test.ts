@@ -33,7 +33,7 @@ beforeAll(async () => {
   engine = await startPrivateEngine('userns', { config: { 'userns-remap': OWNER } });
   const logger = { ...silentLogger, warn: (text: string) => void warnings.push(text) };
   test = await TestDaemon.start({ dockerHost: engine.dockerHost, logger });
-  // The first pod of an Engine takes as long as its pause image.
+  // The first pod of an Engine also waits for the pause image.
   await runPod(test);
 }, 180_000);
 afterAll(async () => {

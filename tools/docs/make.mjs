@@ -1,7 +1,7 @@
 // Writes the pages of docs/ that are made from tables in the code (pages.ts).
 //
-//   make.mjs           writes them
-//   make.mjs --check   writes nothing, and fails when one is not what would be written
+//   make.mjs           writes the pages that are not current
+//   make.mjs --check   writes nothing, and fails if a page is not current
 import { buildSync } from 'esbuild';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,13 +13,13 @@ import { fileURLToPath } from 'node:url';
 const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(dirname(here));
 
-/** Node.js 20 cannot load TypeScript. */
+/** Returns the exports of pages.ts. It is bundled first, because Node.js 20 cannot load TypeScript. */
 function loadPages() {
   const directory = mkdtempSync(join(tmpdir(), 'dockbridge-docs-'));
   try {
     const outfile = join(directory, 'pages.cjs');
     const entryPoints = [join(here, 'pages.ts')];
-    // The page of metrics shows the names of their classes.
+    // docs/metrics.md shows the class names of the metrics.
     const how = { bundle: true, platform: 'node', format: 'cjs', keepNames: true, logLevel: 'warning' };
     buildSync({ entryPoints, outfile, ...how });
     return createRequire(import.meta.url)(outfile).PAGES;

@@ -7,10 +7,10 @@ dockbridge serves three pages over HTTP:
 
 - \`/metrics\` has metrics of dockbridge itself, in Prometheus' text format.
 - \`/metrics/cadvisor\` has metrics of the pods.
-- \`/healthz\` says whether this daemon can serve.
+- \`/healthz\` reports whether this daemon can serve.
 
 By default dockbridge serves them on the socket \`metrics.sock\` in \`--run-dir\`. Only root and its group can open this socket, because the pages
-show the names and labels of pods. A socket also needs no port of the node:
+show the names and labels of pods. Nor does a socket need a port of the node:
 
     curl --unix-socket /run/dockbridge/metrics.sock http://dockbridge/metrics
 
@@ -21,9 +21,9 @@ authentication, so do not use other interfaces than loopback. dockbridge logs a 
 not serve the pages there, and serves the node all the same.
 [monitoring.md](monitoring.md) has alerts, a dashboard, and how to scrape.
 
-\`/healthz\` answers 200 when the Engine is connected and can run pods, was read completely, and no log hangs. Otherwise it answers 503, with a line for each
-check that says why it fails. A missing CNI configuration does not make this check fail, because NetworkReady reports it, and pods on the host's
-network need no CNI. The condition RuntimeReady differs from this page in one point: it stays true while a log hangs.
+\`/healthz\` answers 200 if the Engine is connected and can run pods, if dockbridge has read all containers, and if no log hangs or lacks a thread. Otherwise it
+answers 503. The page has a line for each check, with the reason if the check fails. A missing CNI configuration makes no check fail, because NetworkReady reports it, and pods on the host's
+network need no CNI. The condition RuntimeReady differs from this page in one point: it stays true while logs hang or lack a thread.
 
 \`/metrics/cadvisor\` has what kubelet's page of the same name should have for the pods of a Docker node: cAdvisor's container metrics, with
 its names, labels and units. Seconds have fractions here. Scrape this page instead of kubelet's. kubelet can also ask for the

@@ -1,6 +1,6 @@
 import ts from 'typescript';
 
-/** A change of the text between the ends of a node. */
+/** A replacement of a part of the source text, such as a node. */
 export interface Change {
   readonly kind: string;
   readonly start: number;
@@ -73,7 +73,7 @@ const DROPPED_METHODS = new Set([
   'replace',
 ]);
 
-/** The faults of a node itself, without those of its children. */
+/** Returns the changes of a node itself, without those of its children. */
 export function changesOf(node: ts.Node): Change[] {
   if (ts.isBinaryExpression(node)) return ofBinary(node);
   if (ts.isPrefixUnaryExpression(node)) return ofPrefix(node);
@@ -111,7 +111,7 @@ function ofBinary(node: ts.BinaryExpression): Change[] {
     ];
   const arithmetic = ARITHMETIC[operator.kind];
   if (arithmetic === undefined) return [];
-  // A sum with text in it is not arithmetic.
+  // A plus between texts joins them and is not arithmetic.
   if (operator.kind === SyntaxKind.PlusToken && /['"`]/.test(node.getText())) return [];
   return [replaced('arithmetic', operator, arithmetic)];
 }
@@ -143,7 +143,7 @@ function ofCondition(condition: ts.Expression): Change[] {
     .map((value) => replaced('condition', condition, value));
 }
 
-/** A loop that never ends would only reach the time limit. */
+/** Returns the change that skips a loop. The opposite change would make an endless loop, which only reaches the time limit. */
 function ofLoop(condition: ts.Expression): Change[] {
   return condition.kind === SyntaxKind.TrueKeyword ? [] : [replaced('condition', condition, 'false')];
 }

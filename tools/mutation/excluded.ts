@@ -2,8 +2,8 @@ import ts from 'typescript';
 
 const LEVELS = new Set(['debug', 'info', 'warn', 'error']);
 /**
- * Functions of `src/lib/errors.ts` that make errors. The field of the last two is mutated, because it is
- * not prose.
+ * Functions of `src/lib/errors.ts` that make errors, with the position of their first argument that is prose.
+ * The first argument of the last two names a field, so it is mutated.
  */
 const PROSE_FROM: Readonly<Record<string, number>> = {
   notFound: 0,

@@ -8,7 +8,7 @@ export class ImportGraph {
 
   constructor(private readonly root: string) {}
 
-  /** The number of imports between a file and every file that it reaches. */
+  /** Returns the number of imports between a file and every file that it reaches. */
   distancesFrom(file: string): ReadonlyMap<string, number> {
     const distances = new Map([[file, 0]]);
     for (const [from, distance] of distances)
@@ -48,8 +48,8 @@ interface Candidate {
 }
 
 /**
- * The test files that import a file of `src`, directly or not. Those that will most probably notice a fault
- * come first.
+ * Finds the test files that import a file of `src`, directly or indirectly. Those that will most probably
+ * notice a fault come first.
  */
 export class TestsByDistance {
   private readonly distances: readonly (readonly [test: string, reached: ReadonlyMap<string, number>])[];
@@ -69,7 +69,10 @@ export class TestsByDistance {
   }
 }
 
-/** First the test of the same name, then those of the same folder, then the others, each by distance. */
+/**
+ * Returns the place of a test in the order: the test with the same name, tests with a similar name in the
+ * same folder, other tests of the folder, tests of the same room, all others; each by distance.
+ */
 function rank({ test, distance }: Candidate, file: string): number {
   const nameOfTest = basename(test, '.test.ts');
   const name = basename(file, '.ts');
@@ -86,7 +89,7 @@ function roomOf(file: string, depth: number): string | undefined {
   return file.split('/')[depth];
 }
 
-/** All files under a folder whose names have this ending, sorted. Paths are relative to the repository. */
+/** Returns all files under a folder whose names end with `suffix`, sorted. Paths are relative to the repository. */
 export function filesUnder(root: string, folder: string, suffix: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(suffix))

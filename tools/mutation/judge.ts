@@ -11,15 +11,15 @@ export type Fate = 'killed' | 'timeout' | 'survived' | 'unreached';
 export interface Verdict {
   readonly mutant: Mutant;
   readonly fate: Fate;
-  /** The test file that noticed it. */
+  /** The test file that noticed the mutant. */
   readonly by?: string;
   readonly filesRun: number;
   readonly ms: number;
 }
 
 /**
- * How many of the nearest test files are checked for whether they reach a mutant. More are checked only
- * while none does.
+ * The number of the nearest test files that are asked whether they run the mutant's function. Further files
+ * are asked, up to MAX_LOOKS_FOR_ONE, only while none does.
  */
 const MAX_LOOKS = 12;
 const MAX_LOOKS_FOR_ONE = 40;

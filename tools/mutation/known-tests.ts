@@ -12,7 +12,7 @@ export interface Baseline {
   readonly reached: Readonly<Record<string, readonly number[]>>;
 }
 
-/** A test file that takes longer is not run for every mutant. */
+/** The time limit of a baseline. A test file that takes longer is not run for mutants. */
 const LIMIT_MS = 60_000;
 
 /**
@@ -33,7 +33,7 @@ export class KnownTests {
     this.known = readJson(cacheFile);
   }
 
-  /** A promise for each requested test file. A change of a file during the run is not noticed. */
+  /** Returns the baseline of a test file. A change of a file during the run is not noticed. */
   of(test: string): Promise<Baseline> {
     let baseline = this.asked.get(test);
     if (baseline === undefined) {

@@ -16,7 +16,7 @@ const NOT_MUTATED = /(^src\/proto\/gen\/|\.d\.ts$)/;
 /** A mutant that behaves like the original, which no test can notice. */
 interface Equivalent {
   readonly id: string;
-  /** Without its folder. */
+  /** The name of the file without its folder. */
   readonly file: string;
   readonly reason: string;
 }
@@ -63,7 +63,8 @@ async function main(root: string, tool: string): Promise<void> {
   const known = new KnownTests(root, graph, join(root, 'coverage/mutation/baselines.json'), tests);
   const broken = new Set<string>();
   const judge = new Judge(tests, near, known, testFiles, (test, failure) => {
-    if (!broken.has(test)) console.log(`  ${test} is left out, it fails without a mutant: ${failure}`);
+    if (!broken.has(test))
+      console.log(`  ${test} is left out, because it fails without a mutant: ${failure}`);
     broken.add(test);
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
@@ -96,13 +97,13 @@ async function main(root: string, tool: string): Promise<void> {
   }
 }
 
-/** The code of a listed mutant may have changed, and with it its id. */
+/** Prints the listed ids that no mutant has. If the code of a mutant changes, its id changes too. */
 function warnOfStale(equivalents: readonly Equivalent[], mutants: readonly Mutant[]): void {
   const files = new Set(mutants.map(({ file }) => basename(file)));
   const ids = new Set(mutants.map(({ id }) => id));
   for (const { id, file } of equivalents)
     if (files.has(file) && !ids.has(id))
-      console.log(`  equivalents.json lists ${id} of ${file}, which is no mutant any more`);
+      console.log(`  equivalents.json lists ${id} of ${file}, but no mutant has this id any more`);
 }
 
 const [, tool = '', root = process.cwd()] = process.argv;

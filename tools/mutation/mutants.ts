@@ -7,8 +7,8 @@ import { changesOf, type Change } from './changes';
 /** One possible small fault in a source file. */
 export interface Mutant {
   /**
-   * Stays the same when lines move or the file changes its folder. It consists of kind, place in the code
-   * and text.
+   * The id stays the same when lines move or the file changes its folder. It is a digest of the kind, the
+   * place in the code and the text.
    */
   readonly id: string;
   readonly file: string;
@@ -53,7 +53,7 @@ export function mutated(text: string, mutant: Pick<Mutant, 'start' | 'end' | 're
   return text.slice(0, mutant.start) + mutant.replacement + text.slice(mutant.end);
 }
 
-/** Types do not exist at run time, and a changed import would not compile. */
+/** Returns whether a node is a type, which does not exist at run time, or an import, which would not compile with a change. */
 function isWithoutEffect(node: ts.Node): boolean {
   return (
     ts.isTypeNode(node) ||

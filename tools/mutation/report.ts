@@ -2,7 +2,7 @@ import type { Verdict } from './judge';
 
 const LONGEST = 100;
 
-/** One survivor: its place, the change, and how many test files did not notice. */
+/** Returns the line for a surviving mutant: its place, the change, and how many test files did not notice. */
 export function describe({ mutant, fate, filesRun }: Verdict): string {
   const { id, file, line, kind, original, replacement } = mutant;
   const why =
@@ -10,7 +10,7 @@ export function describe({ mutant, fate, filesRun }: Verdict): string {
   return `  ${id} ${file}:${line} ${kind}: ${short(original)} → ${short(replacement)} (${why})`;
 }
 
-/** The share of killed mutants among all that were judged. */
+/** Returns the line with the share of killed mutants among all judged ones. */
 export function scoreLine(room: string, verdicts: readonly Verdict[], equivalents: number): string {
   const count = (fate: Verdict['fate']): number => verdicts.filter((verdict) => verdict.fate === fate).length;
   const killed = count('killed') + count('timeout');

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '../..');
-// The directory is below the tree, where its packages are found, and in a folder that git ignores.
+// The directory is inside the repository, so that the tool finds its packages, and in a folder that git ignores.
 const tool = join(root, 'coverage/mutation/tool');
 
 await build({
@@ -19,7 +19,7 @@ await build({
   outdir: tool,
   logLevel: 'warning',
 });
-// Node.js 20 lacks `execve`, so signals of the terminal reach both processes.
+// Node.js 20 lacks `execve`, so this process stays. Signals of the terminal reach both processes.
 const { status } = spawnSync(process.execPath, [join(tool, 'main.js'), root], {
   cwd: root,
   stdio: 'inherit',

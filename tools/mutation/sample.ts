@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
 /**
- * Returns a random part, which is the same for the same seed. An item keeps its rank when others are added
- * or removed, so a sample after a change is mostly the earlier one.
+ * Returns a random part of the items, which is the same for the same seed. An item keeps its rank when others
+ * are added or removed, so a sample after a change is mostly the same as before.
  */
 export function sampleOf<Item extends { readonly id: string }>(
   items: readonly Item[],

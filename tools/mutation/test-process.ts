@@ -4,23 +4,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Outcome, Run } from './worker';
 
-/** jest leaks a little with every test file, and a fresh process costs two seconds. */
+/** The process is replaced at these limits, because jest leaks a little with every test file. A new process takes two seconds. */
 const MAX_RSS_MIB = 900;
 const MAX_RUNS = 400;
 
 /**
- * As root, it runs in a mount and a PID namespace of its own. A mutant that sends signals, unmounts or
- * leaves a process affects only these namespaces, and it cannot write to the tree. The shell is process 1
- * of that namespace, because some tests would confuse their own pid with another's if it were 1.
+ * As root, the process runs in a mount and a PID namespace of its own. A mutant that sends signals, unmounts
+ * or leaves a process behind affects only these namespaces, and it cannot write to the repository. A shell is
+ * process 1 there, because some tests would confuse their own pid with another's if their own were 1.
  */
 const NAMESPACES = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];
 const READ_ONLY_TREE =
   'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$1" && shift && "$@"; exit $?';
 
-/** A worker that a mutant holds in a loop would not notice its parent's end, so the kernel ends it. */
+/** The kernel ends the worker with its parent, because a worker in a mutant's endless loop would not notice the parent's end. */
 const ENDS_WITH_US = ['setpriv', '--pdeathsig', 'KILL'];
 
-/** The worker, which is started on demand and again after it was killed. It makes one run at a time. */
+/** Runs test files in a worker process, one at a time. It starts the worker on demand, and again after it was killed. */
 export class TestProcess {
   private child: ChildProcess | undefined;
   private runs = 0;
@@ -32,7 +32,7 @@ export class TestProcess {
     private readonly script: string,
   ) {}
 
-  /** Resolves with `undefined` when the process did not answer in time, and with a failure when it ended. */
+  /** Resolves with `undefined` if the process does not answer in time, and with a failure if it ends. */
   async run(run: Run, limitMs: number): Promise<Outcome | undefined> {
     this.child ??= await this.start();
     const { child } = this;

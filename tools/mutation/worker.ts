@@ -1,7 +1,7 @@
 /**
- * The process that runs test files, one after another, with jest's parts. What jest prepares for a run is
- * prepared once. A file of `src` may have another text than on disk. It is a process of its own because a
- * mutant may hang it, exit, or break shared state.
+ * The process that runs test files, one after another, with jest's own modules. It makes jest's preparations
+ * only once. It can replace the text of a file of `src`. A mutant may hang or end this process, or break
+ * shared state, so the mutation tester itself is another process.
  */
 import type { Circus, Config } from '@jest/types';
 import { createScriptTransformer, type ScriptTransformer } from '@jest/transform';

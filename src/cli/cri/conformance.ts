@@ -119,7 +119,10 @@ async function buildSuite(script: string): Promise<string> {
   );
 }
 
-/** Runs a program and passes signals on to it, because the suite removes its pods when it gets one. @returns its exit code; undefined if a signal ended it. */
+/**
+ * Runs a program and passes end signals on to it. When the suite gets such a signal, it removes its pods before it ends.
+ * @returns the exit code; undefined if a signal ended the program.
+ */
 async function exitCodeOf(
   program: string,
   args: readonly string[],

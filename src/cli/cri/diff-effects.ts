@@ -31,9 +31,10 @@ export async function diffEffects(a: string, b: string, command: DiffEffectsComm
   try {
     for (const [option, given] of Object.entries({ '--rules': rules, '--scenario': scenario }))
       if (given !== undefined) throw invalidArgument(option, 'cannot be given with --effects');
-    const signal = stoppedBySignal(NAME);
-    const ofA = await effectsAt(NAME, a, command, signal);
-    const ofB = await effectsAt(NAME, b, command, signal);
+    const tell = (text: string) => say(NAME, text);
+    const signal = stoppedBySignal(tell);
+    const ofA = await effectsAt(tell, a, command, signal);
+    const ofB = await effectsAt(tell, b, command, signal);
     const comparison = compareEffects(ofA.seen, ofB.seen, KNOWN);
     await print(
       output === 'text' ? renderEffects(comparison, all) : `${JSON.stringify(comparison, patterns, 2)}\n`,

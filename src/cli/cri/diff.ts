@@ -35,7 +35,10 @@ const ALL = { method: undefined, pod: undefined, slowMs: undefined, failed: fals
  */
 export async function diff(a: string, b: string, command: DiffCommand): Promise<number> {
   const { rules, junit, html, output, scenario, scratch } = command;
-  const signal = isEndpoint(a) || isEndpoint(b) ? stoppedBySignal(NAME) : new AbortController().signal;
+  const signal =
+    isEndpoint(a) || isEndpoint(b)
+      ? stoppedBySignal((text) => say(NAME, text))
+      : new AbortController().signal;
   try {
     const users = await rulesIn(rules);
     const images = imagesOf(command.image);

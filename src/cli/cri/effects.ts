@@ -32,10 +32,11 @@ const SCRATCH = '/var/tmp';
 export async function effects(endpoint: string, { output, ...look }: EffectsCommand): Promise<number> {
   let file: FileHandle | undefined;
   let isWritten = false;
+  const tell = (text: string) => say(NAME, text);
   try {
     // The file is created first, because a run takes minutes and its result would be lost if the file could not be created.
     file = output === undefined ? undefined : await open(output, 'wx', REPORT_MODE);
-    const { seen, isLeft } = await effectsAt(NAME, endpoint, look, stoppedBySignal(NAME));
+    const { seen, isLeft } = await effectsAt(tell, endpoint, look, stoppedBySignal(tell));
     const text = writeSeen(seen);
     if (file === undefined) await print(text);
     else await file.writeFile(text);
@@ -58,11 +59,11 @@ export interface LookedAt {
 
 /**
  * Returns what containers are given on one side: reads it from a file of `cri effects`, or examines the runtime at a socket.
- * @param name of the command, for its progress messages.
+ * @param say prints a progress message.
  * @throws an error that names the side.
  */
 export async function effectsAt(
-  name: string,
+  say: (text: string) => void,
   side: string,
   { busybox, scratch = SCRATCH }: LookCommand,
   signal: AbortSignal,
@@ -78,11 +79,11 @@ export async function effectsAt(
     let isLeft = false;
     const seen = await collectEffects(client, {
       ...{ source: side, image: busybox, signal, scratchRoot: resolve(scratch) },
-      onPod: (pod) => say(name, `${side}: pod ${pod} is examined`),
-      onNote: (note) => say(name, `${side}: ${note}`),
+      onPod: (pod) => say(`${side}: pod ${pod} is done`),
+      onNote: (note) => say(`${side}: ${note}`),
       onLeft: (what) => {
         isLeft = true;
-        say(name, `left behind on ${side}: ${what}`);
+        say(`left behind on ${side}: ${what}`);
       },
     });
     return { seen, isLeft };

@@ -37,7 +37,7 @@ const TOLD = 10;
  * @returns the exit code: 0 if the endpoint behaves as recorded, 1 if it differs, 2 if that could not be determined or something is left behind.
  */
 export async function replay(file: string, command: ReplayCommand): Promise<number> {
-  const signal = stoppedBySignal(NAME);
+  const signal = stoppedBySignal((text) => say(NAME, text));
   try {
     const { to, speed, scratch, junit, output } = command;
     const rules = await rulesIn(command.rules);

@@ -40,7 +40,10 @@ const HOW: Readonly<Record<Decision['how'], string>> = {
 const CRIO_HOW = { present: 'present', skopeo: 'skopeo', skip: 'skipped' } as const;
 const REDRAW_MS = 200;
 
-/** `dockbridge migrate images`. @returns the exit code: 0 all is carried, 1 an image failed, 2 the command could not begin. */
+/**
+ * `dockbridge migrate images`.
+ * @returns the exit code: 0 if no image failed, 1 if an image failed or the command was interrupted, 2 if it could not begin.
+ */
 export async function images(options: ImagesCommand): Promise<number> {
   const target = new Target(options.to);
   try {
@@ -62,7 +65,7 @@ export async function images(options: ImagesCommand): Promise<number> {
       return await toCrio(chosen, options, engine, kind, target, runtime.version);
     if (!runtime.hasCri)
       say(
-        `the containerd at ${options.to} serves no CRI, so nobody verifies the images yet: remove "cri" from disabled_plugins in its config.toml and restart it; it finds the images then`,
+        `the containerd at ${options.to} serves no CRI, so the images cannot be verified yet: remove "cri" from disabled_plugins in its config.toml and restart it; CRI then finds the images`,
       );
     return await toContainerd(chosen, options, engine, kind, target, { selection, hasCri: runtime.hasCri });
   } catch (error) {
@@ -154,7 +157,7 @@ async function toCrio(
       await carryWithSkopeo(decision, way, target, signal);
       process.stdout.write(`${name}  skopeo  ${durationText(performance.now() - start)}\n`);
       if (decision.configDigest === undefined)
-        say(`${name} is there, but its id is not compared: no socket leads to the Engine's containerd`);
+        say(`${name} is there, but its id was not compared: no socket leads to the Engine's containerd`);
     } catch (error) {
       failed++;
       say(`${name}: ${messageOf(error)}`);
@@ -186,11 +189,11 @@ export function table(decisions: readonly Decision[], { moved }: Estimate): stri
   return `${columns([['IMAGE', 'SIZE', 'HOW', 'WHY'], ...rows])}${decisions.length} images; about ${bytesText(moved)} would move\n`;
 }
 
-/** One line that is drawn again on a terminal; otherwise a line for each image. */
+/** Prints a line for each image that is done. On a terminal, a status line below is redrawn. */
 class Display {
   private readonly progress: Progress;
   private readonly timer: NodeJS.Timeout | undefined;
-  /** How much of the bytes of single images move, because images share layers. */
+  /** The bytes that move, divided by the sum over all images. Less than 1 if images share layers, which move only once. */
   private readonly share: number;
 
   constructor(
@@ -229,12 +232,12 @@ class Display {
   }
 
   private clear(): void {
-    // Erases the line and goes to its beginning.
+    // Moves the cursor to the beginning of the line, and erases the line.
     if (this.timer !== undefined) this.out.write('\r\u001b[2K');
   }
 }
 
-/** A signal that fires when the process is asked to end. A second signal ends the process at once. */
+/** Returns an abort signal that fires when the process is asked to end. The same signal again ends the process immediately. */
 function interrupted(): AbortSignal {
   const controller = new AbortController();
   void nextEndSignal(['SIGHUP']).then((name) => {

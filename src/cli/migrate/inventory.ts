@@ -71,7 +71,7 @@ async function checkRoot(root: string): Promise<void> {
   if (!info.isDirectory()) throw new Error(`--root: ${root} is not a directory`);
 }
 
-/** An inventory of half a node would promise more than it knows. */
+/** Returns why there can be no inventory, or undefined. Without these facts, the inventory could miss findings. */
 function troubleOf({ engineError, unreadable }: NodeFacts, endpoint: string): string | undefined {
   const isRoot = process.geteuid?.() === 0;
   const asRoot = isRoot ? '' : ' Run the command as root.';
@@ -81,7 +81,7 @@ function troubleOf({ engineError, unreadable }: NodeFacts, endpoint: string): st
   const [first] = forbidden;
   if (isRoot || first === undefined) return undefined;
   const more = forbidden.length === 1 ? '' : ` and ${forbidden.length - 1} more`;
-  return `may not read ${first.path}${more}.${asRoot}`;
+  return `no permission to read ${first.path}${more}.${asRoot}`;
 }
 
 function fail(message: string): number {

@@ -58,13 +58,16 @@ export async function plan(options: PlanCommand): Promise<number> {
     await print(summaryOf(out, made));
     return 0;
   } catch (error) {
-    if (error instanceof PlanRefused) return refuse(error);
+    if (error instanceof PlanRefused) {
+      process.stderr.write(refusalText(error));
+      return REFUSED;
+    }
     process.stderr.write(`dockbridge migrate plan: ${messageOf(error)}\n`);
     return FAILED;
   }
 }
 
-/** Makes the plan again when it is known which files it replaces: it needs their texts from before and their permissions. */
+/** Makes the plan twice. The first plan says which files are replaced, and the second needs the texts and permissions of these files. */
 async function planOf(root: string, input: PlanInput): Promise<Plan> {
   const replaced = makePlan(input).files.flatMap(({ path, copyOf }) => [
     path,
@@ -83,18 +86,21 @@ function summaryOf(out: string, { files, steps, findings }: Plan): string {
     findings.filter((finding) => finding.severity === severity).length;
   return (
     `The plan is in ${out}: ${steps.length} steps, ${files.length} files. Read ${out}/plan.md first.\n` +
-    `${count('change')} changes and ${count('review')} points to look at are listed there. Nothing on the node was changed.\n`
+    `${count('change')} changes and ${count('review')} points to look at are listed there. Nothing on the node was changed.\n` +
+    `Then do the steps with: dockbridge migrate apply --plan ${out}\n`
   );
 }
 
-function refuse({ message, findings }: PlanRefused): number {
+/** Returns what the user reads when no plan can be made. */
+export function refusalText({ message, findings, canAccept }: PlanRefused): string {
   const lines = findings.map(
     ({ id, summary, evidence, advice }) =>
       `  ${id}: ${summary} ${advice}\n${evidence.map(({ where, what }) => `    ${where}: ${what}\n`).join('')}`,
   );
-  process.stderr.write(
+  return (
     `dockbridge migrate plan: ${message}. No plan was written.\n${lines.join('')}` +
-      'Resolve what is listed, or accept a finding with --accept ID if you know that it does not matter.\n',
+    (canAccept
+      ? 'Resolve what is listed, or accept a finding with --accept ID if you know that it does not matter.\n'
+      : 'Resolve what is listed, and plan again. --accept has no effect on these findings.\n')
   );
-  return REFUSED;
 }

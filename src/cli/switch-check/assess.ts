@@ -110,7 +110,7 @@ function nodeNotes(facts: SwitchFacts, pods: readonly PodPlan[]): Note[] {
   return notes;
 }
 
-/** @returns undefined for a container that is not the sandbox of a pod, even if it has the labels of one. */
+/** @returns undefined for a container that is not the sandbox of a pod, although it has a sandbox's labels. */
 function assessPod(
   sandbox: EngineContainerInspect,
   containers: readonly EngineContainerInspect[],
@@ -176,8 +176,8 @@ function networkOf(sandbox: EngineContainerInspect, found: PodNetworkFound | und
 }
 
 /**
- * Whether the entry in CNI's cache is right, which a running pod's namespace shows. A stopped pod has no namespace, so its
- * entry is believed.
+ * Returns whether CNI's cache has a usable entry. A running pod's namespace shows whether the entry is right. A stopped pod has
+ * no namespace, so its entry is believed.
  */
 function isKnownToCache({ source, ips, networkName }: PodNetworkFound): boolean {
   return source === 'cache' || (ips.length === 0 && networkName !== '');

@@ -26,7 +26,7 @@ export interface Sources {
   readonly processes: readonly NodeProcess[];
   /** The flags of a running cri-dockerd that are used as our options. */
   readonly adopted: Given;
-  /** The directory below which all files are searched; tests replace it. */
+  /** The directory below which the sockets, unit files and kubelet files are searched; tests replace it. */
   readonly root?: string;
 }
 
@@ -35,7 +35,7 @@ export interface SwitchFacts {
   readonly engine: { readonly endpoint: string; readonly version: string; readonly cgroupDriver: string };
   /** The sandboxes and containers of pods, whichever runtime created them. */
   readonly containers: readonly EngineContainerInspect[];
-  /** The known facts about the networks of running sandboxes, by id. Sandboxes on the Engine's own networks are omitted. */
+  /** The known facts about the networks of sandboxes, by sandbox id. Sandboxes on the host's or the Engine's networks are omitted. */
   readonly networks: ReadonlyMap<string, PodNetworkFound>;
   readonly processes: readonly NodeProcess[];
   /** The known sockets, unit files and kubelet files that exist on this node. */
@@ -44,7 +44,7 @@ export interface SwitchFacts {
   readonly checkpoints: ReadonlyMap<string, readonly string[]>;
   /** Why a new pod would get no CNI network; '' if it would get one. */
   readonly cniProblem: string;
-  /** The process whose flags are used, with its flags that have no effect in dockbridge. */
+  /** The flags of the running cri-dockerd that have no effect in dockbridge, with the reasons. */
   readonly ignoredFlags: readonly { readonly name: string; readonly why: string }[];
   readonly settings: {
     readonly endpoint: string;

@@ -48,7 +48,7 @@ export interface BundleSources extends Pick<
   readonly answerMs: number;
 }
 
-/** Lists the files that maintainers ask for first. They contain no data of pods, and recognizable secrets are removed. */
+/** Lists the files that maintainers ask for first. They contain names of pods but no data of pods, and recognizable secrets are removed. */
 export function bundleItems(sources: BundleSources, place: ConfigPlace = CONFIG_PLACE): Item[] {
   const { report, settings, answerMs, version, info } = sources;
   const item = (name: string, read: Item['read'], keeps: Item['keeps'] = 'beginning'): Item => ({

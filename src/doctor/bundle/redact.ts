@@ -93,7 +93,7 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
     /((?<![\w-])(?:-u|--(?:proxy-)?user)[\s=,\\"']{0,8})(?!\d{1,10}:\d{1,10}(?!\w))[^\s:"',\\]{1,256}:[^\s"]+/g,
     `$1${REMOVED}`,
   ],
-  // Go takes a proxy without a scheme, too, in which replaceUserinfo sees no URL.
+  // Go also accepts a proxy without a scheme. replaceUserinfo does not recognize such a proxy as a URL.
   [/((?:https?|all|ftp)[_-]?proxy\\?["']?\s{0,8}[:=]\s{0,8}\\?["']?)[^\s"'\\/]{1,256}@/gi, `$1${REMOVED}@`],
   // This matches `--token x`, `password=x`, `"secret": "x"` and, in JSON within JSON, `\"token\":\"x\"`.
   [

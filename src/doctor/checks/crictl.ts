@@ -54,7 +54,7 @@ export async function readCrictl(endpoint: string, path = CONFIG, sockets = OTHE
 export function judgeCrictl({ path, text, others, endpoint }: CrictlFacts): Finding {
   if (endpoint.startsWith('fd:'))
     return ok(`not compared: ${endpoint} is a socket that systemd passes to dockbridge (see cri-socket)`);
-  const cure = `Put this line into ${path}:\nruntime-endpoint: ${endpoint}\nor give each crictl --runtime-endpoint ${endpoint}`;
+  const cure = `Put this line into ${path}:\nruntime-endpoint: ${endpoint}\nor run each crictl command with --runtime-endpoint ${endpoint}`;
   let named: Endpoints;
   try {
     named = endpointsIn(text ?? '');

@@ -165,7 +165,7 @@ export function judgeInotify({ instances, watches, refused }: InotifyFacts): Fin
       INOTIFY_CURE,
     );
   if ((instances ?? Infinity) < FEW_INSTANCES || (watches ?? Infinity) < FEW_WATCHES)
-    return warn(`only few directories can be watched: ${limits}`, INOTIFY_CURE);
+    return warn(`only a few directories can be watched: ${limits}`, INOTIFY_CURE);
   return ok(`directories can be watched: ${limits}`);
 }
 

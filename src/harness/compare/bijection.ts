@@ -1,4 +1,4 @@
-/** Checks that in the whole run, each id of A corresponds to exactly one id of B, and the reverse. */
+/** Checks that in the whole run, each id of A corresponds to exactly one id of B, and vice versa. */
 export class Bijection {
   readonly #toB = new Map<string, Bound>();
   readonly #toA = new Map<string, Bound>();
@@ -7,7 +7,8 @@ export class Bijection {
   /**
    * Records that an id of A corresponds to an id of B.
    * @param where the path of this pair, for the message about a later contradiction.
-   * @returns a sentence about an earlier pair that contradicts this one; undefined if there is none, or if it was already returned.
+   * @returns a sentence about an earlier pair that contradicts this one; undefined if there is none, or if this contradiction was already
+   * returned.
    */
   bind(space: string, a: string, b: string, where: string): string | undefined {
     const [ofA, ofB] = [this.#toB.get(key(space, a)), this.#toA.get(key(space, b))];

@@ -92,7 +92,7 @@ function whyOf(a: Answer | undefined, b: Answer | undefined): string {
   return text.join('; ');
 }
 
-/** Returns the sequence of states, without repetitions of the state before. */
+/** Returns the states in order. Repetitions of the same state are left out. */
 function statesOf(answers: readonly Answer[]): readonly string[] {
   return runs(answers.map(({ state }) => state));
 }
@@ -101,14 +101,14 @@ function runs(states: readonly string[]): readonly string[] {
   return states.filter((state, at) => state !== states[at - 1]);
 }
 
-/** Returns the answers that report a state, without those that equal the answer before. */
+/** Returns the answers that report this state. Answers that equal the previous one are left out. */
 function told(answers: readonly Answer[], state: string): readonly Answer[] {
   const of = answers.filter((answer) => answer.state === state);
   const texts = of.map(({ message }) => canonical(message));
   return of.filter((_, at) => texts[at] !== texts[at - 1]);
 }
 
-/** Pairs the answers one by one if both sides have the same number; otherwise only the first two and the last two. */
+/** Pairs the answers one by one if both sides have equally many. Otherwise pairs only the first answers and the last answers. */
 function pairsIn(a: readonly Answer[], b: readonly Answer[]): { a: Answer; b: Answer }[] {
   const pair = (one: Answer | undefined, other: Answer | undefined): { a: Answer; b: Answer }[] =>
     one === undefined || other === undefined ? [] : [{ a: one, b: other }];

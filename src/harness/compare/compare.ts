@@ -49,7 +49,7 @@ class Run {
     };
   }
 
-  /** Compares the calls that change something first, because their answers determine which ids of A and B correspond. */
+  /** Begins with the calls that change something, because their answers determine which ids of A and B correspond. */
   compare(): Comparison {
     const { a, b } = this.#told;
     const actions = [...new Set([...a.actions.keys(), ...b.actions.keys()])].flatMap((key) => {
@@ -158,7 +158,7 @@ class Run {
     this.#messages.pseudo(PSEUDO.item, type, values, place, `only ${side} lists it`, into);
   }
 
-  /** Returns true if the other side's list failed each time: the status of the list is then the only difference. */
+  /** Returns true if the other side's list failed each time. The difference is then the status of the list, not the missing item. */
   #hasFailed({ list = '' }: Told, { polls }: ToldBySide): boolean {
     const { answers = [] } = polls.get(list) ?? {};
     return answers.length > 0 && answers.every(({ call }) => call.status !== 'OK');
@@ -321,7 +321,7 @@ class Run {
   }
 }
 
-/** The codes of streams that the client ended, or that ended because the runtime did. They are not errors. */
+/** The codes with which a stream ends if the client cancels it or the runtime exits. They are not errors. */
 const ENDS: readonly string[] = ['OK', 'CANCELLED', 'DEADLINE_EXCEEDED', 'UNAVAILABLE'];
 
 function noFindings(): Findings {

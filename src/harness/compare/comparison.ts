@@ -24,8 +24,8 @@ export interface ComparedSide {
 }
 
 /**
- * A call of A and the corresponding call of B. For a polled method, this stands for all calls about the same pod, container or image,
- * and a list is divided into one entry for each of its items.
+ * A call of A and the corresponding call of B. For a polled method, this stands for all calls about the same pod, container or image.
+ * Each item of a list has an entry of its own.
  */
 export interface ComparedCall {
   readonly method: string;
@@ -46,7 +46,7 @@ export interface ComparedCall {
 }
 
 export interface CallSide {
-  /** The number of the first call, and its time in seconds since the start. */
+  /** The number of the first call, and its time in seconds since the observation began. */
   readonly n: number;
   readonly t: number;
   /** The total duration of these calls. */
@@ -88,6 +88,6 @@ export interface RuleUse {
   readonly isActive: boolean;
   /** How many values the rule was applied to. */
   readonly met: number;
-  /** How many of these values differed and were allowed by the rule. */
+  /** How many of these values differed and were allowed by this rule alone. */
   readonly needed: number;
 }

@@ -22,8 +22,8 @@ export interface EventsOf {
 }
 
 /**
- * Returns the events of each container and sandbox, in order. If several watchers received the same event, it counts as often as the
- * watcher that received it most often.
+ * Returns the events of each container and sandbox, in order. If several watchers received the same event, the copies are not added up:
+ * only those of the watcher with the most copies count.
  */
 export function eventsBy(
   watches: readonly ObservedCall[],

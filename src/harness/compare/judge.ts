@@ -91,7 +91,8 @@ function id(
 ): string | undefined {
   if (Array.isArray(a) || Array.isArray(b)) {
     const [ofA, ofB] = [listOf(a), listOf(b)];
-    if (ofA.length !== ofB.length) return `A has ${ofA.length} and B has ${ofB.length}`;
+    if (ofA.length !== ofB.length)
+      return `the lists have different lengths: ${ofA.length} in A, ${ofB.length} in B`;
     return ofA.map((one, at) => idOf(space, one, ofB[at], place, ids)).find((why) => why !== undefined);
   }
   return idOf(space, a, b, place, ids);

@@ -29,9 +29,10 @@ interface Seen {
 /**
  * Finds objects that go back to an earlier state: they run again after they have ended, or exist again after they were gone. No runtime
  * may do this.
- * NOT_FOUND before the first other answer is ignored, because the object may not have been created yet. Calls that overlapped may
- * have read their states in either order, so two answers are compared only if the later call was made after the earlier answer.
- * @returns the first step back of each object, in order of time.
+ * NOT_FOUND before the first other answer is ignored, because the object may not have been created yet. The
+ * runtime may have read the states for overlapping calls in either order, so two answers are compared only if the later call was made
+ * after the earlier answer.
+ * @returns the first step back of each object.
  */
 export function stepsBack({ identity, answers }: Pick<Told, 'identity' | 'answers'>): readonly StepBack[] {
   if (!hasLife(identity)) return [];

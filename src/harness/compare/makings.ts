@@ -5,8 +5,8 @@ import type { Identities, Identity } from './identities';
 import { listedIn, typesOf } from './message-types';
 
 /**
- * Numbers the pods and containers of the same name from 0, in the order of the calls that created them. Those that existed before follow
- * in the order of created_at. The order within a list has no meaning.
+ * Numbers the pods and containers of the same name from 0, in the order of the calls that created them. Those that existed before these
+ * calls follow in the order of created_at, because the order within a list has no meaning.
  */
 export class Makings {
   readonly #numbers = new Map<string, number>();

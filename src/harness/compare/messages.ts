@@ -24,7 +24,7 @@ export interface Both<Value> {
   readonly b: Value;
 }
 
-/** The times of a message, in the order in which they must be. */
+/** The fields of a message that contain times. A later field must not have an earlier time. */
 const IN_ORDER = ['created_at', 'started_at', 'finished_at'];
 /** Messages that contain one number. They distinguish a missing number from 0. */
 const WRAPPERS = ['Int64Value', 'UInt64Value'];

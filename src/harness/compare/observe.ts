@@ -60,7 +60,7 @@ function isFaulted({ faults }: TapeCall): boolean {
   return faults.some((fault) => fault !== 'delay');
 }
 
-/** Returns whether the tape has the request and what the runtime answered to it. An event stream ends when its client likes. */
+/** Returns whether the tape has the request and the runtime's answer. An event stream needs no answer, because its client ends it. */
 function isAnswered({ hasBegin, method, status, by }: TapeCall): boolean {
   return hasBegin && (method === EVENTS || (status !== undefined && by === undefined));
 }

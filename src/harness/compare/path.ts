@@ -10,8 +10,8 @@ export interface Place {
   readonly side: 'request' | 'response';
   readonly steps: readonly Step[];
   /**
-   * The request of the call, for rules with `asked`. Among repeated calls for the same answer, such as polls, this is the first
-   * request. If undefined, such rules do not apply.
+   * The request of the call, for rules with `asked`. If a call was repeated, as polls are, this is the first request. If undefined,
+   * rules with `asked` do not apply.
    */
   readonly request?: JsonObject | undefined;
 }
@@ -67,7 +67,7 @@ export function pathOf({ method, side, steps }: Place): string {
 }
 
 /**
- * Compiles the path of a rule (docs/harness.md). It begins with a pattern of methods (for their answers, or for their requests if
+ * Compiles the path of a rule (docs/harness.md). The path begins with a pattern of methods (for their answers, or for their requests if
  * `request` follows), with a CRI message, or with `*` for any place. If a word is both a method and a message, such as ContainerStatus,
  * the one that has the next field is meant.
  * @throws Error that says what is wrong with the path.

@@ -58,7 +58,7 @@ export class RuleBook {
     if (isNeeded) use.needed++;
   }
 
-  /** Returns a rule that nearly applies to this place, and why it does not. */
+  /** Returns the first rule for this place, and why it does not apply; undefined if there is none, or if it applies. */
   nearMiss(
     place: Place,
     row: FieldRow | undefined,

@@ -11,7 +11,7 @@ const LONGEST_PAUSE_MS = 500;
 /** How many times slower than the recorded machine this machine may be. */
 const SLOWER = 2;
 /**
- * The longest time to wait for a state, without `--wait`. If a state took longer in the recording, most of this time was a pause of the
+ * The longest time to wait for a state, not counting `--wait`. If a state took longer in the recording, most of this time was a pause of the
  * client. States that need the pause, such as the end of a container that ran for an hour, can be replayed with `--speed 1x`.
  */
 const LONGEST_MS = 120_000;

@@ -1,4 +1,4 @@
-/** Maps ids of the tape to ids of the endpoint, and the reverse. */
+/** Maps ids of the tape to ids of the endpoint, and back. */
 export class Bindings {
   readonly #live = new Map<string, string>();
   readonly #recorded = new Map<string, string>();

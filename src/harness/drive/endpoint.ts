@@ -76,7 +76,7 @@ function drivenOf(
   return { status, ...told, ...(message === undefined ? {} : { response: read(type, message) }) };
 }
 
-/** Returns an unreadable message in the same form as a tape contains it. */
+/** Decodes a message. An unreadable message is returned in the form in which tapes contain it. */
 function read(type: string, message: Buffer): JsonObject {
   try {
     return toJson(type, message);

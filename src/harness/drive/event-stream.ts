@@ -6,7 +6,7 @@ import type { Driven, Endpoint } from './endpoint';
 import { EVENTS } from '../methods';
 import type { RecordedCall } from './recorded';
 
-/** The longest time to wait for the opening. It is short, because some runtimes open a stream only when they send its first message. */
+/** The longest time to wait for a stream to open. It is short, because some runtimes open a stream only when they send its first message. */
 const OPEN_MS = 1_000;
 
 /** Collects the container events of an endpoint, from the opening of the stream until as many have arrived as were recorded. */
@@ -44,8 +44,9 @@ export class EventStream {
   }
 
   /**
-   * Waits until as many events of the same pods and containers have arrived as were recorded, and then ends the stream.
-   * If the client ended the stream in the recording, the returned status is the recorded one.
+   * Waits for at most `waitMs`, and then ends the stream. If the runtime ended the recorded stream, waits for the endpoint to end this one.
+   * Otherwise waits until as many events of the replayed pods and containers have arrived as were recorded. The returned status is then
+   * the recorded one, unless the endpoint has ended the stream.
    */
   async end(call: RecordedCall, waitMs: number): Promise<Driven> {
     const wanted = (call.messages ?? []).filter(

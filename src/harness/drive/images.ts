@@ -22,7 +22,7 @@ export class Images {
     for (const call of calls) this.#learn(call);
   }
 
-  /** Returns the name to use on the endpoint: the name from `--image`. Without one, an id becomes the endpoint's id, and a name stays. */
+  /** Returns the name from `--image`. Without one, returns the endpoint's id for a known id, and any other name or id as it is. */
   async nameFor(recorded: string): Promise<string> {
     return this.#given(recorded) ?? (isId(recorded) ? await this.idFor(recorded) : undefined) ?? recorded;
   }
@@ -32,7 +32,7 @@ export class Images {
     const known = this.#found.get(recorded) ?? this.#look(recorded);
     this.#found.set(recorded, known);
     const id = await known;
-    // A missing image is looked up again the next time, because it may have been pulled meanwhile.
+    // A missing image is looked up again the next time, because it may have been pulled in the meantime.
     if (id === undefined) this.#found.delete(recorded);
     else for (const of of this.#recordedIds(recorded)) this.bindings.bind(of, id);
     return id;

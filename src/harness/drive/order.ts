@@ -37,7 +37,7 @@ class Order {
     return waitsFor.map(({ at }) => at);
   }
 
-  /** Removes the calls that are implied: whoever must wait for this call need not also wait for the calls before it. */
+  /** Removes the calls for which this call waits, because a later call that waits for this one need not wait for them too. */
   #prune(place: Place): void {
     if (place.isPruned) return;
     place.isPruned = true;

@@ -64,9 +64,9 @@ export class OwnPods {
   }
 
   /**
-   * Runs `run`, a RunPodSandbox call with this config, and remembers to remove the pod at the end. If the answer was lost, `remove`
-   * finds the pod by its identity. If the call was refused, it leaves a pod of this identity alone, because it may be another client's.
-   * @throws what `run` throws before the call is made.
+   * Runs `run`, a RunPodSandbox call with this config, so that `remove` removes the pod. If the answer was lost, `remove` finds the pod by
+   * its identity. If the call was refused, `remove` leaves a pod of this identity alone, because it may be another client's.
+   * @throws what `run` throws. It must throw only if it did not make the call.
    */
   async making<Made extends Driven | undefined>(config: JsonObject, run: () => Promise<Made>): Promise<Made> {
     const making: Making = { identity: identityOf(config) };
@@ -92,13 +92,13 @@ export class OwnPods {
 
   /**
    * Removes all pods and images of the run, and waits up to 30 s for an endpoint that does not answer. Never rejects.
-   * @returns what could not be removed, one sentence each.
+   * @returns what could not be removed and why, one text each.
    */
   async remove(): Promise<readonly string[]> {
     const left: string[] = [];
     const patience = new Patience();
     try {
-      // The second round finds pods of interrupted calls that were created after the first list.
+      // The second round finds pods that interrupted calls created after the first list.
       for (let round = 0; round < 2; round++) {
         const pods = (await patience.with(() => podsOn(this.endpoint))).filter((pod) => this.#isOwn(pod));
         const ids = new Set([

@@ -25,7 +25,8 @@ export interface RealPath {
 }
 
 /**
- * Returns the path to mount if it is one of the above, exists, and no link in it leads elsewhere.
+ * Returns the path to mount if it is a path in KERNEL or FILES or below one, exists, and no link in it leads elsewhere. Below ONLY_WHOLE,
+ * no path is returned.
  * @returns undefined if a scratch file or directory must replace the path.
  */
 export async function realPath(hostPath: string): Promise<RealPath | undefined> {

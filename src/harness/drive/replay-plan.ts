@@ -20,7 +20,7 @@ export interface PlannedCall {
   readonly lane: string;
   /** Whether the call is about all pods: it waits for the calls before it, and the calls after it wait for it. */
   readonly isOfAll: boolean;
-  /** The time in the recording from the last change to this call, ms. A replay must allow at least as much for the recorded state. */
+  /** The time in the recording from the last change to this call, ms. A replay must wait at least this long for the recorded state. */
   readonly sinceMs: number;
 }
 
@@ -146,7 +146,7 @@ class Polls {
   /** The times at which changes ended, by lane, and for all lanes together under ALL. */
   readonly #changes = new Map<string, number[]>();
 
-  /** Returns the time since the last change, ms; undefined for a polling call whose answer reports nothing new. */
+  /** Returns the time since the last change, ms; 0 for a call that is not polled; undefined for a poll that reports nothing new. */
   isNew(call: RecordedCall, lane: string, ofAll: boolean): number | undefined {
     const { method, request, t } = call;
     if (!isPolled(method)) {

@@ -50,7 +50,7 @@ export interface Replayed {
   readonly collapsed: number;
   /** Other remarks for the reader of the report, one sentence each. */
   readonly notes: readonly string[];
-  /** What could not be removed, one sentence each. */
+  /** What could not be removed and why, one text each. */
   readonly left: readonly string[];
 }
 
@@ -97,7 +97,7 @@ export async function replay(source: string, tape: RecordedTape, options: Replay
       () => undefined,
       (error: unknown) => error,
     );
-    // The ids of what running calls create must be known before it can be removed.
+    // What a running call creates can be removed only after the call has ended.
     await waitAtMost('what is still running', END_MS, run.settled()).catch(() => undefined);
     if (failure !== undefined) throw failure as Error;
     const left = [...(await own.remove()), ...(await scratch.remove())];

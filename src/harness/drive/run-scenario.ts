@@ -27,7 +27,7 @@ export interface ScenarioRun {
   readonly observation: Observation;
   /** Which expectations were not met: one sentence each, beginning with the step's key. */
   readonly unmet: readonly string[];
-  /** What could not be removed, one sentence each. */
+  /** What could not be removed and why, one text each. */
   readonly left: readonly string[];
 }
 
@@ -86,7 +86,7 @@ class Stage {
   readonly #ids = new Map<string, string>();
   readonly #requests: Requests;
   readonly #images: Images;
-  /** The ids that the scenario created. Everything else is removed from the endpoint's answers. */
+  /** The ids of the scenario's pods, containers and images. All other pods and containers are left out of the endpoint's answers. */
   readonly #known = new Bindings();
   readonly #began = performance.now();
 

@@ -6,20 +6,20 @@ import { failedPrecondition, invalidArgument, messageOf } from '../../lib/errors
 import { parseMountinfo } from '../../node/mountinfo';
 import { realPath, type RealPath } from './real-paths';
 
-/** Files that kubelet mounts into containers, by their paths in the container. */
+/** Paths in a container at which a mount is a file, even if its host path does not exist on this machine. */
 const FILES_INSIDE = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf', '/dev/termination-log'];
-/** kubelet's host path of a termination message, `…/containers/NAME/1a2b3c4d`, for containers that mount it at another path. */
+/** kubelet's host path of a termination message, `…/containers/NAME/1a2b3c4d`. A container can have this file at any path. */
 const TERMINATION = /\/containers\/[^/]+\/[0-9a-f]{8}$/;
 const FILE_NAME = /\.(conf|cfg|json|ya?ml|toml|crt|pem|key|sock|lock|txt|env|ini|sh|token)$/;
 
 const ALL_MAY = 0o777;
 const ALL_MAY_FILE = 0o666;
-/** The length of the names of scratch files, in hexadecimal digits. */
+/** The length of the names of scratch files and directories, in hexadecimal digits. */
 const NAME_LENGTH = 32;
 
 /**
- * The scratch directory, whose contents replace paths of the host in the requests of a replay. Each path of the tape gets a separate
- * directory. None is inside another, because creating it there could follow a link that a container has made.
+ * The scratch directory, whose contents replace paths of the host in the requests of a replay or scenario. Each such path gets its own file or
+ * directory. None of them is inside another, because creating one inside another could follow a link that a container has made.
  */
 export class Scratch {
   /** The paths that were created, by their names below the scratch directory. */
@@ -27,7 +27,7 @@ export class Scratch {
   /** Names below the scratch directory → the paths on the tape. */
   readonly #recorded = new Map<string, string>();
 
-  /** Matches a path below the scratch directory, and a slash after it. */
+  /** Matches a path below the scratch directory, and the slash after it, if any. */
   readonly #pattern: RegExp;
 
   private constructor(readonly root: string) {
@@ -81,7 +81,7 @@ export class Scratch {
     await mkdir(dirname(join(await this.logDirectory(logDirectory), inside)), { recursive: true });
   }
 
-  /** Replaces scratch paths in a text by the recorded paths. */
+  /** Replaces scratch paths in a text with the recorded paths. */
   asRecorded(text: string): string {
     if (!text.includes(this.root)) return text;
     return text.replaceAll(this.#pattern, (all: string, name: string, slash: string) => {
@@ -93,7 +93,7 @@ export class Scratch {
 
   /**
    * Removes the scratch directory, unless something is mounted below it, because the removal would empty the mount. Never rejects.
-   * @returns what could not be removed, one sentence each.
+   * @returns what could not be removed and why, one text each.
    */
   async remove(): Promise<readonly string[]> {
     try {

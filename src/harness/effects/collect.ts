@@ -32,25 +32,25 @@ export interface CollectOptions {
   readonly scratchRoot: string;
   /** Ends the run. The pods are removed nevertheless. */
   readonly signal?: AbortSignal;
-  /** Called with the name of each pod that has been examined. */
+  /** Called with the name of each pod when it is done, whether it was examined or refused. */
   readonly onPod?: (pod: string) => void;
   /** Called with a sentence when the runtime refuses a pod or a container. */
   readonly onNote?: (text: string) => void;
-  /** Called with a sentence about each pod that could not be removed. */
+  /** Called with a sentence about what may be left behind: a pod that could not be removed, or pods that could not be listed. */
   readonly onLeft?: (text: string) => void;
   /** Replaces the scenario, so that tests can create differences. */
   readonly scenario?: (scratch: string) => readonly ScenarioPod[];
 }
 
-/** The number of pods at the same time: enough to use the waiting times, and few enough for a small node. */
+/** How many pods exist at the same time: enough that one is examined while others wait, and few enough for a small node. */
 const CONCURRENCY = 3;
 const PULL_MS = 600_000;
 const EXEC_SECONDS = 60;
 const STOP_SECONDS = 20;
-/** How long a container may take to write its last line, and the runtime to copy this line into the log. */
+/** How long a container may take to write an expected line, and the runtime to copy this line into the log. */
 const LOG_MS = 30_000;
 const POLL_MS = 50;
-/** Codes that do not refuse the request, but show that the runtime does not answer. */
+/** Codes that mean that the runtime does not answer, not that it refuses the request. */
 const GONE: ReadonlySet<string> = new Set(['UNAVAILABLE', 'CANCELLED']);
 
 /**
@@ -120,7 +120,7 @@ class Run {
   readonly refusals: string[] = [];
   /** Whether any container has started. If none has, there is nothing to compare. */
   hasStarted = false;
-  /** How many RunPodSandbox calls returned no id. Such a call can have created a pod nevertheless, for example if it timed out. */
+  /** How many RunPodSandbox calls returned no id. Such a call may have created a pod nevertheless, for example if it timed out. */
   private unnamed = 0;
 
   constructor(
@@ -213,7 +213,7 @@ class Run {
     return { container, id: id.container_id, marker };
   }
 
-  /** Waits until the container has written its last line, and examines it. */
+  /** Waits until the container has written its READY line, and then examines the container. */
   private async look({ container, id, marker }: Started, config: cri.IPodSandboxConfig): Promise<Sections> {
     await this.logWith(READY, container, config);
     const inside: Container = {
@@ -250,7 +250,7 @@ class Run {
     ]);
   }
 
-  /** Returns the log when it contains a text, or after LOG_MS as it is then. A missing line shows up as a difference. */
+  /** Returns the log as soon as it contains `word`, or its contents after LOG_MS. A missing line shows up as a difference. */
   private async logWith(
     word: string,
     { name }: ScenarioContainer,
@@ -277,7 +277,7 @@ class Run {
         if (isOfRun(metadata ?? {}, this.#id)) await this.remove(metadata?.name ?? '', id);
     } catch (error) {
       this.options.onLeft?.(
-        `pods for which RunPodSandbox returned no id, if they were created: ${messageOf(error)}`,
+        `pods may exist for which RunPodSandbox returned no id, and they could not be listed or removed: ${messageOf(error)}`,
       );
     }
   }

@@ -23,7 +23,7 @@ export interface EffectComparison {
   readonly b: Omit<SeenRuntime, 'containers'>;
   /** Differences come first, then explained rows, then equal ones. Equal rows of several containers are merged. */
   readonly rows: readonly EffectRow[];
-  /** The number of effects for each verdict. An effect counts once for each container. */
+  /** The number of effects for each verdict. An effect counts for each container, and a set also for each explanation of its members. */
   readonly counts: Readonly<Record<Verdict, number>>;
   /** All containers of the scenario. */
   readonly containers: readonly string[];

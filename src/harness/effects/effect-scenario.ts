@@ -53,7 +53,7 @@ export const KUBELET_POD_SECURITY: cri.ILinuxSandboxSecurityContext = {
   seccomp: RUNTIME_DEFAULT,
 };
 
-/** Writes lines that runtimes may log differently: long lines, which they split, lines with special characters, and a line without an end. */
+/** Writes lines that runtimes may log differently: long lines (which they split), lines with special characters, and a line without an end. */
 const LOG_SCRIPT = [
   'echo to stdout',
   'echo to stderr >&2',

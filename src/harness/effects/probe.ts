@@ -11,7 +11,7 @@ export interface Container {
   exec(command: readonly string[]): Promise<Executed>;
 }
 
-/** The parts of a probe's output by their names. There is none for a file that could not be read. */
+/** The parts of a probe's output by their names. If a file cannot be read, its part is missing, or there is also a part `NAME unreadable`. */
 export type Sections = ReadonlyMap<string, string>;
 
 const OWN_CGROUP_V1 = [

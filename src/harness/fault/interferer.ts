@@ -57,7 +57,7 @@ export class Interferer {
     );
   }
 
-  /** Ends all delays, and the time without a socket during a restart. */
+  /** Ends all delays and hangs, and the time without a socket during a restart. */
   stop(): void {
     this.#stopping.abort();
   }
@@ -141,7 +141,7 @@ export class Interferer {
     deliver(call, answer);
   }
 
-  /** Waits. @param ms undefined waits until the call ends. @returns whether the client still waits for an answer. */
+  /** Waits for `ms`; if undefined, until the call ends. @returns whether the client still waits for an answer. */
   async #waited({ stream, tap }: IncomingCall, ms: number | undefined): Promise<boolean> {
     const gone = new AbortController();
     const { signal } = this.#stopping;
@@ -160,7 +160,7 @@ export class Interferer {
     return false;
   }
 
-  /** Closes the socket for a time. A call that would start a second restart is ignored, because the socket is already closed. */
+  /** Closes the socket for a time. Does nothing during a restart, because the socket is already closed. */
   async #restart(ms: number): Promise<void> {
     if (this.#isDown) return;
     this.#isDown = true;

@@ -32,7 +32,8 @@ export class OldAnswers {
   }
 
   /**
-   * Returns the answer that the same request got `ms` ago; the oldest answer if none is that old; undefined if there is none.
+   * Returns the newest answer to the same request that is at least `ms` old. If none is that old, returns the oldest answer; undefined if
+   * there is none.
    */
   asOf(path: string, body: Buffer, ms: number): Answer | undefined {
     const key = keyOf(path, body);

@@ -65,7 +65,7 @@ export interface ContainerEvent extends Placed {
   readonly type: 'created' | 'started' | 'stopped' | 'deleted';
 }
 
-/** A difference between two runs: a field in two answers, or a call that only one run has. */
+/** A difference between two runs, such as a field in two answers, or a call that only one run has. */
 export interface PageDifference {
   /** The numbers of the calls in the first and the second run. */
   readonly call: { readonly a?: number; readonly b?: number };

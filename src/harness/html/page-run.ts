@@ -9,7 +9,7 @@ import { TapeCalls } from '../tape/tape-calls';
 import { Lives } from './page-lives';
 import type { PageRun } from './page-data';
 
-/** The source of a run that a page shows. Only the index is in memory. The messages are read line by line when the page is written. */
+/** The source of a run that a page shows. The messages of a tape are not kept in memory, but read line by line when the page is written. */
 export interface PageSource {
   readonly run: Omit<PageRun, 'calls'>;
   readonly calls: readonly ShownCall[];
@@ -19,7 +19,7 @@ export interface PageSource {
 
 /**
  * Reads a tape: the calls that pass the filter, and all states and events.
- * @throws INVALID_ARGUMENT if it is not a regular file, because the tape is read twice; otherwise the errors of `readCalls`.
+ * @throws INVALID_ARGUMENT if `file` is not a regular file, because the tape is read twice; otherwise the errors of `readCalls`.
  */
 export async function tapeSource(file: string, filter: CallFilter): Promise<PageSource> {
   if (!(await stat(file)).isFile())

@@ -162,7 +162,7 @@ export class CriProxy {
     runtime.once('goaway', () => session.close());
     runtime.once('close', () => {
       handleAll();
-      // If the runtime could not be reached, its calls have been answered with an error, so the session is closed in the normal way.
+      // If the runtime could not be reached, the calls have been answered with an error, so the session is closed in the normal way.
       if (unreachable === undefined) drop('runtime');
       else session.close();
     });

@@ -14,7 +14,8 @@ export class OpenCalls {
   }
 
   /**
-   * Returns a tap that reports correctly who ended a call. If we closed the connection, the stream looks as if the client had ended it.
+   * Returns a tap that reports correctly who ended a call. If the proxy closed the connection, the stream looks as if the client had
+   * ended it.
    */
   followed(tap: CallTap): CallTap {
     this.#open.add(tap);
@@ -34,7 +35,7 @@ export class OpenCalls {
     };
   }
 
-  /** To be called before we close the connection. */
+  /** To be called before the proxy closes the connection. @param by the side that causes this. */
   dropped(by: EndedBy): void {
     this.#droppedBy ??= by;
   }

@@ -14,7 +14,7 @@ export interface SpentReport {
 }
 
 export interface OverheadReport extends SpentReport {
-  /** How late the event loop of this process was, in ms. Calls may have waited this long in addition. */
+  /** The 99th percentile of the event loop's delay, in ms. Calls may have waited this long in addition. */
   readonly loopDelayP99: number;
 }
 

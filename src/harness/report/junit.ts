@@ -6,7 +6,7 @@ const TOOL = 'dockbridge cri diff';
 
 /**
  * Returns a JUnit report for CI systems, with a suite for each method and a case for each compared call. If rules allow all differences of
- * a case, the case is marked as skipped, with their reasons. The time of a case is that of B, in seconds.
+ * a case, the case is marked as skipped, with the rules' reasons. The time of a case is that of B, in seconds.
  */
 export function renderJunit(comparison: Comparison): string {
   const { a, b, calls } = comparison;

@@ -4,7 +4,7 @@ import { TAPE_VERSION, type TapeHeader, type TapeLine } from './format';
 
 /** The head of a tape is a short line. A file without a line end within this many bytes is not a tape. */
 const MAX_HEAD_BYTES = 64 * 1024;
-/** The longest line that is read: more than two of gRPC's longest messages in base64. */
+/** The longest line that is read. The longest message that a tape can contain (64 MiB) takes about a third of it in base64. */
 const MAX_LINE_BYTES = 256 * 1024 * 1024;
 /** The deepest nesting of a line, far beyond that of any CRI message. It bounds the recursion of functions that process lines. */
 const MAX_DEPTH = 100;

@@ -87,7 +87,7 @@ export class RecordingTap implements CallTap {
     this.#begin(undefined);
     const t = this.sink.now();
     const ms = (t - this.#t) * 1000;
-    // A call that the client gave up has a status of the runtime only if the answer had already arrived here.
+    // If the client gave the call up, the status is the runtime's only if the answer had already arrived here.
     const { status, details, detailsBin } = this.#status ?? this.#withoutAnswer(end, ms);
     this.sink.write({
       ...{ kind: 'end', n: this.n, t, path: this.path, status, ms },

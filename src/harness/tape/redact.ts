@@ -6,7 +6,7 @@ export const REDACTED = ['auth', 'env', 'exec', 'info', 'url', 'annotations', 'm
 
 /** How many bytes of a command's output the tape contains, which is enough for the output of most probes. */
 const SHOWN_EXEC_BYTES = 256;
-/** 64 bits, so that two values of one tape practically never have the same hash. */
+/** 64 bits, so that two different values of one tape practically never have the same hash. */
 const HASH_CHARACTERS = 16;
 /** The annotation in which kubectl stores a copy of the pod, including the values of environment variables. */
 const COPIES = 'last-applied-configuration';

@@ -10,7 +10,7 @@ export type Piece =
       readonly connection: number;
       readonly t: number;
       readonly from: Side;
-      /** The time from the arrival of these bytes until the kernel had accepted all of them for the other side, ms; NaN if it has not yet. */
+      /** The time from the arrival of these bytes until the kernel had accepted all of them for the other side, ms; NaN until then. */
       readonly spentMs: number;
       readonly bytes: Buffer;
     }

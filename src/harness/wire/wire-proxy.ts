@@ -43,7 +43,7 @@ export class WireProxy {
     await this.#listener.listenForSockets((client) => this.#accept(client));
   }
 
-  /** Stops accepting connections and closes the existing ones. Resolves when this has been reported to their taps, after 1 s at most. */
+  /** Stops accepting connections and closes the existing ones. Resolves when their taps have been informed, after 1 s at most. */
   async close(): Promise<void> {
     const listener = this.#listener;
     this.#listener = undefined;

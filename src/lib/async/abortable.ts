@@ -32,7 +32,7 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Rejects with the first rejection among promises, which never resolve. */
+/** Rejects with the first rejection among promises that never resolve. */
 export function firstEnd(...ends: Promise<never>[]): Promise<never> {
   const end = Promise.race(ends);
   // The caller may race this promise against others and ignore it when another settles first, so its rejection must not count

@@ -77,8 +77,8 @@ export class Semaphore {
   }
 
   /**
-   * Runs `work` alone: it waits until no other work is running, and other work waits until it has ended. Callers of run() that
-   * wait already go first.
+   * Runs `work` alone. It begins when no other work is running; until then, callers of run() go first, even later ones. After it has
+   * begun, other work waits until it has ended.
    */
   async runAlone<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.free < this.limit) {

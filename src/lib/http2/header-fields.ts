@@ -20,8 +20,8 @@ const FIELD_OVERHEAD = 32;
 
 /**
  * Decodes the header blocks of one connection. It must decode all blocks in order, because they share the dynamic table
- * (RFC 7541). It uses the parts of hpack.js and not its stream, which collects a whole block before its size can be
- * limited.
+ * (RFC 7541). It uses only the parts of hpack.js. The stream of hpack.js would collect a whole block before the size of the
+ * block can be limited.
  */
 export class HeaderDecoder {
   readonly #input = hpack.decoder.create();

@@ -59,11 +59,15 @@ const UNITS = [
   'k3s-agent.service',
 ];
 
+/** The directory with the links of enabled units. */
+export const UNIT_LINKS = '/etc/systemd/system';
+
 /** Directories of which only names are known, and how deep. Their files may be keys, or belong to somebody else. */
 const NAMES: readonly (readonly [directory: string, depth: number])[] = [
   ['/etc/docker/certs.d', 2],
   ['/etc/containerd/certs.d', 2],
   ['/etc/containers/certs.d', 2],
+  [UNIT_LINKS, 2],
   ['/etc/kubernetes/manifests', 1],
   ['/opt/cni/bin', 1],
   ['/usr/lib/cni', 1],
@@ -77,6 +81,12 @@ const NAMES: readonly (readonly [directory: string, depth: number])[] = [
   ['/run/crio', 1],
   ['/run/docker/containerd', 1],
 ];
+
+/** The names that are wanted of directories with many others. */
+const KINDS: Readonly<Record<string, RegExp>> = {
+  '/run': /\.sock$/,
+  [UNIT_LINKS]: /\.(wants|requires)\/[^/]+$/,
+};
 
 /** Reads the node's configuration files. */
 export async function readFiles(
@@ -99,7 +109,7 @@ export async function readFiles(
 }
 
 /**
- * Lists the directories of which names are enough. `/run` is searched for sockets only.
+ * Lists the directories of which names are enough. `/run` is searched for sockets only, and systemd's directory for links.
  * @param more directories whose own names are wanted, too.
  */
 export async function readDirectories(
@@ -112,9 +122,8 @@ export async function readDirectories(
   const listed = await mapLimited(wanted, CONCURRENCY, async ([directory, depth]) => {
     const names = await node.names(directory, depth);
     if (names === undefined) return [];
-    return [
-      [directory, directory === '/run' ? names.filter((name) => name.endsWith('.sock')) : names] as const,
-    ];
+    const kind = KINDS[directory] ?? /(?:)/;
+    return [[directory, names.filter((name) => kind.test(name))] as const];
   });
   return Object.fromEntries(listed.flat());
 }

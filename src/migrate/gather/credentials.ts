@@ -12,7 +12,7 @@ const USUAL = [
 ];
 
 /**
- * Reads which registries have credentials on the node. The credentials themselves are dropped at once.
+ * Reads which registries have credentials on the node. The credentials themselves are dropped immediately.
  * @param more files that options of other programs name.
  */
 export async function readCredentials(
@@ -46,7 +46,7 @@ export function credentialFacts(content: string): CredentialFacts {
   };
 }
 
-/** With a credsStore, docker leaves empty entries in `auths`. */
+/** Returns the entries that are not empty. With a credsStore, docker leaves empty entries in `auths`. */
 function withContent(auths: unknown): JsonObject {
   if (!isObject(auths)) return {};
   return Object.fromEntries(

@@ -1,4 +1,4 @@
-import { redactArguments, redactJson } from '../../doctor/bundle/redact';
+import { redactArguments, redactJson, REMOVED, replaceUserinfo } from '../../doctor/bundle/redact';
 import type { DockerClient } from '../../docker/client';
 import { hasStatus } from '../../docker/errors';
 import type {
@@ -25,7 +25,7 @@ export interface EngineSources {
   readonly endpoint: string;
   /** Arguments of the dockerd process; undefined when it is not visible. */
   readonly dockerdArguments: readonly string[] | undefined;
-  /** Returns the limits of a process; undefined when it is not visible. */
+  /** Returns the open-file limits of a process; undefined when it is not visible. */
   readonly openFilesOf: (pid: number) => Promise<OpenFiles | undefined>;
 }
 
@@ -55,13 +55,45 @@ export async function readEngine(sources: EngineSources): Promise<EngineSnapshot
       Arch: version.Arch,
       Components: (version.Components ?? []).map(({ Name, Version }) => ({ Name, Version })),
     },
-    info: redactJson(
-      chosen<MigrationEngineInfo, keyof MigrationEngineInfo>(info, INFO_FIELDS),
-    ) as MigrationEngineInfo,
+    info: engineInfo(info),
     containers: there.sort((a, b) => (a.Name < b.Name ? -1 : 1)),
     isCut: listed.length > MAX_CONTAINERS,
     images: await mapLimited(images, CONCURRENCY, (image) => toNodeImage(image, used, docker)),
     ...(dockerdArguments === undefined ? {} : { dockerdArguments: redactArguments(dockerdArguments) }),
+  };
+}
+
+function engineInfo(info: MigrationEngineInfo): MigrationEngineInfo {
+  const { RegistryConfig: registries, ...rest } = chosen<MigrationEngineInfo, keyof MigrationEngineInfo>(
+    info,
+    INFO_FIELDS,
+  );
+  return {
+    ...(redactJson(rest) as MigrationEngineInfo),
+    ...(registries === undefined || registries === null
+      ? {}
+      : { RegistryConfig: registryConfig(registries) }),
+  };
+}
+
+/** Keeps names of registries that contain words such as `token`. Only the URLs of mirrors may have a secret. */
+function registryConfig({
+  InsecureRegistryCIDRs: ranges,
+  IndexConfigs: indexes,
+  Mirrors: mirrors,
+}: NonNullable<MigrationEngineInfo['RegistryConfig']>): NonNullable<MigrationEngineInfo['RegistryConfig']> {
+  const urls = (list: readonly string[] | null | undefined): string[] =>
+    (list ?? []).map((url) => replaceUserinfo(url, REMOVED));
+  return {
+    InsecureRegistryCIDRs: ranges ?? [],
+    IndexConfigs: Object.fromEntries(
+      Object.entries(indexes ?? {}).flatMap(([name, index]) =>
+        index === null
+          ? []
+          : [[name, { ...chosen(index, ['Name', 'Secure', 'Official']), Mirrors: urls(index.Mirrors) }]],
+      ),
+    ),
+    Mirrors: urls(mirrors),
   };
 }
 
@@ -107,7 +139,7 @@ const HOST_CONFIG_FIELDS: readonly (keyof EngineHostConfig)[] = [
   'SecurityOpt',
 ];
 
-/** Labels that tell who made a container. Others may hold anything. */
+/** Labels that show what created a container. Other labels may contain secrets. */
 const LABELS =
   /^(io\.kubernetes\.|com\.docker\.compose\.(project|service)$|com\.docker\.swarm\.service\.name$|annotation\.kubernetes\.io\/config\.source$|io\.x-k8s\.kind\.|name\.minikube\.sigs\.k8s\.io$)/;
 

@@ -4,11 +4,17 @@ import { PluginChain } from '../../network/cni/plugin-chain';
 import { messageOf } from '../../lib/errors';
 import { flagOf, flagsOf } from '../../lib/flags';
 import { access } from 'node:fs/promises';
+import { bridgeOption, bridges, directoriesIn } from '../bridge';
+import { mergedSettings } from '../engine-settings';
 import type { NodeFacts } from '../facts';
+import { runtimesOf } from '../mapping/target-settings';
+import { dataRootOf, targetRoots } from '../target-root';
+import { wantedPrograms } from '../runtime-programs';
+import { readBridgeOptions } from './bridge-options';
 import { readCredentials } from './credentials';
 import { readDirectories, readFiles } from './configuration-files';
 import { readEngine, type InventoryClient } from './engine';
-import { readHost } from './host';
+import { readDisks, readHost } from './host';
 import { readKubeletSnapshot } from './kubelet';
 import { readLines } from './lines';
 import type { NodeProcess } from '../../node/process/node-processes';
@@ -40,7 +46,10 @@ export async function gatherFacts({ root, docker, endpoint }: GatherOptions): Pr
   const programs = found?.programs ?? [];
   const answer = await engineOf({ root, docker, endpoint }, found);
   const dockerd = found === undefined ? undefined : dockerdAt(endpoint, found);
-  const bridge = programs.find(({ name }) => name === 'cri-dockerd' || name === 'dockbridge');
+  const bridgeOptions = await readBridgeOptions(node, programs);
+  const processes = found === undefined ? {} : { processes: found.facts };
+  const option = (name: Parameters<typeof bridgeOption>[1]) =>
+    bridgeOption({ ...processes, bridgeOptions }, name);
   const pick = (args: readonly string[] | undefined, flag: string): string[] => {
     const path = flagOf(args ?? [], flag) ?? '';
     return isAbsolute(path) ? [path] : [];
@@ -50,49 +59,72 @@ export async function gatherFacts({ root, docker, endpoint }: GatherOptions): Pr
     ...pick(dockerd?.args, 'config-file'),
     ...(found?.containerds ?? []).flatMap(({ args }) => [...pick(args, 'config'), ...pick(args, 'c')]),
     ...[kubelet?.configFile ?? ''].filter((path) => isAbsolute(path)),
-    ...(await kubeletDropIns(node, pick(kubelet?.arguments, 'config-dir'))),
+    ...(await filesIn(node, pick(kubelet?.arguments, 'config-dir'), DROP_IN_DEPTH, /\.conf$/)),
+    ...(await filesIn(node, directoriesIn(option('cni-conf-dir')), 1, /\.(conf|conflist|json)$/)),
   ];
-  const registryConfigs = flagsOf(bridge?.args ?? [], 'registry-config')
+  // A flag may be repeated.
+  const registryConfigs = [
+    ...bridges(processes).flatMap(({ args }) => flagsOf(args, 'registry-config')),
+    option('registry-config').value,
+  ]
     .flatMap((value) => value.split(','))
     .filter((path) => isAbsolute(path));
-  const binDirs = (flagOf(bridge?.args ?? [], 'cni-bin-dir') ?? '')
-    .split(/[:,]/)
-    .filter((path) => isAbsolute(path));
   const containers = answer.engine?.containers ?? [];
-  const [files, directories, credentials, lines, host] = await Promise.all([
-    readFiles(node, more),
-    readDirectories(node, binDirs),
-    readCredentials(node, registryConfigs),
+  const files = await readFiles(node, more);
+  const merged = mergedSettings({ files, ...answer });
+  const [directories, credentials, lines, executables, host] = await Promise.all([
+    readDirectories(node, directoriesIn(option('cni-bin-dir'))),
+    readCredentials(node, [...new Set(registryConfigs)]),
     readLines(node, containers),
-    readHost(node, [answer.engine?.info.DockerRootDir ?? '/var/lib/docker']),
+    node.programs(wantedPrograms(runtimesOf(merged))),
+    readHost(
+      node,
+      [answer.engine?.info.DockerRootDir ?? '', dataRootOf(merged)].filter((path) => isAbsolute(path)),
+    ),
   ]);
+  const facts = { root, files, directories, credentials, lines, executables, bridgeOptions };
+  const known = new Set(host.disks.map(({ path }) => path));
+  const roots = targetRoots({ ...facts, ...processes, ...answer, host });
+  const disks = await readDisks(
+    node,
+    roots.filter((path) => !known.has(path)),
+  );
   return {
-    ...{ v: 1, root, host, files, directories, credentials, lines },
+    ...facts,
+    v: 1,
+    host: { ...host, disks: [...host.disks, ...disks] },
     unreadable: node.unreadable,
-    cniProblem: node.isOwn ? await cniProblem(bridge?.args ?? []) : '',
-    ...(found === undefined ? {} : { processes: found.facts }),
+    cniProblem: node.isOwn
+      ? await cniProblem(option('cni-conf-dir').value, directoriesIn(option('cni-bin-dir')))
+      : '',
+    ...processes,
     ...answer,
     ...(kubelet === undefined ? {} : { kubelet }),
   };
 }
 
-/** The kubelet reads drop-ins at any depth. */
+/** How deep drop-ins are looked for. The kubelet reads them at any depth. */
 const DROP_IN_DEPTH = 5;
 const MAX_DROP_INS = 100;
 
-async function kubeletDropIns(node: NodeRoot, directories: readonly string[]): Promise<string[]> {
+async function filesIn(
+  node: NodeRoot,
+  directories: readonly string[],
+  depth: number,
+  endings: RegExp,
+): Promise<string[]> {
   const names = await Promise.all(
     directories.map(async (directory) =>
-      ((await node.names(directory, DROP_IN_DEPTH)) ?? []).map((name) => join(directory, name)),
+      ((await node.names(directory, depth)) ?? []).map((name) => join(directory, name)),
     ),
   );
   return names
     .flat()
-    .filter((path) => path.endsWith('.conf'))
+    .filter((path) => endings.test(path))
     .slice(0, MAX_DROP_INS);
 }
 
-/** The place where dockerd listens unless its arguments name others. systemd passes it this socket, too. */
+/** The socket on which dockerd listens unless its arguments name others. systemd also passes this socket to dockerd. */
 const USUAL_SOCKET = '/run/docker.sock';
 
 /** Finds the dockerd that listens at the endpoint, because a machine may have several. */
@@ -136,12 +168,11 @@ const CNI_CONF = '/etc/cni/net.d';
 const CNI_BIN = ['/opt/cni/bin', '/usr/lib/cni'];
 
 /** Asks the plugins of the network that is in use for the versions that they know. */
-async function cniProblem(args: readonly string[]): Promise<string> {
+async function cniProblem(confDir: string, binDirs: readonly string[]): Promise<string> {
   try {
-    const { config } = await findConfig(flagOf(args, 'cni-conf-dir') ?? CNI_CONF);
+    const { config } = await findConfig(confDir === '' ? CNI_CONF : confDir);
     if (config === undefined) return '';
-    const binDirs = flagOf(args, 'cni-bin-dir')?.split(',') ?? CNI_BIN;
-    await new PluginChain(binDirs, PLUGIN_MS).validate(config);
+    await new PluginChain(binDirs.length === 0 ? CNI_BIN : [...binDirs], PLUGIN_MS).validate(config);
     return '';
   } catch (error) {
     return messageOf(error);

@@ -7,7 +7,7 @@ import { readText } from '../../node/disk/files';
 import type { DiskFacts, HostFacts } from '../facts';
 import type { NodeRoot } from './node-root';
 
-/** A dead network disk answers never. */
+/** The time limit of a look at a disk, because a dead network disk never answers. */
 const DISK_MS = 3_000;
 const DISKS = [
   '/var/lib/docker',
@@ -38,7 +38,7 @@ export async function readHost(node: NodeRoot, more: readonly string[] = []): Pr
   const proc = join(node.root, 'proc');
   const release_ = await node.text('/etc/os-release');
   const hierarchies = findHierarchies((await readText(join(proc, 'self/mountinfo'))) ?? '');
-  const disks = await Promise.all([...new Set([...DISKS, ...more])].map((path) => diskOf(node, path)));
+  const disks = await readDisks(node, [...DISKS, ...more]);
   const values = await Promise.all(
     SYSCTLS.map(async (name) => {
       const value = await readText(join(proc, 'sys', name.replaceAll('.', '/')));
@@ -51,9 +51,15 @@ export async function readHost(node: NodeRoot, more: readonly string[] = []): Pr
     kernel: release(),
     os: /^PRETTY_NAME="?([^"\n]*)/m.exec(release_ ?? '')?.[1] ?? '',
     ...(hierarchies === undefined ? {} : { cgroupVersion: hierarchies.version }),
-    disks: disks.filter((disk) => disk !== undefined),
+    disks,
     sysctls: Object.fromEntries(values.flat()),
   };
+}
+
+/** Looks at the file systems of directories. Those that do not answer are missing. */
+export async function readDisks(node: NodeRoot, paths: readonly string[]): Promise<DiskFacts[]> {
+  const disks = await Promise.all([...new Set(paths)].map((path) => diskOf(node, path)));
+  return disks.filter((disk) => disk !== undefined);
 }
 
 /** Looks at the nearest directory that exists. Returns undefined when the disk does not answer. */

@@ -10,7 +10,7 @@ const MAX_FILES = 1_500;
 const MAX_LINES = 200;
 const MAX_TEXT = 160;
 
-/** Where administrators put scripts, tables of cron and units. Packages put theirs elsewhere. */
+/** Where administrators put scripts, crontabs and units. Packages mostly put theirs elsewhere. */
 const SCRIPTS: readonly (readonly [directory: string, depth: number])[] = [
   ['/etc/systemd/system', 2],
   ['/etc/cron.d', 1],
@@ -48,13 +48,13 @@ const SHIPPERS: readonly (readonly [directory: string, depth: number])[] = [
   ['/etc/vector', 2],
 ];
 
-/** Docker's own units, those of the runtime that asks it, and links to units elsewhere. */
+/** The units of Docker, containerd and the CRI runtimes on top of Docker, and links to units elsewhere. These are not searched. */
 const OWN_UNITS =
   /\/(docker\.(service|socket)|cri-dockerd?\.(service|socket)|dockbridge\.service|containerd\.service)(\.d\/|$)|\.(wants|requires)\//;
-/** A call of the command, the path of the socket, or a unit that needs Docker's. `docker.io/…` is the name of a registry. */
+/** Matches a call of docker, the socket's path, or a dependency on a unit of Docker, but not `docker.io/…`, which is a registry. */
 const CALLS_DOCKER =
   /(^|[\s;&|('"`$/])(docker-compose(?!\.)|docker(?=\s+[-a-z])|docker\.sock(?!\w))|^(Requires|Wants|After|BindsTo|PartOf)\s*=.*\bdocker\.(service|socket)/;
-/** The theme of kubelet looks at these. */
+/** The inventory's theme `kubelet` examines these units. */
 const KUBELET_UNITS = /\/kubelet\.service(\.d\/|$)/;
 const MENTIONS_DOCKER = /\bdockerd?\b/i;
 /**
@@ -65,7 +65,7 @@ const DOCKER_FORMAT =
   /^\s*-?\s*(parser\s+docker\b|multiline\.parser\s+docker\s*$|docker_mode\s+on\b|docker\s*:\s*(\{\s*\})?\s*$|type\s*:\s*["']?docker["']?\s*$|path\s+\S*\/var\/lib\/docker\/containers\b|-?\s*["']?\/var\/lib\/docker\/containers\/\S*)/i;
 const COMMENT = /^\s*(#|;|\/\/)/;
 
-/** Subcommands of docker. Any other word after `docker` may be an argument of something else. */
+/** Subcommands of docker. Any other word after `docker` may be an argument of something else, so it is not kept. */
 const SUBCOMMANDS = new Set(
   (
     'attach build builder buildx commit compose config container context cp create diff events exec export history image images ' +
@@ -74,21 +74,21 @@ const SUBCOMMANDS = new Set(
   ).split(' '),
 );
 
-/** A kind of line that is searched, and what is kept of such a line. */
+/** A kind of line to search for, and what is kept of such a line. */
 export interface LineSearch {
   readonly pattern: RegExp;
-  /** Returns the part of a matching line that cannot be a secret. Arguments and values can, in any notation. */
+  /** Returns a part of a matching line that cannot be a secret. Arguments and values can be secrets, in any notation. */
   readonly shown: (line: string) => string;
 }
 
-/** What the gathering looks for. */
+/** The searches, by the field of the facts that gets the results. */
 export const SEARCHES: Readonly<Record<keyof LineFacts, LineSearch>> = {
   docker: { pattern: CALLS_DOCKER, shown: callIn },
   monitoring: { pattern: MENTIONS_DOCKER, shown: wordIn },
   logFormat: { pattern: DOCKER_FORMAT, shown: (line) => DOCKER_FORMAT.exec(line)?.[0].trim() ?? '' },
 };
 
-/** Searches files that may mention Docker. Keeps single lines, because the files may hold anything. */
+/** Searches files that may mention Docker. Keeps only parts of matching lines, because the files may contain secrets. */
 export async function readLines(node: NodeRoot, containers: readonly NodeContainer[]): Promise<LineFacts> {
   const scripts = [...SCRIPT_FILES, ...(await filesOf(node, SCRIPTS))].filter(
     (path) => !OWN_UNITS.test(path) && !KUBELET_UNITS.test(path),
@@ -102,7 +102,7 @@ export async function readLines(node: NodeRoot, containers: readonly NodeContain
 }
 
 /**
- * Returns the lines that match and are no comments.
+ * Returns the lines that match and are not comments.
  * @param text of any file; binaries have no lines.
  */
 export function linesOf(path: string, text: string, { pattern, shown }: LineSearch): FoundLine[] {
@@ -123,7 +123,7 @@ function callIn(line: string): string {
   return name === 'docker' && SUBCOMMANDS.has(word) ? `docker ${word}` : name;
 }
 
-/** Returns the word that contains `docker`, such as a path. A word has no `:` and no `@`, so that it has no user of a URL. */
+/** Returns the word that contains `docker`, such as a path. A word has no `:` and no `@`, so it cannot contain a URL's user. */
 function wordIn(line: string): string {
   return /[\w./*-]*\bdockerd?\b[\w./*-]*/i.exec(line)?.[0] ?? '';
 }
@@ -157,7 +157,7 @@ const LOG_DIRECTORIES = [
 ];
 const CONFIG_MAP = '/volumes/kubernetes.io~configmap/';
 
-/** Lists the files of ConfigMaps in containers that also see the logs of other pods: these are log shippers. */
+/** Lists the files of the ConfigMaps of log shippers. A container is one if it also mounts a directory with logs of all pods. */
 async function configMaps(node: NodeRoot, containers: readonly NodeContainer[]): Promise<string[]> {
   const sources = containers
     .map(({ Mounts }) => (Mounts ?? []).map(({ Source = '' }) => Source))

@@ -1,5 +1,6 @@
 import { lstat, opendir, readlink, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { mapLimited } from '../../lib/async/concurrency';
 import { errnoOf, messageOf } from '../../lib/errors';
 import { SmallFile } from '../../node/disk/files';
 import type { Unreadable } from '../facts';
@@ -8,8 +9,10 @@ import type { Unreadable } from '../facts';
 const MAX_FILE_BYTES = 1 << 20;
 /** How many names of one directory are kept. */
 const MAX_NAMES = 2_000;
-/** The kernel allows as many links in one path. */
+/** The kernel's limit for the links in one path (path_resolution(7)). */
 const MAX_LINKS = 40;
+const ANYBODY_EXECUTES = 0o111;
+const CONCURRENCY = 8;
 const ABSENT: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR']);
 
 /**
@@ -37,7 +40,7 @@ export class NodeRoot {
     return this.attempt(path, async () => new SmallFile(await this.locate(path), maxBytes).text());
   }
 
-  /** Like text, for files that are only searched: one that is too large is skipped silently. */
+  /** Like `text`, for files that are only searched. A file that is too large is skipped and not recorded. */
   async scan(path: string, maxBytes: number): Promise<string | undefined> {
     return this.attempt(path, async () => {
       const place = await this.locate(path);
@@ -47,8 +50,8 @@ export class NodeRoot {
   }
 
   /**
-   * Lists a directory to a depth; 1 means only its own names. A name in a subdirectory is relative to the directory. Directories
-   * among the names end in a slash.
+   * Lists a directory to a depth; 1 means only its own names. All names are relative to the directory. A subdirectory is listed,
+   * with a slash at its end, only at the last level.
    */
   async names(directory: string, depth = 1): Promise<readonly string[] | undefined> {
     const names: string[] = [];
@@ -69,6 +72,15 @@ export class NodeRoot {
       await walk('', depth);
       return names.sort();
     });
+  }
+
+  /** Returns those of the paths that are programs. */
+  async programs(paths: readonly string[]): Promise<string[]> {
+    const found = await mapLimited([...new Set(paths)], CONCURRENCY, async (path) => {
+      const info = await this.attempt(path, async () => stat(await this.locate(path)));
+      return info?.isFile() === true && (info.mode & ANYBODY_EXECUTES) !== 0 ? [path] : [];
+    });
+    return found.flat();
   }
 
   private async isDirectory(path: string): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { redactArguments } from '../../doctor/bundle/redact';
 import { mapLimited } from '../../lib/async/concurrency';
@@ -39,7 +40,12 @@ export async function readProcesses(
   const named = [...programs, ...containerds.map((one) => ({ name: 'containerd' as const, ...one }))];
   const facts = await mapLimited(named, CONCURRENCY, async ({ name, pid, args }): Promise<ProgramFacts> => {
     const openFiles = await openFilesOf(proc, pid);
-    return { name, pid, args: redactArguments(args), ...(openFiles === undefined ? {} : { openFiles }) };
+    const groups = await readText(join(proc, String(pid), 'cgroup'));
+    return {
+      ...{ name, pid, args: redactArguments(args) },
+      ...(groups === undefined ? {} : { unit: unitOf(groups) }),
+      ...(openFiles === undefined ? {} : { openFiles }),
+    };
   });
   const clients = withClients && socket !== '' ? parseClients(await unixSockets(), socket) : [];
   const expected = new Set([process.pid, ...named.map(({ pid }) => pid)]);
@@ -61,9 +67,25 @@ export async function openFilesOf(proc: string, pid: number): Promise<OpenFiles 
   return limits === undefined ? undefined : parseLimits(limits).get('Max open files');
 }
 
+/**
+ * Returns the service in whose control group a process is; '' for none. A service may have groups below its own.
+ * @param groups the text of /proc/PID/cgroup.
+ */
+export function unitOf(groups: string): string {
+  return /^\d+:(?:name=systemd)?:\/(?:[^/\n]+\.slice\/)*([^/\n]+\.service)(?:\/|$)/m.exec(groups)?.[1] ?? '';
+}
+
+/** Leaves out the containerd of containers, which is in other namespaces than this process and than the node's first one. */
 async function findContainerds(proc: string): Promise<FoundProcesses['containerds']> {
+  const spaceOf = (pid: string, kind: string): Promise<string> =>
+    readlink(join(proc, pid, 'ns', kind)).catch(() => '');
+  const isOurs = async (pid: string, kind: string): Promise<boolean> => {
+    const theirs = await spaceOf(pid, kind);
+    return ['', await spaceOf('self', kind), await spaceOf('1', kind)].includes(theirs);
+  };
   const found = await mapLimited(await processIds(proc), CONCURRENCY, async (pid) => {
     if ((await readText(join(proc, pid, 'comm')))?.trim() !== 'containerd') return [];
+    if (!(await isOurs(pid, 'pid')) || !(await isOurs(pid, 'mnt'))) return [];
     const words = ((await readText(join(proc, pid, 'cmdline'))) ?? '').split('\0').slice(1, -1);
     return [{ pid: Number(pid), args: words }];
   });

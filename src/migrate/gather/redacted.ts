@@ -31,7 +31,7 @@ function redactFile(path: string, text: string): string {
     )
     .join('\n');
   const value = parseObject(text);
-  // Line numbers matter less than valid JSON: others parse this text.
+  // Valid JSON matters more than line numbers, because the inventory parses this text.
   if (value !== undefined && parseObject(quoted) === undefined)
     return JSON.stringify(redactJson(value), null, 2);
   return quoted;

@@ -15,9 +15,9 @@ const MAX_LAYER_CONFIG = 1024 * 1024;
 /** What all images that are carried at the same time share. */
 export interface Carrying {
   readonly target: BlobTarget;
-  /** Two images may need the same layer, and it is written once. */
+  /** Two images may need the same layer, which is then written only once. */
   readonly locks: KeyedLock;
-  /** Layers of old archives of which only the name was known, by this name. The lease holds them. */
+  /** Layers of old archives whose digests had to be computed, by the names of their uploads. The lease holds them. */
   readonly learned: Map<string, Blob>;
   readonly signal?: AbortSignal | undefined;
   /** Called with the number of bytes that were sent to the target. */
@@ -35,8 +35,8 @@ export interface SavedImage {
 export type OpenArchive = () => Promise<AsyncIterable<Buffer>>;
 
 /**
- * Carries an image of an Engine with its own store (overlay2) through `docker save`. The archive is not asked for when the target
- * has all blobs, and its reading ends with the last blob that is missing.
+ * Carries an image of an Engine with its own store (overlay2) through `docker save`. If the target has all blobs, the Engine makes no
+ * archive. Otherwise the reading stops after the last missing blob.
  * @returns the manifest, which is in the target's store.
  */
 export async function carrySaved(
@@ -108,8 +108,8 @@ async function readArchive(
 }
 
 /**
- * Carries the blobs of the archive of an Engine with containerd's store. Only their names tell what they are, so they are all
- * written, and those that the image does not need leave with the lease.
+ * Carries the blobs in the archive of an Engine with containerd's store. Nothing in the archive says in advance which blobs the image
+ * needs, so all are written. The garbage collector removes the others when the lease has ended.
  */
 export async function carryArchive(
   id: string,
@@ -137,8 +137,9 @@ export async function carryArchive(
 }
 
 /**
- * Carries an image from one content store to another one, or to another namespace of the same one, which moves no bytes.
- * @param blobsAtATime when no bytes move, an image takes as long as containerd's answers, so several blobs may wait together.
+ * Carries an image from one content store to another, or to another namespace of the same store, which moves no bytes.
+ * @param blobsAtATime how many blobs are carried at the same time. More than one saves time if no bytes move, because calls then
+ * mostly wait for containerd.
  */
 export async function carryChain(
   chain: Chain,

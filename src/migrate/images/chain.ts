@@ -39,7 +39,7 @@ export async function resolveChain(source: BlobSource, digest: string, platform:
   for (const candidate of candidates) {
     const manifest = await documentIfThere(source, candidate.digest);
     if (manifest === undefined) continue;
-    // An entry without a platform may be for any.
+    // An entry without a platform may be for any platform.
     if (candidates.length > 1 && (await configPlatform(source, manifest)) !== platform.architecture) continue;
     return chainOf(top.descriptor, [{ ...top, labels: indexLabels(candidate) }], {
       ...manifest,
@@ -51,7 +51,7 @@ export async function resolveChain(source: BlobSource, digest: string, platform:
   );
 }
 
-/** @returns undefined when a document or a blob is missing. */
+/** Like resolveChain. @returns undefined when a document or a blob is missing, or the image is not for `platform`. */
 export async function wholeChain(
   source: BlobSource,
   digest: string,

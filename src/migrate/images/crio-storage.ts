@@ -6,9 +6,9 @@ export interface CrioStorage {
 }
 
 /**
- * Reads the storage from the mount points that CRI-O answers to ImageFsInfo: `ROOT/DRIVER-images`.
- * @returns undefined when CRI-O keeps images apart from containers (`imagestore`), or answers in another way. skopeo then follows
- * /etc/containers/storage.conf.
+ * Reads the storage from the mount points that CRI-O returns in ImageFsInfo: `ROOT/DRIVER-images`.
+ * @returns undefined when CRI-O keeps images apart from containers (`imagestore`), or when the mount points have another form. skopeo
+ * then follows /etc/containers/storage.conf.
  */
 export function crioStorage(imageMount: string, containerMount: string): CrioStorage | undefined {
   const [, root, driver] = /^(\/.+)\/([^/]+)-images$/.exec(imageMount) ?? [];

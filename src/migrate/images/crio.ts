@@ -7,9 +7,9 @@ import type { ChosenImage } from './selection';
 import type { Need } from './space';
 import type { Target } from './target';
 
-/** containers/storage keeps layers unpacked, where files have blocks and directories. */
+/** How much larger than its archive a layer is in containers/storage, which keeps it unpacked: files fill whole blocks. */
 const UNPACKED = 1.2;
-/** Where skopeo writes the archive that it asks from the Engine. */
+/** Where skopeo writes the archive that it gets from the Engine. */
 const SKOPEO_FILES = '/var/tmp';
 
 /** What is done for one image when CRI-O is the target. */
@@ -17,7 +17,7 @@ export interface CrioDecision {
   readonly image: ChosenImage;
   readonly how: 'skopeo' | 'present' | 'skip';
   readonly why: string;
-  /** The image id in CRI; undefined when nothing here knows it. */
+  /** The image id in CRI; undefined when it is not known. */
   readonly configDigest?: string | undefined;
 }
 
@@ -48,7 +48,10 @@ export async function decideForCrio(
   }
 }
 
-/** With the containerd store, the Engine's id of an image is that of its index or manifest, which CRI-O does not know. */
+/**
+ * Returns the image id in CRI; undefined when it is not known. With the containerd store, the Engine's id of an image is the digest of
+ * an index or a manifest, and not the id in CRI.
+ */
 async function configDigestOf(
   { id }: ChosenImage,
   { containerd, platform }: EngineKind,
@@ -65,7 +68,7 @@ async function configDigestOf(
 }
 
 /**
- * Returns what skopeo needs on this node's file systems. It carries one image at a time.
+ * Returns the space that skopeo needs on this node's file systems. skopeo carries one image at a time.
  * @param layersSize the size in bytes of all layers of the Engine, each counted once; undefined when it is unknown.
  */
 export function crioNeeds(

@@ -8,7 +8,7 @@ import type { Target } from './target';
 
 /**
  * - `present`: the target has the image under all its names.
- * - `name`: the target has the image under another of its names.
+ * - `name`: the target has the image, but not under all its names.
  * - `share`: source and target are the same containerd, so no bytes move.
  * - `copy`: from the Engine's containerd to another one.
  * - `save`: through the archive of `docker save`.
@@ -27,7 +27,7 @@ export interface Decision {
   readonly names: readonly string[];
   /** The layers of an image of the Engine's own store. */
   readonly diffIds: readonly string[];
-  /** Configuration and layers of a chain that CRI's namespace of the target lacks. Shared ones move no bytes. */
+  /** The configuration and layers of a chain that CRI's namespace of the target lacks. With `share`, they move no bytes. */
   readonly missing: readonly Descriptor[];
   /** The image as one of the two stores has it. */
   readonly chain?: Chain | undefined;
@@ -87,7 +87,7 @@ async function decideChain(image: ChosenImage, all: Deciding): Promise<Decision>
     const bytes = missing.reduce((sum, { size }) => sum + size, 0);
     return { ...base, how: 'copy', bytes, missing, chain, source: content };
   }
-  // Without the Engine's containerd, its id of an image is all that can be compared.
+  // Without access to the Engine's containerd, only the Engine's id of the image can be compared.
   const records = await Promise.all(names.map((name) => target.image(name, kind.platform)));
   const isPresent = records.length > 0 && records.every((found) => found?.top.digest === image.id);
   if (isPresent) return { ...base, how: 'present', chain: records[0] };

@@ -10,7 +10,7 @@ const REQUEST_MS = 60_000;
 /** The namespace in which every Engine so far keeps its images. */
 const ENGINE_NAMESPACE = 'moby';
 
-/** What must be known of the Engine. */
+/** What must be known about the Engine. */
 export interface EngineKind {
   readonly version: string;
   readonly platform: Platform;
@@ -33,7 +33,7 @@ export class EngineSide {
     return engineKind(await this.client.version(), await this.client.info());
   }
 
-  /** @param pulledOf returns the ids of images from registries; undefined if the Engine's digests tell. */
+  /** @param pulledOf returns the ids of images from registries; undefined if the Engine's digests show where an image is from. */
   async choose(
     selection: Selection,
     pulledOf: (ids: readonly string[]) => Promise<ReadonlySet<string> | undefined>,
@@ -58,7 +58,7 @@ export class EngineSide {
       const { ImageUsage, LayersSize } = await this.transport.json<EngineDiskUsage>(request, REQUEST_MS);
       return ImageUsage?.TotalSize ?? LayersSize;
     } catch {
-      // The estimate is then larger. Old Engines refuse while another client asks for the same.
+      // The estimate is then larger. Old Engines refuse this request while they answer it to another client.
       return undefined;
     }
   }

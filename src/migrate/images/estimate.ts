@@ -1,16 +1,16 @@
 import type { Decision } from './decision';
 import type { Descriptor } from './manifest';
 
-/** How much larger than its archive a layer is on the disk: files have blocks and directories. */
+/** How much larger than its archive a layer is on the disk, because files fill whole blocks. */
 const UNPACKED = 1.2;
-/** How much larger than its compressed archive a layer is on the disk. Layers of registries shrink to a half or a third. */
+/** How much larger than its compressed archive a layer is on the disk. Compression shrinks layers to a half or a third. */
 const UNCOMPRESSED = 3;
 
 /** What images need on the target, in bytes. Layers that several images share count once. */
 export interface Estimate {
-  /** What moves to the target, which stores it. */
+  /** The bytes that move to the target, which stores them. */
   readonly moved: number;
-  /** What the target needs in addition when it unpacks the images for their first containers. */
+  /** The additional bytes that the target needs when it unpacks the images for their first containers. */
   readonly unpacked: number;
 }
 
@@ -25,7 +25,7 @@ export function estimate(decisions: readonly Decision[], layersSize?: number): E
     layersSize ?? Infinity,
   );
   const copied = unique(decisions.filter(({ how }) => how === 'copy'));
-  // What is shared does not move, but the namespaces of a containerd do not share what is unpacked.
+  // Shared layers do not move, but each namespace of a containerd unpacks them for itself.
   const unpacked = unique(decisions).map(
     ({ size, mediaType }) => size * (/gzip$|zstd$/.test(mediaType) ? UNCOMPRESSED : UNPACKED),
   );

@@ -24,13 +24,13 @@ export interface Platform {
   readonly architecture: string;
 }
 
-/** A document with the blobs to which it leads. */
+/** The blobs to which a manifest leads. */
 export interface Manifest {
   readonly config: Descriptor;
   readonly layers: readonly Descriptor[];
 }
 
-/** A document, its bytes, and the labels that keep from the garbage collector what it leads to. */
+/** An index or a manifest, with labels that protect the blobs to which it leads from the garbage collector. */
 export interface Document {
   readonly descriptor: Descriptor;
   readonly bytes: Buffer;
@@ -63,7 +63,7 @@ export function manifestOf(config: Blob, layers: readonly Blob[]): Document {
   };
 }
 
-/** @throws INTERNAL when the bytes are no manifest with a configuration. */
+/** @throws INTERNAL when the bytes are not a manifest with a configuration. */
 export function parseManifest(bytes: Buffer, digest: string): Manifest {
   const { config, layers } = parseObject(bytes.toString('utf8')) ?? {};
   const parsed = descriptor(config);
@@ -74,12 +74,12 @@ export function parseManifest(bytes: Buffer, digest: string): Manifest {
   };
 }
 
-/** Returns the manifests of an index that are for `platform`, best first. Attestations are for no platform. */
+/** Returns the manifests of an index that may be for `platform`, in the index's order. Attestations are for no platform. */
 export function manifestsFor(index: Buffer, { os, architecture }: Platform): Descriptor[] {
   const { manifests } = parseObject(index.toString('utf8')) ?? {};
   return objects(manifests)
     .filter(({ platform }) => {
-      // An index of the Engine names no platform when it has built the image for its own.
+      // The Engine's index names no platform for an image that the Engine has built for its own platform.
       if (!isObject(platform)) return true;
       return platform.os === os && platform.architecture === architecture;
     })

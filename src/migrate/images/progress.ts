@@ -1,5 +1,5 @@
 const UNITS = ['B', 'KB', 'MB', 'GB', 'TB'] as const;
-/** The rate is that of the last seconds, because a rate over the whole time would hide that nothing moves. */
+/** The rate covers only this time, because a rate over the whole time would hide a stall. */
 const WINDOW_MS = 10_000;
 
 /** Formats a number of bytes with decimal units, as `docker images` does. */

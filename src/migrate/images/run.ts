@@ -34,7 +34,7 @@ export interface Watching {
   readonly onOutcome: (outcome: Outcome) => void;
 }
 
-/** Decides for all images when CRI-O is the target. Changes nothing on it. */
+/** Decides how each image gets to CRI-O. Changes nothing there. */
 export async function decideAllForCrio(
   images: readonly ChosenImage[],
   kind: EngineKind,
@@ -51,9 +51,9 @@ export async function decideAllForCrio(
 }
 
 /**
- * Finds the images from registries, by what a pull leaves in the Engine's containerd.
- * @returns undefined for an Engine with its own store, whose digests tell.
- * @throws FAILED_PRECONDITION when no socket leads to the Engine's containerd.
+ * Finds the images from registries, by the labels that a pull sets in the Engine's containerd.
+ * @returns undefined for an Engine with its own store, whose digests show where an image is from.
+ * @throws FAILED_PRECONDITION when not all images are in a containerd that this process can reach.
  */
 export async function pulledImages(
   ids: readonly string[],
@@ -94,7 +94,7 @@ async function unlessUnreachable<T>(answer: Promise<T>): Promise<T | undefined> 
   }
 }
 
-/** Decides for all images. Changes nothing on the target. */
+/** Decides how each image gets to the target. Changes nothing there. */
 export async function decideAll(
   images: readonly ChosenImage[],
   engine: EngineSide,
@@ -148,7 +148,7 @@ export async function checkSpaceFor(
   return checkSpace(needs);
 }
 
-/** Carries all images, each to its end or its error. */
+/** Carries the images. An error ends only its own image. After `signal` fires, no further image begins. */
 export async function carryAll(
   decisions: readonly Decision[],
   engine: EngineSide,
@@ -228,7 +228,7 @@ async function carryContent(
     if (source !== undefined && how === 'copy') await carryChain(chain, source, carrying);
     return { descriptor: chain.top, configDigest: chain.configDigest };
   }
-  // Ends the Engine's answer together with the reading.
+  // Aborted at the end of the reading, so that the Engine stops sending.
   const controller = new AbortController();
   const abort = (): void => controller.abort(carrying.signal?.reason);
   carrying.signal?.addEventListener('abort', abort, { once: true });

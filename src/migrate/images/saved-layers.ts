@@ -14,8 +14,8 @@ export function chainIds(diffIds: readonly string[]): string[] {
 }
 
 /**
- * Finds the layer that an Engine before version 25 saves in a directory. Such a directory has a name of its own: the digest of the
- * layer's old configuration, of the chain id and of the name of the directory below. The old configuration is the file `json`,
+ * Finds the layer that an Engine before version 25 saves in a directory. The directory's name is the digest of the layer's old
+ * configuration, of its chain id, and of the name of the directory of the layer below. The old configuration is in the file `json`,
  * which precedes the layer, so the name can be computed for each layer of the image and compared.
  * @param json the content of `NAME/json`.
  * @returns the index of the layer; undefined when no layer fits, for instance because the Engine writes JSON in another way.
@@ -30,7 +30,7 @@ export function layerOfDirectory(name: string, json: string, diffIds: readonly s
   return at === -1 ? undefined : at;
 }
 
-/** @param hasOs whether the name depends on the field `os`, which the Engine adds to some files after it has made the name. */
+/** @param hasOs whether the name depends on the field `os`. The Engine adds this field to some files after it has made the name. */
 function directoryName(config: JsonObject, chainId: string, hasOs: boolean): string {
   const named: Record<string, unknown> = { ...config, layer_id: chainId };
   delete named.id;
@@ -58,7 +58,7 @@ export type SavedEntry =
   | { readonly kind: 'layer'; readonly directory: string }
   | { readonly kind: 'other' };
 
-/** Engines from 25 on save blobs under their digests, and older ones a directory for each layer. */
+/** Returns what an entry is. Engine 25 and later save blobs under their digests. Older Engines save a directory for each layer. */
 export function savedEntry(name: string): SavedEntry {
   const [, blob] = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(name) ?? [];
   if (blob !== undefined) return { kind: 'blob', digest: `sha256:${blob}` };

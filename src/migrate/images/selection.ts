@@ -8,7 +8,7 @@ export type Selection = 'used' | 'only-local' | 'all';
 export interface ChosenImage {
   /** The Engine's id, `sha256:…`. */
   readonly id: string;
-  /** Names with a tag, with their registry, as containerd keeps them. */
+  /** Names with a registry and a tag, as containerd keeps them. */
   readonly tags: readonly string[];
   /** Names with a digest, in the same form. */
   readonly digests: readonly string[];
@@ -24,7 +24,7 @@ const POD_NAME = 'io.kubernetes.pod.name';
 /**
  * Returns the images to carry, sorted by name. Images without a name are left out, because no pod can ask for them.
  * @param pulled the ids of images from registries. By default these are the images with a registry digest. An Engine with the
- * containerd store gives every image a digest, so there it must be known.
+ * containerd store gives every image a digest, so it needs this parameter.
  */
 export function chosenImages(
   images: readonly EngineImageSummary[],

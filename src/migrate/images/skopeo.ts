@@ -8,7 +8,7 @@ import type { Target } from './target';
 const run = promisify(execFile);
 const MAX_OUTPUT = 4 * 1024 * 1024;
 
-/** Between which places skopeo copies. */
+/** The places between which skopeo copies. */
 export interface SkopeoWay {
   readonly dockerEndpoint: string;
   /** By default, the storage that /etc/containers/storage.conf names. */
@@ -49,8 +49,8 @@ export async function hasSkopeo(program = 'skopeo'): Promise<boolean> {
 }
 
 /**
- * Carries all names of an image with skopeo, and compares what CRI-O answers with the digest of the configuration. When this digest
- * is unknown, any image of the name that CRI-O answers is accepted.
+ * Carries all names of an image with skopeo, and compares the ids that CRI-O returns for them with the digest of the configuration.
+ * When this digest is unknown, any image that CRI-O returns for a name is accepted.
  * @throws FAILED_PRECONDITION when CRI-O answers with another image or with none.
  */
 export async function carryWithSkopeo(

@@ -40,7 +40,7 @@ export async function checkSpace(needs: readonly Need[], look = freeSpace): Prom
   return unseen;
 }
 
-/** The free bytes of the file system of `path`, and what identifies it. */
+/** Returns the free bytes of the file system of `path`, and the file system's id; undefined when this process cannot see it. */
 export async function freeSpace(path: string): Promise<{ disk: string; free: number } | undefined> {
   try {
     // containerd creates the directory of an empty store only when it writes there.
@@ -57,7 +57,7 @@ async function nearestDirectory(path: string): Promise<string> {
     (found) => found.isDirectory(),
     () => false,
   );
-  // The root directory always exists, but says nothing about a path of which no other part does.
+  // The root directory always exists, but it says nothing about a path if no other part of the path exists.
   if (exists && path !== '/') return path;
   if (path === '/' || path === '.') throw notFound('no part of the path exists');
   return nearestDirectory(dirname(path));

@@ -27,7 +27,7 @@ export class TarStream {
   }
 
   /**
-   * Skips what is left of the current entry.
+   * Skips the rest of the current entry and returns the next one.
    * @returns undefined at the end of the archive.
    * @throws INTERNAL when the archive is cut off.
    */

@@ -56,7 +56,7 @@ export class Target {
     return plugins.map(({ exports }) => exports.root).find((root) => root !== undefined && root !== '');
   }
 
-  /** Returns what the image record leads to; undefined when there is no record of this name. */
+  /** Returns the digest to which the image record leads; undefined when there is no record of this name. */
   async record(name: string): Promise<string | undefined> {
     try {
       const { image } = await this.connection.call('getImage', { name }, { namespace: CRI_NAMESPACE });
@@ -67,7 +67,7 @@ export class Target {
     }
   }
 
-  /** Returns the complete image under this name. */
+  /** Returns the image under this name; undefined when it is missing or incomplete. */
   async image(name: string, platform: Platform): Promise<Chain | undefined> {
     const digest = await this.record(name);
     return digest === undefined ? undefined : wholeChain(this.content, digest, platform);
@@ -89,7 +89,7 @@ export class Target {
   /**
    * Waits until CRI answers with this image for a name.
    * @param id the digest of the image's configuration. By default, any image will do.
-   * @throws FAILED_PRECONDITION when it answers with another image, or with none within 10 s.
+   * @throws FAILED_PRECONDITION when CRI does not answer with this image within 10 s.
    */
   async verify(name: string, id?: string): Promise<void> {
     let found: string | undefined;
@@ -104,13 +104,13 @@ export class Target {
     );
   }
 
-  /** Returns the digest that is the id of an image in CRI; undefined when there is none. */
+  /** Returns the id of an image in CRI, as a digest; undefined when CRI has no such image. */
   async criImage(name: string): Promise<string | undefined> {
     const { image } = await this.cri.call('ImageStatus', { image: { image: name } });
     return image ? digestOfId(image.id) : undefined;
   }
 
-  /** Returns the storage of CRI-O; undefined when its answer does not show it. */
+  /** Returns the storage of CRI-O; undefined when its answer does not show the storage. */
   async crioStorage(): Promise<CrioStorage | undefined> {
     const { image_filesystems: images, container_filesystems: containers } = await this.cri.call(
       'ImageFsInfo',

@@ -1,8 +1,11 @@
 import { parseObject } from '../../lib/json';
-import type { DiskFacts, NodeFacts, OpenFiles } from '../facts';
+import type { DiskFacts, NodeFacts } from '../facts';
 import { unsetKernelSettings } from '../kernel-settings';
-import { count, engineSays, finding, linesIn, type Evidence, type Finding, type Theme } from './finding-of';
-import { dataParent } from '../data-place';
+import { engineSays, finding, linesIn, type Evidence, type Finding, type Theme } from './finding-of';
+import { TARGETS, type Target } from '../mapping/row';
+import { NAMES } from '../mapping/setting-findings';
+import { containerLimits, numberOf, SOFT_DEFAULT } from '../open-files';
+import { targetRoot } from '../target-root';
 import { placeOf, podContainers } from './pods';
 
 /** What the machine has only because Docker is there, and what the new runtime needs of it. */
@@ -12,7 +15,7 @@ export const host: Theme = (facts) => [
   ...openFiles(facts),
   ...sysctls(facts),
   ...iptables(facts),
-  ...disk(facts),
+  ...disks(facts),
 ];
 
 function cgroupDriver({ engine, kubelet }: NodeFacts): readonly Finding[] {
@@ -74,42 +77,28 @@ function cgroupVersion({ engine, host: { cgroupVersion: seen } }: NodeFacts): re
   ];
 }
 
-/** systemd's default, which a service of containerd 2 has, because containerd no longer sets a limit. */
-const SOFT_DEFAULT = 1_024;
-
-function isAbove({ soft }: OpenFiles): boolean {
-  return soft === 'unlimited' || Number(soft) > SOFT_DEFAULT;
-}
+/** How many containers a finding names. */
+const MAX_EXAMPLES = 5;
 
 function openFiles(facts: NodeFacts): readonly Finding[] {
-  const written = Object.keys(facts.files)
-    .filter((path) => /\/docker\.service(\.d\/|$)/.test(path))
-    .flatMap((path) => linesIn(facts, path, /^\s*LimitNOFILE\s*=/));
+  const { limits, units } = containerLimits(facts) ?? {};
+  if (limits === undefined || units === undefined || numberOf(limits.soft) <= SOFT_DEFAULT) return [];
+  const { soft, hard } = limits;
   const running = podContainers(facts).flatMap((pod): Evidence[] => {
-    const { OpenFiles: limits } = pod.container;
-    if (pod.isSandbox || limits === undefined || !isAbove(limits)) return [];
-    return [{ where: placeOf(pod), what: `open files: soft ${limits.soft}, hard ${limits.hard}` }];
+    const { OpenFiles: own } = pod.container;
+    return own?.soft === soft && own.hard === hard
+      ? [{ where: placeOf(pod), what: `open files: soft ${soft}, hard ${hard}` }]
+      : [];
   });
-  const [example] = running;
-  const daemon = (facts.processes?.programs ?? []).filter(
-    ({ name, openFiles: limits }) => name === 'dockerd' && limits !== undefined && isAbove(limits),
-  );
-  if (example === undefined && written.length === 0 && daemon.length === 0) return [];
   return [
     finding(
       'change',
       'ulimits',
-      running.length > 0
-        ? `${count(running.length, 'container')} may open more files than containerd 2 allows by default (soft limit 1024).`
-        : 'Containers may open more files on this Engine than on containerd 2 (soft limit 1024).',
+      'Containers may open more files on this Engine than on containerd 2 (soft limit 1024).',
       'The plan writes LimitNOFILE into a drop-in for the unit of the new runtime. Programs that raise their soft limit themselves need nothing.',
       [
-        ...written,
-        ...daemon.map(({ pid, openFiles: limits }) => ({
-          where: `process ${pid} (dockerd)`,
-          what: `open files: soft ${limits?.soft ?? ''}, hard ${limits?.hard ?? ''}`,
-        })),
-        ...running,
+        ...units.flatMap((path) => linesIn(facts, path, /^\s*LimitNOFILE\s*=/)),
+        ...running.slice(0, MAX_EXAMPLES),
       ],
     ),
   ];
@@ -152,30 +141,33 @@ function iptables({ engine, files }: NodeFacts): readonly Finding[] {
   ];
 }
 
-/** Where containerd keeps its data unless the plan chooses a place. */
-const TARGET = '/var/lib/containerd';
+/** Reports the places of both targets once when they are on the same file system. */
+function disks(facts: NodeFacts): readonly Finding[] {
+  const [first, ...others] = TARGETS.flatMap((target) => diskFindings(facts, target));
+  if (first === undefined) return [];
+  const [, ownDisk] = first.evidence;
+  return [first, ...others.filter(({ evidence: [, disk] }) => disk?.what !== ownDisk?.what)];
+}
 
-function disk(facts: NodeFacts): readonly Finding[] {
+/** Compares the place of a target's data with that of the Engine's. Returns nothing when a file system is not known. */
+export function diskFindings(facts: NodeFacts, target: Target): readonly Finding[] {
   const { engine, host: machine } = facts;
   if (engine === undefined) return [];
-  const root = engine.info.DockerRootDir;
-  const data = machine.disks.find(({ path }) => path === root);
-  const parent = dataParent(root, machine.disks);
-  // A place that depends on the data-root is on the file system of the data-root.
-  const target = parent === '' ? machine.disks.find(({ path }) => path === TARGET) : data;
-  if (data === undefined || target === undefined) return [];
-  const place = parent === '' ? TARGET : `${parent}/containerd`;
+  const place = targetRoot(target, facts);
+  const data = machine.disks.find(({ path }) => path === engine.info.DockerRootDir);
+  const there = diskOf(place, machine.disks);
+  if (data === undefined || there === undefined) return [];
   const used = new Set(podContainers(facts).map(({ container }) => container.Image));
   const bytes = engine.images.reduce((sum, { Id, Size }) => sum + (used.has(Id) ? Size : 0), 0);
-  const evidence = target === data ? [diskEvidence(data)] : [diskEvidence(data), diskEvidence(target)];
-  const isShort = target.freeBytes < bytes * 1.2;
-  const isOnAnother = data.device !== target.device || (data.isMountPoint && target !== data);
+  const evidence = [diskEvidence(data), { ...diskEvidence(there), where: place }];
+  const isShort = there.freeBytes < bytes * 1.2;
+  const isOnAnother = data.device !== there.device || (data.isMountPoint && there.path !== data.path);
   if (!isOnAnother && !isShort)
     return [
       finding(
         'ok',
         'disk',
-        `There is room for a second copy of the images in use (${size(bytes)}).`,
+        `${place} has room for a second copy of the images in use (${size(bytes)}).`,
         '',
         evidence,
       ),
@@ -186,13 +178,20 @@ function disk(facts: NodeFacts): readonly Finding[] {
       'disk',
       isShort
         ? `${place} has too little room for a second copy of the images in use (${size(bytes)}).`
-        : `The Engine's data has a volume of its own, and ${TARGET} would be on another disk.`,
+        : `The data of ${NAMES[target]} will be in ${place}, on another disk than the Engine's.`,
       isOnAnother
-        ? `Mount another volume at ${TARGET} (CRI-O: /var/lib/containers), or give it the volume of ${root} when Docker is gone.`
+        ? `Mount a volume at ${place} before the images are carried, or check that its disk has room for all images, writable layers and logs.`
         : 'Remove unused images, or give the new runtime a volume of its own.',
       evidence,
     ),
   ];
+}
+
+/** Finds the file system of a place: that of the place itself, or of the nearest directory above it that is known. */
+function diskOf(place: string, known: readonly DiskFacts[]): DiskFacts | undefined {
+  return known
+    .filter(({ path }) => place === path || place.startsWith(`${path}/`))
+    .sort((a, b) => b.path.length - a.path.length)[0];
 }
 
 function diskEvidence({ path, existing, freeBytes, sizeBytes, isMountPoint }: DiskFacts): Evidence {

@@ -1,4 +1,4 @@
-import { flagOf } from '../../lib/flags';
+import { bridgeOption, bridges } from '../bridge';
 import { isContainerdStore } from './engine-store';
 import type { NodeContainer, NodeFacts, NodeImage } from '../facts';
 import { count, finding, linesIn, listed, type Evidence, type Finding, type Theme } from './finding-of';
@@ -168,17 +168,17 @@ const PAUSE = 'pod-infra-container-image';
 const OWN_PAUSE = 'dockbridge.local/pause';
 
 function pauseImage(facts: NodeFacts): readonly Finding[] {
-  const bridges = (facts.processes?.programs ?? []).filter(
-    ({ name }) => name === 'cri-dockerd' || name === 'dockbridge',
-  );
-  const given = bridges.flatMap(({ name, args }): Evidence[] => {
-    const value = flagOf(args, PAUSE) ?? '';
-    return value === '' ? [] : [{ where: `process ${name}`, what: `--${PAUSE}=${value}` }];
-  });
-  const written = ['/etc/dockbridge/config.yaml', '/etc/cri-dockerd/config.yaml'].flatMap((path) =>
-    linesIn(facts, path, new RegExp(`^\\s*${PAUSE}\\s*:`)),
-  );
-  const evidence = [...given, ...written];
+  const { value, from } = bridgeOption(facts, PAUSE);
+  const [bridge] = bridges(facts);
+  const evidence: Evidence[] = [
+    ...(value === ''
+      ? []
+      : [
+          from === 'flag'
+            ? { where: `process ${bridge?.name ?? ''}`, what: `--${PAUSE}=${value}` }
+            : { where: from, what: `${PAUSE}: ${value}` },
+        ]),
+  ];
   if (evidence.length === 0) return sandboxImages(facts);
   return [
     finding(

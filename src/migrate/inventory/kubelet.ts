@@ -1,3 +1,4 @@
+import { bridgeUnits } from '../bridge';
 import type { NodeFacts } from '../facts';
 import { dependsOnOld, kubeletUnits } from '../kubelet-units';
 import { nodeName } from '../node-name';
@@ -106,11 +107,12 @@ function flags(facts: NodeFacts): readonly Finding[] {
   ];
 }
 
-function dependencies({ files }: NodeFacts, path: string): Evidence[] {
-  return (files[path]?.text ?? '')
+function dependencies(facts: NodeFacts, path: string): Evidence[] {
+  const ofBridge = bridgeUnits(facts);
+  return (facts.files[path]?.text ?? '')
     .split('\n')
     .flatMap((line, at) =>
-      dependsOnOld(line) ? [{ where: `${path}:${at + 1}`, what: shortened(line.trim()) }] : [],
+      dependsOnOld(line, ofBridge) ? [{ where: `${path}:${at + 1}`, what: shortened(line.trim()) }] : [],
     );
 }
 

@@ -1,6 +1,6 @@
 import { parseObject, text } from '../../lib/json';
 import { wantsCapability } from '../../network/cni/network-config';
-import { CNI_BIN_DIRS, CNI_CONF_DIR, findNetwork, neededPlugins, type Network } from '../cni-plugins';
+import { CNI_BIN_DIRS, cniConfDir, findNetwork, neededPlugins, type Network } from '../cni-plugins';
 import type { NodeFacts } from '../facts';
 import { count, finding, listed, type Evidence, type Theme } from './finding-of';
 import { placeOf, podContainers } from './pods';
@@ -17,7 +17,7 @@ export const network: Theme = (facts) => {
           ? "The node has no CNI configuration: pods are on the Engine's bridge."
           : 'No CNI configuration of the node is valid.',
         "Install the cluster's network (such as Calico, Cilium or Flannel) first. containerd and CRI-O report NotReady without CNI.",
-        broken.length === 0 ? [{ where: CNI_CONF_DIR, what: 'no configuration' }] : broken,
+        broken.length === 0 ? [{ where: cniConfDir(facts), what: 'no configuration' }] : broken,
       ),
       ...hostPorts(facts, undefined),
     ];

@@ -1,6 +1,6 @@
 import type { NodeFacts } from '../facts';
 import { jsonMistake } from './json-mistake';
-import { daemonJsonOf } from './settings';
+import { daemonJsonOf } from '../engine-settings';
 import { count, finding, type Finding, type Theme } from './finding-of';
 
 /** Files that the inventory could not use. */

@@ -79,7 +79,7 @@ const BOOLEANS: readonly string[] = [
   'validate',
 ];
 
-/** Flags that tell dockerd how to start and are no settings. */
+/** Flags that tell dockerd how to start, and that are not settings. */
 const NO_SETTINGS: readonly string[] = ['config-file', 'help', 'validate', 'version'];
 
 /** Reads dockerd's arguments as settings of daemon.json. Returns an unknown flag under its own name. */

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 
-/** Returns the registries that image names carry. A name without a registry is of docker.io and counts for nothing here. */
+/** Returns the registries in image names, except docker.io, which is also the registry of a name that names none. */
 export function hostsOfImages(images: readonly string[]): string[] {
   const hosts = images.flatMap((image) => {
     const [first = '', rest] = image.split('/', 2);

@@ -1,18 +1,22 @@
 import { nearest } from '../../lib/nearest';
 import type { Evidence, Finding, Severity } from '../finding';
-import { TARGETS, type Outcome, type SettingRow, type Target } from './row';
+import { ANY_NODE, TARGETS, type NodeState, type Outcome, type SettingRow, type Target } from './row';
 import { engineSettings, type EngineConfiguration, type EngineSetting } from './setting';
 import { rowOf, SETTING_ROWS } from './table';
 
-const NAMES: Readonly<Record<Target, string>> = { containerd: 'containerd', 'cri-o': 'CRI-O' };
+export const NAMES: Readonly<Record<Target, string>> = { containerd: 'containerd', 'cri-o': 'CRI-O' };
 
 const WORST: readonly Severity[] = ['block', 'change', 'review', 'ok'];
 
 /**
  * Returns what becomes of each setting of an Engine: one finding for each key, whose id is `setting-` and the key of the table, and
- * one for all unknown keys. Without a target, a finding tells of both. A daemon.json that is not JSON is a finding that blocks.
+ * one for all unknown keys. Without a target, a finding describes both targets. A daemon.json that is not JSON is a finding that blocks.
  */
-export function settingFindings(configuration: EngineConfiguration, target?: Target): Finding[] {
+export function settingFindings(
+  configuration: EngineConfiguration,
+  target?: Target,
+  node: NodeState = ANY_NODE,
+): Finding[] {
   const { settings, problem } = engineSettings(configuration);
   const targets = target === undefined ? TARGETS : [target];
   const byRow = new Map<SettingRow, EngineSetting[]>();
@@ -24,14 +28,19 @@ export function settingFindings(configuration: EngineConfiguration, target?: Tar
   }
   return [
     ...(problem === '' ? [] : [brokenFile(configuration.file?.path ?? '', problem)]),
-    ...[...byRow].map(([row, found]) => findingOf(row, found, targets)),
+    ...[...byRow].map(([row, found]) => findingOf(row, found, targets, node)),
     ...(unknown.length === 0 ? [] : [unknownKeys(unknown)]),
   ];
 }
 
-function findingOf(row: SettingRow, settings: readonly EngineSetting[], targets: readonly Target[]): Finding {
+function findingOf(
+  row: SettingRow,
+  settings: readonly EngineSetting[],
+  targets: readonly Target[],
+  node: NodeState,
+): Finding {
   const worst = settings
-    .map((setting) => ({ setting, outcomes: outcomesOf(row, setting.value) }))
+    .map((setting) => ({ setting, outcomes: outcomesOf(row, setting.value, node) }))
     .sort((a, b) => rank(a.outcomes, targets) - rank(b.outcomes, targets))[0];
   const outcomes = targets.map((target) => ({ target, outcome: worst?.outcomes[target] }));
   const known = outcomes.flatMap(({ target, outcome }) =>
@@ -48,8 +57,12 @@ function findingOf(row: SettingRow, settings: readonly EngineSetting[], targets:
 }
 
 /** Returns what becomes of a value on each target. */
-export function outcomesOf(row: SettingRow, value: unknown): Readonly<Record<Target, Outcome>> {
-  if (!isEmpty(value)) return row.outcomes(value);
+export function outcomesOf(
+  row: SettingRow,
+  value: unknown,
+  node: NodeState = ANY_NODE,
+): Readonly<Record<Target, Outcome>> {
+  if (!isEmpty(value)) return row.outcomes(value, node);
   const empty: Outcome = {
     severity: 'ok',
     becomes: 'is empty and sets nothing',
@@ -59,7 +72,7 @@ export function outcomesOf(row: SettingRow, value: unknown): Readonly<Record<Tar
   return { containerd: empty, 'cri-o': empty };
 }
 
-/** Whether the Engine takes a value for no setting. */
+/** Whether the Engine treats a value as not set. */
 function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null || value === '' || value === 0) return true;
   return typeof value === 'object' && Object.keys(value).length === 0;

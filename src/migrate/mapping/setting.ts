@@ -52,7 +52,7 @@ export function engineSettings({ file, arguments: args = [] }: EngineConfigurati
 }
 
 function parse(text: string): { object: JsonObject; problem: string } {
-  // dockerd skips a byte order mark, too, and takes an empty file for an empty configuration.
+  // dockerd also skips a byte order mark, and treats an empty file as an empty configuration.
   const plain = text.replace(/^\uFEFF/, '');
   if (plain.trim() === '') return { object: {}, problem: '' };
   try {
@@ -76,7 +76,7 @@ function below(path: string[], value: unknown, depth: number): { path: string[];
   return Object.entries(value).flatMap(([key, inner]) => below([...path, key], inner, depth));
 }
 
-/** Builds one object of all settings. Lists of the file and of the command line are joined; of other values the last one wins. */
+/** Builds one object of all settings. Lists in the file and on the command line are joined. For other values, the last one wins. */
 function merge(settings: readonly EngineSetting[]): JsonObject {
   const root = new Map<string, unknown>();
   for (const { path, value } of settings) {

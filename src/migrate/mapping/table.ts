@@ -8,8 +8,8 @@ import { RUNTIME_ROWS } from './rows/runtimes';
 import { STORAGE_ROWS } from './rows/storage';
 
 /**
- * Every key of dockerd's configuration on Linux and what becomes of it. The keys are those of docker/cli docs/reference/dockerd.md
- * and of the structs in moby daemon/config, and keys of older Engines that are still found in daemon.json.
+ * Every key of dockerd's configuration on Linux and what becomes of it. The keys are those in docker/cli docs/reference/dockerd.md
+ * and in the structs of moby daemon/config, and also keys of older Engines that are still found in daemon.json files.
  */
 export const SETTING_ROWS: readonly SettingRow[] = [
   ...REGISTRY_ROWS,
@@ -21,7 +21,7 @@ export const SETTING_ROWS: readonly SettingRow[] = [
   ...API_ROWS,
 ];
 
-/** Returns the row of a setting; undefined when dockerd's documentation does not know the key. An exact key precedes a `*`. */
+/** Returns the row of a setting; undefined for an unknown key. A row with exactly this key takes precedence over one with `*`. */
 export function rowOf(path: readonly string[]): SettingRow | undefined {
   const key = path.join('.');
   return (

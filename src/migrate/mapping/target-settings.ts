@@ -1,18 +1,18 @@
 import { isObject, text, type JsonObject } from '../../lib/json';
-import { dataParent } from '../data-place';
 import type { DiskFacts } from '../facts';
+import { targetParent } from '../target-root';
 import { CRIO_DRIVERS, SNAPSHOTTERS } from './rows/storage';
 import { hostsOfImages, inRanges, isRegistryHost } from './registry-hosts';
 import { isAddressRange } from './rows/registries';
 
-/** What the files of a target are made from: the settings of the Engine, in the target's terms but in no file's form. */
+/** The settings of the Engine, in the target's terms and independent of file formats. The target's files are made from these. */
 export interface TargetSettings {
   readonly cgroupDriver: 'systemd' | 'cgroupfs';
   /** URLs of mirrors of docker.io, in the order in which the Engine asks them. */
   readonly mirrors: readonly string[];
   /** Registries, as in image names, whose certificates are not verified or that speak HTTP. */
   readonly insecureRegistries: readonly string[];
-  /** Entries of the same setting that are no hosts, and of which nothing is written. */
+  /** Entries of insecure-registries that are not hosts. They are not written to any file. */
   readonly invalidRegistries: readonly string[];
   readonly proxy: { readonly http: string; readonly https: string; readonly no: string };
   readonly runtimes: readonly OciRuntime[];
@@ -97,9 +97,7 @@ export function targetSettings(merged: JsonObject, node: NodeContext): TargetSet
     runtimes,
     defaultRuntime: defaultRuntime(text(merged['default-runtime']), runtimes),
     ulimits: ulimitsOf(group(merged, 'default-ulimits')),
-    dataParent: node.isContainerdShared
-      ? ''
-      : dataParent(text(merged['data-root']) || text(merged.graph), node.disks ?? []),
+    dataParent: targetParent(merged, node.isContainerdShared, node.disks ?? []),
     snapshotter: SNAPSHOTTERS[text(merged['storage-driver'])] ?? '',
     storageDriver: CRIO_DRIVERS[text(merged['storage-driver'])] ?? '',
     seccompProfile: text(merged['seccomp-profile']).startsWith('/') ? text(merged['seccomp-profile']) : '',
@@ -117,7 +115,7 @@ export function targetSettings(merged: JsonObject, node: NodeContext): TargetSet
   };
 }
 
-/** The driver never changes with the migration: pods that exist would be in control groups of the other one. */
+/** The driver never changes with the migration, because existing pods would stay in control groups of the old driver. */
 function cgroupDriver(merged: JsonObject, node: NodeContext): 'systemd' | 'cgroupfs' {
   if (node.cgroupDriver !== '') return node.cgroupDriver === 'systemd' ? 'systemd' : 'cgroupfs';
   const option = strings(merged['exec-opts']).findLast((one) => one.startsWith('native.cgroupdriver='));
@@ -129,12 +127,13 @@ function insecureRegistries(entries: readonly string[], images: readonly string[
   const hosts = entries
     .filter((entry) => !isAddressRange(entry))
     .map((entry) => entry.replace(/^https?:\/\//i, ''));
-  // The Engine implies these two.
+  // The Engine adds these two ranges to each list.
   const ranges = [...entries.filter(isAddressRange), '127.0.0.0/8', '::1/128'];
   return unique([...hosts, ...hostsOfImages(images).filter((host) => inRanges(host, ranges))]);
 }
 
-function runtimesOf(merged: JsonObject): OciRuntime[] {
+/** Returns the runtimes that the Engine knows in addition to its own. */
+export function runtimesOf(merged: JsonObject): OciRuntime[] {
   const named = Object.entries(group(merged, 'runtimes')).flatMap(([name, runtime]) =>
     isObject(runtime)
       ? [
@@ -147,7 +146,7 @@ function runtimesOf(merged: JsonObject): OciRuntime[] {
         ]
       : [],
   );
-  // The Engine takes the name of a shim for a runtime, too.
+  // The Engine also accepts the name of a shim as a runtime.
   const fallback = text(merged['default-runtime']);
   return fallback.startsWith('io.containerd.') &&
     fallback !== RUNC &&
@@ -171,7 +170,7 @@ function ulimitsOf(limits: JsonObject): Ulimit[] {
   });
 }
 
-/** Docker's `10m` as a quantity of Kubernetes. Both count in powers of 1024. */
+/** Converts Docker's `10m` to a quantity of Kubernetes. Both count in powers of 1024. */
 function quantity(size: string): string {
   const [, amount = '', unit = ''] = /^(\d+)([kmgt]?)i?b?$/i.exec(size) ?? [];
   if (amount === '') return '';

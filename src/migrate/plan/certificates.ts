@@ -37,12 +37,15 @@ export function certificateCopy(
       ...(places.length === 0 ? [] : [`mkdir -p ${places.join(' ')}`]),
       ...missing.map((name) => {
         const to = quoted(`${directory}/${name}`);
-        // A link would lead into /etc/docker, which goes in the end.
-        return `test -e ${to} || cp -pL ${quoted(`${DOCKERS}/${name}`)} ${to}`;
+        const draft = quoted(`${directory}/${name}.new`);
+        // A link would lead into /etc/docker, which goes in the end. An interrupted copy must not count as a certificate.
+        return `test -e ${to} || { cp -pL ${quoted(`${DOCKERS}/${name}`)} ${draft} && mv ${draft} ${to}; }`;
       }),
     ],
     undo: [
-      ...missing.map((name) => `rm -f ${quoted(`${directory}/${name}`)}`),
+      ...missing.map(
+        (name) => `rm -f ${quoted(`${directory}/${name}`)} ${quoted(`${directory}/${name}.new`)}`,
+      ),
       ...(places.length === 0 ? [] : [`rmdir --ignore-fail-on-non-empty ${places.join(' ')}`]),
     ],
   };

@@ -1,4 +1,5 @@
 import { basename, join, resolve } from 'node:path';
+import { flagOf } from '../../lib/flags';
 import type { NodeFacts } from '../facts';
 
 /** What dockerd makes in its data-root, whatever its storage driver. */
@@ -53,10 +54,10 @@ export function dataRootRemoval(
 /** The directories of the node that pods mount, without the volumes that the Engine manages. */
 function podPaths({ engine, kubelet }: NodeFacts): string[] {
   const mounts = (engine?.containers ?? []).flatMap(({ Mounts }) => Mounts ?? []);
-  const kubeletRoot = kubelet?.arguments.find((one) => one.startsWith('--root-dir='))?.slice(11);
+  const kubeletRoot = flagOf(kubelet?.arguments ?? [], 'root-dir') ?? '';
   return [
     ...mounts.flatMap(({ Type, Source = '' }) => (Type === 'bind' && Source !== '' ? [Source] : [])),
-    ...(kubeletRoot === undefined ? [] : [kubeletRoot]),
+    ...(kubeletRoot === '' ? [] : [kubeletRoot]),
   ];
 }
 

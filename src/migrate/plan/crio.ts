@@ -1,8 +1,9 @@
-import { join } from 'node:path';
 import { stringify } from 'smol-toml';
 import type { JsonObject } from '../../lib/json';
-import { RUNC, type OciRuntime, type TargetSettings } from '../mapping/target-settings';
+import type { TargetSettings } from '../mapping/target-settings';
+import { crioRoot } from '../target-root';
 import type { TargetNode } from './containerd';
+import { crioRuntimes } from './crio-runtimes';
 import { targetFile, type PlannedFile } from './node-file';
 import { registriesConf } from './registries';
 import { unitDropIns } from './systemd';
@@ -47,18 +48,13 @@ export function crioFiles(settings: TargetSettings, node: TargetNode, origin: st
   ];
 }
 
-/** Returns the directory of CRI-O's images and containers after the migration. */
-export function crioRoot({ dataParent }: TargetSettings): string {
-  return join(dataParent || '/var/lib', 'containers/storage');
-}
-
 /** Returns the configuration (crio.conf(5)). */
 export function crioConfig(settings: TargetSettings, node: TargetNode): JsonObject {
   return {
     crio: {
-      ...(settings.dataParent === '' ? {} : { root: crioRoot(settings) }),
+      ...(settings.dataParent === '' ? {} : { root: crioRoot(settings.dataParent) }),
       ...(settings.storageDriver === '' ? {} : { storage_driver: settings.storageDriver }),
-      runtime: runtimeTable(settings),
+      runtime: runtimeTable(settings, node),
       ...(node.sandboxImage === '' ? {} : { image: { pause_image: node.sandboxImage } }),
       // CRI-O looks for plugins in these directories and in no others.
       network: { network_dir: node.cniConfDir, plugin_dirs: node.cniBinDirs },
@@ -66,14 +62,13 @@ export function crioConfig(settings: TargetSettings, node: TargetNode): JsonObje
   };
 }
 
-function runtimeTable(settings: TargetSettings): JsonObject {
-  const runtimes = Object.fromEntries(settings.runtimes.map((runtime) => [runtime.name, runtimeOf(runtime)]));
-  const isDefined = settings.defaultRuntime in runtimes;
+function runtimeTable(settings: TargetSettings, node: TargetNode): JsonObject {
+  const { entries, defaultRuntime } = crioRuntimes(settings, node);
   return {
     cgroup_manager: settings.cgroupDriver,
     // conmon's group must be the pod's when systemd does not manage the groups.
     ...(settings.cgroupDriver === 'cgroupfs' ? { conmon_cgroup: 'pod' } : {}),
-    ...(settings.defaultRuntime === '' ? {} : { default_runtime: settings.defaultRuntime }),
+    ...(defaultRuntime === '' ? {} : { default_runtime: defaultRuntime }),
     ...(settings.seccompProfile === '' ? {} : { seccomp_profile: settings.seccompProfile }),
     ...(settings.selinux ? { selinux: true } : {}),
     ...(settings.cdiSpecDirs.length === 0 ? {} : { cdi_spec_dirs: settings.cdiSpecDirs }),
@@ -84,36 +79,8 @@ function runtimeTable(settings: TargetSettings): JsonObject {
       : { default_ulimits: settings.ulimits.map(({ name, soft, hard }) => `${name}=${soft}:${hard}`) }),
     default_capabilities: DOCKER_CAPABILITIES,
     default_sysctls: DOCKER_SYSCTLS,
-    ...(settings.defaultRuntime === 'runc' && !isDefined
-      ? // Without a path CRI-O finds the program in $PATH: distributions put runc into different directories.
-        { runtimes: { ...runtimes, runc: { runtime_type: 'oci' } } }
-      : settings.runtimes.length === 0
-        ? {}
-        : { runtimes }),
+    ...(Object.keys(entries).length === 0 ? {} : { runtimes: entries }),
   };
-}
-
-function runtimeOf(runtime: OciRuntime): JsonObject {
-  if (runtime.type === RUNC)
-    return {
-      ...(pathOf(runtime) === '' ? {} : { runtime_path: pathOf(runtime) }),
-      runtime_type: 'oci',
-      runtime_root: `/run/${runtime.name}`,
-    };
-  // containerd finds the shim of io.containerd.NAME.vN by this name; CRI-O demands the same name with its path.
-  const [, , name = '', version = ''] = runtime.type.split('.');
-  return {
-    runtime_path: `/usr/bin/containerd-shim-${name}-${version}`,
-    runtime_type: 'vm',
-    runtime_root: `/run/vc-${runtime.name}`,
-    ...(typeof runtime.options.ConfigPath === 'string'
-      ? { runtime_config_path: runtime.options.ConfigPath }
-      : {}),
-  };
-}
-
-function pathOf({ path, options }: OciRuntime): string {
-  return path !== '' ? path : typeof options.BinaryName === 'string' ? options.BinaryName : '';
 }
 
 function metricsFile({ metricsAddress: address }: TargetSettings, origin: string): PlannedFile[] {

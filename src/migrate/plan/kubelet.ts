@@ -33,6 +33,8 @@ export interface KubeletNode {
   /** The target's socket, as `unix://PATH`. */
   readonly endpoint: string;
   readonly unit: 'containerd' | 'crio';
+  /** The units of the bridge, whatever their names are. */
+  readonly bridgeUnits: readonly string[];
   readonly logs: Pick<TargetSettings, 'logMaxSize' | 'logMaxFiles'>;
   readonly origin: string;
 }
@@ -150,12 +152,12 @@ function withEndpoint(flags: string, endpoint: string): string {
 }
 
 /** Edits the dependencies of a unit and the flags on its command line and in its environment. */
-function editUnit(text: string, { endpoint, unit }: KubeletNode): string {
+function editUnit(text: string, { endpoint, unit, bridgeUnits }: KubeletNode): string {
   return text
     .split('\n')
     .map((line) => {
       if (/^\s*[#;]/.test(line)) return line;
-      return replaceOld(line, `${unit}.service`)
+      return replaceOld(line, `${unit}.service`, bridgeUnits)
         .replace(new RegExp(`(--${ENDPOINT_FLAG}[= ])[^\\s"']+`, 'g'), (_, flag: string) => flag + endpoint)
         .replace(OBSOLETE_LATER, '')
         .replace(OBSOLETE_FIRST, '$1');

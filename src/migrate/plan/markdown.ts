@@ -1,4 +1,5 @@
 import type { Finding, Severity } from '../finding';
+import { checkLine } from './check';
 import { SECRET_MODE } from './node-file';
 import type { Plan } from './plan';
 import type { Step } from './step';
@@ -17,7 +18,9 @@ export function planMarkdown(plan: Plan): string {
       `<!-- ${plan.origin} -->`,
       '**Replace the node instead, if you can.** Adding a new node with the new runtime, draining this one and deleting it is the safer way, and the usual one for a fleet. ' +
         'This plan is for a node that has to stay. Carry it out on one node at a time.',
-      'All commands run as root, in the directory of this plan. Each step has a check: go on only when the check shows what it should. ' +
+      '`dockbridge migrate apply` does the steps of this plan and checks them; it leaves the reboot and the removal of Docker to you. `dockbridge migrate rollback` takes the steps back. ' +
+        'Their `--help` explains more.',
+      'To do the steps by hand: all commands run with bash as root, in the directory of this plan. Each step has a check: go on only when the check shows what it should. ' +
         'To go back, take back the steps in reverse order, from the last one that you did. Until the step "Remove Docker", nothing of Docker is deleted.',
       `The plan holds for the node as it was when the plan was made. Make a new plan when the configuration changes; plan.json has the hashes.`,
       overview(plan.steps),
@@ -64,10 +67,11 @@ function stepOf(step: Step, at: number): string {
     `### ${at + 1}. ${step.title}`,
     [step.why, place].filter((text) => text !== '').join(' '),
     ...block('Do:', step.commands),
-    ...block('Check:', step.check),
+    ...block('Check:', step.check.map(checkLine)),
     ...(step.undo.length === 0
       ? [step.isFinal ? 'Undo: there is no way back from here.' : 'Undo: there is nothing to take back.']
       : block('Undo:', step.undo)),
+    ...block('Check the undo:', step.undoCheck.map(checkLine)),
   ].join('\n\n');
 }
 

@@ -1,4 +1,5 @@
-import { sha256, type Plan } from './plan';
+import type { Plan } from './plan';
+import { sha256 } from './sha256';
 import { unifiedDiff } from './unified-diff';
 
 /** The version of plan.json. A reader refuses another one. */

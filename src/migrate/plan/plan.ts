@@ -1,24 +1,33 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { flagOf } from '../../lib/flags';
 import { REMOVED } from '../../doctor/bundle/redact';
+import { bridgeUnits } from '../bridge';
+import { engineNamespaces } from '../engine-containerd';
 import type { NodeFacts } from '../facts';
 import type { Finding } from '../finding';
 import { unsetKernelSettings } from '../kernel-settings';
+import { diskFindings } from '../inventory/host';
 import { kubeletUnit } from '../kubelet-units';
 import type { Target } from '../mapping/row';
 import { engineSettings } from '../mapping/setting';
 import { settingFindings } from '../mapping/setting-findings';
 import { targetSettings, type TargetSettings } from '../mapping/target-settings';
 import { nodeName } from '../node-name';
+import { nodeState, targetRoot } from '../target-root';
 import { certificateCopy, certificatesDirectory } from './certificates';
 import { dataRootRemoval } from './clean-up';
-import { containerdFiles, containerdRoot, UnusableConfig } from './containerd';
-import { crioFiles, crioRoot } from './crio';
+import { containerdPlan } from './containerd';
+import { UnusableConfig } from './containerd-main';
+import { isAtLeast, OLDEST_CONTAINERD } from './containerd-version';
+import { crioFiles } from './crio';
+import { crioRuntimes } from './crio-runtimes';
 import { kernelFiles } from './kernel';
 import { CRICTL, ENV_FILE, INSTANCE_CONFIG, kubeletEdits } from './kubelet';
 import { withPermissions, type Permissions, type PlannedFile } from './node-file';
+import { isInstalled, packageTool, ranBefore } from './packages';
+import { presentFindings } from './present-settings';
 import { dockerProxy, proxyFindings } from './proxy';
+import { sha256 } from './sha256';
 import { quoted } from './shell';
 import type { Step } from './step';
 import { stepsOf } from './steps';
@@ -58,9 +67,11 @@ export interface Plan {
 
 /** The plan cannot be made. `findings` are those that forbid it. */
 export class PlanRefused extends Error {
+  /** @param canAccept whether the user may accept the findings and get a plan nevertheless. */
   constructor(
     message: string,
     readonly findings: readonly Finding[],
+    readonly canAccept = false,
   ) {
     super(message);
   }
@@ -85,10 +96,14 @@ export function makePlan(input: PlanInput): Plan {
   const proxy = dockerProxy(facts, merged, read);
   const byHand = proxyFindings(proxy, unit);
   const findings = [
-    ...input.findings.filter(({ id }) => !id.startsWith('setting-') && !byHand.some((one) => one.id === id)),
+    // The inventory does not know the target.
+    ...input.findings.filter(
+      ({ id }) => !id.startsWith('setting-') && id !== 'disk' && !byHand.some((one) => one.id === id),
+    ),
+    ...diskFindings(facts, target),
     ...byHand,
     // The inventory's finding about a broken file names the line.
-    ...settingFindings(configuration, target).filter(
+    ...settingFindings(configuration, target, nodeState(facts)).filter(
       ({ id }) => id !== BROKEN || !input.findings.some((one) => one.id === BROKEN),
     ),
   ];
@@ -98,17 +113,19 @@ export function makePlan(input: PlanInput): Plan {
   const context = nodeContext(facts);
   const isContainerdShared = target === 'containerd' && context.isContainerdShared;
   const settings = targetSettings(merged, { ...context, isContainerdShared, proxy: proxy.proxy });
+  const units = oldUnits(facts, input.keepDocker);
   const origin = originOf(version, configuration.file?.text);
   const node = targetNode(facts, read);
-  const targetFiles = filesOfTarget(node.mainPath, () =>
-    target === 'containerd' ? containerdFiles(settings, node, origin) : crioFiles(settings, node, origin),
-  );
+  const containerd =
+    target === 'containerd' ? usable(node.mainPath, () => containerdPlan(settings, node, origin)) : undefined;
+  const runtimes = containerd === undefined ? crioRuntimes(settings, node).findings : [];
+  const targetFiles = containerd?.files ?? crioFiles(settings, node, origin);
   const certificates = certificateCopy(
     node.certificates,
     target,
     facts.directories[certificatesDirectory(target)],
   );
-  if (isContainerdShared) refuseOldContainerd(facts, targetFiles);
+  if (isContainerdShared) refuseOldContainerd(facts, containerd?.main.version ?? 3);
   const edits = kubeletEdits({
     files: kubeletFiles(facts, read),
     configFile: facts.kubelet?.configFile ?? '',
@@ -116,6 +133,7 @@ export function makePlan(input: PlanInput): Plan {
     endpointFrom: facts.kubelet?.endpoint.from ?? '',
     endpoint: ENDPOINTS[target],
     unit,
+    bridgeUnits: bridgeUnits(facts),
     logs: settings,
     origin,
   });
@@ -131,7 +149,14 @@ export function makePlan(input: PlanInput): Plan {
     target,
     hostname: facts.host.hostname,
     origin,
-    findings: [...findings, ...registryFindings(settings), ...endpointFindings(facts, edits, target)],
+    findings: [
+      ...findings.filter(({ id }) => !runtimes.some((one) => one.id === id)),
+      ...runtimes,
+      ...registryFindings(settings),
+      ...endpointFindings(facts, edits, target),
+      ...presentFindings(containerd?.main, containerd?.dropIn ?? {}, node, files),
+      ...units.findings,
+    ],
     accepted: input.accepted,
     files,
     steps: stepsOf({
@@ -139,7 +164,7 @@ export function makePlan(input: PlanInput): Plan {
       unit,
       endpoint: ENDPOINTS[target],
       oldEndpoint: oldEndpoint === '' ? 'unix:///var/run/cri-dockerd.sock' : oldEndpoint,
-      oldUnits: oldUnits(facts, bridgeOf(facts), input.keepDocker),
+      oldUnits: units,
       node: quoted(nodeName(facts)),
       files,
       keepDocker: input.keepDocker,
@@ -149,8 +174,13 @@ export function makePlan(input: PlanInput): Plan {
       hasKubelet: facts.kubelet !== undefined,
       kubeletConfig: facts.kubelet?.configFile ?? '',
       mainPath: node.mainPath,
+      packageTool: packageTool(facts),
+      isInstalled: isInstalled(facts, target),
+      ranBefore: ranBefore(facts, unit),
+      configVersion: containerd?.main.version ?? 3,
+      engineNamespaces: input.keepDocker ? [] : engineNamespaces(facts),
       dataRoot: dataRootRemoval(dockerRoot === '' ? '/var/lib/docker' : dockerRoot, facts, [
-        target === 'containerd' ? containerdRoot(settings, node.mainConfig) : crioRoot(settings),
+        targetRoot(target, facts),
       ]),
       backup: backupOf(inventory, files),
       keptFiles: [
@@ -193,7 +223,7 @@ function originalText({ facts, originals }: PlanInput, path: string): string | u
 export function refuseBlocked(findings: readonly Finding[], accepted: readonly string[]): void {
   const blocking = findings.filter(({ id, severity }) => severity === 'block' && !accepted.includes(id));
   if (blocking.length > 0)
-    throw new PlanRefused('the inventory forbids the migration of this node', blocking);
+    throw new PlanRefused('the inventory forbids the migration of this node', blocking, true);
 }
 
 /** The steps remove all pods of the kubelet's runtime. On a node that has moved, these are the pods that serve. */
@@ -213,23 +243,26 @@ function refuseMoved({ kubelet }: NodeFacts): void {
   throw new PlanRefused(message, [finding]);
 }
 
-/** containerd 1 does not start with a configuration of version 3. The Engine tells the version of the containerd on which it runs. */
-function refuseOldContainerd({ engine }: NodeFacts, files: readonly PlannedFile[]): void {
+/** The Engine tells the version of the containerd on which it runs. */
+function refuseOldContainerd({ engine }: NodeFacts, configVersion: 2 | 3): void {
   const components = engine?.version.Components ?? [];
   const version = components.find(({ Name }) => Name === 'containerd')?.Version ?? '';
-  if (!/^v?1\./.test(version) || !files.some(({ text }) => /^version = 3$/m.test(text))) return;
+  const [, major, minor] = /^v?(\d+)\.(\d+)/.exec(version) ?? [];
+  const needed = OLDEST_CONTAINERD[configVersion];
+  if (major === undefined || isAtLeast([Number(major), Number(minor)], needed)) return;
   const finding: Finding = {
     id: 'containerd-version',
     severity: 'block',
-    summary: `The Engine runs on containerd ${version}, which does not start with the configuration of the plan.`,
+    summary: `The Engine runs on containerd ${version}, which does not work with the configuration of the plan.`,
     evidence: [{ where: 'engine', what: `containerd ${version}` }],
-    advice: 'Update containerd to 2.1 or newer together with the Engine, and plan again.',
+    advice: `Update containerd to ${needed.join('.')} or newer together with the Engine, and plan again.`,
     link: 'docs/migrating.md#containerd-version',
   };
   throw new PlanRefused(finding.summary, [finding]);
 }
 
-function filesOfTarget(mainPath: string, make: () => PlannedFile[]): PlannedFile[] {
+/** Throws PlanRefused for a configuration of containerd that the plan cannot extend. */
+function usable<T>(mainPath: string, make: () => T): T {
   try {
     return make();
   } catch (error) {
@@ -289,10 +322,6 @@ function originOf(version: string, daemonJson: string | undefined): string {
   return `generated by dockbridge ${version} migrate plan from ${source}`;
 }
 
-export function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
-
 function kubeletFiles(facts: NodeFacts, read: (path: string) => string | undefined): Map<string, string> {
   const wanted = [facts.kubelet?.configFile ?? '', INSTANCE_CONFIG, ENV_FILE, CRICTL, ...dropInsOf(facts)];
   const paths = Object.keys(facts.files).filter(
@@ -314,13 +343,6 @@ function dropInsOf({ files, kubelet }: NodeFacts): string[] {
 function withBefore(file: PlannedFile, read: (path: string) => string | undefined): PlannedFile {
   const before = file.before ?? read(file.path);
   return before === undefined ? file : { ...file, before };
-}
-
-function bridgeOf({ processes, kubelet }: NodeFacts): 'dockbridge' | 'cri-docker' {
-  const runsDockbridge = processes?.programs.some(({ name }) => name === 'dockbridge') === true;
-  return runsDockbridge || kubelet?.endpoint.value.includes('dockbridge') === true
-    ? 'dockbridge'
-    : 'cri-docker';
 }
 
 function isWorthKeeping(path: string): boolean {

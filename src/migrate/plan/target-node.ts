@@ -1,10 +1,14 @@
-import { CNI_BIN_DIRS, missingPlugins } from '../cni-plugins';
+import { bridgeOption, directoriesIn } from '../bridge';
+import { cniConfDir, CNI_BIN_DIRS, missingPlugins } from '../cni-plugins';
 import { containerdConfigPath, engineContainerd } from '../engine-containerd';
 import type { NodeFacts } from '../facts';
 import type { NodeContext } from '../mapping/target-settings';
 import type { EngineConfiguration } from '../mapping/setting';
 import { certificatesOf } from './registries';
 import type { TargetNode } from './containerd';
+import { CRIO_DROP_IN } from './crio';
+import { definedRuntimes } from './crio-runtimes';
+import { containerLimits, numberOf, SOFT_DEFAULT } from '../open-files';
 import { flagOf as flag } from '../../lib/flags';
 
 export const DAEMON_JSON = '/etc/docker/daemon.json';
@@ -52,34 +56,42 @@ export function nodeContext(facts: NodeFacts): Omit<NodeContext, 'proxy'> {
 
 /** Returns what the target's files need to know of the node. */
 export function targetNode(facts: NodeFacts, read: (path: string) => string | undefined): TargetNode {
-  const bridge = programArguments(facts, ['cri-dockerd', 'dockbridge']);
   const kubelet = facts.kubelet?.arguments ?? [];
   const mainPath = containerdConfigPath(facts);
   const main = read(mainPath);
-  const binDirs = cniBinDirs(facts, flagOf(bridge, 'cni-bin-dir'));
+  const binDirs = cniBinDirs(facts);
   return {
     cgroupVersion: facts.host.cgroupVersion ?? 2,
     certificates: certificatesOf(facts.directories['/etc/docker/certs.d'] ?? []),
-    cniConfDir: flagOf(bridge, 'cni-conf-dir') || '/etc/cni/net.d',
+    cniConfDir: cniConfDir(facts),
     cniBinDirs: binDirs,
     cniMissing: missingPlugins(facts, [...binDirs, ...CNI_BIN_DIRS]),
-    sandboxImage: flagOf(bridge, 'pod-infra-container-image') || flagOf(kubelet, 'pod-infra-container-image'),
+    sandboxImage:
+      bridgeOption(facts, 'pod-infra-container-image').value || flagOf(kubelet, 'pod-infra-container-image'),
     openFiles: openFiles(facts),
+    executables: facts.executables,
+    crioRuntimes: definedRuntimes(facts, [CRIO_DROP_IN]),
     mainPath,
+    importable: Object.fromEntries(
+      Object.entries(facts.files).flatMap(([path, { text }]) =>
+        path.endsWith('.toml') ? [[path, text]] : [],
+      ),
+    ),
     ...(main === undefined ? {} : { mainConfig: main }),
   };
 }
 
-function cniBinDirs(facts: NodeFacts, given: string): string[] {
-  if (given !== '') return given.split(/[:,]/);
+function cniBinDirs(facts: NodeFacts): string[] {
+  const given = directoriesIn(bridgeOption(facts, 'cni-bin-dir'));
+  if (given.length > 0) return given;
   const present = CNI_BIN_DIRS.filter((directory) => (facts.directories[directory] ?? []).length > 0);
   return present.length > 0 ? present : ['/opt/cni/bin'];
 }
 
-/** Containers of the Engine inherit dockerd's limit of open files, and containers of the target that of its unit. */
-function openFiles({ processes }: NodeFacts): string {
-  const limits = processes?.programs.find(({ name }) => name === 'dockerd')?.openFiles;
-  if (limits === undefined) return '';
+/** Returns LimitNOFILE for the target's unit, whose shims pass it on to containers; '' when containers have the usual limit. */
+function openFiles(facts: NodeFacts): string {
+  const { limits } = containerLimits(facts) ?? {};
+  if (limits === undefined || numberOf(limits.soft) <= SOFT_DEFAULT) return '';
   const [soft, hard] = [limits.soft, limits.hard].map((value) =>
     value === 'unlimited' ? 'infinity' : value,
   );

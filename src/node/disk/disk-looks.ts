@@ -64,7 +64,7 @@ interface Asked<T> {
 /**
  * Answers questions whose calls may hang forever and cannot be cancelled, such as a stat on a dead network disk, which occupies
  * one of libuv's four threads. At most one question per key, and `limit` questions in total, are pending. While a question is
- * pending, callers get the previous answer.
+ * overdue, callers get the previous answer.
  */
 export class LastAnswers<T> {
   private readonly asked = new Map<string, Asked<T>>();

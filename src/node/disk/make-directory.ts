@@ -99,7 +99,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'permission denied',
   ELOOP: 'a symlink leads in a circle',
-  ENOTDIR: 'something that is not a directory was put in its way',
+  ENOTDIR: 'a part of the path was replaced by something that is not a directory',
 };
 
 function reasonOf(error: unknown): string {

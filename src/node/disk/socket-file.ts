@@ -58,8 +58,8 @@ export class SocketFile {
 }
 
 /**
- * Returns a temporary name. It is no longer than the final name, because the length of socket paths is limited. Only for a very
- * short final name, the temporary name is longer.
+ * Returns a temporary name. It is no longer than the final name, because the length of socket paths is limited. It is longer only
+ * if the final name is very short.
  */
 function temporaryName(name: string): string {
   const length = Math.min(Math.max(Buffer.byteLength(name), 6), 12);

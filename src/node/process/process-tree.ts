@@ -13,7 +13,7 @@ const ROUND_MS = 50;
 /** The number of rounds in which leaves are killed, so that their parents have time to reap them. */
 const LEAF_ROUNDS = 10;
 const LEAF_MS = 10;
-/** The number of a process's children that are examined at most. */
+/** The largest number of a process's children that are examined. */
 const LOOKED_AT = 256;
 
 /**

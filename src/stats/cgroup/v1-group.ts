@@ -109,7 +109,7 @@ export class V1Group implements GroupReader {
       pageFaults: keyed(stat, 'total_pgfault'),
       majorPageFaults: keyed(stat, 'total_pgmajfault'),
     };
-    // These files are missing if the kernel does not account for swap.
+    // The line is missing if the kernel does not account for swap.
     const swapped = keyed(stat, 'total_swap');
     if (swapped === undefined) return { memory };
     const both = bounded(stat, 'hierarchical_memsw_limit');

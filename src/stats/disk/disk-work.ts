@@ -66,7 +66,7 @@ export class InThreadDiskWork implements DiskWork {
 /** The share of one CPU that all walks together may use. */
 const SHARE = 0.05;
 
-/** Runs bursts of work one at a time, and pauses after each, so that all of them together use less than SHARE. */
+/** Runs bursts of work one at a time, and pauses after each, so that all of them together use at most SHARE. */
 export class Pacer {
   private queue: Promise<void> = Promise.resolve();
 
@@ -155,7 +155,7 @@ function tryOpen(directory: string): Dir | undefined {
   }
 }
 
-/** The largest number of open files in one container that are counted, because counting takes some microseconds per file. */
+/** How many files of one container are examined for sockets, because this takes some microseconds per file. The rest are only counted. */
 const MOST = 50_000;
 
 export interface OpenFiles {
@@ -164,7 +164,8 @@ export interface OpenFiles {
 }
 
 /**
- * Counts the open descriptors of the processes, and how many of them are sockets. Synchronous, so it needs a thread of its own.
+ * Counts the open descriptors of the processes, and how many of the first 50,000 are sockets. Synchronous, so it needs a thread of
+ * its own.
  */
 export function countOpenFiles(pids: readonly number[]): OpenFiles {
   let files = 0;

@@ -30,9 +30,9 @@ interface Entry {
 }
 
 /**
- * Decides when to measure which writable layer. Containers that have just started come first. After that, a growing layer is
- * measured every 10 s, an unchanged layer every 2 min, and layers that take long to measure less often. Containers that have
- * ended are not measured anymore. Their last reading stays until they are removed.
+ * Decides when to measure which writable layer. Containers that have just started come first. After that, a changing layer is
+ * measured every 10 s, and an unchanged layer less and less often, down to every 2 min. A layer that takes a long time to measure is
+ * measured less often. Containers that have ended are not measured anymore. Their last reading stays until they are removed.
  */
 export class LayerBudget {
   private readonly entries = new Map<string, Entry>();
@@ -93,7 +93,7 @@ export class LayerBudget {
     return this.entries.get(id)?.measured?.directory;
   }
 
-  /** Resolves once a running container has been measured for the first time, or has ended before that. */
+  /** Resolves when a running container has been measured for the first time, or has ended before that. */
   async whenMeasured(id: string, signal: AbortSignal): Promise<void> {
     const entry = this.entries.get(id);
     if (entry === undefined || !entry.isRunning || entry.measured !== undefined) return;

@@ -25,7 +25,7 @@ import { GROUP_FAMILIES } from './group-families';
 
 /** How many pods are read at the same time; the source has a limit of its own. */
 const CONCURRENCY = 8;
-/** How long, in ms, one call waits for layers that were never measured, because their containers have just started. */
+/** How long, in ms, one call waits for layers that have not been measured yet, because their containers have just started. */
 const FIRST_LAYERS_MS = 1_000;
 const OPEN_FILES_MS = 5_000;
 /** How many of libuv's four threads may read files for metrics at a time. */
@@ -97,7 +97,7 @@ export class PodMetricsReader {
   }
 
   /**
-   * Returns the network samples. They belong to the pause container, which owns the namespace. Its name in the samples is
+   * Returns the network samples. They belong to the pause container, which owns the namespace. The label `container` is
    * `POD`, because dashboards for Docker use this name.
    */
   private async ofNetwork(sandbox: SandboxRecord, signal: AbortSignal | undefined): Promise<MetricSample[]> {

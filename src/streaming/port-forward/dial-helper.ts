@@ -11,5 +11,5 @@ process.on('message', ({ id, port }: DialRequest) => {
     (error: unknown) => process.send?.({ id, error: messageOf(error) } satisfies DialReply),
   );
 });
-// The daemon no longer needs this process, or has ended.
+// The daemon has ended. It kills a helper that it no longer needs.
 process.on('disconnect', () => process.exit());

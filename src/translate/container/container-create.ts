@@ -122,7 +122,7 @@ export function toContainerCreate(
       ...devices,
       Devices: [...(security.Devices ?? []), ...devices.Devices],
       RestartPolicy: { Name: 'no' },
-      // dockbridge copies the log from this file, whatever the Engine's default log driver is (ADR 0007).
+      // The pod's log is a copy of this file or a link to it, whatever the Engine's default log driver is (ADR 0007).
       LogConfig: { Type: 'json-file', Config: toLogOptions(surroundings.spool) },
     },
   };

@@ -143,8 +143,8 @@ export function isOptional({ file, value }: KernelFile, errno: string | undefine
 }
 
 /**
- * Checks whether dockbridge can write the values here.
- * @throws when it cannot. The Engine cannot write them either, because its API has no field for them.
+ * Checks that dockbridge can write the values here. The Engine cannot write them, because its API has no field for them.
+ * @throws UNIMPLEMENTED or FAILED_PRECONDITION if dockbridge cannot write them either.
  */
 export function requireWritable(wanted: KernelValues, node: KernelSurroundings, field: string): void {
   const values = vitalValues(wanted);

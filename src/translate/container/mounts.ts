@@ -255,7 +255,7 @@ const RELABEL = ['z', 'Z'];
 /**
  * Returns the mounts of a container without dockbridge's label. cri-dockerd's master branch uses `Mounts`, while its
  * releases up to 0.4.3 and dockershim use `Binds`. kubelet finds the termination message by these mounts. The requested
- * mounts come first, in their order. Their sources are those that the Engine reports, which also include the volumes of
+ * mounts come first, in their order, with the sources that the Engine reports. Other mounts follow, such as the volumes of
  * an image.
  */
 export function fromEngineMounts({

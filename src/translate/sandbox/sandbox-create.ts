@@ -125,8 +125,8 @@ export function podDns({ dns_config }: Config): Decoded<cri.IDNSConfig> | undefi
 const LOOPBACK_IPV6 = 'net.ipv6.conf.lo.disable_ipv6';
 
 /**
- * Returns the sysctls of a sandbox. Engine 20.10 disables IPv6 in networks without it, including `::1`, which pods of all
- * other runtimes have, so this enables it for the loopback interface.
+ * Returns the sysctls of a sandbox. In a network without IPv6, Engine 20.10 disables IPv6 even for the loopback interface.
+ * Pods of all other runtimes have `::1`, so this enables IPv6 for the loopback interface.
  * @param ipv6 whether the node has IPv6 and the pod has its own network.
  */
 function sandboxSysctls(asked: Readonly<Record<string, string>>, ipv6: boolean): Record<string, string> {

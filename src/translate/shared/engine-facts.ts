@@ -75,8 +75,8 @@ export function featuresFor(facts: EngineFacts | undefined, handler: string): En
 
 /**
  * Returns the API prefix for the path of an image's inspect. From API 1.53 on, the answer reports who signed the image.
- * If containerd stores the images, the Engine sends a request to sigstore's servers for each such answer, which takes
- * long on a node without Internet access.
+ * If containerd stores the images, the Engine sends a request to sigstore's servers for each such answer. On a node without
+ * Internet access, this takes a long time.
  */
 export function imageApi({ ApiVersion = '', MinAPIVersion = '' }: Partial<EngineVersion>): string {
   return isAtLeast(ApiVersion, '1.53') && isAtLeast('1.52', MinAPIVersion) ? '/v1.52' : '';
@@ -134,8 +134,8 @@ export interface KnownRuntimes {
 
 /**
  * The name of a containerd shim, such as `io.containerd.runsc.v1`. Engines from 23 on (API 1.42) run
- * `containerd-shim-runsc-v1` from their PATH for this name, without configuration. Whether the program exists shows only
- * at the start.
+ * `containerd-shim-runsc-v1` from their PATH for this name, without configuration. If the program does not exist, only the
+ * start of a container fails.
  */
 const SHIM_NAME = /^[a-zA-Z0-9][\w-]*(\.[\w-]+)+$/;
 const SHIM_NAMES_SINCE = '1.42';
@@ -150,8 +150,8 @@ export function runtimeOf({ runtime, runtimeHandler }: SandboxRecord): string {
 }
 
 /**
- * Returns the `HostConfig.Runtime` of a sandbox; undefined for the Engine's default, which `''` and, as with cri-dockerd,
- * `docker` mean.
+ * Returns the `HostConfig.Runtime` of a sandbox; undefined for the Engine's default runtime. The handlers `''` and, as with
+ * cri-dockerd, `docker` mean this default.
  * @throws INVALID_ARGUMENT for a handler that the Engine does not know.
  */
 export function toEngineRuntime(handler: string, known: KnownRuntimes, field: string): string | undefined {

@@ -92,7 +92,7 @@ export interface Accounts {
   }[];
 }
 
-/** Parses both files. Lines that cannot be parsed are skipped, as the Engine does. */
+/** Parses both files. Lines that cannot be parsed are skipped, as in the Engine. */
 export function parseAccounts(passwd: string, group: string): Accounts {
   return {
     users: fieldsOf(passwd).flatMap(([name = '', , uid = '', gid = '']) =>

@@ -103,7 +103,7 @@ func (k *kubelet) awaitHealth() error {
 			return nil
 		}
 	}
-	return errors.Join(fmt.Errorf("the kubelet is not well within %s, see kubelet.log", patience), k.stop())
+	return errors.Join(fmt.Errorf("the kubelet is not healthy after %s, see kubelet.log", patience), k.stop())
 }
 
 // stop ends the kubelet as systemd does. Its pods stay.

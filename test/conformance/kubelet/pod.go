@@ -33,7 +33,7 @@ type world struct {
 type pod struct {
 	*world
 	t testing.TB
-	// name is the kubelet's name, made of the manifest's and the node's.
+	// name is the pod's name in the kubelet, made of the manifest's name and the node's name.
 	name     string
 	manifest string
 	// shared is a directory of the machine that the pod's containers have as /shared.
@@ -106,7 +106,10 @@ func (p *pod) ended() {
 	p.t.Helper()
 	eventually(p.t, p.name+" ends", func() (bool, string) {
 		seen, known, _ := p.watch.look(p.name)
-		if !known || seen != nil {
+		if !known {
+			return false, "the kubelet does not answer"
+		}
+		if seen != nil {
 			return false, "the kubelet still has it: " + status(seen)
 		}
 		sandboxes, containers, err := p.inRuntime()
@@ -127,7 +130,7 @@ func (p *pod) ended() {
 	})
 }
 
-// inRuntime returns the runtime's containers of the pod.
+// inRuntime returns the pod's sandboxes and containers in the runtime.
 func (p *pod) inRuntime() ([]*cri.PodSandbox, []*cri.Container, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -152,6 +155,9 @@ func (p *pod) await(what string, claim func(*corev1.Pod) bool) *corev1.Pod {
 		select {
 		case <-next:
 		case <-deadline:
+			if !known {
+				p.t.Fatalf("%s: %s: not within %s, and the kubelet does not answer", p.name, what, patience)
+			}
 			p.t.Fatalf("%s: %s: not within %s, but %s", p.name, what, patience, status(seen))
 		}
 	}

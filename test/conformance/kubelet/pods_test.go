@@ -61,7 +61,7 @@ func initAndSidecarContainers(t *testing.T) {
 		ended := statusOf(seen, name).State.Terminated
 		check.True(t, ended != nil && ended.Reason == "Completed", "%s has not completed: %v", name, ended)
 	}
-	check.True(t, statusOf(seen, "sidecar").State.Running != nil, "the sidecar does not run beside main")
+	check.True(t, statusOf(seen, "sidecar").State.Running != nil, "the sidecar does not run next to main")
 
 	p.tell("end")
 	seen = p.await("it has succeeded", func(seen *corev1.Pod) bool {

@@ -1,7 +1,7 @@
 #!/bin/bash
-# replace.sh VERSION: makes this module require Kubernetes VERSION (v1.37.2), and its staging modules in the version that is
-# published with it (v0.37.2). Kubernetes' own go.mod requires v0.0.0 of each and replaces it by a directory of its
-# repository, which the module on the proxy does not have. Run this script to change the version.
+# replace.sh VERSION: makes this module require Kubernetes VERSION (v1.37.2) and the staging modules that are published with it
+# (v0.37.2). Kubernetes' own go.mod requires v0.0.0 of each staging module and replaces it by a directory of its repository,
+# which the module on the proxy does not have. Run this script to change the version.
 set -euo pipefail
 cd "$(dirname "$0")"
 version=${1:?which version of Kubernetes? such as v1.37.2}

@@ -122,7 +122,7 @@ func (p *pod) cameBack(before *corev1.Pod) {
 	})
 	seen := p.ready()
 	for _, status := range seen.Status.ContainerStatuses {
-		check.True(p.t, status.RestartCount >= 1, "%s is not said to have been restarted", status.Name)
+		check.True(p.t, status.RestartCount >= 1, "the kubelet reports no restart of %s", status.Name)
 	}
 	p.serves()
 	ready, err := p.readySandboxes()
@@ -240,7 +240,7 @@ func TestEngineKilled(t *testing.T) {
 	before := p.ready()
 	p.hasTicked()
 	killEngine(t)
-	eventually(t, "dockbridge tells of it", func() (bool, string) {
+	eventually(t, "dockbridge reports the loss of the Engine", func() (bool, string) {
 		reply, err := walk.Runtime.Status(t.Context(), false)
 		if err != nil {
 			return false, err.Error()

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 go=$(bash ../../../scripts/go.sh)
 
-build() { # ARGUMENTS...: a static program
+build() { # ARGUMENTS...: builds a static program
   CGO_ENABLED=0 "$go" build -ldflags '-s -w' "$@"
 }
 
@@ -16,15 +16,15 @@ if [ -z "${NODE_WORK:-}" ]; then
   KUBELET=${KUBELET:-$(bash ../../../scripts/kubelet.sh)}
   export KUBELET
   build -o /dev/null ./healthd
-  "$go" test -run '^$' . >/dev/null 2>&1 || true # a failure shows when the tests run
-  # A kubelet ends pods that it does not know, so a machine can have only one.
+  "$go" test -run '^$' . >/dev/null 2>&1 || true # if this build fails, the test run shows the error
+  # A kubelet ends pods that it does not know, so only one kubelet can run on a machine.
   exec flock -o /var/tmp/dockbridge-kubelet.lock bash ../node.sh bash run.sh
 fi
 
-# grep fails if a process has ended meanwhile, even if it has found something.
+# grep fails if a process ends while grep runs, even if grep has found another one.
 kubelet=$(grep -lx kubelet /proc/[0-9]*/comm 2>/dev/null || true)
 if [ -n "$kubelet" ]; then
-  echo "kubelet: one runs on this machine ($kubelet), and its pods would be ended" >&2
+  echo "kubelet: a kubelet already runs on this machine ($kubelet), and the tests would end its pods" >&2
   exit 1
 fi
 
@@ -53,7 +53,7 @@ finish() {
 }
 trap finish EXIT
 
-# The names of its directories cannot be chosen.
+# The kubelet's directories have fixed names.
 [ -d /var/lib/kubelet ] || { mkdir /var/lib/kubelet && made=yes; }
 for directory in /var/log /var/lib/kubelet; do
   mount -t tmpfs kubelet $directory
@@ -61,5 +61,5 @@ done
 export HEALTHD=$NODE_WORK/healthd
 build -o "$HEALTHD" ./healthd
 # shellcheck disable=SC2086 # several arguments
-{ "$go" test -json -count=1 -timeout 40m -parallel 32 ${ARGS:-} . || true; } | # the report tells a failure
+{ "$go" test -json -count=1 -timeout 40m -parallel 32 ${ARGS:-} . || true; } | # the report shows failures
   (cd .. && "$go" run ./report -suite kubelet -runtime "$CONFORMANCE_RUNTIME" -totals "${TOTALS:-}")

@@ -15,9 +15,9 @@ func main() {
 	suite := flag.String("suite", ".", "directory of the tests, for the areas' names")
 	list := flag.String("skips", "", "list of skips")
 	var runtime report.Runtime
-	flag.StringVar(&runtime.Label, "runtime", "", "what runs: an Engine's version, or containerd")
-	flag.StringVar(&runtime.Name, "runtime-name", "", "the name that the runtime tells, for -junit and -json")
-	flag.StringVar(&runtime.Version, "runtime-version", "", "the version that the runtime tells")
+	flag.StringVar(&runtime.Label, "runtime", "", "the tested runtime: an Engine's version, or containerd")
+	flag.StringVar(&runtime.Name, "runtime-name", "", "the name that the runtime reports, for -junit and -json")
+	flag.StringVar(&runtime.Version, "runtime-version", "", "the version that the runtime reports")
 	ginkgo := flag.Bool("ginkgo", false, "read a JSON report of ginkgo's, as critest writes it")
 	totals := flag.String("totals", "", "file for the line `N passed, N failed, N skipped`")
 	junit := flag.String("junit", "", "file for JUnit's XML")

@@ -29,7 +29,7 @@ func main() {
 
 func serve(suite, listen string, command []string) error {
 	if len(command) == 0 {
-		return errors.New("which command?")
+		return errors.New("no command is given: serve [flags] COMMAND…")
 	}
 	images, err := registry.Start(suite, listen)
 	if err != nil {

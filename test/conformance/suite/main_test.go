@@ -147,7 +147,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-func TestAJUnitFileThatCannotBeWrittenIsToldAtOnce(t *testing.T) {
+func TestAJUnitFileThatCannotBeWrittenIsReportedAtOnce(t *testing.T) {
 	options, suite := given(t), built(t, "echo >begun", none)
 	options.junit = filepath.Join(t.TempDir(), "none", "junit.xml")
 	if err := run(suite, options, nil, &bytes.Buffer{}); err == nil {

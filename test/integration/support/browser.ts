@@ -87,7 +87,7 @@ export class Browser {
     return this.#send(method, params, this.#session);
   }
 
-  /** Returns the value of an expression in the page, and awaits promises. @throws when it throws. */
+  /** Returns the value of an expression in the page, and awaits promises. @throws if the expression throws. */
   async value<Value>(expression: string): Promise<Value> {
     const { result, exceptionDetails } = (await this.send('Runtime.evaluate', {
       ...{ expression, awaitPromise: true, returnByValue: true },

@@ -21,7 +21,7 @@ export class ChildDaemon {
   ) {}
 
   /**
-   * @param more further command line arguments. @param saying the log message that shows that it is ready.
+   * @param more further command line arguments. @param saying the log message that shows that the daemon is ready.
    */
   static async start(
     more: readonly string[] = [],

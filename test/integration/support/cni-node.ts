@@ -32,7 +32,7 @@ export class CniNode {
     await writeFile(node.namespace, '');
     await run('unshare', [`--net=${node.namespace}`, 'true']);
     await node.run('ip', 'link', 'set', 'lo', 'up');
-    // The type is not dummy, which some kernels lack.
+    // The link is a bridge, because some kernels lack the type dummy.
     await node.run('ip', 'link', 'add', 'eth0', 'type', 'bridge');
     await node.run('ip', 'address', 'add', `${NODE_IP}/24`, 'dev', 'eth0');
     await node.run('ip', 'link', 'set', 'eth0', 'up');
@@ -107,7 +107,7 @@ export class CniNode {
     await writeFile(join(this.binDir, name), text, { mode: 0o755 });
   }
 
-  /** A bridge network with the usual plugins of a node. */
+  /** Returns a bridge network with the usual plugins of a node. */
   network(ranges: readonly string[], { ipam = {}, version = '1.0.0' } = {}): object {
     return {
       cniVersion: version,

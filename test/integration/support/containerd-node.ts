@@ -27,7 +27,7 @@ export class ContainerdNode {
   private constructor(
     readonly directory: string,
     private readonly child: ChildProcess,
-    /** The PATH on which its programs are. */
+    /** The PATH with the programs of this containerd. */
     readonly path: string,
   ) {}
 
@@ -102,7 +102,7 @@ export class ContainerdNode {
     await this.ctr('images', 'import', file);
   }
 
-  /** The size in bytes of what has arrived of uploads that are not complete. */
+  /** Returns how many bytes of incomplete uploads have arrived. */
   async uploading(): Promise<number> {
     const ingests = join(this.directory, 'root/io.containerd.content.v1.content/ingest');
     const sizes = (await readdir(ingests).catch(() => [])).map(async (name) =>
@@ -114,7 +114,7 @@ export class ContainerdNode {
     return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
   }
 
-  /** Ends it and removes all it left. Pods must be removed before. */
+  /** Ends containerd and removes everything that it left. Pods must be removed first. */
   async stop(): Promise<void> {
     if (this.child.exitCode === null) {
       const gone = once(this.child, 'exit');
@@ -131,7 +131,7 @@ export class ContainerdNode {
       await rmdir(join('/sys/fs/cgroup', hierarchy, 'k8s.io')).catch(() => undefined);
   }
 
-  /** Nothing announces that a containerd serves: ask again. */
+  /** Polls until containerd answers, because nothing announces this. */
   private async untilAnswers(): Promise<void> {
     const end = Date.now() + START_MS;
     for (;;) {

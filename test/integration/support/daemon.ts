@@ -36,7 +36,7 @@ export class TestDaemon {
   readonly engineCalls: EngineCall[] = [];
   client!: CriClient;
   daemon!: Daemon;
-  /** The lines of earlier daemons. */
+  /** How many of `engineCalls` are calls of earlier daemons. */
   private callsBefore = 0;
 
   private constructor(

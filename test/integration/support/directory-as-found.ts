@@ -24,7 +24,7 @@ export class DirectoryAsFound {
     return new DirectoryAsFound(directory, existed, await mountsOn(directory));
   }
 
-  /** If another process uses it meanwhile, it stays as it is. */
+  /** Restores the directory, unless another process uses it meanwhile. */
   async restore(): Promise<void> {
     const isInUse = (await readdir(this.directory).catch(() => [])).length > 0;
     if (isInUse) return;

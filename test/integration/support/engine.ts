@@ -11,7 +11,7 @@ const engineRoot = process.env.DOCKBRIDGE_ENGINE_ROOT ?? '/var/tmp';
 
 /** The dynamic busybox, `CMD sh`. Its applets are hard links, and /www/index.html contains `ok`. */
 export const TEST_IMAGE = 'dockbridge.test/busybox:1';
-/** The same with `USER 1000:1000` and /marker. */
+/** The same image with `USER 1000:1000` and /marker. */
 export const USER_IMAGE = 'dockbridge.test/user:1';
 
 /** True if the Engines' daemon.json contradicts CRI wherever possible (scripts/daemon-json.mjs). */
@@ -107,7 +107,10 @@ export function sharedDockerHost(): string {
   return host;
 }
 
-/** The test must call destroy() at its end. `name`: a-z, 0-9 and `-`, at most 20 characters. */
+/**
+ * Starts an Engine of the test's own. The test must call destroy() at its end.
+ * @param name a-z, 0-9 and `-`, at most 20 characters.
+ */
 export async function startPrivateEngine(
   name: string,
   options: PrivateEngineOptions = {},
@@ -219,7 +222,7 @@ export async function engineBytes(dockerHost: string, path: string): Promise<Buf
   });
 }
 
-/** Progress is one JSON value per line, which is not needed here. */
+/** Decodes one JSON value. Progress has one value per line; nobody needs it here, so it stays text. */
 function decode(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -10,7 +10,7 @@ const NAMES = Object.entries(ContainerEventType).map(
 );
 const PATIENCE_MS = 60_000;
 
-/** `created`, `started`, `stopped` or `deleted`. */
+/** Returns `created`, `started`, `stopped` or `deleted`. */
 export function typeName({ container_event_type }: CriEvent): string {
   return NAMES.find(([type]) => type === container_event_type)?.[1] ?? String(container_event_type);
 }
@@ -18,7 +18,7 @@ export function typeName({ container_event_type }: CriEvent): string {
 /** A consumer of GetContainerEvents that keeps all events. */
 export class EventWatch {
   readonly events: CriEvent[] = [];
-  /** The name of the status with which it ended. */
+  /** The name of the status with which the stream ended. */
   readonly ended: Promise<string>;
   private onEvent: () => void = () => undefined;
 

@@ -26,7 +26,7 @@ export class FrameSink {
     return sink;
   }
 
-  /** One hash for each stream with data, in an order that does not depend on connections. */
+  /** Returns one hash for each stream with data, in an order that does not depend on connections. */
   hashes(): { requests: string[]; answers: string[] } {
     const of = (all: readonly StreamHashes[]): string[] => all.flatMap((one) => one.digests()).sort();
     return { requests: of(this.requests), answers: of(this.answers) };

@@ -19,7 +19,7 @@ export default async function tearDown(): Promise<void> {
 const OTHERS_REMOVAL_MS = 60_000;
 const LOOK_MS = 500;
 
-/** Interfaces and cgroups that were not there before. While another Engine runs, they may belong to it. */
+/** Returns interfaces and cgroups that were not there before. While another Engine runs, they may belong to it. */
 async function newTraces(before: readonly string[]): Promise<string[]> {
   const end = performance.now() + OTHERS_REMOVAL_MS;
   for (;;) {

@@ -35,7 +35,7 @@ export async function expectFailure(
 type Method = (request: object, callback?: (error: ServiceError | null) => void) => unknown;
 
 export interface OpenCall {
-  /** Returns the result or the error of the call. */
+  /** Settles as the call does. */
   readonly ended: Promise<unknown>;
   cancel(): void;
 }

@@ -15,7 +15,7 @@ let count = 0;
 /** The product does not promise this limit. It exists so that a test ends. */
 const LIMIT_MS = 15_000;
 
-/** A root file system with one file. */
+/** Returns a tar archive of a root file system with one file. */
 export async function tarOf(content: string | Buffer): Promise<Buffer> {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-image-'));
   try {
@@ -103,7 +103,7 @@ export interface ImageTest {
   readonly stop: () => Promise<void>;
 }
 
-/** A daemon, a registry to pull from, and images that `stop` removes again. */
+/** Starts a daemon, and a registry to pull from. `stop` also removes the images of the test. */
 export async function startImageTest(options?: Parameters<typeof TestDaemon.start>[0]): Promise<ImageTest> {
   const registry = await TestRegistry.start();
   const test = await TestDaemon.start(options);
@@ -116,7 +116,7 @@ export async function startImageTest(options?: Parameters<typeof TestDaemon.star
   return { test, registry, images, stop };
 }
 
-/** Runs `docker` on the shared Engine, outside CRI. */
+/** Changes images of the shared Engine outside CRI, as `docker` does. */
 export function dockerImages(method: 'POST' | 'DELETE', path: string): Promise<unknown> {
   return engineCall(sharedDockerHost(), method, `/images/${path}`);
 }

@@ -67,7 +67,7 @@ export class Incumbent {
     return incumbent;
   }
 
-  /** RunPodSandbox. */
+  /** Does what RunPodSandbox does. */
   async runPod(config: cri.IPodSandboxConfig): Promise<string> {
     const id = await this.createPod(config);
     await this.call('POST', `/containers/${id}/start`);
@@ -77,7 +77,7 @@ export class Incumbent {
     return id;
   }
 
-  /** Does RunPodSandbox as if killed before the start, which leaves the sandbox in `created`. */
+  /** Does what a RunPodSandbox does that is killed before the start, which leaves the sandbox in `created`. */
   async createPod(config: cri.IPodSandboxConfig, name = sandboxName(config)): Promise<string> {
     const networkMode = this.network === 'no-op' ? 'default' : 'none';
     const { oomFloor } = await readNodeRights();
@@ -90,7 +90,7 @@ export class Incumbent {
     return id;
   }
 
-  /** CreateContainer. @param more additions to the body's HostConfig. */
+  /** Does what CreateContainer does. @param more additions to the body's HostConfig. */
   async createContainer(
     pod: string,
     config: cri.IContainerConfig,
@@ -106,7 +106,7 @@ export class Incumbent {
     return this.create(name ?? containerName(podConfig, config), whole);
   }
 
-  /** StartContainer. The log is a link to the Engine's log file, even if the start fails. */
+  /** Does what StartContainer does. The log is a link to the Engine's log file, even if the start fails. */
   async startContainer(id: string): Promise<void> {
     try {
       await this.call('POST', `/containers/${id}/start`);
@@ -127,7 +127,7 @@ export class Incumbent {
     return id;
   }
 
-  /** StopPodSandbox: runs DEL with the current network configuration and the ports in the checkpoint. */
+  /** Does what StopPodSandbox does: runs DEL with the current network configuration and the checkpoint's ports. */
   async stopPod(id: string): Promise<void> {
     const { node } = this.options;
     const { State: state, HostConfig: host, Name } = await this.inspect(id);
@@ -146,7 +146,7 @@ export class Incumbent {
     await this.call('POST', `/containers/${id}/stop?t=10`);
   }
 
-  /** RemovePodSandbox. */
+  /** Does what RemovePodSandbox does. */
   async removePod(id: string): Promise<void> {
     const filters = encodeURIComponent(JSON.stringify({ label: [`io.kubernetes.sandbox.id=${id}`] }));
     const containers = (await engineGet(this.dockerHost, `/containers/json?all=1&filters=${filters}`)) as {
@@ -186,7 +186,7 @@ export class Incumbent {
     }
   }
 
-  /** Loopback comes first. libcni keeps the configuration as the text that it was given. */
+  /** Returns the networks of a pod, loopback first. libcni caches the text of a configuration unchanged. */
   private async networks(node: CniNode): Promise<Network[]> {
     if (this.network === 'kubenet') {
       const text = JSON.stringify(kubenet(node));
@@ -258,7 +258,7 @@ function cacheFile(node: CniNode, { networkName, containerId, ifName }: Attachme
   return join(node.cacheDir, 'results', `${networkName}-${containerId}-${ifName}`);
 }
 
-/** libcni 1.1 and before: without `netns`. */
+/** Returns a cache entry as libcni up to 1.1 writes it, without `netns`. */
 function cacheEntry(config: string, attachment: Attachment, result: CniResult): string {
   const { containerId, ifName, networkName, cniArgs, capabilityArgs } = attachment;
   return JSON.stringify({

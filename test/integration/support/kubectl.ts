@@ -29,7 +29,7 @@ export class Kubectl {
     return new Kubectl(stdout.trim(), server, directory);
   }
 
-  /** All required options, before those of the command. */
+  /** Returns `args` after the options that every command needs. */
   arguments(...args: string[]): string[] {
     return ['--server', this.server, '--cache-dir', join(this.directory, 'kube-cache'), ...args];
   }

@@ -4,7 +4,7 @@ import { DOCKBRIDGE_VERSION } from '../../../src/release';
 
 const UNITS = join(__dirname, '../../../packaging/systemd');
 
-/** A tree in the layout of tree.sh, with few and small files. package.test.ts checks the real contents. */
+/** Writes a tree in the layout of tree.sh, with few and small files. package.test.ts checks the real contents. */
 export async function layOut(tree: string): Promise<void> {
   const file = async (path: string, text: string, mode = 0o644): Promise<void> => {
     await mkdir(join(tree, dirname(path)), { recursive: true });

@@ -11,7 +11,7 @@ const LIMIT_MS = 60_000;
 
 let counter = 0;
 
-/** A pod configuration with a new name. Logs go below the daemon's directory. */
+/** Returns a pod configuration with a new name. Logs go below the daemon's directory. */
 export function podConfig(test: TestDaemon, more: cri.IPodSandboxConfig = {}): cri.IPodSandboxConfig {
   const name = `pod-${process.pid}-${++counter}`;
   return {
@@ -39,8 +39,8 @@ export async function startPodTest(options?: TestDaemonOptions): Promise<{ test:
 }
 
 /**
- * A container of the test image that runs `script` in a shell. Scripts without a trap end at once on
- * SIGTERM.
+ * Returns the configuration of a container of the test image that runs `script` in a shell. Scripts without a
+ * trap end at once on SIGTERM.
  */
 export function containerConfig(
   name: string,
@@ -57,7 +57,7 @@ export function containerConfig(
   };
 }
 
-/** The same under a unique name, for tests that do not need a particular one. */
+/** Returns such a configuration with a unique name, for tests that do not need a particular one. */
 export function freshConfig(script: string, more: cri.IContainerConfig = {}): cri.IContainerConfig {
   return containerConfig(`c${++counter}`, script, more);
 }
@@ -166,7 +166,7 @@ export async function output(test: TestDaemon, container_id: string, script: str
 /** A script that runs until it is stopped, and writes nothing. */
 export const FOREVER = 'exec sleep 1000';
 
-/** Runs `script` to its end, and returns stdout and stderr from the CRI log, decoded. */
+/** Runs a container to its end, and returns stdout and stderr from the CRI log, decoded. */
 export async function logOf(
   test: TestDaemon,
   pod: string,

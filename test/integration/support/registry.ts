@@ -96,7 +96,7 @@ export class TestRegistry {
   }
 }
 
-/** The registry logs the address on which it listens. */
+/** Returns the port on which the registry listens, which the registry logs. */
 async function listeningPort(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     let log = '';

@@ -20,14 +20,14 @@ export async function otherRuntimes(directory: string): Promise<OtherRuntimes> {
     await chmod(path, 0o755);
     return { path };
   };
-  // crun refuses cgroup v1 machines whose v2 part has controllers too, so it sees an empty directory in its
-  // place, in which it may create cgroups. Without that mount it would create them in the machine's tmpfs,
-  // where they stay, or which may be read-only.
+  // crun refuses cgroup v1 machines whose v2 hierarchy has controllers too. Therefore a tmpfs hides this
+  // hierarchy, and crun creates its cgroups in the tmpfs. Without the mount, crun would create them in the
+  // machine's tmpfs, where they would stay, or which may be read-only.
   const crun = await script('crun', [
     `exec unshare --mount --propagation slave sh -c 'mount -t tmpfs tmpfs /sys/fs/cgroup/unified 2>/dev/null; exec crun "$@"' crun "$@"`,
   ]);
-  // Debian 12's runsc treats every network namespace of a new kernel as the host's. cgroups need the same
-  // workaround.
+  // Debian 12's runsc treats every network namespace of a new kernel as the host's. Its cgroups
+  // need a workaround too.
   const runsc = await script('runsc', ['exec runsc --network=host --ignore-cgroups "$@"']);
   return { calls, config: { runtimes: { crun, runsc } } };
 }

@@ -34,7 +34,7 @@ export class Serving {
     ...['--state-dir', join(this.directory, 'state'), '--network-plugin', 'no-op'],
   ];
 
-  /** A daemon that has found its Engine. */
+  /** Starts a daemon, and resolves when it has connected to the Engine. */
   readonly serve = async (more: readonly string[] = [], env: Environment = {}): Promise<Command> => {
     const command = this.start(['serve', ...this.basics(), ...more], env);
     await command.says('Connected to Docker Engine');

@@ -4,8 +4,8 @@ import type { CniNode } from './cni-node';
 import { engineGet } from './engine';
 
 /**
- * The state of a node that a daemon could change, line by line. Equal snapshots mean that nothing has
- * changed.
+ * Returns the state of a node that a daemon could change, line by line. Equal snapshots mean that nothing
+ * has changed.
  */
 export async function snapshotOf(
   node: CniNode,
@@ -22,8 +22,8 @@ export async function snapshotOf(
 }
 
 /**
- * Includes inode, size and time of the last change, so that a file that was written again counts as
- * changed.
+ * Returns a line for each file, with its inode, size and time of the last change, so that a file that was
+ * written again counts as changed.
  */
 export async function filesBelow(path: string): Promise<string[]> {
   const stats = await lstat(path, { bigint: true }).catch(() => undefined);
@@ -36,7 +36,7 @@ export async function filesBelow(path: string): Promise<string[]> {
 }
 
 /**
- * Everything except the objects of other tests' Engines and nodes, which may run on this machine at the
+ * Returns all mounts except those of other tests' Engines and nodes, which may run on this machine at the
  * same time.
  */
 async function mounts(node: CniNode, dockerHost: string): Promise<string[]> {

@@ -3,8 +3,8 @@ import type { DockerClient } from '../../../src/docker/client';
 export type StandIns = { [Name in keyof DockerClient]?: DockerClient[Name] | undefined };
 
 /**
- * For `wrapDocker`: a client that calls the methods of `own` while they are set, and otherwise those of the
- * real client.
+ * Returns a wrapper for `wrapDocker`. Its client calls the methods of `own` while they are set, and otherwise
+ * those of the real client.
  */
 export function standingIn(own: StandIns): (client: DockerClient) => DockerClient {
   return (client) =>

@@ -2,11 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { RegistryProxy } from './registry-proxy';
 
-/** The registry token that the token server accepts, and the access token that the registry accepts. */
+/** The identity token that the token server accepts, and the registry token that the registry accepts. */
 export const TOKENS = { identity: 'an-identity', registry: 'a-registry-token' };
 
 /**
- * A registry that requires Bearer tokens, with the server that issues them for identity tokens (OAuth's
+ * Starts a registry that requires Bearer tokens, with the server that issues them for identity tokens (OAuth's
  * refresh).
  */
 export async function startTokenProxy(registryHost: string): Promise<RegistryProxy> {

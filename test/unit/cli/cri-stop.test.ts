@@ -1,4 +1,4 @@
-import { runProxied } from '../../../src/cli/cri/proxied';
+import { runProxied, say } from '../../../src/cli/cri/proxied';
 import { stoppedBySignal } from '../../../src/cli/cri/stop';
 
 let before: ReadonlyMap<string | symbol, readonly unknown[]>;
@@ -17,7 +17,7 @@ afterEach(() => {
 it.each(['SIGHUP', 'SIGTERM', 'SIGINT'] as const)(
   '%s ends a command in an orderly way, and a closed terminal does not kill it',
   async (name) => {
-    const signal = stoppedBySignal('replay');
+    const signal = stoppedBySignal((text) => say('replay', text));
     const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve));
     process.emit(name, name);
     await aborted;

@@ -15,7 +15,7 @@ let said: string;
 let printed: string;
 const file = (name: string): string => join(directory, name);
 
-/** The commands that read a tape, with the exit code of each. */
+/** The commands that read a tape. Each function runs one and returns its exit code. */
 const COMMANDS: Readonly<Record<string, (tape: string) => Promise<number>>> = {
   show: async (tape) => show(tape, { failed: false, output: 'text' }),
   diff: async (tape) => diff(file('whole.tape'), tape, { output: 'text', image: [] }),
@@ -143,13 +143,13 @@ describe('an endpoint that vanishes in the middle', () => {
     };
   };
 
-  it('makes replay exit with 2, and names what is left behind', async () => {
+  it('makes replay exit with 2 and name what is left behind', async () => {
     dieAt('StartContainer');
     expect(await COMMANDS.replay!(file('whole.tape'))).toBe(2);
     expect(said).toMatch(new RegExp(`left behind on ${fake.endpoint}: .*web`));
   });
 
-  it('makes diff exit with 2, and names what is left behind', async () => {
+  it('makes diff exit with 2 and name what is left behind', async () => {
     const other = await FakeCri.start();
     await writeFile(
       file('s.yaml'),

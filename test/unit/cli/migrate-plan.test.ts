@@ -120,7 +120,7 @@ describe('dockbridge migrate plan', () => {
     const patch = await readFile(join(scratch, `out/patches${hosts}.patch`), 'utf8');
     expect(patch).toContain('-server = "https://mine"\n');
     expect(await readFile(join(scratch, 'out/plan.md'), 'utf8')).toMatch(
-      new RegExp(`tar -C / -cz .*${hosts.slice(1)}`),
+      new RegExp(`tar -C / -czf .*${hosts.slice(1)}`),
     );
   });
 
@@ -140,7 +140,7 @@ describe('dockbridge migrate plan', () => {
       expect(await readFile(join(scratch, `out/files${path}`), 'utf8')).toBe(
         `${kind}containerRuntimeEndpoint: unix:///run/containerd/containerd.sock\n`,
       );
-      expect(markdown).toMatch(new RegExp(`tar -C / -cz .*${path.slice(1)}`));
+      expect(markdown).toMatch(new RegExp(`tar -C / -czf .*${path.slice(1)}`));
     }
   });
 

@@ -32,7 +32,7 @@ describe('the screen of dockbridge status', () => {
   streams     1 session of exec, attach and port-forward; 1 client listens to events
 
 No CRI call is in flight.
-No call of the Engine is in flight.
+No call to the Engine is in flight.
 `,
     );
   });

@@ -43,7 +43,7 @@ describe('unusable values of the right kind', () => {
     ['container-runtime-endpoint', 'tcp://0.0.0.0:1', /is refused/],
     ['docker-endpoint', 'http://x', /is neither unix/],
     ['pod-infra-container-image', 'A B', /A B/],
-    ['streaming-tls-cert-file', '/none.crt', /and --streaming-tls-private-key-file need each other/],
+    ['streaming-tls-cert-file', '/none.crt', /needs --streaming-tls-private-key-file too, and vice versa/],
   ])('of --%s are found', async (name, value, why) => {
     const [fault, ...more] = await faults({ [name]: value });
     expect(fault).toMatch(why);

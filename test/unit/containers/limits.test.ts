@@ -199,11 +199,21 @@ describe('huge page limits', () => {
     `30 1 0:26 / /sys/fs/cgroup/${controller} rw - cgroup cgroup rw,${controller}`;
 
   it.each([
-    { desc: 'cgroup v2', mounts: [cgroup2], refusal: undefined },
-    { desc: 'cgroup v1 with hugetlb', mounts: [v1('memory'), v1('hugetlb')], refusal: undefined },
-    { desc: 'cgroup v1 without hugetlb', mounts: [v1('memory')], refusal: /^FAILED_PRECONDITION .*hugetlb/ },
-    { desc: 'no cgroups', mounts: [], refusal: /^FAILED_PRECONDITION .*hugetlb/ },
-  ])('on a machine with $desc are refused: $refusal', async ({ mounts, refusal }) => {
+    { desc: 'cgroup v2', mounts: [cgroup2], verdict: 'accepted', refusal: undefined },
+    {
+      desc: 'cgroup v1 with hugetlb',
+      mounts: [v1('memory'), v1('hugetlb')],
+      verdict: 'accepted',
+      refusal: undefined,
+    },
+    {
+      desc: 'cgroup v1 without hugetlb',
+      mounts: [v1('memory')],
+      verdict: 'refused',
+      refusal: /^FAILED_PRECONDITION .*hugetlb/,
+    },
+    { desc: 'no cgroups', mounts: [], verdict: 'refused', refusal: /^FAILED_PRECONDITION .*hugetlb/ },
+  ])('are $verdict on a machine with $desc', async ({ mounts, refusal }) => {
     const machine = new V2Machine(ID, 42, []);
     try {
       writeFileSync(join(machine.proc, 'self/mountinfo'), `${mounts.join('\n')}\n`);

@@ -71,17 +71,20 @@ async function stepsOf(inspect: EngineContainerInspect, occasion: Occasion): Pro
   return steps;
 }
 
-describe('the sequence between an inspect and the record', () => {
+describe('the steps between an inspect and the record', () => {
   const killed = { ...EXITED_STATE, ExitCode: 137 };
 
-  it.each<{ occasion: Occasion; status?: string; steps: string[] }>([
-    { occasion: 'found', steps: ['write limits', 'oom', 'log', 'container record'] },
-    { occasion: 'started', steps: ['read limits', 'oom', 'log', 'container record'] },
+  it.each<{ occasion: Occasion; status: string; steps: string[] }>([
+    { occasion: 'found', status: 'exited', steps: ['write limits', 'oom', 'log', 'container record'] },
+    { occasion: 'started', status: 'exited', steps: ['read limits', 'oom', 'log', 'container record'] },
     { occasion: 'found', status: 'dead', steps: ['write limits', 'oom', 'log', 'container record'] },
-  ])('for a container that was $occasion $status', async ({ occasion, status = 'exited', steps }) => {
-    const state = { ...killed, Status: status };
-    expect(await stepsOf(containerInspect({ state }), occasion)).toEqual(steps);
-  });
+  ])(
+    'come in the right order for a container that was $occasion in the state $status',
+    async ({ occasion, status, steps }) => {
+      const state = { ...killed, Status: status };
+      expect(await stepsOf(containerInspect({ state }), occasion)).toEqual(steps);
+    },
+  );
 
   it.each<{ occasion: Occasion; steps: string[] }>([
     { occasion: 'found', steps: ['dns', 'network', 'sandbox record', 'checkpoint'] },
@@ -89,7 +92,7 @@ describe('the sequence between an inspect and the record', () => {
     { occasion: 'started', steps: ['network', 'sandbox record'] },
     // A list does not say which ports a checkpoint has to name.
     { occasion: 'listed', steps: ['network', 'sandbox record'] },
-  ])('for a sandbox that was $occasion', async ({ occasion, steps }) => {
+  ])('come in the right order for a sandbox that was $occasion', async ({ occasion, steps }) => {
     expect(await stepsOf(sandboxInspect(), occasion)).toEqual(steps);
   });
 });

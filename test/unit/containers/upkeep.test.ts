@@ -37,7 +37,7 @@ describe('the DNS of a pod', () => {
     expect(text()).toBe(OF_THE_POD);
   });
 
-  it('stays as it was written after a start that dockbridge did not see', async () => {
+  it('does not replace a file that was written after a start that dockbridge did not see', async () => {
     await new NodeUpkeep(silentLogger).keepDns(sandbox, true);
     expect(text()).toBe(OF_THE_ENGINE);
   });
@@ -55,7 +55,7 @@ describe('the DNS of a pod', () => {
   });
 
   it('is not written by an observing daemon', async () => {
-    // The caller that settles a sandbox continues when this is done.
+    // The caller awaits keepDns, so the promise must resolve.
     await new NoUpkeep().keepDns().then(() => expect(text()).toBe(OF_THE_ENGINE));
   });
 });

@@ -63,15 +63,15 @@ describe('connectDocker', () => {
 
 describe('isLocalEndpoint', () => {
   it.each([
-    ['unix:///run/docker.sock', undefined, true],
-    ['tcp://127.0.0.1:2375', undefined, false],
-    ['', undefined, true],
-    ['', '', true],
-    ['', 'unix:///run/docker.sock', true],
-    ['', 'tcp://engine:2376', false],
-  ])('with %j and DOCKER_HOST=%j returns %j', (endpoint, host, wanted) => {
+    ['unix:///run/docker.sock', {}, true],
+    ['tcp://127.0.0.1:2375', {}, false],
+    ['', {}, true],
+    ['', { DOCKER_HOST: '' }, true],
+    ['', { DOCKER_HOST: 'unix:///run/docker.sock' }, true],
+    ['', { DOCKER_HOST: 'tcp://engine:2376' }, false],
+  ])('with the endpoint %j and the environment %j returns %j', (endpoint, environment, wanted) => {
     delete process.env.DOCKER_HOST;
-    if (host !== undefined) process.env.DOCKER_HOST = host;
+    Object.assign(process.env, environment);
     expect(isLocalEndpoint(endpoint)).toBe(wanted);
   });
 });

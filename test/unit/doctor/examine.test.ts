@@ -83,7 +83,7 @@ describe('the report', () => {
         '                and that',
         '                docs/troubleshooting.md#cni',
         '',
-        'The node works, but problems are likely: 1 warnings, 1 ok.',
+        'The node works, but problems are likely: 1 warning, 1 ok.',
         '',
       ].join('\n'),
     );

@@ -14,7 +14,7 @@ it.each([
   ['', undefined],
   ['123456789m', undefined],
   ['5x', undefined],
-])('the deadline %j is read as %s', (text, ms) => {
+])('for the deadline %j, deadlineMs returns %s', (text, ms) => {
   expect(deadlineMs(['grpc-timeout', text])).toBe(ms);
 });
 

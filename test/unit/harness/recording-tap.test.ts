@@ -15,7 +15,7 @@ afterEach(() => jest.useRealTimers());
 const tapOf = (...headers: string[]): RecordingTap =>
   new RecordingTap(sink, '/runtime.v1.RuntimeService/Version', headers);
 
-it.each<[CallClosed['by'], number | undefined, string]>([
+it.each<[CallClosed['by'], number, string]>([
   ['runtime', 0, 'INTERNAL'],
   ['runtime', 2, 'INTERNAL'],
   ['proxy', 2, 'INTERNAL'],
@@ -23,14 +23,20 @@ it.each<[CallClosed['by'], number | undefined, string]>([
   ['runtime', 8, 'CANCELLED'],
   ['runtime', 11, 'RESOURCE_EXHAUSTED'],
   ['runtime', 12, 'PERMISSION_DENIED'],
-  ['runtime', undefined, 'UNAVAILABLE'],
-  ['proxy', undefined, 'UNAVAILABLE'],
   ['client', 8, 'CANCELLED'],
 ])(
   'a call that the %s ended with the HTTP/2 code %s is recorded as %s, as a client sees it',
   (by, reset, status) => {
     tapOf().closed({ by, reset });
     expect(entries.at(-1)).toMatchObject({ kind: 'end', by, status });
+  },
+);
+
+it.each<[CallClosed['by']]>([['runtime'], ['proxy']])(
+  'a call that ended because the %s closed the connection is recorded as UNAVAILABLE',
+  (by) => {
+    tapOf().closed({ by, reset: undefined });
+    expect(entries.at(-1)).toMatchObject({ kind: 'end', by, status: 'UNAVAILABLE' });
   },
 );
 

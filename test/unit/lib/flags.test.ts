@@ -7,11 +7,11 @@ it.each([
   [['--network-plugin='], ''],
   [['--network-plugin', '--other'], ''],
   [['--network-plugins=x'], undefined],
-])('the arguments %j give --network-plugin the value %j', (args, value) =>
+])('flagOf reads the arguments %j and returns %j for --network-plugin', (args, value) =>
   expect(flagOf(args, 'network-plugin')).toBe(value),
 );
 
-it('flagValues returns all values of a flag', () =>
+it('flagsOf returns all values of a flag', () =>
   expect(flagsOf(['-H', 'unix:///a', '--x', '-H=tcp://b:1'], 'H')).toEqual(['unix:///a', 'tcp://b:1']));
 
 it.each([

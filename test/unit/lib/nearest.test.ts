@@ -15,4 +15,4 @@ it.each([
   ['colour', undefined],
   ['', undefined],
   ['x'.repeat(1_000), undefined],
-])('%p is corrected to %p', (word, meant) => expect(nearest(word, KNOWN)).toBe(meant));
+])('for %p, nearest returns %p', (word, meant) => expect(nearest(word, KNOWN)).toBe(meant));

@@ -17,7 +17,7 @@ describe('the files of many active logs', () => {
     fs.appendFileSync(path, `{"log":"${text}\\n","stream":"stdout","time":"2026-01-01T00:00:00Z"}\n`);
   const heldLogs = (): number => room.openFiles().filter((path) => path.endsWith('.log')).length;
 
-  it('are closed even if they have no line yet', async () => {
+  it('are open only up to the limit, even before their first line', async () => {
     const logs = room.logs({ mostOpen: 2 });
     const sources = [0, 1, 2, 3, 4].map(sourceOf);
     for (const { spoolPath } of sources) fs.writeFileSync(spoolPath, '');

@@ -115,7 +115,7 @@ describe("the copy of a container's spool", () => {
     docker.rotate();
     docker.write('next');
     await logs.drain('c1');
-    expect(room.texts()).toEqual([expect.stringMatching(/^dockbridge: .* torn$/), 'next']);
+    expect(room.texts()).toEqual([expect.stringMatching(/^dockbridge: .* incomplete$/), 'next']);
     expect(await logs.stats()).toMatchObject({ unreadable: 1 });
   });
 

@@ -54,7 +54,7 @@ describe('WorkerLogs', () => {
     await logs.forget('c1');
   });
 
-  it('passes error codes and log lines on', async () => {
+  it("passes on error codes, and the worker's messages to the logger", async () => {
     await expect(logs.reopen('c1')).rejects.toMatchObject({ name: 'RuntimeError', code: 'NOT_FOUND' });
     fs.writeFileSync(join(room.root, 'pods'), 'in the way');
     await expect(logs.follow(room.source)).rejects.toMatchObject({ code: 'INTERNAL' });
@@ -85,7 +85,7 @@ describe('WorkerLogs', () => {
     expect(room.texts()).toEqual(['one', 'two']);
   });
 
-  it('refuses calls after close, and can be closed twice', async () => {
+  it('refuses to follow after close, lets a drain end, and can be closed twice', async () => {
     await logs.close();
     await logs.close();
     await logs.drain('c1');

@@ -114,11 +114,10 @@ describe('DaemonMetrics', () => {
   });
 
   it.each([
-    ['LogsHang', 1, 0],
-    ['LogsWithoutThread', 0, 1],
-    [undefined, 0, 0],
-  ])('distinguishes %s from other problems with logs', async (reason, hung, threadless) => {
-    const trouble = reason === undefined ? undefined : { reason, message: '' };
+    ['logs that hang', { reason: 'LogsHang', message: '' }, 1, 0],
+    ['logs without a thread', { reason: 'LogsWithoutThread', message: '' }, 0, 1],
+    ['logs without a problem', undefined, 0, 0],
+  ])('identifies %s', async (_, trouble, hung, threadless) => {
     const now = await series(new DaemonMetrics('1'), sources({ logs: { trouble } }));
     expect(now.get('dockbridge_logs_hung')).toBe(hung);
     expect(now.get('dockbridge_logs_without_thread')).toBe(threadless);

@@ -116,13 +116,14 @@ const entry = (containerId: string, more: object = {}): object => ({
 });
 
 describe('the directory of handles', () => {
-  it.each<[NetworkChoice | undefined, boolean, boolean]>([
-    [undefined, false, true],
-    ['cni', false, true],
-    ['auto', false, false],
-    ['auto', true, true],
-    ['bridge', true, false],
-  ])('is prepared for the choice %s with CNI installed (%p): %p', async (choice, isInstalled, isPrepared) => {
+  it.each<{ desc: string; choice?: NetworkChoice; isInstalled: boolean; isPrepared: boolean }>([
+    { desc: 'no choice', isInstalled: false, isPrepared: true },
+    { desc: 'the choice cni', choice: 'cni', isInstalled: false, isPrepared: true },
+    { desc: 'the choice auto', choice: 'auto', isInstalled: false, isPrepared: false },
+    { desc: 'the choice auto', choice: 'auto', isInstalled: true, isPrepared: true },
+    { desc: 'the choice bridge', choice: 'bridge', isInstalled: true, isPrepared: false },
+  ])('is prepared for $desc (CNI installed: $isInstalled): $isPrepared', async (row) => {
+    const { choice, isInstalled, isPrepared } = row;
     const prepare = jest.spyOn(node.namespaces, 'prepare');
     const empty = join(node.root, 'empty');
     const dirs = isInstalled ? {} : { confDir: empty, binDirs: [empty] };

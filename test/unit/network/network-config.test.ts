@@ -114,12 +114,12 @@ describe('a network configuration', () => {
   });
 
   it.each([
-    [undefined, false],
-    [false, false],
-    ['false', false],
-    [true, true],
-    ['true', true],
-  ])('with the value %p for disableCheck or disableGC switches that on: %p', (value, on) => {
+    { desc: 'no value', value: undefined, on: false },
+    { desc: 'false', value: false, on: false },
+    { desc: '"false"', value: 'false', on: false },
+    { desc: 'true', value: true, on: true },
+    { desc: '"true"', value: 'true', on: true },
+  ])('with $desc for disableCheck or disableGC sets that field to $on', ({ value, on }) => {
     const { disableCheck, disableGc } = parsed(listOf(['a'], { disableCheck: value }));
     expect([disableCheck, disableGc]).toEqual([on, false]);
     expect(parsed(listOf(['a'], { disableGC: value })).disableGc).toBe(on);

@@ -5,10 +5,10 @@ import { silentLogger } from '../../../src/lib/logger';
 import { mostHeldFiles, parseFileLimit, tellFileLimit } from '../../../src/node/file-limit';
 
 it.each([
-  { limit: '1024', warned: 1024 },
-  { limit: '1048576', warned: undefined },
-  { limit: 'unlimited', warned: undefined },
-])('a limit of $limit open files is warned about only if it is low ($warned)', async ({ limit, warned }) => {
+  { limit: '1024', outcome: 'causes a warning', warned: [1024] },
+  { limit: '1048576', outcome: 'causes no warning', warned: [] },
+  { limit: 'unlimited', outcome: 'causes no warning', warned: [] },
+])('the limit "$limit" for open files $outcome', async ({ limit, warned }) => {
   const directory = await mkdtemp(join(tmpdir(), 'dockbridge-limits-'));
   const path = join(directory, 'limits');
   await writeFile(
@@ -17,9 +17,7 @@ it.each([
   );
   const warn = jest.fn();
   tellFileLimit({ ...silentLogger, warn }, path);
-  expect(warn.mock.calls.map(([, fields]: unknown[]) => (fields as { limit: number }).limit)).toEqual(
-    warned === undefined ? [] : [warned],
-  );
+  expect(warn.mock.calls.map(([, fields]: unknown[]) => (fields as { limit: number }).limit)).toEqual(warned);
   await rm(directory, { recursive: true });
 });
 
@@ -29,7 +27,7 @@ it.each([
   [4_096, 512],
   [1_048_576, 1_024],
   [Infinity, 1_024],
-])('with a limit of %i files, %i files may stay open', (limit, held) => {
+])('with a limit of %d files, %d files may stay open', (limit, held) => {
   expect(mostHeldFiles(limit)).toBe(held);
 });
 

@@ -9,8 +9,8 @@ const startOf = (script: string): string | undefined =>
     readFileSync(join(ROOT, 'packaging', script), 'utf8'),
   )?.[1];
 
-// With source maps on, the first formatted stack makes Node.js read and keep main.js.map, which costs 70
-// MiB.
+// With source maps on, the first formatted stack makes Node.js read and keep serve.js.map, which costs
+// tens of MiB.
 it.each([
   ['dockbridge.sh', '/usr/lib/dockbridge/node /usr/lib/dockbridge/main.js "$@"'],
   ['cri-dockerd/cri-dockerd.sh', '/usr/lib/dockbridge/node /usr/lib/dockbridge/main.js serve "$@"'],

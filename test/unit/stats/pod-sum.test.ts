@@ -20,7 +20,7 @@ describe('the sum of a pod', () => {
         ...{ rss: 0, pageFaults: 0, majorPageFaults: 0 },
       },
     });
-    // A container without any reading adds nothing when it ends.
+    // A container without a CPU reading adds nothing when it ends.
     for (const id of ['b', 'c']) sums.end(id);
     expect(sums.sum('pod', new Map([['a', cpu(6)]])).cpu?.usageNanos.toNumber()).toBe(6);
     expect(sums.sum('pod', new Map([['b', memory(7)]])).cpu).toBeUndefined();

@@ -88,7 +88,7 @@ describe('an Engine that reloads its daemon.json', () => {
     await until(() => !knows(made, 'kata'));
   });
 
-  it('is asked once more after the answer under way, for all simultaneous callers together', async () => {
+  it('is asked only once more for all waiting callers, after a pending answer', async () => {
     const made = room();
     await connected(made);
     const before = made.engine.count('info');
@@ -105,7 +105,7 @@ describe('an Engine that reloads its daemon.json', () => {
     expect(made.engine.count('info')).toBe(before + 2);
   });
 
-  it('that does not answer delays nobody forever, and its earlier facts count', async () => {
+  it('delays nobody forever if it does not answer, and its earlier facts stay in use', async () => {
     const made = room({ probeTimeout: 200 });
     await connected(made);
     made.engine.gates.set('info', () => gate().promise);
@@ -118,7 +118,7 @@ describe('an Engine that reloads its daemon.json', () => {
   });
 });
 
-describe('connecting', () => {
+describe('a link that connects', () => {
   it('is not ready before the start', () => {
     expect(room().link.state).toEqual({ ready: false, reason: 'Docker Engine has not answered yet' });
   });
@@ -181,7 +181,7 @@ describe('connecting', () => {
   });
 
   it.each(['version', 'info', 'events', 'listContainers'])(
-    'is tried again when %s fails at first',
+    'tries again when %s fails at first',
     async (method) => {
       const made = room();
       let failures = 2;
@@ -272,7 +272,7 @@ describe('the loss of the connection', () => {
       probeTimeout: 200,
     },
   ])(
-    'when $desc makes the link not ready, and then ready again',
+    'when $desc makes the link not ready until the Engine is back',
     async ({ lose, reason, probeTimeout = 60_000 }) => {
       const made = await connected(room({ heartbeat: 5, reconnect: 50, probeTimeout }));
       lose(made);

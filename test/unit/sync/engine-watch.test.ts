@@ -262,7 +262,7 @@ describe('the watch over several lanes', () => {
     expect(made.trouble).toEqual({
       ...{ isStuck: true, reason: 'DockerNetworksHang' },
       message:
-        'Docker Engine  answers pings, but its networks have not answered for 15 s: pods can neither start nor end until dockerd is restarted',
+        'Docker Engine answers pings, but its networks have not answered for 15 s: pods can neither start nor end until dockerd is restarted',
     });
     store.engine = { engineVersion: '28.5.2' } as never;
     expect(made.trouble?.message).toBe(

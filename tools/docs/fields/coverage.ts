@@ -21,7 +21,7 @@ export interface Refused {
 export interface Informative {
   /** The reason why nothing is lost. */
   readonly informs: string;
-  /** Fields inside it that have an effect nevertheless, by their path from this field. */
+  /** Fields inside this field that have an effect all the same, by their path from this field. */
   readonly but?: Readonly<Record<string, string>>;
 }
 

@@ -12,7 +12,7 @@ export const RUN_POD_SANDBOX_REQUEST: FieldsOf<cri.IRunPodSandboxRequest> = {
     becomes:
       '`HostConfig.Runtime` of the pause container and of all containers of the pod; `""` and `docker` are the default runtime',
     needs: 'Engine 23.0 (API 1.42) for names of containerd shims such as `io.containerd.runsc.v1`',
-    except: 'a name the Engine does not know',
+    except: 'a name that the Engine does not know',
   },
 };
 

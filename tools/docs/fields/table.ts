@@ -35,8 +35,8 @@ import {
 } from './security';
 
 /**
- * By message name. A test checks that every message and field of these requests in CRI's own description is
- * here.
+ * The treatment of each field, by message name. A test checks that the table has every message and field of
+ * these requests that CRI's own description has.
  */
 export const COVERAGE: Readonly<Record<string, Readonly<Record<string, Coverage>>>> = {
   RunPodSandboxRequest: RUN_POD_SANDBOX_REQUEST,

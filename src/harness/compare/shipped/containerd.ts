@@ -76,7 +76,7 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
   {
     ...{ path: 'ListContainerStats.stats.@item', as: 'missing', only: { any: 'docker' } },
     because:
-      'containerd also lists the stats of exited containers; CRI asks only for those of running containers, as dockbridge lists them',
+      'containerd also lists the stats of exited containers; CRI asks only for those of running containers, and dockbridge lists no others',
   },
   {
     ...{ path: 'PodSandboxStats.@status', ...UNKNOWN },

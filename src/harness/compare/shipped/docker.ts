@@ -2,7 +2,7 @@ import type { RuleText } from '../rule';
 
 /**
  * The rules for Docker Engine, which we derived from dockbridge's test suites. They also apply to cri-dockerd, because it reports the same
- * name, but they do not allow its errors.
+ * name, but none of them was written for it.
  */
 export const DOCKER_RULES: readonly RuleText[] = [
   {

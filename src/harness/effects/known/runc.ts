@@ -66,8 +66,24 @@ const SHARED_MOUNTS: readonly Explanation[] = MOUNTS.flatMap(([place, docker, co
   })),
 );
 
+/** Both limits are equal, or they are not. */
+const [RAISED, SET] = [/^soft (\d+) hard \1$/, /^soft (?!(\d+) hard \1$)\d+ hard \d+$/];
+
+const EXEC_LIMIT: readonly Explanation[] = RUNTIMES.flatMap((one) =>
+  RUNTIMES.map((other) => ({
+    effect: 'exec.limit open files',
+    sides: [
+      { runtime: one, value: RAISED },
+      { runtime: other, value: SET },
+    ],
+    because:
+      "Go raises the soft limit of open files to the hard limit when a program starts. In runc 1.1 this sometimes happens after runc has set the container's limits, so that a command run by exec has the higher limit now and then. The container's own process always has the limit that was set.",
+    advice: 'If a probe or a script depends on the limit, update runc to 1.1.13 or to 1.2 (runc issue 4195).',
+  })),
+);
+
 /** Differences that come from the version of runc. Debian 12 has runc 1.1, and we ran Engine 29 with runc 1.5. */
-export const RUNC: readonly Explanation[] = [...ROOT, ...SHARED_MEMORY, ...SHARED_MOUNTS];
+export const RUNC: readonly Explanation[] = [...ROOT, ...SHARED_MEMORY, ...SHARED_MOUNTS, ...EXEC_LIMIT];
 
 function exactly(text: string): RegExp {
   return new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)}$`);

@@ -22,13 +22,13 @@ type RequestOf<Name extends keyof Calls> =
 type ResponseOf<Name extends keyof Calls> =
   Calls[Name] extends ContainerdMethod<never, infer Response> ? Decoded<Response> : never;
 
-/** Where a call works: containerd keeps images and content per namespace, and a lease holds what the call makes. */
+/** Where a call has its effect. containerd keeps images and content per namespace, and a lease holds what the call creates. */
 export interface Place {
   readonly namespace: string;
   readonly lease?: string | undefined;
 }
 
-/** Its requests are encoded (write-request.ts). */
+/** The stream of an upload. Its requests are encoded by the caller (write-request.ts). */
 export type WriteStream = ClientDuplexStream<Buffer, content.WriteContentResponse>;
 
 const DEADLINE_MS = 30_000;

@@ -27,7 +27,7 @@ export interface BlobSource {
 /** A blob on its way into a store. */
 export interface BlobUpload {
   readonly offset: number;
-  /** Sends the next bytes, in as many chunks as they come in. */
+  /** Sends the next bytes, which may be in several chunks. */
   write(chunks: readonly Uint8Array[]): Promise<void>;
   commit(labels: Labels): Promise<string>;
   /** Ends the upload without a commit. It can be resumed. */
@@ -36,16 +36,16 @@ export interface BlobUpload {
 
 /** Where blobs are written. */
 export interface BlobTarget extends BlobSource {
-  /** Holds a blob with the lease, so that it stays. @returns its size, or undefined when there is none. */
+  /** Holds a blob with the lease, so that it stays. @returns the blob, or undefined when there is none. */
   hold(digest: string): Promise<Blob | undefined>;
-  /** @returns undefined when the blob is there already, and held. */
+  /** Begins or resumes the upload of a blob. @returns undefined when the blob is there already; the lease then holds it. */
   open(blob: Blob, signal?: AbortSignal): Promise<BlobUpload | undefined>;
-  /** Uploads bytes whose digest only the store computes. `name` is the same for the same bytes. */
+  /** Begins or resumes the upload of bytes whose digest is not known yet. Uploads of the same bytes must have the same `name`. */
   openUnnamed(name: string, size: number, signal?: AbortSignal): Promise<BlobUpload | undefined>;
   setLabels(digest: string, labels: Labels): Promise<void>;
 }
 
-/** Begins the name of a label that a pull leaves. The registry's name follows. */
+/** The beginning of the name of a label that a pull sets. The registry's name follows. */
 const PULLED_FROM = 'containerd.io/distribution.source.';
 
 /** The content store of a containerd, seen from one namespace. */

@@ -8,7 +8,7 @@ import type { ContainerdConnection, Place } from './connection';
 /** Marks the leases of `dockbridge migrate images`. Its value describes the command (`ownerText`). */
 const OWNER = 'io.dockbridge.migrate-images';
 const EXPIRES = 'containerd.io/gc.expire';
-/** Content of an interrupted command stays for so long. */
+/** How long, in ms, the content of an interrupted command stays. */
 const KEPT_MS = 24 * 3600_000;
 
 /** The command that made a lease. */
@@ -30,7 +30,7 @@ export async function thisOwner(selection: Selection): Promise<Owner> {
 }
 
 /**
- * Creates a lease, which keeps what a command has written from containerd's garbage collector until an image record leads to it.
+ * Creates a lease. It protects what a command has written from containerd's garbage collector until an image record leads to it.
  * If nobody deletes the lease, it ends after 24 hours.
  */
 export async function createLease(
@@ -48,8 +48,8 @@ export async function createLease(
 
 /**
  * Deletes the lease of a command that has carried all its images, and leases that nobody needs any more: expired ones, and those of
- * ended commands that selected no other images. The lease of a running command stays. So does that of an interrupted command with
- * more images, because its next run continues from what the lease keeps.
+ * ended commands that selected no other images. The lease of a running command stays. The lease of an interrupted command that
+ * selected more images stays too, because the next run of that command continues from what the lease keeps.
  */
 export async function deleteLeases(
   connection: Connection,
@@ -75,7 +75,7 @@ function isExpired(expires: string | undefined, now: Date): boolean {
 async function isSucceeded(text: string | undefined, own: Owner): Promise<boolean> {
   const { selection, pidNamespace, name } = parseOwner(text ?? '');
   if (selection !== own.selection && own.selection !== 'all') return false;
-  // From here, nobody can see whether a process of another machine or of another pid namespace runs.
+  // This process cannot see whether a process on another machine or in another pid namespace is running.
   if (pidNamespace !== own.pidNamespace || bootOf(name) !== bootOf(own.name)) return false;
   const [pid = ''] = name.split(' ');
   return (await processName(pid)) !== name;

@@ -20,7 +20,7 @@ export interface UploadOf {
   readonly size: number;
 }
 
-/** One blob on its way into containerd's content store. Requests are pipelined, because each waits for an answer. */
+/** One blob on its way into containerd's content store. A request does not wait for the answers to those before it. */
 export class Upload {
   private readonly answers: AsyncIterator<content.WriteContentResponse>;
   private waiting = 0;
@@ -60,7 +60,7 @@ export class Upload {
     }
   }
 
-  /** How many bytes the store has. When this is the blob's size from the beginning, no bytes need to be sent. */
+  /** How many bytes the store has. If an upload begins with the blob's size, no bytes need to be sent. */
   get offset(): number {
     return this.at;
   }
@@ -73,7 +73,7 @@ export class Upload {
   }
 
   /**
-   * Makes the content available. Containerd compares digest and size first.
+   * Makes the content available. containerd first compares digest and size with those that `open` got.
    * @returns the digest.
    * @throws when they differ. The upload is then removed, so that the next one begins anew.
    */

@@ -4,8 +4,8 @@ import { CONTENT_WRITE, type content } from '../../../proto/containerd';
 const DATA_TAG = (6 << 3) | 2;
 
 /**
- * Encodes a request of an upload. protobufjs would copy the data once more: it writes into a buffer of its own, and the caller would
- * have to join the chunks before. Fields may have any order on the wire.
+ * Encodes a request of an upload. protobufjs would copy the data once more, because it writes to a buffer of its own, and the caller
+ * would have to join the chunks first. Fields may have any order on the wire.
  * @param chunks the value of `data`.
  */
 export function encodeWrite(request: content.IWriteContentRequest, chunks: readonly Uint8Array[]): Buffer {

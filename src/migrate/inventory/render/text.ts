@@ -1,5 +1,5 @@
 import { printable } from '../../../harness/printable';
-import type { Finding } from '../../finding';
+import type { Evidence, Finding } from '../../finding';
 import { count } from '../finding-of';
 import { nextStep, REPLACE, verdict, type InventoryReport } from '../report';
 
@@ -37,16 +37,20 @@ export function renderText(report: InventoryReport): string {
     .join('\n');
 }
 
-function findingLines({ severity, id, summary, evidence, advice, link }: Finding): string[] {
-  const places = evidence.slice(0, MAX_EVIDENCE).map(({ where, what }) => cut(`    ${where}: ${what}`));
-  const rest = evidence.length - places.length;
+/** Returns a finding as lines that are not yet safe for a terminal. */
+export function findingLines({ severity, id, summary, evidence, advice, link }: Finding): string[] {
   return [
     ...wrapped(summary, `${severity.toUpperCase().padEnd(6)} ${id}: `, '    '),
-    ...places,
-    ...(rest > 0 ? [`    and ${rest} more (-o json shows all)`] : []),
+    ...evidenceLines(evidence),
     ...(advice === '' ? [] : wrapped(advice, '  → ', '    ')),
     ...(link.endsWith(`#${id}`) ? [] : [`    ${link}`]),
   ];
+}
+
+export function evidenceLines(evidence: readonly Evidence[]): string[] {
+  const places = evidence.slice(0, MAX_EVIDENCE).map(({ where, what }) => cut(`    ${where}: ${what}`));
+  const rest = evidence.length - places.length;
+  return [...places, ...(rest > 0 ? [`    and ${rest} more (-o json shows all)`] : [])];
 }
 
 function line({ id, summary }: Finding): string[] {
@@ -58,7 +62,7 @@ function cut(text: string): string {
 }
 
 /** Breaks text between words. A word that is longer than a line stays whole, so that commands can be copied. */
-function wrapped(text: string, first: string, indent: string): string[] {
+export function wrapped(text: string, first: string, indent: string): string[] {
   const lines: string[] = [];
   let line = first;
   for (const word of text.split(' ')) {

@@ -39,7 +39,7 @@ export const API_ROWS: readonly SettingRow[] = [
   ),
   row('api', 'pidfile', dropped('is a file of dockerd only')),
   row('api', 'experimental', lost('has no counterpart', 'Find out which experimental features were in use.')),
-  row('api', 'labels', lost('has no counterpart', 'Set labels at the Node object of the cluster.')),
+  row('api', 'labels', lost('has no counterpart', 'Set labels on the Node object of the cluster.')),
   row('api', 'shutdown-timeout', dropped('concerns the end of dockerd only')),
   row('api', 'deprecated-key-path', dropped('has no effect in current Engines either')),
   ...[

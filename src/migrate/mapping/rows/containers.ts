@@ -39,11 +39,11 @@ export const CONTAINER_ROWS: readonly SettingRow[] = [
     value === 'builtin' || value === 'default'
       ? dropped('is the RuntimeDefault of the target, too')
       : value === 'unconfined'
-        ? dropped('is what a pod gets that names no profile')
+        ? dropped('is what a pod without a profile gets')
         : [
             planned(
-              'becomes unset_seccomp_profile, which holds for pods that name no profile',
-              'Pods with RuntimeDefault get the profile that is built into containerd. Pods that need yours name it as Localhost profile.',
+              'becomes unset_seccomp_profile, which applies to pods that name no profile',
+              'Pods with RuntimeDefault get the profile that is built into containerd. Pods that need your profile must name it as a Localhost profile.',
             ),
             planned('becomes seccomp_profile, which takes the place of RuntimeDefault'),
           ],

@@ -21,7 +21,7 @@ export const LOG_ROWS: readonly SettingRow[] = [
     'log-opts.*',
     lost(
       'has no counterpart',
-      'The log files of CRI know no options. Let the agent that collects them add labels and fields.',
+      'The log files of CRI have no options. Let the agent that collects them add labels and fields.',
     ),
   ),
   rowBy('logs', 'debug', (value) =>
@@ -35,11 +35,11 @@ export const LOG_ROWS: readonly SettingRow[] = [
     'log-format',
     planned('becomes format of [debug]'),
     lost(
-      'is a flag of crio and no key of its configuration',
+      'is a flag of crio, and not a key of its configuration',
       'Add --log-format to the command of crio.service if a program parses its log.',
     ),
   ),
-  row('logs', 'raw-logs', dropped('concerns colours of the log of dockerd only')),
+  row('logs', 'raw-logs', dropped("concerns only the colours in dockerd's log")),
   row(
     'logs',
     'metrics-addr',

@@ -8,7 +8,7 @@ export const RUNTIME_ROWS: readonly SettingRow[] = [
     'runtimes',
     'runtimes.*.path',
     planned('becomes the BinaryName of a runtime with the same name'),
-    planned('becomes the runtime_path of a runtime with the same name'),
+    planned('becomes the runtime_path of a runtime with the same name, if the plan finds the program'),
   ),
   row(
     'runtimes',
@@ -26,12 +26,12 @@ export const RUNTIME_ROWS: readonly SettingRow[] = [
       ];
     return [
       planned('becomes the runtime_type of a runtime with the same name'),
-      {
-        ...planned(
-          'becomes a runtime of type "vm", which CRI-O tests with Kata Containers only',
-          'Enter the path of the shim as runtime_path if the plan did not find one, and test a pod of this runtime class.',
-        ),
-      },
+      planned(
+        'becomes a runtime of type "vm", which CRI-O tests with Kata Containers only, if the plan finds the shim',
+        isOfVersion2(value)
+          ? 'Test a pod of this runtime class.'
+          : 'CRI-O may ignore this runtime: its releases accept only shims whose programs are called containerd-shim-NAME-v2. Test a pod of this runtime class.',
+      ),
     ];
   }),
   row(
@@ -39,7 +39,7 @@ export const RUNTIME_ROWS: readonly SettingRow[] = [
     'runtimes.*.options',
     planned(
       'becomes the options of a runtime with the same name',
-      'Compare the options with the documentation of the shim: containerd hands them over unchecked.',
+      'Compare the options with the documentation of the shim: containerd passes them on unchecked.',
     ),
     byHand(
       'has no counterpart except BinaryName and SystemdCgroup',
@@ -101,6 +101,10 @@ export const RUNTIME_ROWS: readonly SettingRow[] = [
   row('runtimes', 'nri-opts.socket-path', nri()),
   row('runtimes', 'node-generic-resources', dropped('concerns Swarm only; Kubernetes has device plugins')),
 ];
+
+function isOfVersion2(type: unknown): boolean {
+  return typeof type === 'string' && /[.-]v2$/.test(type);
+}
 
 function realtime(): Outcome {
   return lost(

@@ -1,4 +1,14 @@
-import { byHand, dropped, lost, planned, row, rowBy, type Outcome, type SettingRow } from '../row';
+import {
+  byHand,
+  dropped,
+  lost,
+  planned,
+  row,
+  rowBy,
+  type NodeState,
+  type Outcome,
+  type SettingRow,
+} from '../row';
 
 /** containerd's snapshotter for each storage driver that has one of the same kind. */
 export const SNAPSHOTTERS: Readonly<Record<string, string>> = {
@@ -32,8 +42,8 @@ const HAS_NO_DRIVER = byHand(
 
 /** Settings about where and how the Engine keeps its data. */
 export const STORAGE_ROWS: readonly SettingRow[] = [
-  row('storage', 'data-root', ...root()),
-  row('storage', 'graph', ...root()),
+  rowBy('storage', 'data-root', root),
+  rowBy('storage', 'graph', root),
   row('storage', 'exec-root', dropped('is the directory of state on a tmpfs; the target uses its default')),
   rowBy('storage', 'storage-driver', (value) => [
     typeof value === 'string' && SNAPSHOTTERS[value] !== undefined
@@ -73,18 +83,23 @@ export const STORAGE_ROWS: readonly SettingRow[] = [
     'storage',
     'cri-containerd',
     lost(
-      'is replaced by a containerd of its own service',
+      'is replaced by containerd as a service of its own',
       'Start containerd as a service of its own instead.',
     ),
     dropped('has no effect'),
   ),
 ];
 
-function root(): [Outcome, Outcome] {
+function root(_: unknown, { isContainerdShared, containerdRoot }: NodeState): [Outcome, Outcome] {
   const advice =
     'The plan keeps the data of the target on the same file system, in a directory of its own. Check that there is room for both.';
   return [
-    planned('decides on the root of containerd', advice),
+    isContainerdShared
+      ? byHand(
+          `has no effect on containerd, which keeps its data in ${containerdRoot}`,
+          `Check that ${containerdRoot} has room for all images, writable layers and logs. If not, mount a volume there before the images are carried: Docker and containerd must be stopped for that.`,
+        )
+      : planned('decides on the root of containerd', advice),
     planned('decides on the root of CRI-O', advice),
   ];
 }

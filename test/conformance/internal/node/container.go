@@ -53,7 +53,7 @@ func (c *Container) Status() *cri.ContainerStatus {
 	return reply.Status
 }
 
-// State returns the container's state as one word.
+// State returns the container's state.
 func (c *Container) State() cri.ContainerState {
 	c.T.Helper()
 	return c.Status().State
@@ -71,7 +71,7 @@ func (c *Container) Listed() *cri.Container {
 	return containers[0]
 }
 
-// Exited waits until the container has ended.
+// Exited waits until the container has ended, and returns its status.
 func (c *Container) Exited() *cri.ContainerStatus {
 	c.T.Helper()
 	var status *cri.ContainerStatus

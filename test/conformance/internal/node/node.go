@@ -36,7 +36,7 @@ type Environment struct {
 	making sync.RWMutex
 }
 
-// Connect connects to the runtime at endpoint, and makes the calls with which a kubelet starts.
+// Connect connects to the runtime at endpoint, makes the calls with which a kubelet starts, and pulls the base image.
 func Connect(ctx context.Context, endpoint, handler string, images *registry.Registry) (*Environment, error) {
 	const timeout = 2 * time.Minute // kubelet's --runtime-request-timeout
 	runtime, err := client.NewRemoteRuntimeService(ctx, endpoint, timeout, nil, false)
@@ -68,7 +68,7 @@ func Connect(ctx context.Context, endpoint, handler string, images *registry.Reg
 	return env, nil
 }
 
-// Image returns an image with busybox and a content that depends on the marker.
+// Image returns an image with busybox and content that depends on the marker.
 func (e *Environment) Image(marker string) registry.Image {
 	return registry.Image{
 		Layers: [][]byte{e.Registry.Base}, Marker: marker + " " + e.run, Cmd: []string{"sleep", "3600"},
@@ -106,7 +106,7 @@ func (e *Environment) Alone(t testing.TB) *Node {
 // Context returns a context that lasts as long as the spec.
 func (n *Node) Context() context.Context { return n.T.Context() }
 
-// PodConfig returns kubelet's configuration for a pod in the network of the node's plugins.
+// PodConfig returns kubelet's configuration for a pod on the pod network.
 func (n *Node) PodConfig(changes ...func(*cri.PodSandboxConfig)) *cri.PodSandboxConfig {
 	name := n.Name("pod")
 	config := &cri.PodSandboxConfig{
@@ -162,7 +162,7 @@ func (n *Node) TryPod(changes ...func(*cri.PodSandboxConfig)) (*Pod, error) {
 	return pod, nil
 }
 
-// Have pulls a missing image, as a kubelet does with IfNotPresent, and returns the runtime's id of it.
+// Have pulls a missing image, as a kubelet does with IfNotPresent, and returns its id in the runtime.
 func (n *Node) Have(reference string) string {
 	n.T.Helper()
 	if image := n.Image(reference); image != nil {
@@ -171,7 +171,7 @@ func (n *Node) Have(reference string) string {
 	return n.Pull(reference)
 }
 
-// Pull pulls an image and returns the runtime's name of it.
+// Pull pulls an image and returns its name in the runtime.
 func (n *Node) Pull(reference string) string {
 	n.T.Helper()
 	id, err := n.Images.PullImage(n.Context(), &cri.ImageSpec{Image: reference}, nil, nil)

@@ -1,5 +1,5 @@
-// Package report makes a table, JUnit's XML and JSON from the output of `go test -json` or ginkgo. Listed tests run
-// like all others: a failure counts as skipped with its reason, and a success means that its entry is no longer needed.
+// Package report makes a table, JUnit's XML and JSON from the output of `go test -json` or ginkgo. Tests in the list of
+// skips run like all others: a failure counts as skipped with its reason, and a success means that its entry is no longer needed.
 package report
 
 import (

@@ -29,7 +29,7 @@ type Case struct {
 	Name    string  `json:"name"`
 	Outcome string  `json:"outcome"`
 	Seconds float64 `json:"seconds"`
-	// Reason says why it was skipped, or how a failure ended: `fail`, `unfinished`, `panicked`.
+	// Reason says why the spec was skipped, or how a failure ended: `fail`, `unfinished`, `panicked`.
 	Reason string `json:"reason,omitempty"`
 	// Output is the output of a spec that did not pass.
 	Output string `json:"output,omitempty"`

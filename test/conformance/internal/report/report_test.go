@@ -163,7 +163,7 @@ func TestTable(t *testing.T) {
 	ok(t, judged(t).WriteTable(&output))
 	for _, part := range []string{
 		"Skipped:\n  TestListed: does not know the <field> (lifted by containerd 2.2)\n  TestSkipsItself: b_test.go:3: no cgroup v2\n",
-		"needed no more:\n  TestGood passes: was bad\n",
+		"no longer needed:\n  TestGood passes: was bad\n",
 		"  TestCutOff (unfinished)\n",
 		"on containerd-2                    passed failed skipped\n",
 		"all                                     1      2       2\n",

@@ -37,7 +37,7 @@ func (r Report) WriteTable(output io.Writer) error {
 		}
 	}
 	list("Skipped", skipped)
-	list("Entries of the list that are needed no more", r.needless)
+	list("Entries of the list that are no longer needed", r.needless)
 	list("Passed, but not at the first attempt", r.retried)
 	list("Failed", failed)
 	row := func(title string, count Count) {

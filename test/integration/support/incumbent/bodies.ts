@@ -21,11 +21,11 @@ export interface SandboxSurroundings {
   readonly image: string;
   /** The network of pods that are not on the host's network. */
   readonly networkMode: string;
-  /** The lowest score that this machine allows. The other runtime would fail below it. */
+  /** The lowest score that this machine allows. Below it, the real runtime would fail. */
   readonly oomFloor: number;
 }
 
-/** Body of the create call of a sandbox. */
+/** Returns the body of the create call of a sandbox. */
 export function sandboxBody(
   config: cri.IPodSandboxConfig,
   { image, networkMode, oomFloor }: SandboxSurroundings,
@@ -64,7 +64,7 @@ export function sandboxBody(
   };
 }
 
-/** Body of the create call of a container. */
+/** Returns the body of the create call of a container. */
 export function containerBody(
   kind: IncumbentKind,
   sandbox: EngineContainerInspect,

@@ -11,8 +11,8 @@ export interface CheckpointPort {
 }
 
 /**
- * The file that cri-dockerd and dockershim write before a sandbox starts. @param packageName of the Go
- * types, which the checksum covers: `core` in cri-dockerd, `dockershim` in dockershim.
+ * Returns the file that cri-dockerd and dockershim write before a sandbox starts. @param packageName the
+ * package of the Go types, which the checksum covers: `core` in cri-dockerd, `dockershim` in dockershim.
  */
 export function sandboxCheckpoint(
   config: cri.IPodSandboxConfig,
@@ -41,7 +41,7 @@ export function sandboxCheckpoint(
   };
 }
 
-/** FNV-1a with 32 bits over Go's dump of the data. */
+/** Returns FNV-1a with 32 bits over Go's dump of the data. */
 export function checkpointChecksum(
   ports: readonly CheckpointPort[],
   hostNetwork: boolean,

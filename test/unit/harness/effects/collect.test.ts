@@ -240,7 +240,7 @@ describe('a run of the scenario', () => {
     const runtime = new FakeRuntime({ RunPodSandbox: gone, ListPodSandbox: gone });
     await expect(collect(runtime, { onLeft: (what) => left.push(what) })).rejects.toThrow('gone');
     expect(left).toEqual([
-      'pods for which RunPodSandbox returned no id, if they were created: 14 UNAVAILABLE: gone',
+      'pods may exist for which RunPodSandbox returned no id, and they could not be listed or removed: 14 UNAVAILABLE: gone',
     ]);
   });
 });

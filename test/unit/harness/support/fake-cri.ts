@@ -173,7 +173,8 @@ export class FakeCri {
   }
 
   private id(): string {
-    return `${this.name}${++this.made}`.padEnd(64, '0');
+    // The number has a fixed length, because 1 and 10 would otherwise become the same id.
+    return `${this.name}${String(++this.made).padStart(4, '0')}`.padEnd(64, '0');
   }
 
   /* The methods of CRI follow under their own names. */

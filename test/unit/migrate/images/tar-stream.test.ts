@@ -25,7 +25,7 @@ describe('TarStream', () => {
     expect(await contents(tarOf(FILES), chunk)).toEqual(FILES);
   });
 
-  it('skips bodies that nobody reads, and continues in the middle of one', async () => {
+  it('skips bodies that nobody reads, and reads a body from the middle', async () => {
     const tar = new TarStream(chunked(tarOf(FILES), 300));
     await tar.next();
     await tar.next();
@@ -37,7 +37,7 @@ describe('TarStream', () => {
     expect((await tar.next())?.name).toBe(LONG);
   });
 
-  it('takes name and size from pax records', async () => {
+  it('reads an entry whose name and size are in pax records', async () => {
     const records = '17 path=pax-name\n10 size=3\n';
     const pax = Buffer.concat([headerOf('pax', records.length, 'x'), Buffer.from(records.padEnd(512, '\0'))]);
     const file = Buffer.concat([headerOf('short', 0, '0'), Buffer.from('abc'.padEnd(512, '\0'))]);
@@ -46,7 +46,7 @@ describe('TarStream', () => {
     ]);
   });
 
-  it('reads a size in the binary form', async () => {
+  it("reads a size in GNU's binary form", async () => {
     const header = headerOf('large', 0, '0');
     header.fill(0, 124, 136);
     header[124] = 0x80;

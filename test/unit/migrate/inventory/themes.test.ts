@@ -272,6 +272,25 @@ describe('the inventory of images', () => {
     expect(unusual({ processes: { programs, socketClients: [] } })).toEqual(['change pause-image']);
   });
 
+  it('wants the pause image that dockbridge has from a file or its environment', () => {
+    const bridgeOptions = {
+      'pod-infra-container-image': {
+        value: 'r.example/pause:3.9',
+        from: '/etc/dockbridge/config.d/a.yaml:2',
+      },
+    };
+    expect(unusual({ bridgeOptions })).toEqual(['change pause-image']);
+    expect(places('pause-image', { bridgeOptions })).toEqual(['/etc/dockbridge/config.d/a.yaml:2']);
+  });
+
+  it('finds the network in the directory that dockbridge has from a file', () => {
+    const bridgeOptions = { 'cni-conf-dir': { value: '/etc/test/net.d', from: 'DOCKBRIDGE_CNI_CONF_DIR' } };
+    expect(unusual({ bridgeOptions })).toEqual(['block no-cni']);
+    expect(
+      unusual({ bridgeOptions, files: files({ '/etc/test/net.d/10-pods.conflist': CONFLIST }) }),
+    ).toEqual([]);
+  });
+
   it("asks for a look if the Engine's containerd store hides which images are local", () => {
     const { info } = engine();
     const store = {
@@ -418,12 +437,38 @@ describe('the inventory of the machine', () => {
       files: files({ ...CNI, [path]: '[Service]\nLimitNOFILE=infinity' }),
     };
     expect(unusual(more)).toEqual(['change ulimits']);
-    expect(places('ulimits', more)).toEqual([`${path}:2`, 'container main of pod default/web']);
+    expect(places('ulimits', more)).toEqual(['container main of pod default/web']);
+    expect(places('ulimits', { files: more.files })).toEqual([`${path}:2`]);
   });
 
   it('reports no limits that containerd 2 gives, too', () => {
     const running = podContainer('web', 'main', { OpenFiles: { soft: '1024', hard: '524288' } });
     expect(unusual(withContainers(running))).toEqual([]);
+  });
+
+  // dockerd is a Go program, which raises its own limit.
+  it("reports neither dockerd's own limit nor one of a container that is higher than its sandbox's", () => {
+    const limits = { soft: '524287', hard: '524288' };
+    const programs = [{ name: 'dockerd' as const, pid: 1, args: [], openFiles: limits }];
+    const processes = { programs, socketClients: [] };
+    expect(unusual({ processes })).toEqual([]);
+    const coredns = podContainer('dns', 'main', { OpenFiles: limits });
+    const sandbox = podContainer('dns', 'POD', { OpenFiles: { soft: '1024', hard: '524288' } });
+    expect(unusual({ ...withContainers(coredns, sandbox), processes })).toEqual([]);
+  });
+
+  it("reads the limit of the unit that starts the shims, unless Docker's default-ulimits set one", () => {
+    const unit = (name: string) => ({
+      [`/usr/lib/systemd/system/${name}.service`]: '[Service]\nLimitNOFILE=infinity\n',
+    });
+    const shared = { directories: { ...plainNode().directories, '/run/docker/containerd': [] } };
+    const ids = (more: Partial<NodeFacts>) => unusual(more).filter((id) => id.includes('ulimits'));
+    expect(ids({ ...shared, files: files({ ...CNI, ...unit('docker') }) })).toEqual([]);
+    expect(ids({ ...shared, files: files({ ...CNI, ...unit('containerd') }) })).toEqual(['change ulimits']);
+    const json = '{"default-ulimits": {"nofile": {"Soft": 4096, "Hard": 4096}}}';
+    expect(ids({ files: files({ ...CNI, ...unit('docker'), '/etc/docker/daemon.json': json }) })).toEqual([
+      'change setting-default-ulimits',
+    ]);
   });
 
   it('reports settings of the kernel that are in no file', () => {
@@ -462,12 +507,70 @@ describe('the inventory of the machine', () => {
         },
         engine: engine({
           info: { ...info, DockerRootDir: '/mnt/disk1' },
+          dockerdArguments: ['--iptables=false', '--data-root=/mnt/disk1'],
           images,
           containers: [podContainer('web', 'main')],
         }),
       });
-    expect(withRoom(50e9, 1e6)).toEqual([]);
-    expect(withRoom(1e6, 50e9)).toEqual(['change disk']);
+    expect(withRoom(50e9, 1e6)).toEqual(['change setting-data-root']);
+    expect(withRoom(1e6, 50e9)).toEqual(['change setting-data-root', 'change disk']);
+  });
+
+  describe('on which containerd is shared', () => {
+    const directories = { ...plainNode().directories, '/run/docker/containerd': [] };
+    const { info } = engine();
+    const { host } = plainNode();
+    const [plain] = host.disks;
+    const disks = [
+      ...host.disks.map((disk) => ({ ...disk, freeBytes: 1e6 })),
+      { ...plain!, path: '/data/docker', device: 2 },
+    ];
+    const more: Partial<NodeFacts> = {
+      directories,
+      host: { ...host, disks },
+      engine: engine({
+        info: { ...info, DockerRootDir: '/data/docker' },
+        dockerdArguments: ['--iptables=false', '--data-root=/data/docker'],
+        images: [image('sha256:app')],
+        containers: [podContainer('web', 'main')],
+      }),
+    };
+    const finding = (id: string, facts = more) =>
+      takeInventory(plainNode(facts)).find((one) => one.id === id);
+
+    it("looks at containerd's own place, whatever Docker's data-root is", () => {
+      expect(finding('disk')).toMatchObject({
+        severity: 'change',
+        summary: expect.stringContaining('/var/lib/containerd has too little room') as string,
+      });
+      const main = files({ ...CNI, '/etc/containerd/config.toml': 'root = "/data/docker/ctrd"\n' });
+      expect(finding('disk', { ...more, files: main })).toMatchObject({ severity: 'ok' });
+    });
+
+    it('says that the data-root has no effect on containerd', () => {
+      expect(finding('setting-data-root')?.summary).toContain(
+        'On containerd, the setting "data-root" has no effect on containerd, which keeps its data in /var/lib/containerd.',
+      );
+    });
+  });
+
+  it('ignores the link and the user namespace in the directory that Docker reports', () => {
+    const { info } = engine();
+    const { host } = plainNode();
+    const disks = [
+      ...host.disks.map((disk) => ({ ...disk, freeBytes: 1e6 })),
+      { ...host.disks[0]!, path: '/mnt/big/docker', device: 2 },
+    ];
+    expect(
+      unusual({
+        host: { ...host, disks },
+        engine: engine({
+          info: { ...info, DockerRootDir: '/mnt/big/docker' },
+          images: [image('sha256:app')],
+          containers: [podContainer('web', 'main')],
+        }),
+      }),
+    ).toEqual(['change disk']);
   });
 
   it('reports a disk without room for a second copy of the images', () => {

@@ -12,7 +12,7 @@ const settings = (merged: Record<string, unknown>, node: Partial<NodeContext> = 
   targetSettings(merged, { ...NODE, ...node });
 
 describe('targetSettings', () => {
-  it('never changes the cgroup driver', () => {
+  it('keeps the cgroup driver in use, and otherwise takes the one of exec-opts or of the cgroup version', () => {
     const asked = { 'exec-opts': ['native.cgroupdriver=systemd'] };
     expect(settings(asked, { cgroupDriver: 'cgroupfs' }).cgroupDriver).toBe('cgroupfs');
     expect(settings(asked, { cgroupVersion: 1 }).cgroupDriver).toBe('systemd');
@@ -20,7 +20,7 @@ describe('targetSettings', () => {
     expect(settings({}).cgroupDriver).toBe('systemd');
   });
 
-  it('expands ranges of insecure registries to those that images of the node name', () => {
+  it("replaces ranges of insecure registries by the registries in these ranges that the node's images name", () => {
     const images = [
       '10.1.2.3:5000/a:1',
       '10.9.0.1/b',
@@ -34,7 +34,7 @@ describe('targetSettings', () => {
     ).toEqual(['r:5000', '10.1.2.3:5000', 'localhost:5000']);
   });
 
-  it('prefers what the Engine does to what its file says', () => {
+  it('prefers the mirrors that the Engine reports to those in its file', () => {
     expect(
       settings(
         { 'registry-mirrors': ['https://old'] },
@@ -75,7 +75,7 @@ describe('targetSettings', () => {
     expect(settings({ 'data-root': '/var/lib/docker' }).dataParent).toBe('');
   });
 
-  it('takes a default runtime only when it is defined', () => {
+  it('sets a default runtime only if it is defined, is runc or names a shim', () => {
     expect(settings({ 'default-runtime': 'nope' }).defaultRuntime).toBe('');
     expect(settings({ 'default-runtime': 'k', runtimes: { k: { path: '/k' } } }).defaultRuntime).toBe('k');
     expect(settings({ 'default-runtime': 'io.containerd.runc.v2' }).defaultRuntime).toBe('runc');

@@ -52,20 +52,35 @@ describe('dataRootRemoval', () => {
     expect(dataRootRemoval('/docker', { ...facts, host }, []).removed).not.toContain('/docker');
   });
 
+  it.each([['--root-dir=/var/lib/docker/kubelet'], ['--root-dir', '/var/lib/docker/kubelet']])(
+    "keeps kubelet's directory, which %s names",
+    (...args) => {
+      const kubelet = { ...nodeFacts().kubelet!, arguments: args };
+      expect(dataRootRemoval('/var/lib/docker', { ...nodeFacts(), kubelet }, []).kept).toEqual([
+        '/var/lib/docker/kubelet',
+      ]);
+    },
+  );
+
   it('deletes nothing when the data-root is the root directory', () => {
     expect(dataRootRemoval('/', nodeFacts(), []).removed).toEqual([]);
   });
 });
 
 describe('the step clean-up', () => {
-  it("keeps the root that containerd's configuration names below the data-root", () => {
-    const main = 'version = 3\nroot = "/data/docker/ctrd"\n';
+  it.each([
+    ['configuration', { '/etc/containerd/config.toml': 'version = 3\nroot = "/data/docker/ctrd"\n' }],
+    [
+      'imported file',
+      {
+        '/etc/containerd/config.toml': 'version = 3\noom_score = 1\nimports = ["conf.d/*.toml"]\n',
+        '/etc/containerd/conf.d/50-root.toml': 'version = 3\nroot = "/data/docker/ctrd"\n',
+      },
+    ],
+  ])("keeps the root that containerd's %s names below the data-root", (_, files) => {
     const engine = { ...nodeFacts().engine!, info: { DockerRootDir: '/data/docker' } as never };
     const { steps } = makePlan({
-      facts: nodeFacts({
-        files: { ...KUBELET_FILES, '/etc/containerd/config.toml': main },
-        facts: { engine },
-      }),
+      facts: nodeFacts({ files: { ...KUBELET_FILES, ...files }, facts: { engine } }),
       findings: [],
       target: 'containerd',
       version: '1',

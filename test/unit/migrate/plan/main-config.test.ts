@@ -1,12 +1,6 @@
 import { parse } from 'smol-toml';
-import {
-  containerdFiles,
-  DROP_IN,
-  DROP_INS,
-  MAIN,
-  METRICS,
-  type TargetNode,
-} from '../../../../src/migrate/plan/containerd';
+import { containerdPlan, type TargetNode } from '../../../../src/migrate/plan/containerd';
+import { DROP_IN, DROP_INS, MAIN, METRICS } from '../../../../src/migrate/plan/containerd-main';
 import { targetSettings } from '../../../../src/migrate/mapping/target-settings';
 
 const settings = targetSettings(
@@ -29,11 +23,15 @@ const NODE: TargetNode = {
   openFiles: '',
   mainPath: MAIN,
   cniMissing: {},
+  executables: [],
+  crioRuntimes: [],
 };
 
 function files(mainConfig?: string, more: Partial<TargetNode> = {}): Record<string, string> {
   const node = { ...NODE, ...(mainConfig === undefined ? {} : { mainConfig }), ...more };
-  return Object.fromEntries(containerdFiles(settings, node, 'origin').map(({ path, text }) => [path, text]));
+  return Object.fromEntries(
+    containerdPlan(settings, node, 'origin').files.map(({ path, text }) => [path, text]),
+  );
 }
 
 const version = (text: string | undefined) => parse(text ?? '').version;
@@ -47,12 +45,23 @@ describe('the main configuration of containerd', () => {
   });
 
   it.each(['disabled_plugins = ["cri"]\n#root = "/x"\n', '# nothing\n', 'version = 2\n'])(
-    'takes the place of a stub that turns CRI off: %j',
+    'replaces a file that sets nothing but the version or disabled plugins: %j',
     (stub) => {
       const { [MAIN]: main } = files(stub);
       expect(parse(main!)).toEqual({ version: 3, imports: [DROP_IN] });
     },
   );
+
+  it.each([
+    ['["btrfs", "cri", "nri"]', ['io.containerd.snapshotter.v1.btrfs', 'io.containerd.grpc.v1.nri']],
+    [
+      '["io.containerd.snapshotter.v1.zfs", "io.containerd.grpc.v1.cri"]',
+      ['io.containerd.snapshotter.v1.zfs'],
+    ],
+  ])('keeps other plugins off: %s', (disabled, kept) => {
+    const { [MAIN]: main } = files(`disabled_plugins = ${disabled}\n`);
+    expect(parse(main!)).toEqual({ version: 3, disabled_plugins: kept, imports: [DROP_IN] });
+  });
 
   it('keeps its lines and comments, enables CRI and gets the import', () => {
     const before =
@@ -62,12 +71,12 @@ describe('the main configuration of containerd', () => {
     );
   });
 
-  it('keeps its place for the data', () => {
+  it('keeps its root if it has one, and the drop-in then sets none', () => {
     expect(parse(files()[DROP_IN]!).root).toBe('/data/containerd');
     expect(parse(files('version = 3\nroot = "/big"\n')[DROP_IN]!).root).toBeUndefined();
   });
 
-  it('adds to imports that are there', () => {
+  it('gets the import in addition to those that it has', () => {
     expect(
       parse(files('version = 3\nimports = ["/a/*.toml"]\n[debug]\nlevel = "info"\n')[MAIN]!).imports,
     ).toEqual(['/a/*.toml', DROP_IN]);
@@ -103,12 +112,12 @@ describe('the main configuration of containerd', () => {
   };
   const conf = { conf_dir: '/etc/cni/net.d' };
 
-  it('of version 2 gets the directory that has all plugins', () => {
+  it('of version 2 gets a drop-in with the CNI directory that has all plugins', () => {
     expect(cniOf(VERSION_2, ['loopback'], [])).toEqual({ ...conf, bin_dir: '/usr/lib/cni' });
     expect(cniOf(VERSION_2, [], ['calico'])).toEqual({ ...conf, bin_dir: '/opt/cni/bin' });
   });
 
-  it('of version 3 keeps its bin_dir, next to which containerd refuses bin_dirs', () => {
+  it('of version 3 gets bin_dirs only if it has no bin_dir, because containerd refuses both together', () => {
     expect(cniOf(VERSION_3, [], [])).toEqual(conf);
     expect(cniOf(VERSION_3, ['loopback'], [])).toEqual({ ...conf, bin_dir: '/usr/lib/cni' });
     expect(cniOf('version = 3\noom_score = 1\n', ['loopback'], [])).toEqual({
@@ -139,7 +148,7 @@ describe('the main configuration of containerd', () => {
     expect(() => files(text)).toThrow(message);
   });
 
-  it('keeps its directories of registries if ours is among them', () => {
+  it('keeps its directories of registries if the directory of the plan is among them', () => {
     const paths = '/etc/containerd/certs.d:/etc/docker/certs.d';
     const main = `version = 3\n[plugins."io.containerd.cri.v1.images".registry]\nconfig_path = "${paths}"\n`;
     expect(parse(files(main)[DROP_IN]!)).toMatchObject({
@@ -148,7 +157,7 @@ describe('the main configuration of containerd', () => {
   });
 
   it('imports the file of the metrics once it is there', () => {
-    const [main] = containerdFiles({ ...settings, metricsAddress: '127.0.0.1:9323' }, NODE, 'origin');
+    const [main] = containerdPlan({ ...settings, metricsAddress: '127.0.0.1:9323' }, NODE, 'origin').files;
     expect(parse(main!.text).imports).toEqual([DROP_INS]);
     expect(METRICS.startsWith(DROP_INS.split('*')[0]!) && METRICS.endsWith(DROP_INS.split('*')[1]!)).toBe(
       true,

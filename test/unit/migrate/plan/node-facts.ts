@@ -25,7 +25,11 @@ export function nodeFacts({
   directories = {},
   facts = {},
 }: FakeNode = {}): NodeFacts {
-  const texts = { ...files, ...(daemonJson === undefined ? {} : { '/etc/docker/daemon.json': daemonJson }) };
+  const texts = {
+    '/etc/os-release': 'ID=debian\n',
+    ...files,
+    ...(daemonJson === undefined ? {} : { '/etc/docker/daemon.json': daemonJson }),
+  };
   return {
     v: 1,
     root: '/',
@@ -47,6 +51,7 @@ export function nodeFacts({
     directories: { '/run/docker/containerd': ['containerd.sock'], ...directories },
     unreadable: [],
     credentials: {},
+    executables: [],
     processes: { programs: [], socketClients: [] },
     engine: {
       endpoint: 'unix:///var/run/docker.sock',

@@ -33,7 +33,7 @@ describe('dockerProxy', () => {
       expect(nodeWith(shown, originals)().proxy.http).toMatch(/^http:\/\/me:g=h@p:3128\/?$/);
   });
 
-  it('removes the escapes of systemd', () => {
+  it('finds a password that is escaped for systemd', () => {
     const unit = '[Service]\nEnvironment=HTTP_PROXY=http://me:a%%21b@p\n';
     expect(['http://me:a%%21b@p', 'http://me:a%21b@p']).toContain(
       nodeWith('http://[removed]@p', { [UNIT]: unit })().proxy.http,

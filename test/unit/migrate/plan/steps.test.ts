@@ -3,49 +3,64 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Target } from '../../../../src/migrate/mapping/row';
-import { makePlan, type Plan, type PlanInput } from '../../../../src/migrate/plan/plan';
+import { judge } from '../../../../src/migrate/apply/judge';
+import { checkLine } from '../../../../src/migrate/plan/check';
+import type { Plan } from '../../../../src/migrate/plan/plan';
 import { KUBELET_FILES, nodeFacts, type FakeNode } from './node-facts';
+import { planFor, stepOf } from './plan-for';
 
 const shell = promisify(execFile);
-
-function planFor(node: FakeNode = {}, target: Target = 'containerd', more: Partial<PlanInput> = {}): Plan {
-  return makePlan({
-    facts: nodeFacts(node),
-    findings: [],
-    target,
-    version: '1',
-    accepted: [],
-    keepDocker: false,
-    originals: new Map(),
-    ...more,
-  });
-}
-
-const stepOf = ({ steps }: Plan, id: string) => steps.find((one) => one.id === id)!;
 
 describe('the step backup', () => {
   let scratch: string;
   beforeEach(async () => (scratch = await mkdtemp(join(tmpdir(), 'steps-'))));
   afterEach(() => rm(scratch, { recursive: true }));
 
-  const archiveOf = (plan: Plan) => /\/var\/backups\/\S+\.gz/.exec(stepOf(plan, 'backup').check[0]!)![0];
+  const archiveOf = (plan: Plan) =>
+    /\/var\/backups\/\S+\.gz/.exec(stepOf(plan, 'backup').check[0]!.command)![0];
 
   it('keeps the first archive when it runs again', async () => {
     const plan = planFor();
-    const [, command = ''] = stepOf(plan, 'backup').commands;
+    const [, ...commands] = stepOf(plan, 'backup').commands;
     for (const path of Object.keys(KUBELET_FILES)) {
       await mkdir(dirname(join(scratch, path)), { recursive: true });
       await writeFile(join(scratch, path), 'first');
     }
     const archive = join(scratch, 'archive');
-    const here = command.replace('-C /', `-C ${scratch}`).replace(archiveOf(plan), archive);
+    const here = `set -e\n${commands.join('\n')}`
+      .replace('-C /', `-C ${scratch}`)
+      .replaceAll(archiveOf(plan), archive);
     await shell('sh', ['-c', here]);
     const first = await readFile(archive);
-    await expect(shell('sh', ['-c', here])).rejects.toThrow(/exist|overwrite/);
+    await expect(shell('sh', ['-c', here])).rejects.toThrow(`${archive} exists`);
     expect(await readFile(archive)).toEqual(first);
     const { stdout } = await shell('tar', ['-tzf', archive]);
     expect(stdout).toContain('var/lib/kubelet/kubeadm-flags.env\n');
+  });
+
+  it('counts as done when the archive has the texts of the plan, and only then', async () => {
+    const path = '/var/lib/kubelet/kubeadm-flags.env';
+    const plan = planFor();
+    const archive = join(scratch, 'archive');
+    const results = async (): Promise<string[]> => {
+      const names = Object.keys(KUBELET_FILES).map((name) => name.slice(1));
+      await shell('tar', ['-C', scratch, '-czf', archive, ...names]);
+      return Promise.all(
+        stepOf(plan, 'backup').check.map(async (check) => {
+          const { stdout } = await shell('bash', ['-c', check.command.replaceAll(archiveOf(plan), archive)]);
+          return judge(check, { exitCode: 0, problem: '', output: stdout });
+        }),
+      );
+    };
+    for (const [name, content] of Object.entries(KUBELET_FILES)) {
+      await mkdir(dirname(join(scratch, name)), { recursive: true });
+      await writeFile(join(scratch, name), content);
+    }
+    const good = await results();
+    expect(good.length).toBeGreaterThan(1);
+    expect(good.join('')).toBe('');
+    await writeFile(join(scratch, path), 'edited by the plan');
+    expect((await results()).filter((why) => why !== '')).toHaveLength(1);
   });
 
   it('has another archive for a plan of changed files, and the later steps read it', () => {
@@ -68,18 +83,20 @@ describe('the certificates of registries', () => {
 
   it('are copied one by one, and not over those of the target', () => {
     expect(commands.filter((command) => command.includes('cp '))).toEqual([
-      expect.stringMatching(/ \/etc\/containerd\/certs.d\/a.example\/ca.crt$/),
-      expect.stringMatching(/ \/etc\/containerd\/certs.d\/b.example\/client.key$/),
+      expect.stringMatching(/ \/etc\/containerd\/certs.d\/a.example\/ca.crt; }$/),
+      expect.stringMatching(/ \/etc\/containerd\/certs.d\/b.example\/client.key; }$/),
     ]);
   });
 
   it('leave the target again when the step is taken back', () => {
-    expect(undo).toContain('rm -f /etc/containerd/certs.d/a.example/ca.crt');
+    expect(undo).toContain(
+      'rm -f /etc/containerd/certs.d/a.example/ca.crt /etc/containerd/certs.d/a.example/ca.crt.new',
+    );
     expect(undo.join('\n')).not.toContain('b.example/ca.crt');
   });
 
   it("stand in the backup with the target's own", () => {
-    expect(stepOf(plan, 'backup').commands[1]).toContain(' etc/containerd/certs.d ');
+    expect(stepOf(plan, 'backup').commands[2]).toContain(' etc/containerd/certs.d ');
   });
 });
 
@@ -106,6 +123,22 @@ describe('the step stop-engine', () => {
         ['dockbridge'],
       ),
     ).toEqual(['systemctl disable --now dockbridge.service dockbridge.socket docker.service']);
+  });
+
+  it("stops the node's containerd before dockerd starts again and takes it for its own", () => {
+    const undoOf = (containerd: string, keepDocker = false) =>
+      stepOf(
+        planFor({ daemonJson: JSON.stringify({ containerd }) }, 'containerd', { keepDocker }),
+        'stop-engine',
+      ).undo;
+    const own = undoOf('/run/docker/containerd/containerd.sock');
+    expect(own).toEqual([
+      'systemctl disable --now containerd.service',
+      expect.stringMatching(/^systemctl enable docker\./) as string,
+      expect.stringMatching(/^systemctl start docker\./) as string,
+    ]);
+    expect(undoOf('/run/containerd/containerd.sock')).toEqual(own.slice(1));
+    expect(undoOf('/run/docker/containerd/containerd.sock', true).join()).not.toContain('containerd.service');
   });
 
   it('stops a bridge whose unit is called cri-dockerd', () => {
@@ -137,28 +170,6 @@ describe('the name of the Node', () => {
   });
 });
 
-describe('the step clean-up', () => {
-  const [command = ''] = stepOf(planFor(), 'clean-up').commands;
-
-  /** Runs the command with programs that only say how they were called. */
-  async function run(aptStatus: number): Promise<string> {
-    const fakes = `
-      dpkg-query() { echo "installed docker-ce"; echo "config-files docker.io"; return 1; }
-      apt-get() { echo "apt-get $*"; return ${aptStatus}; }
-      rm() { echo "rm $*"; }
-    `;
-    return (await shell('bash', ['-c', `${fakes}\n${command}\ntrue`])).stdout;
-  }
-
-  it('removes the packages that are installed, and then the data', async () => {
-    expect(await run(0)).toBe('apt-get remove docker-ce\nrm -rf --one-file-system /var/lib/docker\n');
-  });
-
-  it('deletes nothing when the packages stay', async () => {
-    expect(await run(100)).toBe('apt-get remove docker-ce\n');
-  });
-});
-
 describe('the settings of the kernel that only dockerd made', () => {
   const sysctls = { 'net.ipv4.ip_forward': '1', 'net.bridge.bridge-nf-call-iptables': '1' };
   const host = { ...nodeFacts().host, sysctls };
@@ -177,7 +188,7 @@ describe('the settings of the kernel that only dockerd made', () => {
     ]);
   });
 
-  it('get no file when one of the node has them', () => {
+  it('get no file when files of the node already set them', () => {
     const text = Object.keys(sysctls).map((name) => `${name}=1\n`);
     expect(textsOf({ '/etc/sysctl.d/k8s.conf': text.join(''), '/etc/modules': 'br_netfilter\n' })).toEqual(
       [],
@@ -189,13 +200,13 @@ describe('a containerd that the Engine shares', () => {
   const shared = { daemonJson: '{"containerd": "/run/containerd/containerd.sock"}' };
 
   it('shows the carried images without CRI, which may be off until the drain', () => {
-    expect(stepOf(planFor(shared), 'images').check).toEqual([
+    expect(stepOf(planFor(shared), 'images').check.map(checkLine)).toEqual([
       'ctr --address /run/containerd/containerd.sock -n k8s.io images ls',
     ]);
-    expect(stepOf(planFor(), 'images').check[0]).toContain('crictl');
+    expect(stepOf(planFor(), 'images').check[0]!.command).toContain('crictl');
   });
 
-  it('restarts with its old files when the steps are taken back', () => {
+  it('restarts with its old files when the steps are undone', () => {
     const undo = [...planFor(shared).steps].reverse().flatMap((one) => one.undo);
     const restart = undo.indexOf('systemctl restart containerd.service');
     expect(restart).toBeGreaterThan(undo.findIndex((one) => one.includes('/etc/containerd/config.toml')));
@@ -242,9 +253,9 @@ describe("the path of containerd's configuration", () => {
     const paths = pathsOf(started(docker, ['-c', '/opt/ctrd.toml']));
     expect(paths).toContain('/opt/ctrd.toml');
     expect(paths).not.toContain('/etc/containerd/config.toml');
-    expect(stepOf(planFor(started(docker, ['-c', '/opt/ctrd.toml'])), 'write-target').check[0]).toContain(
-      'containerd --config /opt/ctrd.toml config dump',
-    );
+    expect(
+      stepOf(planFor(started(docker, ['-c', '/opt/ctrd.toml'])), 'write-target').check[0]!.command,
+    ).toContain('containerd --config /opt/ctrd.toml config dump');
   });
 
   it('is that of the unit when containerd does not run', () => {

@@ -25,7 +25,7 @@ const plan = makePlan({
 const mode = async (path: string) => (await stat(path)).mode & 0o777;
 
 describe('writePlan', () => {
-  it('writes below its directory only, which only the owner can enter', async () => {
+  it('writes only below its directory, which only the owner can enter', async () => {
     const out = join(scratch, 'a', 'out');
     await writePlan(out, plan);
     expect(await readdir(scratch)).toEqual(['a']);
@@ -93,7 +93,7 @@ describe('readOriginals', () => {
     expect([...found]).toEqual([['/link', 'of the node']]);
   });
 
-  it('names a file that exists and cannot be read, unless it is optional', async () => {
+  it('fails for a file that exists but cannot be read, unless it is optional', async () => {
     await mkdir(join(scratch, 'dir'));
     await expect(readOriginals(scratch, [], ['/dir'])).resolves.toEqual(new Map());
     await expect(readOriginals(scratch, ['/dir'])).rejects.toThrow(

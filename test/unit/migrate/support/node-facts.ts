@@ -29,7 +29,7 @@ export function plainNode(more: Partial<NodeFacts> = {}): NodeFacts {
       '/opt/cni/bin': ['bridge', 'host-local', 'loopback', 'portmap'],
       '/run/docker/containerd': ['containerd.sock'],
     },
-    ...{ unreadable: [], credentials: {}, cniProblem: '' },
+    ...{ unreadable: [], credentials: {}, cniProblem: '', executables: [] },
     lines: { docker: [], monitoring: [], logFormat: [] },
     engine: engine(),
     kubelet: {

@@ -11,22 +11,27 @@ it.each([
     ['/usr/bin/node', '/opt/dockbridge/dist/main.js', 'serve'],
     { name: 'dockbridge', pid: 5, args: ['serve'] },
   ],
-  [['node', '/opt/dockbridge/dist/main.js', 'switch', 'check'], undefined],
   [['node', '/usr/bin/dockbridge'], { name: 'dockbridge', pid: 5, args: [] }],
-  [['node', '/usr/bin/dockbridge', 'hand-over'], undefined],
   [
     ['/usr/lib/dockbridge/node', '/usr/lib/dockbridge/main.js', 'serve'],
     { name: 'dockbridge', pid: 5, args: ['serve'] },
   ],
-  [['node', '--enable-source-maps', '/usr/lib/dockbridge/main.js', 'doctor'], undefined],
-  [['node', '--version'], undefined],
   [['node', 'dist/main.js', 'serve'], { name: 'dockbridge', pid: 5, args: ['serve'] }],
-  [['node', 'dist/main.js'], undefined],
-  [['node', '/src/dockbridge/node_modules/.bin/jest'], undefined],
-  [['node', 'server.js'], undefined],
-  [[], undefined],
 ])('the command line %j identifies the process %j', (words, found) =>
   expect(asNodeProcess(5, words)).toEqual(found),
+);
+
+it.each([
+  [['node', '/opt/dockbridge/dist/main.js', 'switch', 'check']],
+  [['node', '/usr/bin/dockbridge', 'hand-over']],
+  [['node', '--enable-source-maps', '/usr/lib/dockbridge/main.js', 'doctor']],
+  [['node', '--version']],
+  [['node', 'dist/main.js']],
+  [['node', '/src/dockbridge/node_modules/.bin/jest']],
+  [['node', 'server.js']],
+  [[]],
+])('the command line %j identifies neither a daemon nor a kubelet', (words) =>
+  expect(asNodeProcess(5, words)).toBeUndefined(),
 );
 
 describe('the processes of this node', () => {

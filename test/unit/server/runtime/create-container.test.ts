@@ -192,7 +192,7 @@ describe('requireSubPaths', () => {
     expect(removed).toEqual(['c1', 'probe']);
   });
 
-  it("passes on the Engine's error when it cannot mount without them either", async () => {
+  it("passes on the Engine's error when the mounts also fail without the sub-paths", async () => {
     const { removed, done } = lookWithSubPaths(['etc'], () => false);
     expect(await rejectionOf(done)).toBe('UNKNOWN cannot mount');
     expect(removed).toEqual(['c1', 'probe']);
@@ -225,7 +225,7 @@ describe('makeMissingSources', () => {
       const mounts = [0, 1, 2, 3].map((mount) => mountOf(`/dead/${call}/${mount}`));
       const made = makeMissingSources(mounts, 'config.mounts', dead);
       await jest.advanceTimersByTimeAsync(5_000);
-      // The call succeeds, because the Engine reports a missing source itself.
+      // makeMissingSources does not fail, because the next create call makes the Engine report what it cannot mount.
       await made;
     }
     expect(asked).toEqual(['/dead/0/0', '/dead/1/0']);

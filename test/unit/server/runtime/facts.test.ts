@@ -257,7 +257,7 @@ describe('UpdateRuntimeConfig', () => {
   it.each([
     ...['10.244.0.0', '10.244.0.0/33', 'fd00::/129', '10.244.0.0/', '10.244.0.0/8/8', 'x/8', '/8', ','],
     ...['10.244.0.0/x8', '10.244.0.0/8x', '10.244.0.0/-1', '10.244.0.0/0008', '10.1.0.0/16,nonsense'],
-  ])('refuses %s and keeps the present CIDR', (cidr) => {
+  ])('refuses %j and keeps the present CIDR', (cidr) => {
     store.podCidr = '10.9.0.0/16';
     expect(thrownBy(() => ask(cidr))).toMatch(/^INVALID_ARGUMENT runtime_config\.network_config\.pod_cidr: /);
     expect([store.podCidr, calls]).toEqual(['10.9.0.0/16', []]);

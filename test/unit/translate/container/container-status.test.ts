@@ -30,6 +30,8 @@ interface Row {
   readonly times: 'none' | 'started' | 'both' | 'creation';
 }
 
+/** The values of a row that does not name them. */
+const DEFAULTS = { started: false, exitCode: 0, oom: false, error: '', others: false };
 const ROWS: Row[] = [
   { state: 'created', expected: CONTAINER_CREATED, times: 'none' },
   { state: 'created', oom: true, expected: CONTAINER_CREATED, times: 'none' },
@@ -122,20 +124,9 @@ const TIMES = {
 };
 
 describe('the container state', () => {
-  it.each(ROWS)(
-    'is computed: $state, started: $started, exit code $exitCode, OOM: $oom, error: $error',
-    ({
-      state,
-      started = false,
-      exitCode = 0,
-      oom = false,
-      error = '',
-      others = false,
-      expected,
-      reason = '',
-      code,
-      times,
-    }) => {
+  it.each(ROWS.map((row) => ({ ...DEFAULTS, ...row })))(
+    'is computed for a container that is $state (started: $started, exit code: $exitCode, OOM: $oom, error: "$error", made by others: $others)',
+    ({ state, started, exitCode, oom, error, others, expected, reason = '', code, times }) => {
       const record = containerRecord({
         state,
         startedAt: started ? STARTED : Long.ZERO,

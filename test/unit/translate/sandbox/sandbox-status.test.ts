@@ -9,25 +9,26 @@ import {
 import { CREATED, sandboxRecord } from '../../support/records';
 
 describe('readiness', () => {
-  it.each<{ state: EngineState; networkReady?: boolean; ready: boolean }>([
-    { state: 'running', ready: true },
-    { state: 'paused', ready: true },
+  it.each<{ state: EngineState; networkReady: boolean; ready: boolean }>([
+    { state: 'running', networkReady: true, ready: true },
+    { state: 'paused', networkReady: true, ready: true },
     { state: 'running', networkReady: false, ready: false },
-    { state: 'created', ready: false },
-    { state: 'restarting', ready: false },
-    { state: 'exited', ready: false },
-    { state: 'dead', ready: false },
-    { state: 'removing', ready: false },
-  ])('is computed: $state, network ready: $networkReady', ({ state, networkReady = true, ready }) => {
-    const sandbox = sandboxRecord({ state, networkReady });
-    expect(isReady(sandbox)).toBe(ready);
-    const expected = ready ? PodSandboxState.SANDBOX_READY : PodSandboxState.SANDBOX_NOTREADY;
-    expect([sandboxState(sandbox), toCriSandbox(sandbox).state, toCriSandboxStatus(sandbox).state]).toEqual([
-      expected,
-      expected,
-      expected,
-    ]);
-  });
+    { state: 'created', networkReady: true, ready: false },
+    { state: 'restarting', networkReady: true, ready: false },
+    { state: 'exited', networkReady: true, ready: false },
+    { state: 'dead', networkReady: true, ready: false },
+    { state: 'removing', networkReady: true, ready: false },
+  ])(
+    'is computed for a sandbox that is $state (network ready: $networkReady): $ready',
+    ({ state, networkReady, ready }) => {
+      const sandbox = sandboxRecord({ state, networkReady });
+      expect(isReady(sandbox)).toBe(ready);
+      const expected = ready ? PodSandboxState.SANDBOX_READY : PodSandboxState.SANDBOX_NOTREADY;
+      expect([sandboxState(sandbox), toCriSandbox(sandbox).state, toCriSandboxStatus(sandbox).state]).toEqual(
+        [expected, expected, expected],
+      );
+    },
+  );
 });
 
 describe('the network of a sandbox', () => {

@@ -45,12 +45,12 @@ describe('the features of an Engine', () => {
   });
 
   it.each([
-    [null, false],
-    [undefined, false],
-    [[], false],
-    [['/etc/cdi'], true],
-  ])('include CDI for the directories %p: %p', (CDISpecDirs, expected) => {
-    expect(featuresFor(facts(CDISpecDirs === undefined ? {} : { CDISpecDirs }), '').cdi).toBe(expected);
+    [{ CDISpecDirs: null }, false],
+    [{}, false],
+    [{ CDISpecDirs: [] }, false],
+    [{ CDISpecDirs: ['/etc/cdi'] }, true],
+  ])('include CDI if the Engine reports %j: %p', (info, expected) => {
+    expect(featuresFor(facts(info), '').cdi).toBe(expected);
   });
 
   describe('for recursive read-only mounts', () => {

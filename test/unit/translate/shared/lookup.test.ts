@@ -17,16 +17,18 @@ store.containers.put(containerRecord({ id: engineId('c2') }));
 
 describe('findSandbox and findContainer', () => {
   it.each([
-    { desc: 'id', id: engineId('a1'), found: engineId('a1') },
-    { desc: 'prefix', id: 'a2', found: engineId('a2') },
+    { desc: 'its id', id: engineId('a1'), found: engineId('a1') },
+    { desc: 'a prefix', id: 'a2', found: engineId('a2') },
     { desc: "a container's id", id: engineId('c1'), found: undefined },
-  ])('look up a sandbox by $desc: $found', ({ id, found }) => expect(findSandbox(store, id)?.id).toBe(found));
+  ])('look up a sandbox by $desc and return $found', ({ id, found }) =>
+    expect(findSandbox(store, id)?.id).toBe(found),
+  );
 
   it.each([
-    { desc: 'id', id: engineId('c1'), found: engineId('c1') },
-    { desc: 'prefix', id: 'c2', found: engineId('c2') },
+    { desc: 'its id', id: engineId('c1'), found: engineId('c1') },
+    { desc: 'a prefix', id: 'c2', found: engineId('c2') },
     { desc: "a sandbox's id", id: engineId('a1'), found: undefined },
-  ])('look up a container by $desc: $found', ({ id, found }) =>
+  ])('look up a container by $desc and return $found', ({ id, found }) =>
     expect(findContainer(store, id)?.id).toBe(found),
   );
 

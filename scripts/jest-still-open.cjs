@@ -1,32 +1,34 @@
 'use strict';
-const process = require('node:process');
-const { setTimeout } = require('node:timers');
+// The globals can be replaced by its own test, the modules of the same names cannot.
+const { process } = globalThis;
 
 /** A run that leaves nothing open ends by itself at once. */
 const PATIENCE_MS = 10_000;
 
 /**
- * Ends jest, and prints the open handles, if a handle that a test left open keeps jest's process alive
- * after the last test. Jest itself would wait forever, and a CI would only report that its time ran out.
- * The exit code is that of the tests, because open handles end with this process. global-teardown.ts checks
- * what tests leave on the machine.
+ * Ends jest when something that a test forgot keeps its process alive after the last test, and names it.
+ * Jest itself would wait forever, and a CI would learn nothing but that its time ran out. The exit code is
+ * that of the tests: what they leave on the machine is checked elsewhere (global-teardown.ts), and what is
+ * open here ends with this process.
  */
 module.exports = class JestStillOpen {
-  onRunComplete() {
-    const end = () => {
+  onRunComplete(_contexts, { numFailedTests, numRuntimeErrorTestSuites, wasInterrupted }) {
+    const hasFailed = numFailedTests > 0 || numRuntimeErrorTestSuites > 0 || wasInterrupted;
+    const look = () => {
+      // Jest runs globalTeardown after this method. It may take longer than the patience.
+      if (process.env.DOCKBRIDGE_TEST_TEARDOWN === 'running') return later();
       const found = open().join('\n  ');
       process.stderr.write(`These things keep jest alive after its last test, so it is ended:\n  ${found}\n`);
-      process.exit();
+      // Without an argument, the exit code is the one that jest has chosen.
+      process.exit(hasFailed ? 1 : undefined);
     };
     // The timer must not be one more thing that keeps jest alive.
-    setTimeout(end, PATIENCE_MS).unref();
+    const later = () => globalThis.setTimeout(look, PATIENCE_MS).unref();
+    later();
   }
 };
 
-/**
- * Returns a line for each open handle and for the kinds of resources. It calls an undocumented function,
- * because Node.js has no documented one that says what a handle belongs to.
- */
+/** Node.js has no documented way to ask what a handle belongs to. */
 function open() {
   const handles = process._getActiveHandles().map((handle) => {
     const { spawnargs, pid, localPort, remotePort, server, fd, path, _handle } = handle;

@@ -3,6 +3,16 @@ import { destroyEngine, engineLeftovers, engineRuns, engineTraces, machineTraces
 
 /** Stops the Engine that global-setup.ts started. The run fails if tests or the Engine left anything. */
 export default async function tearDown(): Promise<void> {
+  // scripts/jest-still-open.cjs waits for the end.
+  process.env.DOCKBRIDGE_TEST_TEARDOWN = 'running';
+  try {
+    await stopEngine();
+  } finally {
+    delete process.env.DOCKBRIDGE_TEST_TEARDOWN;
+  }
+}
+
+async function stopEngine(): Promise<void> {
   const name = process.env.DOCKBRIDGE_TEST_ENGINE_NAME;
   const dockerHost = process.env.DOCKBRIDGE_TEST_DOCKER_HOST;
   if (name === undefined || dockerHost === undefined) return;

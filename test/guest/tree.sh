@@ -53,9 +53,12 @@ next=$work/next
 dpkg-deb --raw-extract "$packages"/dockbridge_*.deb "$next"
 version=$(dpkg-deb --field "$packages"/dockbridge_*.deb Version) newer=999.0.0
 sed -i "s/^Version: .*/Version: $newer/" "$next/DEBIAN/control"
-main=$next/usr/lib/dockbridge/main.js
-sed -i "s/DOCKBRIDGE_VERSION=\"$version\"/DOCKBRIDGE_VERSION=\"$newer\"/" "$main"
-grep -qF "\"$newer\"" "$main" || die "main.js does not say that it is $version"
+# The program, the daemon and the other commands are files of their own (docs/adr/0036), and each contains the version.
+for file in main serve commands; do
+  main=$next/usr/lib/dockbridge/$file.js
+  sed -i "s/DOCKBRIDGE_VERSION=\"$version\"/DOCKBRIDGE_VERSION=\"$newer\"/" "$main"
+  grep -qF "\"$newer\"" "$main" || die "$file.js does not say that it is $version"
+done
 echo "# This line came with $newer." >>"$next/etc/dockbridge/config.yaml"
 mkdir "$packages/next"
 dpkg-deb --root-owner-group -Znone --build "$next" "$packages/next" >&2

@@ -246,6 +246,8 @@ describe('the trial image next to an Engine', () => {
     expect(await inImage('/usr/lib/dockbridge/node', '--version')).toBe(`v${version}\n`);
     expect((await inImage('/bin/ls', '/')).split('\n')).not.toContain('src');
     expect((await inImage('/bin/ls', '/usr/lib/dockbridge')).split('\n').filter(Boolean)).toEqual([
+      'commands.js',
+      'commands.js.map',
       'dial-helper.js',
       'dial-helper.js.map',
       'disk',
@@ -257,6 +259,8 @@ describe('the trial image next to an Engine', () => {
       'open-telemetry.js.map',
       'pause',
       'sbom.cdx.json',
+      'serve.js',
+      'serve.js.map',
       'tape',
       'tape-page.template',
       'worker-entry.js',

@@ -30,7 +30,7 @@ const DAEMON_JSON = JSON.stringify({
 /** What the inventory of this node finds, whatever the texts are. */
 const GOLDEN = [
   ...['change cni-plugins', 'change containerd-cri-off', 'change crictl-conf', 'change kubelet-endpoint'],
-  ...['change local-image', 'change pause-image', 'change sysctl', 'change ulimits'],
+  ...['change local-image', 'change pause-image', 'change sysctl'],
   ...['change setting-default-ulimits', 'change setting-exec-opts', 'change setting-insecure-registries'],
   ...[
     'change setting-log-opts.max-file',

@@ -324,7 +324,9 @@ describe('the contents of a package', () => {
     it('prints the next steps in three lines, which the RPM prints too', async () => {
       const lines = await configure('configure', '');
       expect(lines).toEqual([
-        expect.stringMatching(/\/etc\/dockbridge\/config\.yaml, then: systemctl enable --now dockbridge$/),
+        expect.stringMatching(
+          /\/etc\/dockbridge\/config\.d\/node\.yaml, then: systemctl enable --now dockbridge$/,
+        ),
         expect.stringContaining('`dockbridge doctor`'),
         `kubelet needs --container-runtime-endpoint=${OPTIONS.endpoint.fallback}`,
       ]);

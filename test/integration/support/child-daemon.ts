@@ -102,10 +102,15 @@ export class ChildDaemon {
 
   /** Removes all pods, ends the daemon by SIGTERM and deletes the directory. @returns the exit code. */
   async stop(): Promise<number | null> {
-    const { items } = await this.client.call('ListPodSandbox', {});
-    await Promise.all(items.map(({ id }) => this.client.call('RemovePodSandbox', { pod_sandbox_id: id })));
-    const code = await this.terminate();
-    await this.discard();
+    let code: number | null = null;
+    try {
+      const { items } = await this.client.call('ListPodSandbox', {});
+      await Promise.all(items.map(({ id }) => this.client.call('RemovePodSandbox', { pod_sandbox_id: id })));
+    } finally {
+      // The next test's daemon would wait for the end of this one, and jest too.
+      code = await this.terminate();
+      await this.discard();
+    }
     return code;
   }
 

@@ -102,7 +102,7 @@ export class ChildDaemon {
 
   /** Removes all pods, ends the daemon by SIGTERM and deletes the directory. @returns the exit code. */
   async stop(): Promise<number | null> {
-    let code: number | null = null;
+    let code: number | null;
     try {
       const { items } = await this.client.call('ListPodSandbox', {});
       await Promise.all(items.map(({ id }) => this.client.call('RemovePodSandbox', { pod_sandbox_id: id })));

@@ -26,6 +26,11 @@ export interface RuleText {
   readonly own?: readonly (string | number | boolean)[];
   /** A field of the request, such as `filter.image.image`. The rule applies only to calls in which this field is set. */
   readonly asked?: string;
+  /**
+   * The difference ends by itself after a short time. A replay therefore repeats a poll for a few seconds before it accepts the difference.
+   * A comparison of tapes accepts it at once.
+   */
+  readonly brief?: boolean;
   /** For `id`: rules with different spaces have separate tables of corresponding ids. */
   readonly space?: string;
 }

@@ -30,8 +30,6 @@ const PECULIAR: Readonly<Record<string, (fake: FakeCri) => Spoil>> = {
     (fake) =>
     ({ method }, answer) => {
       if (method === 'ListPodSandboxStats') throw new Refusal(grpc.status.UNKNOWN, 'cgroupPath is empty');
-      if (method === 'ContainerStats')
-        throw new Refusal(grpc.status.UNKNOWN, 'unexpected metrics response: []');
       if (method !== 'ListContainerStats') return answer;
       const all = [...fake.containers.values()];
       const attributes = all.map(({ id, config: { metadata, labels } }) => ({ id, metadata, labels }));

@@ -104,11 +104,11 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
       "with cgroup v1, containerd's OOM event comes after the container's end and is occasionally lost",
   },
   {
-    ...{ path: 'ContainerStats.@status', ...UNKNOWN },
+    ...{ path: 'ContainerStats.@status', ...UNKNOWN, brief: true },
     because: 'shortly after a start, containerd occasionally answers `unexpected metrics response: []`',
   },
   {
-    ...{ path: 'ListContainerStats.@status', ...UNKNOWN },
+    ...{ path: 'ListContainerStats.@status', ...UNKNOWN, brief: true },
     because: 'shortly after a start, containerd occasionally answers `unexpected metrics response: []`',
   },
   {

@@ -89,7 +89,7 @@ export function fitsKind(kind: RuleKind, row: FieldRow): boolean {
 
 const KIND_NAMES = Object.keys(KINDS) as readonly RuleKind[];
 
-const KEYS = ['path', 'as', 'because', 'only', 'values', 'own', 'asked', 'brief', 'space'];
+const KEYS = ['path', 'as', 'because', 'only', 'values', 'own', 'asked', 'ended', 'brief', 'space'];
 
 function readRule(value: unknown, source: string, key: string): Rule {
   const fields = fieldsOf(value, key, KEYS);
@@ -118,6 +118,7 @@ function readRule(value: unknown, source: string, key: string): Rule {
     ...(fields.values === undefined ? {} : { values: values(fields.values, `${key}.values`) }),
     ...(fields.own === undefined ? {} : { own: values(fields.own, `${key}.own`) }),
     ...(fields.asked === undefined ? {} : { asked: asked(fields.asked, `${key}.asked`) }),
+    ...(fields.ended === undefined ? {} : { ended: flag(fields.ended, `${key}.ended`) }),
     ...(fields.brief === undefined ? {} : { brief: flag(fields.brief, `${key}.brief`) }),
     ...(space === undefined ? {} : { space }),
     runtimes: { a: runtime('a'), b: runtime('b'), any: runtime('any') },

@@ -43,6 +43,9 @@ type Reports = ReadonlyMap<string, Reported>;
  * only if the difference is brief, and then for a few seconds.
  */
 export class Awaiting {
+  /** The states of containers that the endpoint reported last, by the ids of the tape. */
+  readonly #states = new Map<string, string>();
+
   constructor(private readonly parts: AwaitingParts) {}
 
   /**
@@ -75,11 +78,13 @@ export class Awaiting {
     const { explained, plan } = this.parts;
     if (driven.status !== call.status) return PROGRESS[explained.status(call, call.status, driven.status)];
     const told = this.#told(call.method, driven);
+    for (const [id, { state }] of told) if (state.startsWith('CONTAINER_')) this.#states.set(id, state);
     let isPassed = false;
     let isBrief = false;
     for (const id of new Set([...wanted.keys(), ...told.keys()])) {
       const [was, is] = [wanted.get(id), told.get(id)];
-      const allowance = was?.state === is?.state ? 'lasting' : explained.state(call, id, was, is);
+      const isRunning = this.#states.get(id) === 'CONTAINER_RUNNING';
+      const allowance = was?.state === is?.state ? 'lasting' : explained.state(call, id, was, is, isRunning);
       isBrief ||= allowance === 'brief';
       if (allowance !== 'none') continue;
       if (was === undefined || is === undefined) return 'not yet';

@@ -44,8 +44,15 @@ export class Explained {
    * Returns whether rules allow that a pod or container has different states, or is missing in one of the answers.
    * @param id on the tape.
    * @param recorded undefined if the recorded answer does not contain it; at least one of the two is given.
+   * @param isRunning whether the endpoint last reported the container as running. A list that lacks it may then be repeated.
    */
-  state(call: Asked, id: string, recorded: Reported | undefined, live: Reported | undefined): Allowance {
+  state(
+    call: Asked,
+    id: string,
+    recorded: Reported | undefined,
+    live: Reported | undefined,
+    isRunning: boolean,
+  ): Allowance {
     const { field } = recorded ?? live ?? { field: '' };
     const response = typesOf(call.method)?.response ?? '';
     const [, , type = '', kind] = rowOf(response, field) ?? [];
@@ -58,7 +65,8 @@ export class Explained {
     const item = { message: response, field, key: this.nameOf(id) };
     if (recorded === undefined || live === undefined) {
       const step = { message: type, field: PSEUDO.item };
-      return this.#allowance(call, [item, step], undefined, recorded?.item, live?.item);
+      const [a, b] = [recorded?.item, live?.item];
+      return this.#allowance(call, [item, step], undefined, a, b, isRunning && live === undefined);
     }
     // The states in a list of pods or containers are compared as a whole, and those in other lists as fields.
     const isListed = listedIn(response)?.field === field;
@@ -73,11 +81,12 @@ export class Explained {
     row: FieldRow | undefined,
     a: Json | undefined,
     b: Json | undefined,
+    isRunning = false,
   ): Allowance {
     const place: Place = { method, side: 'response', steps, request };
     const rule = this.#book.find(place, row, a, b);
     if (rule === undefined || !isForAny(rule.as)) return 'none';
-    return rule.brief === true ? 'brief' : 'lasting';
+    return rule.brief === true || (rule.ended === true && isRunning) ? 'brief' : 'lasting';
   }
 }
 

@@ -15,6 +15,8 @@ interface Scene {
   readonly tape?: Runtime;
   readonly live?: Runtime;
   readonly was: JsonObject;
+  /** The states of the endpoint's containers in an earlier list. */
+  readonly states?: Readonly<Record<string, string>>;
   /** The code on the tape. */
   readonly code?: string;
   readonly is: JsonObject;
@@ -44,12 +46,19 @@ async function reached(scene: Scene): Promise<(Reached & { readonly asked: numbe
     waitMs,
   });
   const call = { ...{ n: 1, t: 9_000, end: 9_000, ms: 1, request: {}, status: code }, faults: [] };
+  const { signal } = new AbortController();
+  if (scene.states !== undefined) {
+    const [response, answer] = ['tape', 'live'].map((side) => list(side, scene.states ?? {}));
+    const poll = { ...call, method: 'ListContainers', status: 'OK', ...(response && { response }) };
+    await awaiting.reach(poll, 0, signal, async () =>
+      Promise.resolve({ ms: 1, status: 'OK', ...(answer && { response: answer }) }),
+    );
+  }
   let asked = 0;
   const ask = async (): Promise<Driven> => {
     const status = codes[Math.min(asked++, codes.length - 1)] ?? '';
     return Promise.resolve({ ms: 1, status, ...(status === 'OK' ? { response: is } : {}) });
   };
-  const { signal } = new AbortController();
   const done = await awaiting.reach({ ...call, method, response: was }, sinceMs, signal, ask);
   return done && { ...done, asked };
 }
@@ -119,6 +128,16 @@ describe('Awaiting', () => {
     it('once if only containerd on the tape did not have them', async () => {
       expect(await reached({ ...scene, code: 'UNKNOWN' })).toMatchObject({ asked: 1 });
     });
+  });
+
+  it.each([
+    ['repeatedly', 'runs', { main: 'CONTAINER_RUNNING' }],
+    ['once', 'has ended', { main: 'CONTAINER_EXITED' }],
+  ])('asks %s for stats that the list lacks if the container %s', async (times, _, states) => {
+    const was = { stats: [{ attributes: { id: 'tape-main' } }] };
+    const { asked = 0 } =
+      (await reached({ method: 'ListContainerStats', was, is: { stats: [] }, states, waitMs: 50 })) ?? {};
+    expect(asked > 1 ? 'repeatedly' : 'once').toBe(times);
   });
 
   it('asks once for what containerd never implements', async () => {

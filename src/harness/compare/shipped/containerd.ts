@@ -74,7 +74,7 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
     because: 'containerd reports no time for swap usage if there is no swap to measure',
   },
   {
-    ...{ path: 'ListContainerStats.stats.@item', as: 'missing', only: { any: 'docker' } },
+    ...{ path: 'ListContainerStats.stats.@item', as: 'missing', only: { any: 'docker' }, ended: true },
     because:
       'containerd also lists the stats of exited containers; CRI asks only for those of running containers, and dockbridge lists no others',
   },

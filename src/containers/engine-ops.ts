@@ -6,7 +6,7 @@ import { sharedAbortController, withDeadline } from '../lib/async/deadline';
 import { KeyedLock } from '../lib/async/keyed-lock';
 import { RuntimeError, unavailable } from '../lib/errors';
 import type { ContainerRecord, MountRecord } from '../store/records';
-import { isCreated, mayRun } from '../store/states';
+import { certainlyRuns, isCreated, mayRun } from '../store/states';
 import type { Store } from '../store/store';
 import { explainStartError } from '../translate/container/engine-refusals';
 import { hasNetworkDeadlock } from '../translate/shared/engine-facts';
@@ -122,7 +122,8 @@ export async function stopAndSettle(
     signal.throwIfAborted();
     await life.refresh(id, signal);
     const container = store.containers.get(id);
-    if (container !== undefined && mayRun(container))
+    // A container whose state is unknown may have ended. An error would keep kubelet from ever removing it.
+    if (container !== undefined && certainlyRuns(container))
       throw unavailable(`container ${id} still runs after Docker Engine has stopped it`);
   }
 }

@@ -19,6 +19,11 @@ export function mayRun({ state }: HasState): boolean {
   return !STOPPED.includes(state);
 }
 
+/** Whether the container runs, is paused or is being restarted. False if its state is unknown. */
+export function certainlyRuns(record: HasState): boolean {
+  return mayRun(record) && record.state !== 'unknown';
+}
+
 /** Whether the container runs and is not paused, so that the Engine can start commands in it and attach clients to it. */
 export function isRunning({ state }: HasState): boolean {
   return state === 'running';

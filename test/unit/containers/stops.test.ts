@@ -111,6 +111,14 @@ describe('a stop', () => {
     );
   });
 
+  it('succeeds if the Engine reports a state that dockbridge does not know, because the container may have ended', async () => {
+    const { services, life, store, onStop } = roomOf(containerInspect({ state: { Status: 'invented' } }));
+    await life.refresh(CONTAINER_ID);
+    onStop(() => Promise.resolve());
+    await stopAndSettle(services, CONTAINER_ID, 0, signal);
+    expect(store.containers.get(CONTAINER_ID)?.state).toBe('unknown');
+  });
+
   it('of a container that has vanished ends with its record, and waits for no event', async () => {
     const { services, life, store, engine } = roomOf(containerInspect());
     await life.refresh(CONTAINER_ID);

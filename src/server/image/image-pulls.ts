@@ -157,9 +157,10 @@ export async function pullWhileItMoves(
   }
 }
 
-/** Returns milliseconds as seconds with two digits, such as 0.052, 3 or 61. */
+/** Returns milliseconds as seconds: whole seconds from 10 s on, and two digits below, such as 0.052, 3.1 or 105. */
 function shortSeconds(ms: number): number {
-  return Number((ms / 1000).toPrecision(2));
+  const seconds = ms / 1000;
+  return seconds < 10 ? Number(seconds.toPrecision(2)) : Math.round(seconds);
 }
 
 /** Statuses of a downloaded layer that the Engine is still processing. */

@@ -59,6 +59,19 @@ describe('a pull', () => {
     });
   });
 
+  it.each([
+    [105_000, '105'],
+    [12_400, '12'],
+    [3_140, '3.1'],
+    [52, '0.052'],
+  ])('that is cancelled after %d ms reports %s s', async (deadline, seconds) => {
+    const { failed } = pulling(deadline);
+    jest.advanceTimersByTime(deadline);
+    expect(await failed).toMatchObject({
+      message: expect.stringContaining(`made no progress for ${seconds} s`) as string,
+    });
+  });
+
   it('continues while bytes move, but not while the Engine repeats itself', async () => {
     const { failed, say } = pulling();
     for (let bytes = 0; bytes < 10; bytes++) {

@@ -50,7 +50,10 @@ export interface LaneLoad {
 
 export interface LaneCall {
   readonly lane: LaneName;
-  /** The container that the call concerns; undefined for a call that concerns no container. */
+  /**
+   * The container that the call concerns; undefined for a call that concerns no container. Kills have keys of their own, because they must
+   * not wait for other calls for their container.
+   */
   readonly container?: string | undefined;
   /** Describes the call in log messages and conditions. */
   readonly what: string;

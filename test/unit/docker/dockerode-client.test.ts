@@ -246,6 +246,17 @@ describe('containers', () => {
     expect(engine.exchanges).toHaveLength(2);
   });
 
+  it('are killed while stops with long grace periods are pending', async () => {
+    engine.answers(hang, hang, reply(204));
+    const caller = sharedAbortController();
+    const stops = [0, 1].map(() => client.stopContainer('id', 600, { signal: caller.signal }));
+    await engine.exchange(1);
+    await client.killContainer('id', { signal: AbortSignal.timeout(5_000) });
+    expect((await engine.exchange(2)).path).toBe('/containers/id/kill');
+    caller.abort(unavailable('the test is over'));
+    await Promise.allSettled(stops);
+  });
+
   it('may take their grace period in addition to the time limit when they stop', async () => {
     engine.answers(({ response }) => setTimeout(() => response.writeHead(204).end(), 300));
     await impatient(100).stopContainer('id', 1);

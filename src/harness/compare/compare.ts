@@ -180,7 +180,11 @@ class Run {
 
   #both(a: Told, b: Told, into: Findings): void {
     const { method, type = '', steps } = a;
-    const place: Place = { method, side: 'response', steps, request: a.answers[0]?.call.request };
+    const request = a.answers[0]?.call.request;
+    const isRunning = [[a, this.#running.a] as const, [b, this.#running.b] as const].some(
+      ([told, running]) => told.answers.at(-1)?.state === GONE && running.lacks(told, told),
+    );
+    const place: Place = { method, side: 'response', steps, request, isRunning };
     const states = compareStates(a, b);
     const { notes, pairs } = states;
     const trouble = states.trouble ?? this.#afterStop(a, b);

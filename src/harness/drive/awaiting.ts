@@ -46,6 +46,9 @@ export class Awaiting {
   /** The states of containers that the endpoint reported last, by the ids of the tape. */
   readonly #states = new Map<string, string>();
 
+  /** The ids of the tape that each list contained so far, by the list's call and by side. */
+  readonly #listed = new Map<string, { readonly tape: Set<string>; readonly live: Set<string> }>();
+
   constructor(private readonly parts: AwaitingParts) {}
 
   /**
@@ -67,8 +70,12 @@ export class Awaiting {
       if (driven === undefined) return undefined;
       const progress = this.#progress(call, wanted, driven);
       const limit = progress === 'brief' ? Math.min(began + BRIEF_MS, end) : end;
-      if (progress === 'there' || performance.now() > limit || signal.aborted)
+      if (progress === 'there' || performance.now() > limit || signal.aborted) {
+        const { tape, live } = this.#listsOf(call);
+        for (const id of wanted.keys()) tape.add(id);
+        for (const id of this.#told(call.method, driven).keys()) live.add(id);
         return { driven, isPassed: false };
+      }
       if (progress === 'passed') return { driven, isPassed: true };
       await pause(wait, signal);
     }
@@ -79,12 +86,16 @@ export class Awaiting {
     if (driven.status !== call.status) return PROGRESS[explained.status(call, call.status, driven.status)];
     const told = this.#told(call.method, driven);
     for (const [id, { state }] of told) if (state.startsWith('CONTAINER_')) this.#states.set(id, state);
+    const { tape, live } = this.#listsOf(call);
     let isPassed = false;
     let isBrief = false;
     for (const id of new Set([...wanted.keys(), ...told.keys()])) {
       const [was, is] = [wanted.get(id), told.get(id)];
-      const isRunning = this.#states.get(id) === 'CONTAINER_RUNNING';
-      const allowance = was?.state === is?.state ? 'lasting' : explained.state(call, id, was, is, isRunning);
+      const lacking = {
+        isRunning: this.#states.get(id) === 'CONTAINER_RUNNING',
+        wasListed: (is === undefined ? live : tape).has(id),
+      };
+      const allowance = was?.state === is?.state ? 'lasting' : explained.state(call, id, was, is, lacking);
       isBrief ||= allowance === 'brief';
       if (allowance !== 'none') continue;
       if (was === undefined || is === undefined) return 'not yet';
@@ -93,6 +104,13 @@ export class Awaiting {
     }
     if (isBrief) return 'brief';
     return isPassed ? 'passed' : 'there';
+  }
+
+  #listsOf({ method, request }: RecordedCall): { readonly tape: Set<string>; readonly live: Set<string> } {
+    const key = `${method} ${JSON.stringify(request)}`;
+    const lists = this.#listed.get(key) ?? { tape: new Set(), live: new Set() };
+    this.#listed.set(key, lists);
+    return lists;
   }
 
   /** Returns what the tape reports about pods and containers that also exist on the endpoint. */

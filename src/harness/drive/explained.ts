@@ -6,11 +6,20 @@ import type { Rule } from '../compare/rule';
 import { RuleBook } from '../compare/rule-book';
 import { isForAny } from '../compare/rules';
 import type { Runtime } from '../compare/runtime-match';
+import { GONE } from '../compare/told';
 import type { RecordedCall } from './recorded';
 import type { Reported } from './reported-states';
 
 /** Whether rules allow a difference, and if so, whether waiting ends it. */
 export type Allowance = 'none' | 'brief' | 'lasting';
+
+/** What is known about a container that one of the answers lacks. */
+export interface Lacking {
+  /** Whether the endpoint last reported the container as running. If the endpoint lacks it, waiting may then end the difference. */
+  readonly isRunning: boolean;
+  /** Whether the side that lacks it listed it before. `compare` then reports a state, and not a missing item. */
+  readonly wasListed: boolean;
+}
 
 type Asked = Pick<RecordedCall, 'method' | 'request'>;
 
@@ -44,14 +53,13 @@ export class Explained {
    * Returns whether rules allow that a pod or container has different states, or is missing in one of the answers.
    * @param id on the tape.
    * @param recorded undefined if the recorded answer does not contain it; at least one of the two is given.
-   * @param isRunning whether the endpoint last reported the container as running. A list that lacks it may then be repeated.
    */
   state(
     call: Asked,
     id: string,
     recorded: Reported | undefined,
     live: Reported | undefined,
-    isRunning: boolean,
+    { isRunning, wasListed }: Lacking,
   ): Allowance {
     const { field } = recorded ?? live ?? { field: '' };
     const response = typesOf(call.method)?.response ?? '';
@@ -63,13 +71,14 @@ export class Explained {
       return this.#allowance(call, [step], undefined, recorded.state, live.state);
     }
     const item = { message: response, field, key: this.nameOf(id) };
+    const isListed = listedIn(response)?.field === field;
     if (recorded === undefined || live === undefined) {
-      const step = { message: type, field: PSEUDO.item };
-      const [a, b] = [recorded?.item, live?.item];
+      const isGone = isListed && wasListed;
+      const step = { message: type, field: isGone ? PSEUDO.state : PSEUDO.item };
+      const [a, b] = [recorded, live].map((one) => (isGone ? stateIn(one) : one?.item));
       return this.#allowance(call, [item, step], undefined, a, b, isRunning && live === undefined);
     }
     // The states in a list of pods or containers are compared as a whole, and those in other lists as fields.
-    const isListed = listedIn(response)?.field === field;
     const row = isListed ? undefined : rowOf(type, 'state');
     const step = { message: type, field: isListed ? PSEUDO.state : 'state' };
     return this.#allowance(call, [item, step], row, recorded.state, live.state);
@@ -88,6 +97,12 @@ export class Explained {
     if (rule === undefined || !isForAny(rule.as)) return 'none';
     return rule.brief === true || (rule.ended === true && isRunning) ? 'brief' : 'lasting';
   }
+}
+
+/** Returns the state of a list item as `compare` names it. */
+function stateIn(item: Reported | undefined): string {
+  if (item === undefined) return GONE;
+  return item.state === '' ? 'listed' : item.state;
 }
 
 function rowOf(message: string, field: string): FieldRow | undefined {

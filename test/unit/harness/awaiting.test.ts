@@ -1,4 +1,4 @@
-import { rulesFor } from '../../../src/harness/compare/rules';
+import { readRules, rulesFor } from '../../../src/harness/compare/rules';
 import { Awaiting, type Reached } from '../../../src/harness/drive/awaiting';
 import type { Runtime } from '../../../src/harness/compare/runtime-match';
 import { Bindings } from '../../../src/harness/drive/bindings';
@@ -17,6 +17,8 @@ interface Scene {
   readonly was: JsonObject;
   /** The states of the endpoint's containers in an earlier list. */
   readonly states?: Readonly<Record<string, string>>;
+  /** A file of rules. */
+  readonly rules?: string;
   /** The code on the tape. */
   readonly code?: string;
   readonly is: JsonObject;
@@ -38,7 +40,12 @@ async function reached(scene: Scene): Promise<(Reached & { readonly asked: numbe
     made.set(`tape-${name}`, { what: 'container', identity: `test/web/0/${name}/0` });
   }
   bindings.bind('sha256:tape', 'sha256:live');
-  const explained = new Explained(rulesFor(tape, live), tape, live, (id) => id);
+  const explained = new Explained(
+    rulesFor(tape, live, scene.rules === undefined ? [] : readRules(scene.rules, 'mine')),
+    tape,
+    live,
+    (id) => id,
+  );
   const awaiting = new Awaiting({
     bindings,
     plan: { made, endsAlone: new Set(endsAlone) },
@@ -138,6 +145,15 @@ describe('Awaiting', () => {
     const { asked = 0 } =
       (await reached({ method: 'ListContainerStats', was, is: { stats: [] }, states, waitMs: 50 })) ?? {};
     expect(asked > 1 ? 'repeatedly' : 'once').toBe(times);
+  });
+
+  it('asks repeatedly for a container that disappears from a list, because a rule for @item is about others', async () => {
+    const rules = '{ rules: [{ path: ListContainers.containers.@item, as: ignore, because: x }] }';
+    const was = list('tape', { main: 'CONTAINER_RUNNING' });
+    const scene = { method: 'ListContainers', was, is: {}, rules, waitMs: 50 };
+    expect(await reached(scene)).toMatchObject({ asked: 1 });
+    const { asked = 0 } = (await reached({ ...scene, states: { main: 'CONTAINER_RUNNING' } })) ?? {};
+    expect(asked).toBeGreaterThan(1);
   });
 
   it('asks once for what containerd never implements', async () => {

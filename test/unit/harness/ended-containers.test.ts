@@ -36,16 +36,12 @@ function seen(name: string, version: string, calls: readonly Call[]): Observatio
   };
 }
 
-/** Compares containerd, which lists the stats of each container, with docker, whose calls are given. */
-function judged(docker: readonly Call[]): readonly string[] {
-  const [a, b] = [
-    seen(
-      'containerd',
-      '2.1.9',
-      docker.map((call) => (call === MISSING ? LISTED : call)),
-    ),
-    seen('docker', '28.5', docker),
-  ];
+/** Compares docker with containerd, which lists the stats of each container by default. */
+function judged(
+  docker: readonly Call[],
+  containerd: readonly Call[] = docker.map((call) => (call === MISSING ? LISTED : call)),
+): readonly string[] {
+  const [a, b] = [seen('containerd', '2.1.9', containerd), seen('docker', '28.5', docker)];
   const { calls } = compare(a, b, rulesFor(a.runtime, b.runtime));
   return calls.flatMap(({ differences, allowed }) => [
     ...differences.map(({ path }) => `${path} differs`),
@@ -53,6 +49,7 @@ function judged(docker: readonly Call[]): readonly string[] {
   ]);
 }
 
+const STATE = 'ListContainerStats.stats[test/web/main].@state';
 const ITEM = 'ListContainerStats.stats[test/web/main].@item';
 
 describe('the stats of a container that docker does not list are', () => {
@@ -74,4 +71,20 @@ describe('the stats of a container that docker does not list are', () => {
   ])('a difference if the container %s', (_, calls) => {
     expect(judged(calls)).toEqual([`${ITEM} differs`]);
   });
+});
+
+describe('the stats of a container that docker lists no more are', () => {
+  it.each([
+    ['allowed', 'has ended', [RUNNING, LISTED, EXITED, MISSING]],
+    ['allowed', 'was stopped', [RUNNING, LISTED, STOP, MISSING]],
+    ['differs', 'still runs', [RUNNING, LISTED, MISSING, RUNNING]],
+  ])('%s if the container %s', (verdict, _, calls) => {
+    expect(judged(calls)).toEqual([`${STATE} ${verdict === 'allowed' ? 'is allowed' : verdict}`]);
+  });
+});
+
+it('the stats of a container that only docker lists to the end are a difference', () => {
+  expect(judged([RUNNING, LISTED, EXITED, LISTED], [RUNNING, LISTED, EXITED, MISSING])).toEqual([
+    `${STATE} differs`,
+  ]);
 });

@@ -79,6 +79,12 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
       'containerd also lists the stats of exited containers; CRI asks only for those of running containers, and dockbridge lists no others',
   },
   {
+    ...{ path: 'ListContainerStats.stats.@state', as: 'ignore', values: ['listed', 'gone'] },
+    ...{ own: ['gone'], only: { any: 'docker' }, ended: true },
+    because:
+      'containerd also lists the stats of exited containers; CRI asks only for those of running containers, and dockbridge lists no others',
+  },
+  {
     ...{ path: 'PodSandboxStats.@status', ...UNKNOWN },
     because:
       'containerd measures a pod by its cgroup_parent, and answers `cgroupPath is empty` if the pod has none',

@@ -126,7 +126,10 @@ export class Awaiting {
     return this.#byId(reportedIn(method, driven), (id) => this.parts.bindings.recorded(id));
   }
 
-  /** Images are left out, because no runtime changes them later than its answer. */
+  /**
+   * Images are left out, because no runtime changes them later than its answer, and polls of images are made after the calls that change
+   * images.
+   */
   #byId(reported: readonly Reported[], idOf: (id: string) => string | undefined): Reports {
     return new Map(
       reported.flatMap((one): [string, Reported][] => {

@@ -53,7 +53,10 @@ export class Running {
     const { container: _, ...pod } = identity;
     const name = named(identity);
     const reports = this.#reports.get(name) ?? [];
-    const before = reports.findLast((report) => report.answered <= asked);
+    const next = firstFrom(reports, answered);
+    let last = next - 1;
+    while ((reports[last]?.answered ?? asked) > asked) last--;
+    const before = reports[last];
     if (before?.state !== 'CONTAINER_RUNNING') return false;
     const ends = [name, named(pod)].flatMap((of) => this.#ends.get(of) ?? []);
     const end = ends.reduce(
@@ -61,9 +64,20 @@ export class Running {
       Infinity,
     );
     if (end < answered) return false;
-    const after = reports.find((report) => report.asked >= answered);
+    const after = reports[next];
     return after?.state !== 'CONTAINER_EXITED' || end <= after.asked;
   }
+}
+
+/** Returns the index of the first span that was asked at this time or later. A tape of a day has thousands of polls and reports. */
+function firstFrom(spans: readonly Span[], time: number): number {
+  let [from, to] = [0, spans.length];
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if ((spans[middle]?.asked ?? Infinity) < time) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 function spanOf({ t, ms }: ObservedCall): Span {

@@ -59,6 +59,7 @@ describe('the stats of a container that docker does not list are', () => {
     ['was stopped', [RUNNING, STOP, MISSING]],
     ['was stopped with its pod', [RUNNING, STOP_POD, MISSING, EXITED]],
     ['was not reported as running', [MISSING]],
+    ['was reported as running only while the list was read', [{ ...RUNNING, ms: 5_000 }, MISSING]],
   ])('allowed to be missing if the container %s', (_, calls) => {
     expect(judged(calls)).toEqual([`${ITEM} is allowed`]);
   });
@@ -66,6 +67,8 @@ describe('the stats of a container that docker does not list are', () => {
   it.each([
     ['runs before and after', [RUNNING, MISSING, RUNNING]],
     ['runs at the last report', [RUNNING, MISSING]],
+    ['runs at all of many reports', [RUNNING, RUNNING, RUNNING, MISSING, RUNNING, RUNNING, EXITED]],
+    ['runs at the last report before an overlapping one', [RUNNING, { ...RUNNING, ms: 5_000 }, MISSING]],
     ['is stopped afterwards', [RUNNING, MISSING, STOP, EXITED]],
     ['is stopped afterwards with its pod', [RUNNING, MISSING, STOP_POD, EXITED]],
   ])('a difference if the container %s', (_, calls) => {

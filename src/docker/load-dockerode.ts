@@ -15,14 +15,29 @@ export function loadDockerode(): typeof Docker {
 
 type Part = (...args: unknown[]) => unknown;
 
-/** Puts a function into Node.js' cache of modules that loads the real function of this module at its first call. */
+/**
+ * Puts a function into Node.js' cache of modules that loads the real function of this module at its first call. Does nothing if there is no
+ * such module.
+ */
 function postpone(load: NodeJS.Require, part: string): void {
-  const file = load.resolve(part);
-  if (load.cache[file] !== undefined) return;
+  const file = fileOf(load, part);
+  if (file === undefined || load.cache[file] !== undefined) return;
   const exports: Part = (...args) => {
     if (load.cache[file] === stand) Reflect.deleteProperty(load.cache, file);
     return (load(part) as Part)(...args);
   };
   const stand = Object.assign(new Module(file), { filename: file, loaded: true, exports });
   load.cache[file] = stand;
+}
+
+/**
+ * Returns the file of a module; undefined if it cannot be found. A later docker-modem, which npm may install, can have its parts in other
+ * files. dockbridge then starts nevertheless, and needs more memory.
+ */
+function fileOf(load: NodeJS.Require, part: string): string | undefined {
+  try {
+    return load.resolve(part);
+  } catch {
+    return undefined;
+  }
 }

@@ -11,6 +11,7 @@ import { PSEUDO, type Place } from './path';
 import type { Rule } from './rule';
 import { RuleBook } from './rule-book';
 import { compareStates, type StateTrouble } from './compare-states';
+import { Running } from './running';
 import { Stopped } from './stopped';
 import { GONE, isEmpty, named, toldBy, type Told, type ToldBySide } from './told';
 
@@ -30,6 +31,7 @@ class Run {
   readonly #messages: MessageComparer;
   readonly #stopped: { readonly a: Stopped; readonly b: Stopped };
   readonly #told: { readonly a: ToldBySide; readonly b: ToldBySide };
+  readonly #running: { readonly a: Running; readonly b: Running };
 
   constructor(
     private readonly a: Observation,
@@ -46,6 +48,10 @@ class Run {
     this.#told = {
       a: toldBy({ ...a, calls: inTime(a) }, this.#identities.a),
       b: toldBy({ ...b, calls: inTime(b) }, this.#identities.b),
+    };
+    this.#running = {
+      a: new Running(this.#told.a, a.calls, this.#identities.a),
+      b: new Running(this.#told.b, b.calls, this.#identities.b),
     };
   }
 
@@ -154,7 +160,9 @@ class Run {
     }
     const last = answers.findLast(({ message }) => message !== undefined)?.message;
     const values = isA ? { a: last, b: undefined } : { a: undefined, b: last };
-    const place: Place = { method, side: 'response', steps, request: answers[0]?.call.request };
+    const request = answers[0]?.call.request;
+    const isRunning = this.#running[isA ? 'b' : 'a'].lacks(told, undefined);
+    const place: Place = { method, side: 'response', steps, request, isRunning };
     this.#messages.pseudo(PSEUDO.item, type, values, place, `only ${side} lists it`, into);
   }
 
@@ -172,7 +180,11 @@ class Run {
 
   #both(a: Told, b: Told, into: Findings): void {
     const { method, type = '', steps } = a;
-    const place: Place = { method, side: 'response', steps, request: a.answers[0]?.call.request };
+    const request = a.answers[0]?.call.request;
+    const isRunning = [[a, this.#running.a] as const, [b, this.#running.b] as const].some(
+      ([told, running]) => told.answers.at(-1)?.state === GONE && running.lacks(told, told),
+    );
+    const place: Place = { method, side: 'response', steps, request, isRunning };
     const states = compareStates(a, b);
     const { notes, pairs } = states;
     const trouble = states.trouble ?? this.#afterStop(a, b);

@@ -14,6 +14,8 @@ export interface Place {
    * rules with `asked` do not apply.
    */
   readonly request?: JsonObject | undefined;
+  /** Whether the side without a list item reported at that time that the container was running, for rules with `ended`. */
+  readonly isRunning?: boolean;
 }
 
 export interface Step {

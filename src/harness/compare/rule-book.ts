@@ -85,8 +85,9 @@ export class RuleBook {
   }
 
   /** Returns why a rule does not apply to these values; undefined if it does. */
-  #unmeant(rule: Rule, { request }: Place, a: Json | undefined, b: Json | undefined): string | undefined {
-    const { as, values, own, asked } = rule;
+  #unmeant(rule: Rule, place: Place, a: Json | undefined, b: Json | undefined): string | undefined {
+    const { as, values, own, asked, ended } = rule;
+    const { request, isRunning } = place;
     if ((as === 'missing' || as === 'extra') && !this.#isDirected(rule, a, b))
       return as === 'missing'
         ? 'allows only certain runtimes to lack the value'
@@ -101,6 +102,7 @@ export class RuleBook {
     if (own !== undefined && !sides.some(({ runtime, value }) => any(runtime) && isAmong(own, value)))
       return `applies only to the values ${own.join(', ')} of ${rule.only?.any ?? ''}`;
     if (asked !== undefined && !isAsked(asked, request)) return `applies only to requests with ${asked}`;
+    if (ended === true && isRunning === true) return 'applies only to containers that no longer run';
     return undefined;
   }
 

@@ -26,6 +26,13 @@ export interface RuleText {
   readonly own?: readonly (string | number | boolean)[];
   /** A field of the request, such as `filter.image.image`. The rule applies only to calls in which this field is set. */
   readonly asked?: string;
+  /** For items that a list lacks or lists no more: the rule does not apply if the side without the item reported the container as running. */
+  readonly ended?: boolean;
+  /**
+   * The difference ends by itself after a short time. A replay therefore repeats a poll for a few seconds before it accepts the difference.
+   * A comparison of tapes accepts it at once.
+   */
+  readonly brief?: boolean;
   /** For `id`: rules with different spaces have separate tables of corresponding ids. */
   readonly space?: string;
 }

@@ -89,8 +89,10 @@ export function fitsKind(kind: RuleKind, row: FieldRow): boolean {
 
 const KIND_NAMES = Object.keys(KINDS) as readonly RuleKind[];
 
+const KEYS = ['path', 'as', 'because', 'only', 'values', 'own', 'asked', 'ended', 'brief', 'space'];
+
 function readRule(value: unknown, source: string, key: string): Rule {
-  const fields = fieldsOf(value, key, ['path', 'as', 'because', 'only', 'values', 'own', 'asked', 'space']);
+  const fields = fieldsOf(value, key, KEYS);
   const path = text(fields.path, `${key}.path`);
   const as = KIND_NAMES.find((kind) => kind === fields.as);
   if (as === undefined)
@@ -116,6 +118,8 @@ function readRule(value: unknown, source: string, key: string): Rule {
     ...(fields.values === undefined ? {} : { values: values(fields.values, `${key}.values`) }),
     ...(fields.own === undefined ? {} : { own: values(fields.own, `${key}.own`) }),
     ...(fields.asked === undefined ? {} : { asked: asked(fields.asked, `${key}.asked`) }),
+    ...(fields.ended === undefined ? {} : { ended: flag(fields.ended, `${key}.ended`) }),
+    ...(fields.brief === undefined ? {} : { brief: flag(fields.brief, `${key}.brief`) }),
     ...(space === undefined ? {} : { space }),
     runtimes: { a: runtime('a'), b: runtime('b'), any: runtime('any') },
   };
@@ -145,6 +149,11 @@ function values(value: unknown, key: string): readonly (string | number | boolea
     if (typeof one === 'string' || typeof one === 'number' || typeof one === 'boolean') return one;
     throw invalidArgument(`${key}[${at}]`, `${shown(one)} is not text, a number, true or false`);
   });
+}
+
+function flag(value: unknown, key: string): boolean {
+  if (typeof value === 'boolean') return value;
+  throw invalidArgument(key, `${shown(value)} is not true or false`);
 }
 
 function text(value: unknown, key: string): string {

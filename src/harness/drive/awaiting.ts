@@ -1,7 +1,7 @@
 import { pause } from '../../lib/async/abortable';
 import type { Bindings } from './bindings';
 import type { Driven } from './endpoint';
-import type { Explained } from './explained';
+import type { Allowance, Explained } from './explained';
 import type { RecordedCall } from './recorded';
 import type { Plan } from './replay-plan';
 import { isLater, reportedIn, type Reported } from './reported-states';
@@ -15,6 +15,8 @@ const SLOWER = 2;
  * client. States that need the pause, such as the end of a container that ran for an hour, can be replayed with `--speed 1x`.
  */
 const LONGEST_MS = 120_000;
+/** The longest time to wait for the end of a difference that rules allow because it is brief. */
+const BRIEF_MS = 3_000;
 
 export interface AwaitingParts {
   readonly bindings: Bindings;
@@ -29,13 +31,24 @@ export interface Reached {
   readonly isPassed: boolean;
 }
 
+/** `brief`: the answer is explained by a rule for a brief difference only. */
+type Progress = 'there' | 'passed' | 'brief' | 'not yet';
+const PROGRESS: Readonly<Record<Allowance, Progress>> = { none: 'not yet', brief: 'brief', lasting: 'there' };
+
 type Reports = ReadonlyMap<string, Reported>;
 
 /**
  * Repeats a polling call until the endpoint reports the recorded states or the time limit is reached. Only the code of the answer and the
- * states and the presence of pods and containers are awaited. A difference that rules allow is not awaited, because it would not end.
+ * states and the presence of pods and containers are awaited. The end of a difference that rules allow is awaited
+ * only if the difference is brief, and then for a few seconds.
  */
 export class Awaiting {
+  /** The states of containers that the endpoint reported last, by the ids of the tape. */
+  readonly #states = new Map<string, string>();
+
+  /** The ids of the tape that each list contained so far, by the list's call and by side. */
+  readonly #listed = new Map<string, { readonly tape: Set<string>; readonly live: Set<string> }>();
+
   constructor(private readonly parts: AwaitingParts) {}
 
   /**
@@ -49,33 +62,55 @@ export class Awaiting {
     signal: AbortSignal,
     ask: () => Promise<Driven | undefined>,
   ): Promise<Reached | undefined> {
-    const end = performance.now() + this.parts.waitMs + Math.min(SLOWER * sinceMs, LONGEST_MS);
+    const began = performance.now();
+    const end = began + this.parts.waitMs + Math.min(SLOWER * sinceMs, LONGEST_MS);
     const wanted = this.#wanted(call);
     for (let wait = FIRST_PAUSE_MS; ; wait = Math.min(wait * 2, LONGEST_PAUSE_MS)) {
       const driven = await ask();
       if (driven === undefined) return undefined;
       const progress = this.#progress(call, wanted, driven);
-      if (progress === 'there' || performance.now() > end || signal.aborted)
+      const limit = progress === 'brief' ? Math.min(began + BRIEF_MS, end) : end;
+      if (progress === 'there' || performance.now() > limit || signal.aborted) {
+        const { tape, live } = this.#listsOf(call);
+        for (const id of wanted.keys()) tape.add(id);
+        for (const id of this.#told(call.method, driven).keys()) live.add(id);
         return { driven, isPassed: false };
+      }
       if (progress === 'passed') return { driven, isPassed: true };
       await pause(wait, signal);
     }
   }
 
-  #progress(call: RecordedCall, wanted: Reports, driven: Driven): 'there' | 'passed' | 'not yet' {
+  #progress(call: RecordedCall, wanted: Reports, driven: Driven): Progress {
     const { explained, plan } = this.parts;
-    if (driven.status !== call.status)
-      return explained.status(call, call.status, driven.status) ? 'there' : 'not yet';
+    if (driven.status !== call.status) return PROGRESS[explained.status(call, call.status, driven.status)];
     const told = this.#told(call.method, driven);
+    for (const [id, { state }] of told) if (state.startsWith('CONTAINER_')) this.#states.set(id, state);
+    const { tape, live } = this.#listsOf(call);
     let isPassed = false;
+    let isBrief = false;
     for (const id of new Set([...wanted.keys(), ...told.keys()])) {
       const [was, is] = [wanted.get(id), told.get(id)];
-      if (was?.state === is?.state || explained.state(call, id, was, is)) continue;
+      const lacking = {
+        isRunning: this.#states.get(id) === 'CONTAINER_RUNNING',
+        wasListed: (is === undefined ? live : tape).has(id),
+      };
+      const allowance = was?.state === is?.state ? 'lasting' : explained.state(call, id, was, is, lacking);
+      isBrief ||= allowance === 'brief';
+      if (allowance !== 'none') continue;
       if (was === undefined || is === undefined) return 'not yet';
       if (!isLater(is.state, was.state) || !plan.endsAlone.has(id)) return 'not yet';
       isPassed = true;
     }
+    if (isBrief) return 'brief';
     return isPassed ? 'passed' : 'there';
+  }
+
+  #listsOf({ method, request }: RecordedCall): { readonly tape: Set<string>; readonly live: Set<string> } {
+    const key = `${method} ${JSON.stringify(request)}`;
+    const lists = this.#listed.get(key) ?? { tape: new Set(), live: new Set() };
+    this.#listed.set(key, lists);
+    return lists;
   }
 
   /** Returns what the tape reports about pods and containers that also exist on the endpoint. */
@@ -91,7 +126,10 @@ export class Awaiting {
     return this.#byId(reportedIn(method, driven), (id) => this.parts.bindings.recorded(id));
   }
 
-  /** Images are left out, because no runtime changes them later than its answer. */
+  /**
+   * Images are left out, because no runtime changes them later than its answer, and polls of images are made after the calls that change
+   * images.
+   */
   #byId(reported: readonly Reported[], idOf: (id: string) => string | undefined): Reports {
     return new Map(
       reported.flatMap((one): [string, Reported][] => {

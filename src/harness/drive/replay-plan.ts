@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../proto/fields';
 import { asText, objectOf, textOf } from '../json';
 import { EVENTS, isPolled } from '../methods';
-import { isChanging, isEnding, isOfAll, NEVER } from './method-kinds';
+import { isChanging, isEnding, isImageChange, isImagePoll, isOfAll, NEVER } from './method-kinds';
 import type { RecordedCall } from './recorded';
 import { statesIn } from './reported-states';
 
@@ -143,19 +143,21 @@ function endsAlone(calls: readonly RecordedCall[]): ReadonlySet<string> {
 /** Decides which polling calls are kept: those before which something changed, and those whose answer differs from the last one. */
 class Polls {
   readonly #kept = new Map<string, { readonly said: string; readonly change: number }>();
-  /** The times at which changes ended, by lane, and for all lanes together under ALL. */
+  /** The times at which changes ended, by lane, for all lanes together under ALL, and those of images under IMAGES. */
   readonly #changes = new Map<string, number[]>();
 
   /** Returns the time since the last change, ms; 0 for a call that is not polled; undefined for a poll that reports nothing new. */
   isNew(call: RecordedCall, lane: string, ofAll: boolean): number | undefined {
     const { method, request, t } = call;
     if (!isPolled(method)) {
-      if (isChanging(method)) for (const where of [lane, ALL]) this.#change(where, call.end);
+      const places = [lane, ALL, ...(isImageChange(method) ? [IMAGES] : [])];
+      if (isChanging(method)) for (const where of places) this.#change(where, call.end);
       return 0;
     }
     const key = `${method} ${JSON.stringify(request)}`;
     const said = JSON.stringify([call.status, [...statesIn(method, call)].sort()]);
-    const changes = (this.#changes.get(ofAll ? ALL : lane) ?? []).filter((end) => end <= t);
+    const where = isImagePoll(method) ? IMAGES : ofAll ? ALL : lane;
+    const changes = (this.#changes.get(where) ?? []).filter((end) => end <= t);
     const change = changes.length;
     const kept = this.#kept.get(key);
     if (kept?.said === said && kept.change === change) return undefined;
@@ -170,5 +172,6 @@ class Polls {
   }
 }
 
-/** No lane has this name. */
+/** No lane has these names. */
 const ALL = '\n';
+const IMAGES = '\n\n';

@@ -137,7 +137,7 @@ function explainedBy(users: readonly Rule[], tape: RecordedTape, live: Runtime):
 }
 
 function notesOf(
-  { passed }: Run,
+  { passed, late }: Run,
   { hidden, unknown, droppedGroups }: Requests,
   { problems }: RecordedTape,
 ): string[] {
@@ -156,6 +156,11 @@ function notesOf(
     ...[...droppedGroups].map(
       (group) => `the control group ${group} does not exist on this machine and was left out`,
     ),
+    ...(late === 0
+      ? []
+      : [
+          `${counted(late, 'call', 'calls')} took longer than the recorded deadline, after which the client would have given up`,
+        ]),
     ...(passed === 0
       ? []
       : [

@@ -55,6 +55,8 @@ export class Run {
   readonly skipped: SkippedCall[] = [];
   /** How many states were over before the replay could see them. */
   passed = 0;
+  /** How many calls were answered after their recorded deadline. */
+  late = 0;
   readonly #began = performance.now();
   readonly #results: Result[] = [];
   readonly #tasks: Promise<void>[] = [];
@@ -176,6 +178,7 @@ export class Run {
         : await this.#once(call, request);
     if (driven === undefined) return;
     this.#results.push({ call, t, request, driven });
+    if (driven.status !== 'DEADLINE_EXCEEDED' && driven.ms > (call.deadlineMs ?? Infinity)) this.late++;
     this.#learn(call, image, driven);
     if (driven.status === 'UNAVAILABLE' && call.status !== 'UNAVAILABLE') await this.#findOutWhetherGone();
   }
@@ -225,11 +228,12 @@ export class Run {
 
   /**
    * Returns the recorded deadline and `--wait`, because a call that barely met its deadline would miss it on a busy machine. A call that
-   * missed its deadline in the recording must miss it again.
+   * missed its deadline in the recording, whether the client or the runtime noticed this, must miss it again.
    */
-  #deadline({ method, deadlineMs, by, ms }: RecordedCall): number {
+  #deadline({ method, deadlineMs, by, ms, status }: RecordedCall): number {
     if (by === 'client') return Math.max(ms, 1);
-    return (deadlineMs ?? (method === 'PullImage' ? PULL_MS : DEADLINE_MS)) + this.parts.waitMs;
+    const recordedMs = deadlineMs ?? (method === 'PullImage' ? PULL_MS : DEADLINE_MS);
+    return recordedMs + (status === 'DEADLINE_EXCEEDED' ? 0 : this.parts.waitMs);
   }
 
   #learn({ method, response: recorded }: RecordedCall, image: string | undefined, driven: Driven): void {

@@ -44,8 +44,10 @@ export function compareEffects(
       (side) =>
         side.containers.find((one) => one.container === container)?.effects ?? new Map<string, EffectValue>(),
     ) as [ReadonlyMap<string, EffectValue>, ReadonlyMap<string, EffectValue>];
+    const isEqual = (effect: string): boolean => areEqual(seenA.get(effect), seenB.get(effect));
     for (const effect of new Set([...seenA.keys(), ...seenB.keys()])) {
-      for (const row of judged(container, effect, [seenA.get(effect), seenB.get(effect)], judges)) {
+      const meant = judges.filter((judge) => judge.isFor(container, effect, isEqual));
+      for (const row of judged(container, effect, [seenA.get(effect), seenB.get(effect)], meant)) {
         counts[row.verdict]++;
         merge(rows, row);
       }
@@ -56,13 +58,12 @@ export function compareEffects(
 
 type Pair = readonly [EffectValue | undefined, EffectValue | undefined];
 
+/** @param judges those that apply to this effect of this container. */
 function judged(container: string, effect: string, [a, b]: Pair, judges: readonly Judge[]): EffectRow[] {
   const row = { effect, containers: [container] };
   if (isSet(a) || isSet(b)) return judgedSet(container, effect, [listOf(a), listOf(b)], judges);
   if (a === b) return [{ ...row, a: undefined, b: undefined, verdict: 'same' }];
-  const found = judges.find(
-    (judge) => judge.isFor(container, effect) && judge.covers('a', a) && judge.covers('b', b),
-  );
+  const found = judges.find((judge) => judge.covers(a, b));
   if (found === undefined) return [{ ...row, a, b, verdict: 'differs' }];
   return [{ ...row, a, b, verdict: 'explained', explanation: found.explanation }];
 }
@@ -81,7 +82,7 @@ function judgedSet(
   };
   if (left.a.length + left.b.length === 0) return [{ ...row, a: undefined, b: undefined, verdict: 'same' }];
   const rows: EffectRow[] = [];
-  for (const judge of judges.filter((one) => one.isFor(container, effect))) {
+  for (const judge of judges) {
     const taken = judge.takes(left);
     if (taken.a.length + taken.b.length === 0) continue;
     const { explanation } = judge;
@@ -98,6 +99,12 @@ function judgedSet(
 
 function isSet(value: EffectValue | undefined): value is readonly string[] {
   return typeof value === 'object';
+}
+
+/** Returns whether both sides have the effect, with the same value. */
+function areEqual(a: EffectValue | undefined, b: EffectValue | undefined): boolean {
+  const [ofA, ofB] = [a, b].map((value) => value && JSON.stringify([...listOf(value)].sort()));
+  return ofA !== undefined && ofA === ofB;
 }
 
 function listOf(value: EffectValue | undefined): readonly string[] {

@@ -18,10 +18,12 @@ export interface Explanation {
   /** Either side can be A. */
   readonly sides: readonly [ExplainedSide, ExplainedSide];
   /**
-   * For sets: matches the part of a member that is equal on both sides. A member is then explained only if the other side has an explained
-   * member with the same part.
+   * Matches the part that is equal in the values of both sides. For sets, a member is then explained only if the other side has an
+   * explained member with the same part.
    */
   readonly pairedBy?: RegExp;
+  /** The name of another effect. The explanation applies only to containers in which both sides have the same value of that effect. */
+  readonly ifEqual?: string;
   /** A whole sentence. */
   readonly because: string;
   /** What to do when pods move from one runtime to the other. Undefined if no pod can depend on the difference. */
@@ -31,9 +33,10 @@ export interface Explanation {
 /** An explanation whose sides are assigned to A and B of a comparison. */
 export interface Judge {
   readonly explanation: Explanation;
-  isFor(container: string, effect: string): boolean;
-  /** Returns whether the explanation covers this value of a side; undefined stands for no value. */
-  covers(side: 'a' | 'b', value: string | undefined): boolean;
+  /** @param isEqual returns whether both sides have the same value of another effect of this container. */
+  isFor(container: string, effect: string, isEqual: (effect: string) => boolean): boolean;
+  /** Returns whether the explanation covers these two values; undefined stands for no value. */
+  covers(a: string | undefined, b: string | undefined): boolean;
   /** Returns the members of two sets that the explanation covers. There are none if a side lacks a member that it must have. */
   takes(members: Members): Members;
 }
@@ -46,6 +49,7 @@ export interface Members {
 
 /** Returns a judge for each assignment of the sides that fits the runtimes: none, one, or two. */
 export function judgesOf(explanation: Explanation, a: Runtime, b: Runtime): Judge[] {
+  const { pairedBy, ifEqual } = explanation;
   const [one, other] = explanation.sides;
   const isEffect = matcher(explanation.effect);
   const isContainer = matcher(explanation.container ?? '*');
@@ -55,32 +59,41 @@ export function judgesOf(explanation: Explanation, a: Runtime, b: Runtime): Judg
   ]
     .filter((sides) => is(sides.a, a) && is(sides.b, b))
     .map((sides) => {
-      const covers: Judge['covers'] = (side, value) =>
+      const isValue = (side: 'a' | 'b', value: string | undefined): boolean =>
         value === undefined ? sides[side].value === undefined : (sides[side].value?.test(value) ?? false);
       const needsBoth = sides.a.value !== undefined && sides.b.value !== undefined;
       return {
         explanation,
-        isFor: (container, effect) => isEffect(effect) && isContainer(container),
-        covers,
+        isFor: (container, effect, isEqual) =>
+          isEffect(effect) && isContainer(container) && (ifEqual === undefined || isEqual(ifEqual)),
+        covers: (valueA, valueB) =>
+          isValue('a', valueA) &&
+          isValue('b', valueB) &&
+          (!needsBoth || partOf(valueA, pairedBy) === partOf(valueB, pairedBy)),
         takes: ({ a: ofA, b: ofB }) => {
           const covered = {
-            a: ofA.filter((member) => covers('a', member)),
-            b: ofB.filter((member) => covers('b', member)),
+            a: ofA.filter((member) => isValue('a', member)),
+            b: ofB.filter((member) => isValue('b', member)),
           };
-          return needsBoth ? paired(covered, explanation.pairedBy) : covered;
+          return needsBoth ? paired(covered, pairedBy) : covered;
         },
       };
     });
 }
 
-/** Keeps the members whose part occurs on both sides. Without a pattern, all members have the same part. */
-function paired({ a, b }: Members, pattern = /^/): Members {
-  const partOf = (member: string): string | undefined => pattern.exec(member)?.[0];
-  const [ofA, ofB] = [a, b].map((members) => new Set(members.map(partOf)));
+/** Keeps the members whose part occurs on both sides. */
+function paired({ a, b }: Members, pairedBy: RegExp | undefined): Members {
+  const part = (member: string): string | undefined => partOf(member, pairedBy);
+  const [ofA, ofB] = [a, b].map((members) => new Set(members.map(part)));
   return {
-    a: a.filter((member) => ofB?.has(partOf(member)) === true),
-    b: b.filter((member) => ofA?.has(partOf(member)) === true),
+    a: a.filter((member) => ofB?.has(part(member)) === true),
+    b: b.filter((member) => ofA?.has(part(member)) === true),
   };
+}
+
+/** Returns the part of a value that must be equal on both sides. Without a pattern, all values have the same part. */
+function partOf(value = '', pattern = /^/): string | undefined {
+  return pattern.exec(value)?.[0];
 }
 
 function is({ runtime }: ExplainedSide, told: Runtime): boolean {

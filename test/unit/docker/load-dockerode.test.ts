@@ -27,6 +27,19 @@ describe('loadDockerode', () => {
     expect(packages.filter((name) => name.startsWith('@grpc/'))).toEqual([]);
   });
 
+  it('loads a part at once if its file cannot be found, because it may be elsewhere in a later version', async () => {
+    const hide = `
+      const { Module } = require('node:module');
+      const resolve = Module._resolveFilename;
+      Module._resolveFilename = function (part, ...rest) {
+        if (part !== 'docker-modem/lib/ssh') return resolve.call(this, part, ...rest);
+        throw Object.assign(new Error(part), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' });
+      };`;
+    const packages = (await run(`${hide} ${LOAD} new Docker({ socketPath: '/x' }); ${PRINT}`)).split(' ');
+    expect(packages).toEqual(expect.arrayContaining(['dockerode', 'docker-modem', 'ssh2']));
+    expect(packages).not.toContain('protobufjs');
+  });
+
   it('loads ssh2 when a request goes to an ssh:// address', async () => {
     const request = `new Docker({ protocol: 'ssh', host: '127.0.0.1', port: 1, username: 'x' }).ping().catch(() => undefined);`;
     expect(

@@ -96,6 +96,11 @@ it.each([
     rule("path: 'ListImages.images.@item', as: extra, because: x, asked: filter.imgae"),
     'rules[1].asked none of the messages there has a field imgae: is image meant?',
   ],
+  [
+    'a mark that is no boolean',
+    rule("path: Image.size, as: ignore, because: x, brief: 'yes'"),
+    'rules[1].brief "yes" is not true or false',
+  ],
 ])('a rules file with %s is refused, with the key in the error', (_, text, error) => {
   expect(() => readRules(text, 'f')).toThrow(error.replace(/^(the file|\S+) /, '$1: '));
 });

@@ -74,7 +74,13 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
     because: 'containerd reports no time for swap usage if there is no swap to measure',
   },
   {
-    ...{ path: 'ListContainerStats.stats.@item', as: 'missing', only: { any: 'docker' } },
+    ...{ path: 'ListContainerStats.stats.@item', as: 'missing', only: { any: 'docker' }, ended: true },
+    because:
+      'containerd also lists the stats of exited containers; CRI asks only for those of running containers, and dockbridge lists no others',
+  },
+  {
+    ...{ path: 'ListContainerStats.stats.@state', as: 'ignore', values: ['listed', 'gone'] },
+    ...{ own: ['gone'], only: { any: 'docker' }, ended: true },
     because:
       'containerd also lists the stats of exited containers; CRI asks only for those of running containers, and dockbridge lists no others',
   },
@@ -104,11 +110,11 @@ export const CONTAINERD_RULES: readonly RuleText[] = [
       "with cgroup v1, containerd's OOM event comes after the container's end and is occasionally lost",
   },
   {
-    ...{ path: 'ContainerStats.@status', ...UNKNOWN },
+    ...{ path: 'ContainerStats.@status', ...UNKNOWN, brief: true },
     because: 'shortly after a start, containerd occasionally answers `unexpected metrics response: []`',
   },
   {
-    ...{ path: 'ListContainerStats.@status', ...UNKNOWN },
+    ...{ path: 'ListContainerStats.@status', ...UNKNOWN, brief: true },
     because: 'shortly after a start, containerd occasionally answers `unexpected metrics response: []`',
   },
   {

@@ -66,7 +66,7 @@ const SHARED_MOUNTS: readonly Explanation[] = MOUNTS.flatMap(([place, docker, co
   })),
 );
 
-/** Both limits are equal, or they are not. */
+/** The soft limit equals the hard limit, or does not. */
 const [RAISED, SET] = [/^soft (\d+) hard \1$/, /^soft (?!(\d+) hard \1$)\d+ hard \d+$/];
 
 const EXEC_LIMIT: readonly Explanation[] = RUNTIMES.flatMap((one) =>
@@ -76,6 +76,9 @@ const EXEC_LIMIT: readonly Explanation[] = RUNTIMES.flatMap((one) =>
       { runtime: one, value: RAISED },
       { runtime: other, value: SET },
     ],
+    // runc raises only the soft limit, and only that of exec. Other values come from the limits that the runtimes themselves have.
+    pairedBy: /hard \d+$/,
+    ifEqual: 'limit open files',
     because:
       "Go raises the soft limit of open files to the hard limit when a program starts. In runc 1.1 this sometimes happens after runc has set the container's limits, so that a command run by exec has the higher limit now and then. The container's own process always has the limit that was set.",
     advice: 'If a probe or a script depends on the limit, update runc to 1.1.13 or to 1.2 (runc issue 4195).',

@@ -142,6 +142,22 @@ describe('an explanation', () => {
     expect(none.rows.map(({ verdict }) => verdict)).toEqual(['differs']);
   });
 
+  it.each([
+    ['explained', 'runc raises the soft limit of exec', ['1024 524288', '524288 524288', '1024 524288']],
+    ['differs', 'the runtimes have other limits', ['1024 524288', '1048576 1048576', '1048576 1048576']],
+    ['differs', 'exec has another hard limit', ['1024 524288', '64 64', '1024 524288']],
+    ['differs', 'the container has another limit', ['1024 524288', '524288 524288', '524288 524288']],
+  ])('of the limit of open files: %s if %s', (verdict, _, [set = '', exec = '', main = '']) => {
+    const text = (limit: string): string => `soft ${limit.replace(' ', ' hard ')}`;
+    const of = (name: string, ofMain: string, ofExec: string): SeenRuntime =>
+      seen(name, '2.1', {
+        'p/c': { 'limit open files': text(ofMain), 'exec.limit open files': text(ofExec) },
+      });
+    const [a, b] = [of('docker', set, set), of('containerd', main, exec)];
+    expect(verdicts(a, b, KNOWN)).toContain(`exec.limit open files: ${verdict}`);
+    expect(verdicts(b, a, KNOWN)).toContain(`exec.limit open files: ${verdict}`);
+  });
+
   it('does not cover the same difference in the opposite direction', () => {
     const a = seen('docker', '29', { 'p/c': { devices: [] } });
     const b = seen('containerd', '2.1', { 'p/c': { devices: ['/dev/core link'] } });

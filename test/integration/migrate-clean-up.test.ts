@@ -35,7 +35,7 @@ const list = async (line: string): Promise<string[]> => (await shell(line)).spli
 
 interface Archive {
   readonly path: string;
-  /** Of the layer, the configuration and the manifest. */
+  /** The digests of the layer, the configuration and the manifest. */
   readonly digests: readonly string[];
 }
 
